@@ -1,0 +1,1 @@
+//! One limit for the expensive requests of all reflectors of a process.

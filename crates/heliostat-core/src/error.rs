@@ -1,0 +1,193 @@
+//! What can go wrong between the engine and its source.
+//!
+//! One failure may reach many listeners, so every error here is cheap to clone. What follows from an
+//! error is decided in one place: [`crate::reflector::recovery`].
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::status::Status;
+
+/// Why a list or a watch failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The server answered with an error.
+    #[error("{0}")]
+    Api(Arc<Status>),
+    /// The server was not reached, or the connection was lost.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The server answered with something that cannot be understood.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The request cannot be made: a wrong name, selector or configuration. Trying again is of use
+    /// only after somebody changed something.
+    #[error("{0}")]
+    Request(Arc<str>),
+}
+
+impl SourceError {
+    /// The server's answer, if it gave one.
+    #[must_use]
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Api(status) => Some(status),
+            Self::Transport(_) | Self::Decode(_) | Self::Request(_) => None,
+        }
+    }
+
+    /// A word for metrics and logs: few, stable, without names of objects.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Api(status) if status.is_too_many_requests() => "too_many_requests",
+            Self::Api(status) if status.is_expired() => "expired",
+            Self::Api(status) if status.is_too_large() => "version_too_large",
+            Self::Api(status) if status.is_unauthorized() => "unauthorized",
+            Self::Api(status) if status.is_forbidden() => "forbidden",
+            Self::Api(status) if status.is_not_found() => "not_found",
+            Self::Api(status) if status.is_internal_error() => "internal",
+            Self::Api(_) => "api",
+            Self::Transport(error) => error.kind.class(),
+            Self::Decode(_) => "decode",
+            Self::Request(_) => "request",
+        }
+    }
+}
+
+impl From<Status> for SourceError {
+    fn from(status: Status) -> Self {
+        Self::Api(Arc::new(status))
+    }
+}
+
+/// A connection that could not be made or did not last.
+#[derive(Clone, Debug)]
+pub struct TransportError {
+    /// What happened to the connection.
+    pub kind: TransportErrorKind,
+    message: Arc<str>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// What happened to a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// Nobody listens at the address (`ECONNREFUSED`).
+    Refused,
+    /// The connection ended: end of file, reset, broken pipe, closed, HTTP/2 GOAWAY.
+    Closed,
+    /// Nothing came in time.
+    TimedOut,
+    /// Anything else: name resolution, TLS, an unreachable host.
+    Other,
+}
+
+impl TransportErrorKind {
+    const fn class(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Closed => "closed",
+            Self::TimedOut => "timed_out",
+            Self::Other => "transport",
+        }
+    }
+}
+
+impl TransportError {
+    /// A transport error of this kind, with what was being done.
+    pub fn new(kind: TransportErrorKind, message: impl Into<Arc<str>>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// Keeps the error that caused this one.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for TransportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source
+            .as_ref()
+            .map(|source| &**source as &(dyn Error + 'static))
+    }
+}
+
+/// An answer that cannot be understood as a whole.
+///
+/// One object that cannot be understood is not this: see [`Rejection`](crate::event::Rejection).
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The bytes are not what the encoding allows.
+    #[error("malformed {what} at byte {offset}: {reason}")]
+    Malformed {
+        /// What was being read: `list`, `watch frame`.
+        what: &'static str,
+        /// How many bytes came before.
+        offset: u64,
+        /// The parser's word.
+        reason: String,
+    },
+    /// The answer ended in the middle.
+    #[error("{what} ended after {bytes} bytes, in the middle")]
+    Truncated {
+        /// What was being read.
+        what: &'static str,
+        /// How many bytes had come.
+        bytes: u64,
+    },
+    /// One object or frame is larger than the limit.
+    #[error("{what} is larger than the limit of {limit} bytes")]
+    TooLarge {
+        /// What was being read.
+        what: &'static str,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The answer has a content type that was not asked for, such as a proxy's HTML page.
+    #[error(
+        "the server answered with {content_type:?}, not with a Kubernetes {expected}: {excerpt}"
+    )]
+    ContentType {
+        /// The content type that came.
+        content_type: String,
+        /// What was asked for.
+        expected: &'static str,
+        /// The beginning of the body, to recognise whose page it is.
+        excerpt: String,
+    },
+    /// A list without its metadata: it has no version to watch from.
+    #[error("the list has no metadata")]
+    NoListMetadata,
+    /// A list of another shape: a `Table`, or a single object.
+    #[error("expected a list, got {0}")]
+    NotAList(String),
+    /// The pages of a list do not come to an end.
+    #[error("the list did not end after {pages} pages: {reason}")]
+    EndlessList {
+        /// How many pages came.
+        pages: u64,
+        /// How it was noticed.
+        reason: &'static str,
+    },
+    /// An event of a type that the protocol does not have.
+    #[error("unknown watch event type {0:?}")]
+    UnknownEventType(String),
+}

@@ -1,0 +1,1 @@
+//! The machine that lists, watches and keeps a store true.

@@ -1,0 +1,1 @@
+//! The stores, ready to be shared between threads.
