@@ -111,7 +111,7 @@ fn test(workspace: &Workspace) -> Result<(), TaskError> {
 
 fn sim(workspace: &Workspace) -> Result<(), TaskError> {
     let arguments = tasks::sim::Arguments {
-        seeds: SIM_SEEDS,
+        seeds: Some(SIM_SEEDS),
         seed: None,
         seconds: Some(SIM_SECONDS),
         arguments: Vec::new(),

@@ -12,12 +12,14 @@ use crate::ui;
 use crate::workspace::Workspace;
 
 /// Run the simulation over many seeds, or one seed again
+///
+/// `--seed S` alone replays the one seed that a failure names.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// How many seeds to run, one after the other
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seeds: u64,
-    /// The first seed; `--seed S` alone replays the one seed that a failure names
+    /// How many seeds to run, one after the other [default: 1 with --seed, 1000 without]
+    #[arg(long)]
+    pub(crate) seeds: Option<u64>,
+    /// The first seed [default: 0]
     #[arg(long)]
     pub(crate) seed: Option<u64>,
     /// Stop after about so many seconds even if seeds are left
@@ -30,6 +32,9 @@ pub(crate) struct Arguments {
 
 const PACKAGE: &str = "heliostat-sim";
 
+/// How many seeds a run has that asks for no number and no seed: some seconds' worth.
+const SEEDS_DEFAULT: u64 = 1000;
+
 /// Into how many portions a bounded run is cut: more would pass the bound by less.
 const PORTIONS: u64 = 40;
 
@@ -39,28 +44,44 @@ const GRACE: Duration = Duration::from_secs(60);
 
 /// Runs the simulation.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), TaskError> {
-    let Some(seconds) = arguments.seconds else {
-        let mut sim = process::cargo(workspace);
-        sim.args(["run", "--release", "--package", PACKAGE, "--"]);
-        let first = arguments.seed.map(|seed| (seed, arguments.seeds));
-        add_seeds(&mut sim, first, arguments.seeds);
-        return process::run(sim.args(&arguments.arguments));
+    let first = arguments.seed.unwrap_or_default();
+    let seeds_default = if arguments.seed.is_some() {
+        1
+    } else {
+        SEEDS_DEFAULT
     };
+    let seeds = arguments.seeds.unwrap_or(seeds_default);
     let mut build = process::cargo(workspace);
     process::run(build.args(["build", "--release", "--package", PACKAGE]))?;
     let program = workspace.target()?.join("release").join(PACKAGE);
-    let limit = Duration::from_secs(seconds);
+    let portion = |(first, count): (u64, u64)| {
+        let mut sim = process::command(workspace, &program);
+        sim.args(["--seeds".to_owned(), count.to_string()]);
+        sim.args(["--seed".to_owned(), first.to_string()])
+            .args(&arguments.arguments);
+        sim
+    };
+    match arguments.seconds {
+        None => process::run(&mut portion((first, seeds))),
+        Some(seconds) => run_bounded(portion, first, seeds, Duration::from_secs(seconds)),
+    }
+}
+
+fn run_bounded(
+    portion: impl Fn((u64, u64)) -> Command,
+    first: u64,
+    seeds: u64,
+    limit: Duration,
+) -> Result<(), TaskError> {
     let started = Instant::now();
-    let portions = portions(arguments.seed.unwrap_or_default(), arguments.seeds);
     let mut done = 0;
-    for &(first, count) in &portions {
-        if started.elapsed() >= limit {
+    for (first, count) in portions(first, seeds) {
+        // However short the bound, something has run.
+        if done > 0 && started.elapsed() >= limit {
             break;
         }
-        let mut sim = process::command(workspace, &program);
-        add_seeds(&mut sim, Some((first, count)), count);
         let left = limit.saturating_sub(started.elapsed()) + GRACE;
-        if process::run_within(sim.args(&arguments.arguments), left)? == Ended::Overdue {
+        if process::run_within(&mut portion((first, count)), left)? == Ended::Overdue {
             return Err(TaskError::Found {
                 what: format!("the simulation did not end within {} s", left.as_secs()),
                 next: format!("find the seed: `cargo xtask sim --seed {first} --seeds {count}`"),
@@ -68,19 +89,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Ta
         }
         done += count;
     }
+    let taken = started.elapsed().as_secs_f64();
     ui::good(&format!(
-        "{done} of {} seeds simulated in {:.0} s",
-        arguments.seeds,
-        started.elapsed().as_secs_f64()
+        "{done} of {seeds} seeds simulated in {taken:.0} s"
     ));
     Ok(())
-}
-
-fn add_seeds(sim: &mut Command, first: Option<(u64, u64)>, seeds: u64) {
-    sim.args(["--seeds".to_owned(), seeds.to_string()]);
-    if let Some((first, _)) = first {
-        sim.args(["--seed".to_owned(), first.to_string()]);
-    }
 }
 
 /// Cuts seeds into portions: the first seed of each and how many.
@@ -94,6 +107,8 @@ fn portions(first: u64, seeds: u64) -> Vec<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     #[test]
@@ -107,6 +122,40 @@ mod tests {
             }
             assert_eq!(next, 7 + seeds);
         }
+    }
+
+    /// Runs a script for each portion and returns how many portions were run.
+    fn run_script(script: &str, limit: Duration) -> (usize, Result<(), TaskError>) {
+        let portions = Cell::new(0);
+        let portion = |_| {
+            portions.set(portions.get() + 1);
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            command
+        };
+        let result = run_bounded(portion, 0, 400, limit);
+        (portions.get(), result)
+    }
+
+    #[test]
+    fn a_bounded_run_ends_with_its_seeds_or_at_its_bound() {
+        let (portions, result) = run_script("exit 0", Duration::from_secs(3600));
+        assert!(
+            result.is_ok() && portions == 40,
+            "{portions} portions, {result:?}"
+        );
+        let (portions, result) = run_script("exit 0", Duration::ZERO);
+        assert!(
+            result.is_ok() && portions == 1,
+            "{portions} portions, {result:?}"
+        );
+    }
+
+    #[test]
+    fn a_bounded_run_fails_with_its_first_bad_portion() {
+        let (portions, result) = run_script("exit 1", Duration::from_secs(3600));
+        assert_eq!(portions, 1);
+        assert_eq!(result.unwrap_err().exit_code(), 1);
     }
 
     #[test]

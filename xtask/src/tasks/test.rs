@@ -1,5 +1,5 @@
-//! `test`: fetches what tests need, runs every test and then every doc test, and tells at the end
-//! which suites skipped themselves for want of a program.
+//! `test`: fetches what tests need, runs every test and every doc test, and tells at the end which
+//! suites skipped themselves for want of a program.
 //!
 //! A suite that skips itself prints `SKIPPED suite NAME: reason` and appends the same line to the
 //! file that `HELIOSTAT_SKIP_LOG` names: cargo hides what a test prints that passes.
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     /// Test only this crate; may be given more than once
     #[arg(long, short, value_name = "CRATE")]
     pub(crate) package: Vec<String>,
-    /// Run only tests whose name contains this (then no doc tests)
+    /// Run only tests whose name contains this
     #[arg(value_name = "NAME")]
     pub(crate) filter: Option<String>,
 }
@@ -43,23 +43,14 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Ta
     let tools = provision(workspace, arguments.require_tools)?;
     let skip_log = workspace.scratch()?.join("skipped-suites.log");
     fs::write(&skip_log, "").map_err(TaskError::file("empty", &skip_log))?;
-    let cargo_test = |kinds: &[&str]| {
-        let mut test = cargo_test(workspace, arguments, kinds);
-        test.env(SKIP_LOG, &skip_log).envs(tools.iter().cloned());
-        process::run(&mut test)
-    };
-    // Doc tests run even when other tests fail: one run tells all there is to mend.
-    let tested = cargo_test(&["--tests", "--examples"]);
-    let documented = if arguments.filter.is_none() {
-        cargo_test(&["--doc"])
-    } else {
-        Ok(())
-    };
+    let mut test = cargo_test(workspace, arguments);
+    test.env(SKIP_LOG, &skip_log).envs(tools);
+    let tested = process::run(&mut test);
     let skipped = read_skipped(&skip_log)?;
     for line in &skipped {
         ui::warning(line);
     }
-    tested.and(documented)?;
+    tested?;
     if arguments.require_tools && !skipped.is_empty() {
         return Err(TaskError::Found {
             what: format!("{} suites skipped themselves", skipped.len()),
@@ -92,10 +83,11 @@ fn provision(
     Ok(variables)
 }
 
-fn cargo_test(workspace: &Workspace, arguments: &Arguments, kinds: &[&str]) -> Command {
+/// The tests and, as its last part, the doc tests. None keeps others from running, so that one run
+/// tells all there is to mend.
+fn cargo_test(workspace: &Workspace, arguments: &Arguments) -> Command {
     let mut test = process::cargo(workspace);
-    test.args(["test", "--all-features", "--no-fail-fast"])
-        .args(kinds);
+    test.args(["test", "--all-features", "--no-fail-fast"]);
     if arguments.package.is_empty() {
         test.arg("--workspace");
     }
@@ -141,10 +133,10 @@ mod tests {
     fn the_whole_workspace_is_tested_unless_crates_are_named() {
         let workspace = Workspace::locate().unwrap();
         let check = |arguments: Arguments, expected: &str| {
-            let command = cargo_test(&workspace, &arguments, &["--tests"]);
+            let command = cargo_test(&workspace, &arguments);
             assert_eq!(process::describe(&command), expected);
         };
-        let common = "cargo test --all-features --no-fail-fast --tests";
+        let common = "cargo test --all-features --no-fail-fast";
         check(Arguments::default(), &format!("{common} --workspace"));
         let two = vec!["a".to_owned(), "b".to_owned()];
         check(

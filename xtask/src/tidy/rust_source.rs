@@ -94,9 +94,7 @@ impl RustSource {
         if first.is_ascii_digit() {
             return None;
         }
-        let is_test = self
-            .attributes_before(at)
-            .any(Attribute::is_test);
+        let is_test = self.attributes_before(at).any(Attribute::is_test);
         Some(Function {
             name,
             line: self.line_of(at),
