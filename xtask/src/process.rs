@@ -17,7 +17,7 @@ use crate::workspace::Workspace;
 
 /// How often a child with a deadline is looked at. Short against any deadline, long against the
 /// cost of looking.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How a child with a deadline ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
