@@ -1,0 +1,158 @@
+//! The head of an answer: is it a success, and of a content type that can be decoded.
+//!
+//! A failure becomes the server's own `Status`, or one made from the code where the body is plain
+//! text. A success of a foreign content type is somebody else's page: a proxy, a login form, a
+//! captive portal.
+
+use std::time::Duration;
+
+use http::Response;
+use http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use http_body_util::BodyExt;
+use kube_client::client::Body;
+
+use heliostat_core::error::{DecodeError, SourceError};
+use heliostat_core::status::Status;
+
+/// How much of an error's body is read. A `Status` with many causes has a few kilobytes.
+const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// How much of a foreign page is read, to show whose it is.
+const PAGE_BYTES_MAX: usize = 2 * 1024;
+
+/// How many characters of a foreign page are shown.
+const EXCERPT_CHARS: usize = 160;
+
+/// How long the body of an error is waited for: the code alone decides nearly as well.
+const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
+
+/// An encoding that a decoder exists for. The answer's content type chooses, not the request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Encoding {
+    /// `application/json`.
+    Json,
+}
+
+impl Encoding {
+    /// The encoding of an answer. Without a content type it is taken for JSON: the decoder will see.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, String> {
+        let Some(value) = headers.get(CONTENT_TYPE) else {
+            return Ok(Self::Json);
+        };
+        let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let media_type = text.split(';').next().unwrap_or("").trim();
+        if media_type.eq_ignore_ascii_case("application/json") {
+            Ok(Self::Json)
+        } else {
+            Err(text)
+        }
+    }
+}
+
+/// Gives back an answer and how it can be decoded, or what it means that it cannot.
+pub(super) async fn check(
+    mut response: Response<Body>,
+    expected: &'static str,
+) -> Result<(Response<Body>, Encoding), SourceError> {
+    let code = response.status();
+    if !code.is_success() {
+        let retry_after = retry_after(response.headers());
+        let body = read_some(response.body_mut(), ERROR_BODY_BYTES_MAX).await;
+        return Err(Status::from_response(code.as_u16(), "GET", retry_after, &body).into());
+    }
+    match Encoding::of(response.headers()) {
+        Ok(encoding) => Ok((response, encoding)),
+        Err(content_type) => {
+            let body = read_some(response.body_mut(), PAGE_BYTES_MAX).await;
+            let error = DecodeError::ContentType {
+                content_type,
+                expected,
+                excerpt: excerpt(&body),
+            };
+            Err(error.into())
+        }
+    }
+}
+
+/// `Retry-After` in seconds, the only form that Kubernetes sends.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse();
+    seconds.ok().map(Duration::from_secs)
+}
+
+/// Reads the beginning of a body. What cannot be read, or not in time, is left out.
+async fn read_some(body: &mut Body, bytes_max: usize) -> Vec<u8> {
+    let mut read = Vec::new();
+    let reading = async {
+        while read.len() < bytes_max {
+            let Some(Ok(frame)) = body.frame().await else {
+                return;
+            };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            let room = bytes_max - read.len();
+            read.extend(data.iter().take(room));
+        }
+    };
+    // The time is not an error: what has come by then is judged.
+    let _ = tokio::time::timeout(ERROR_BODY_WAIT, reading).await;
+    read
+}
+
+/// The beginning of a page on one line.
+fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let mut words = text.split_whitespace();
+    let mut line = words.next().unwrap_or("an empty body").to_owned();
+    for word in words {
+        line.push(' ');
+        line.push_str(word);
+    }
+    if line.chars().count() > EXCERPT_CHARS {
+        line = line.chars().take(EXCERPT_CHARS).collect();
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(content_type: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))])
+    }
+
+    #[test]
+    fn the_answer_chooses_the_decoder() {
+        assert_eq!(Encoding::of(&HeaderMap::new()), Ok(Encoding::Json));
+        for json in ["application/json", "Application/JSON; charset=utf-8"] {
+            assert_eq!(Encoding::of(&headers(json)), Ok(Encoding::Json));
+        }
+        for foreign in ["text/html", "application/jsonp", "application/cbor"] {
+            assert_eq!(Encoding::of(&headers(foreign)), Err(foreign.to_owned()));
+        }
+    }
+
+    #[test]
+    fn only_whole_seconds_are_a_retry_after() {
+        let headers =
+            |value| HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]);
+        assert_eq!(retry_after(&headers("7")), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(&headers("-1")), None);
+        assert_eq!(retry_after(&headers("Wed, 21 Oct 2026 07:28:00 GMT")), None);
+    }
+
+    #[test]
+    fn an_excerpt_fits_on_a_line() {
+        assert_eq!(
+            excerpt(b"<html>\n  <title>Sign in</title>"),
+            "<html> <title>Sign in</title>"
+        );
+        assert_eq!(excerpt(b" \n"), "an empty body");
+        assert_eq!(excerpt(&[b'x'; 500]).chars().count(), EXCERPT_CHARS + 1);
+    }
+}

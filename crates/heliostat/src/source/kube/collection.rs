@@ -1,0 +1,253 @@
+//! What is asked for: which resource, where, which of its objects, in which form, as a URL.
+//!
+//! The paths are those of the Kubernetes API: `/api/v1/..` for the core group, `/apis/GROUP/VERSION/..`
+//! for the others. Everything that becomes a part of a path is checked before it is sent, so that a
+//! name cannot change which path is asked for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use kube_core::ApiResource;
+
+use heliostat_core::error::SourceError;
+use heliostat_core::options::{ListOptions, WatchOptions, encode_query};
+
+use super::discovery::DiscoveredResource;
+
+/// In which form the objects are asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Form {
+    /// Whole objects.
+    Full,
+    /// `PartialObjectMetadata`: the metadata and nothing else.
+    Metadata,
+}
+
+impl Form {
+    /// The `Accept` header of a list. No weaker alternative follows the metadata form: whole objects
+    /// in place of metadata would be another collection.
+    pub(super) const fn list_accept(self) -> &'static str {
+        match self {
+            Self::Full => "application/json",
+            Self::Metadata => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+        }
+    }
+
+    /// The `Accept` header of a watch.
+    pub(super) const fn watch_accept(self) -> &'static str {
+        match self {
+            Self::Full => "application/json",
+            Self::Metadata => "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+        }
+    }
+}
+
+/// Where the objects are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Place {
+    /// In no namespace.
+    Cluster,
+    /// In every namespace. The path is that of [`Place::Cluster`].
+    AllNamespaces,
+    /// In this one.
+    Namespace(Arc<str>),
+}
+
+impl Place {
+    pub(super) fn namespace(name: &str) -> Self {
+        Self::Namespace(Arc::from(name))
+    }
+
+    /// The place of a discovered resource, if a namespace may have been named.
+    pub(super) fn of(found: &DiscoveredResource, namespace: Option<&str>) -> Self {
+        match (found.namespaced, namespace) {
+            (false, _) => Self::Cluster,
+            (true, None) => Self::AllNamespaces,
+            (true, Some(name)) => Self::namespace(name),
+        }
+    }
+}
+
+/// One collection of a Kubernetes API: a resource in a scope, narrowed by selectors.
+#[derive(Clone, Debug)]
+pub(super) struct Collection {
+    resource: ApiResource,
+    place: Place,
+    labels: Option<Arc<str>>,
+    fields: Option<Arc<str>>,
+}
+
+impl Collection {
+    pub(super) const fn new(resource: ApiResource, place: Place) -> Self {
+        Self {
+            resource,
+            place,
+            labels: None,
+            fields: None,
+        }
+    }
+
+    /// An empty selector selects everything, as none does.
+    pub(super) fn set_labels(&mut self, selector: &str) {
+        self.labels = (!selector.is_empty()).then(|| Arc::from(selector));
+    }
+
+    pub(super) fn set_fields(&mut self, selector: &str) {
+        self.fields = (!selector.is_empty()).then(|| Arc::from(selector));
+    }
+
+    pub(super) const fn resource(&self) -> &ApiResource {
+        &self.resource
+    }
+
+    pub(super) fn namespace(&self) -> Option<&str> {
+        match &self.place {
+            Place::Namespace(namespace) => Some(namespace),
+            Place::Cluster | Place::AllNamespaces => None,
+        }
+    }
+
+    /// The path of the collection.
+    pub(super) fn path(&self) -> Result<String, SourceError> {
+        let resource = &self.resource;
+        let mut path = if resource.group.is_empty() {
+            "/api".to_owned()
+        } else {
+            let mut path = "/apis".to_owned();
+            push_segment(&mut path, "API group", &resource.group)?;
+            path
+        };
+        push_segment(&mut path, "API version", &resource.version)?;
+        if let Some(namespace) = self.namespace() {
+            path.push_str("/namespaces");
+            push_segment(&mut path, "namespace", namespace)?;
+        }
+        push_segment(&mut path, "resource name", &resource.plural)?;
+        Ok(path)
+    }
+
+    /// The query of a list.
+    pub(super) fn list_query(&self, options: &ListOptions) -> String {
+        self.query(options.query())
+    }
+
+    /// The query of a watch.
+    pub(super) fn watch_query(&self, options: &WatchOptions) -> String {
+        self.query(options.query())
+    }
+
+    /// Pages need their selectors again: a continue token does not carry them.
+    fn query(&self, mut pairs: Vec<(&'static str, String)>) -> String {
+        if let Some(selector) = &self.fields {
+            pairs.push(("fieldSelector", selector.to_string()));
+        }
+        if let Some(selector) = &self.labels {
+            pairs.push(("labelSelector", selector.to_string()));
+        }
+        pairs.sort_by_key(|(name, _)| *name);
+        encode_query(pairs.iter().map(|(name, value)| (*name, value.as_str())))
+    }
+}
+
+impl fmt::Display for Collection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.resource.plural)?;
+        if !self.resource.group.is_empty() {
+            write!(f, ".{}", self.resource.group)?;
+        }
+        match &self.place {
+            Place::Cluster => {}
+            Place::AllNamespaces => f.write_str(" in all namespaces")?,
+            Place::Namespace(namespace) => write!(f, " in namespace {namespace}")?,
+        }
+        match (&self.labels, &self.fields) {
+            (None, None) => Ok(()),
+            (Some(labels), None) => write!(f, " with {labels}"),
+            (None, Some(fields)) => write!(f, " with {fields}"),
+            (Some(labels), Some(fields)) => write!(f, " with {labels} and {fields}"),
+        }
+    }
+}
+
+/// Adds one segment. Kubernetes allows neither `/` nor `%`, and neither `.` nor `..`; the rest of
+/// what is refused here has no place in any of its names either.
+fn push_segment(path: &mut String, what: &str, text: &str) -> Result<(), SourceError> {
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':');
+    if text.is_empty() || text == "." || text == ".." || !text.bytes().all(allowed) {
+        let message = format!("{text:?} cannot be a {what}: want letters, digits, `-` and `.`");
+        return Err(SourceError::Request(message.into()));
+    }
+    path.push('/');
+    path.push_str(text);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resource(group: &str, version: &str, plural: &str) -> ApiResource {
+        let gvk = kube_core::GroupVersionKind::gvk(group, version, "Kind");
+        ApiResource::from_gvk_with_plural(&gvk, plural)
+    }
+
+    #[test]
+    fn paths_by_group_and_scope() {
+        let pods = Collection::new(resource("", "v1", "pods"), Place::AllNamespaces);
+        assert_eq!(pods.path().unwrap(), "/api/v1/pods");
+        let apps = resource("apps", "v1", "deployments");
+        let one = Collection::new(apps, Place::namespace("kube-system"));
+        assert_eq!(
+            one.path().unwrap(),
+            "/apis/apps/v1/namespaces/kube-system/deployments"
+        );
+    }
+
+    #[test]
+    fn a_name_cannot_change_the_path() {
+        for namespace in ["", ".", "..", "a/b", "a%2Fb", "a?watch=1", "a b", "é"] {
+            let odd = Collection::new(resource("", "v1", "pods"), Place::namespace(namespace));
+            let error = odd.path().unwrap_err();
+            assert!(matches!(error, SourceError::Request(_)), "{namespace:?}");
+            assert!(
+                error.to_string().contains("cannot be a namespace"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn w_24_selectors_stand_among_the_other_parameters() {
+        let mut pods = Collection::new(resource("", "v1", "pods"), Place::AllNamespaces);
+        pods.set_labels("app in (a,b)");
+        pods.set_fields("spec.nodeName=n1");
+        let page = ListOptions {
+            limit: Some(500),
+            continue_token: Some("tok".to_owned()),
+            ..ListOptions::default()
+        };
+        assert_eq!(
+            pods.list_query(&page),
+            "continue=tok&fieldSelector=spec.nodeName%3Dn1&labelSelector=app%20in%20%28a%2Cb%29&limit=500"
+        );
+        pods.set_labels("");
+        pods.set_fields("");
+        assert_eq!(pods.watch_query(&WatchOptions::default()), "watch=true");
+    }
+
+    #[test]
+    fn descriptions_are_for_people() {
+        let mut pods = Collection::new(resource("", "v1", "pods"), Place::AllNamespaces);
+        assert_eq!(pods.to_string(), "pods in all namespaces");
+        pods.set_labels("app=x");
+        assert_eq!(pods.to_string(), "pods in all namespaces with app=x");
+        let apps = Collection::new(
+            resource("apps", "v1", "deployments"),
+            Place::namespace("ns"),
+        );
+        assert_eq!(apps.to_string(), "deployments.apps in namespace ns");
+        let nodes = Collection::new(resource("", "v1", "nodes"), Place::Cluster);
+        assert_eq!(nodes.to_string(), "nodes");
+    }
+}

@@ -1,0 +1,472 @@
+//! `Connection`: from a kubeconfig, a context, a server's address or a pod's service account to a
+//! [`Cluster`].
+//!
+//! `kube-client` reads the configuration, gets the credentials and speaks TLS. What is added here:
+//! the order in which places are looked at, errors that name the place and the next step, and the
+//! settings a mirror needs.
+//!
+//! | setting | value | why |
+//! |---|---|---|
+//! | connect timeout | 30 s | `kube-client`'s own |
+//! | read timeout | none | an idle watch is healthy; the reflector has a deadline for each watch |
+//! | retries of 429, 503, 504 | off | the reflector counts attempts and honours `Retry-After` |
+//! | HTTP | 1.1, a connection for each watch | all that `kube-client`'s connector offers |
+
+use std::env;
+use std::error::Error;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use http::Uri;
+use kube_client::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube_client::{Client, Config};
+
+use super::cluster::Cluster;
+use super::failure::root_cause;
+
+/// The variable that names kubeconfig files, separated as in `PATH`.
+const KUBECONFIG: &str = "KUBECONFIG";
+
+/// Where a kubeconfig is looked for below the home directory.
+const DEFAULT_KUBECONFIG: &str = ".kube/config";
+
+/// How alike two names must be to be offered as what was meant (Jaro-Winkler, 0 to 1).
+const NEAR_NAME: f64 = 0.75;
+
+/// How to reach a cluster.
+///
+/// Without any setting: the files that `KUBECONFIG` names, else `~/.kube/config`, else the service
+/// account of the pod.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), heliostat::source::kube::ConnectError> {
+/// use heliostat::source::kube::Connection;
+///
+/// let production = Connection::new().context("production").connect().await?;
+/// let local = Connection::new().server("http://127.0.0.1:8001").connect().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Connection {
+    kubeconfig: Option<PathBuf>,
+    context: Option<String>,
+    server: Option<String>,
+}
+
+impl Connection {
+    /// The configuration that is at hand.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads this kubeconfig and no other place.
+    #[must_use]
+    pub fn kubeconfig(mut self, path: impl Into<PathBuf>) -> Self {
+        self.kubeconfig = Some(path.into());
+        self
+    }
+
+    /// Uses this context of the kubeconfig, in place of its current one.
+    #[must_use]
+    pub fn context(mut self, name: impl Into<String>) -> Self {
+        self.context = Some(name.into());
+        self
+    }
+
+    /// Talks to this address: `http://` or `https://`, with a path if the API is served below one.
+    ///
+    /// With a kubeconfig or a context, their credentials are sent to it. With neither, no
+    /// configuration is read and no credentials are sent: right for `kubectl proxy`, for the
+    /// embedded server, for a server in a test.
+    #[must_use]
+    pub fn server(mut self, url: impl Into<String>) -> Self {
+        self.server = Some(url.into());
+        self
+    }
+
+    /// Reads the configuration and prepares the connection. Nothing is sent to the server yet.
+    ///
+    /// Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`]. Whether the server answers shows at the first request.
+    pub async fn connect(self) -> Result<Cluster, ConnectError> {
+        let server = self.server.as_deref().map(parse_server).transpose()?;
+        let mut config = match &server {
+            Some(url) if self.kubeconfig.is_none() && self.context.is_none() => {
+                Config::new(url.clone())
+            }
+            _ => self.configuration().await?,
+        };
+        if let Some(url) = server {
+            config.cluster_url = url;
+        }
+        config.read_timeout = None;
+        config.default_retry = false;
+        let server = config.cluster_url.clone();
+        match Client::try_from(config) {
+            Ok(client) => Ok(Cluster::new(client, &server)),
+            Err(source) => Err(ConnectError::Client {
+                server: server.to_string(),
+                reason: root_cause(&source),
+                source: Box::new(source),
+            }),
+        }
+    }
+
+    async fn configuration(&self) -> Result<Config, ConnectError> {
+        let (places, kubeconfig) = match &self.kubeconfig {
+            Some(path) => (path.display().to_string(), read(path)?),
+            None => match find_kubeconfig(env::var_os(KUBECONFIG), env::home_dir())? {
+                Search::Found { places, kubeconfig } => (places, *kubeconfig),
+                Search::NotFound { looked_at } => return self.in_cluster(looked_at),
+            },
+        };
+        let name = self.context_of(&kubeconfig, &places)?;
+        let options = KubeConfigOptions {
+            context: Some(name.clone()),
+            ..KubeConfigOptions::default()
+        };
+        Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .map_err(|source| ConnectError::Context {
+                name,
+                places,
+                source: Box::new(source),
+            })
+    }
+
+    /// The context to use: it must be there, and the error says which ones are.
+    fn context_of(&self, kubeconfig: &Kubeconfig, places: &str) -> Result<String, ConnectError> {
+        let known = || {
+            let mut names: Vec<String> = kubeconfig
+                .contexts
+                .iter()
+                .map(|context| context.name.clone())
+                .collect();
+            names.sort();
+            names
+        };
+        let wanted = self
+            .context
+            .as_ref()
+            .or(kubeconfig.current_context.as_ref());
+        let Some(name) = wanted.filter(|name| !name.is_empty()) else {
+            return Err(ConnectError::NoCurrentContext {
+                places: places.to_owned(),
+                known: known(),
+            });
+        };
+        if kubeconfig
+            .contexts
+            .iter()
+            .any(|context| context.name == *name)
+        {
+            return Ok(name.clone());
+        }
+        Err(ConnectError::UnknownContext {
+            name: name.clone(),
+            places: places.to_owned(),
+            known: known(),
+        })
+    }
+
+    /// The pod's service account, where no kubeconfig is. A context cannot be in it.
+    fn in_cluster(&self, mut looked_at: Vec<String>) -> Result<Config, ConnectError> {
+        let in_cluster = match &self.context {
+            None => Config::incluster().map_err(|error| error.to_string()),
+            Some(_) => Err("has no contexts".to_owned()),
+        };
+        in_cluster.map_err(|reason| {
+            looked_at.push(format!("the pod's service account ({reason})"));
+            ConnectError::NoConfiguration { looked_at }
+        })
+    }
+}
+
+/// Why no connection could be prepared: what is wrong, where, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// No configuration was found in any of the places.
+    #[error(
+        "no cluster configuration found; looked at {}; set KUBECONFIG, or give a kubeconfig file \
+         or the address of a server", looked_at.join(", ")
+    )]
+    NoConfiguration {
+        /// The places, with what was found there.
+        looked_at: Vec<String>,
+    },
+    /// A kubeconfig cannot be read or understood.
+    #[error("cannot read the kubeconfig {path}: {reason}")]
+    Kubeconfig {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+        /// The reader's error.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The kubeconfig has no such context.
+    #[error("no context {name:?} in {places}{}", hint(Some(name), known))]
+    UnknownContext {
+        /// The context that was asked for.
+        name: String,
+        /// The files that were read.
+        places: String,
+        /// The contexts that are there.
+        known: Vec<String>,
+    },
+    /// The kubeconfig names no current context, and none was asked for.
+    #[error("no current context in {places}{}", hint(None, known))]
+    NoCurrentContext {
+        /// The files that were read.
+        places: String,
+        /// The contexts that are there.
+        known: Vec<String>,
+    },
+    /// The context cannot be used: its cluster is missing, its certificates cannot be read.
+    #[error("cannot use the context {name:?} in {places}: {source}")]
+    Context {
+        /// The context.
+        name: String,
+        /// The files that were read.
+        places: String,
+        /// What is wrong with it.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The address of the server is none.
+    #[error("{url:?} is not the address of a server: {reason}")]
+    Server {
+        /// The address as it was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// TLS, the credentials or a proxy cannot be set up.
+    #[error("cannot prepare the connection to {server}: {reason}")]
+    Client {
+        /// The server's address.
+        server: String,
+        /// The deepest cause.
+        reason: String,
+        /// The whole error.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// What to do about a context that is not there.
+fn hint(wanted: Option<&str>, known: &[String]) -> String {
+    if known.is_empty() {
+        return "; there are no contexts in it".to_owned();
+    }
+    let near = wanted.and_then(|wanted| {
+        let likeness = |name: &&String| strsim::jaro_winkler(name, wanted);
+        known
+            .iter()
+            .filter(|name| likeness(name) > NEAR_NAME)
+            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+    });
+    let list = known.join(", ");
+    match near {
+        Some(near) => format!("; did you mean {near:?}? There are: {list}"),
+        None => format!("; choose one of: {list}"),
+    }
+}
+
+/// What a search for kubeconfig files came to.
+enum Search {
+    Found {
+        places: String,
+        kubeconfig: Box<Kubeconfig>,
+    },
+    NotFound {
+        looked_at: Vec<String>,
+    },
+}
+
+/// Looks where kubectl looks. A file that is not there is skipped; one that is broken is an error.
+fn find_kubeconfig(
+    variable: Option<OsString>,
+    home: Option<PathBuf>,
+) -> Result<Search, ConnectError> {
+    let variable = variable.filter(|value| !value.is_empty());
+    let mut looked_at = Vec::new();
+    let candidates: Vec<PathBuf> = match (&variable, home) {
+        (Some(value), _) => env::split_paths(value)
+            .filter(|path| !path.as_os_str().is_empty())
+            .collect(),
+        (None, Some(home)) => {
+            looked_at.push("$KUBECONFIG (not set)".to_owned());
+            vec![home.join(DEFAULT_KUBECONFIG)]
+        }
+        (None, None) => {
+            looked_at.push("$KUBECONFIG (not set)".to_owned());
+            looked_at.push("~/.kube/config (no home directory)".to_owned());
+            Vec::new()
+        }
+    };
+    let mut found: Option<Kubeconfig> = None;
+    let mut places = Vec::new();
+    for path in candidates {
+        if !path.exists() {
+            looked_at.push(format!("{} (no such file)", path.display()));
+            continue;
+        }
+        let next = read(&path)?;
+        places.push(path.display().to_string());
+        found = Some(match found {
+            None => next,
+            Some(merged) => merged
+                .merge(next)
+                .map_err(|error| unreadable(&path, error))?,
+        });
+    }
+    Ok(match found {
+        Some(kubeconfig) => Search::Found {
+            places: places.join(", "),
+            kubeconfig: Box::new(kubeconfig),
+        },
+        None => Search::NotFound { looked_at },
+    })
+}
+
+fn read(path: &Path) -> Result<Kubeconfig, ConnectError> {
+    Kubeconfig::read_from(path).map_err(|error| unreadable(path, error))
+}
+
+fn unreadable(path: &Path, error: KubeconfigError) -> ConnectError {
+    let reason = match &error {
+        KubeconfigError::ReadConfig(error, _) => error.to_string(),
+        other => other.to_string(),
+    };
+    ConnectError::Kubeconfig {
+        path: path.display().to_string(),
+        reason,
+        source: Box::new(error),
+    }
+}
+
+fn parse_server(url: &str) -> Result<Uri, ConnectError> {
+    let wrong = |reason: String| ConnectError::Server {
+        url: url.to_owned(),
+        reason,
+    };
+    if !url.contains("://") {
+        return Err(wrong(format!(
+            "the scheme is missing, write http://{url} or https://{url}"
+        )));
+    }
+    let uri: Uri = url
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| wrong(error.to_string()))?;
+    match (uri.scheme_str(), uri.host()) {
+        (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(uri),
+        (Some(scheme), _) if !matches!(scheme, "http" | "https") => Err(wrong(format!(
+            "the scheme {scheme} is not supported, want http or https"
+        ))),
+        _ => Err(wrong("the host is missing".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO_CONTEXTS: &str = "
+apiVersion: v1
+kind: Config
+clusters:
+- name: here
+  cluster: {server: 'https://10.0.0.1:6443'}
+contexts:
+- name: production
+  context: {cluster: here, namespace: shop}
+- name: staging
+  context: {cluster: missing}
+";
+
+    fn kubeconfig() -> Kubeconfig {
+        Kubeconfig::from_yaml(TWO_CONTEXTS).unwrap()
+    }
+
+    #[test]
+    fn an_unknown_context_lists_the_known_ones() {
+        let text = |name: &str| {
+            Connection::new()
+                .context(name)
+                .context_of(&kubeconfig(), "cfg")
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            text("producton"),
+            "no context \"producton\" in cfg; did you mean \"production\"? There are: production, staging"
+        );
+        assert_eq!(
+            text("zzz"),
+            "no context \"zzz\" in cfg; choose one of: production, staging"
+        );
+    }
+
+    #[test]
+    fn without_a_current_context_one_must_be_chosen() {
+        let error = Connection::new()
+            .context_of(&kubeconfig(), "cfg")
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no current context in cfg; choose one of: production, staging"
+        );
+        let empty = Connection::new().context_of(&Kubeconfig::default(), "cfg");
+        assert!(
+            empty
+                .unwrap_err()
+                .to_string()
+                .ends_with("no contexts in it")
+        );
+    }
+
+    #[test]
+    fn every_place_that_was_looked_at_is_named() {
+        let nowhere = Some(PathBuf::from("/nonexistent-home"));
+        let Search::NotFound { looked_at } = find_kubeconfig(None, nowhere).unwrap() else {
+            panic!("found a kubeconfig in a directory that does not exist");
+        };
+        assert_eq!(
+            looked_at,
+            [
+                "$KUBECONFIG (not set)",
+                "/nonexistent-home/.kube/config (no such file)"
+            ]
+        );
+        let two = OsString::from("/nonexistent-a::/nonexistent-b");
+        let Search::NotFound { looked_at } = find_kubeconfig(Some(two), None).unwrap() else {
+            panic!("found a kubeconfig that does not exist");
+        };
+        assert_eq!(
+            looked_at,
+            [
+                "/nonexistent-a (no such file)",
+                "/nonexistent-b (no such file)"
+            ]
+        );
+    }
+
+    #[test]
+    fn addresses_need_a_scheme_and_a_host() {
+        assert!(parse_server("http://127.0.0.1:8080").is_ok());
+        assert!(parse_server("https://rancher.example/k8s/clusters/c-1").is_ok());
+        let text = |url: &str| parse_server(url).unwrap_err().to_string();
+        assert_eq!(
+            text("localhost:8080"),
+            "\"localhost:8080\" is not the address of a server: the scheme is missing, \
+             write http://localhost:8080 or https://localhost:8080"
+        );
+        assert!(text("ftp://x").contains("scheme ftp is not supported"));
+        assert!(text("http://").contains("is not the address of a server"));
+    }
+}

@@ -1,0 +1,44 @@
+//! Mirrors of a Kubernetes API.
+//!
+//! [`Connection`] finds the configuration and gives a [`Cluster`]; [`Discovery`] finds what a name
+//! means there; [`KubeSource`] lists and watches one collection.
+//!
+//! `kube-client` is what configuration, credentials, TLS and HTTP come from. What this room owns is
+//! what a mirror depends on: the request options, what is asked for and what is taken for an answer,
+//! decoding while the answer streams in, and what every failure means. Nothing here holds a whole
+//! answer, and nothing here decides what follows from a failure: that is the reflector's.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `source` | [`KubeSource`], the list/watch source |
+//! | `collection` | what is asked for, as path and query |
+//! | `codec` | the bytes of an object into the user's type |
+//! | `reading` | the body of an answer through a decoder, as a stream |
+//! | `cluster` | the client, and how a request is sent |
+//! | `answer` | the head of an answer: success, content type |
+//! | `failure` | the errors of HTTP, TLS and sockets |
+//! | `connection` | from a kubeconfig or an address to a cluster |
+//! | [`discovery`] | which resources there are |
+
+mod source;
+
+mod collection;
+
+mod codec;
+
+mod reading;
+
+mod cluster;
+
+mod answer;
+
+mod failure;
+
+mod connection;
+
+pub mod discovery;
+
+pub use cluster::Cluster;
+pub use connection::{ConnectError, Connection};
+pub use discovery::{DiscoveredResource, Discovery};
+pub use source::KubeSource;
