@@ -21,7 +21,7 @@ pub enum SourceError {
     Transport(#[from] TransportError),
     /// The server answered with something that cannot be understood.
     #[error(transparent)]
-    Decode(#[from] DecodeError),
+    Decode(DecodeError),
     /// The request cannot be made: a wrong name, selector or configuration. Trying again is of use
     /// only after somebody changed something.
     #[error("{0}")]
@@ -53,6 +53,15 @@ impl SourceError {
             Self::Transport(error) => error.kind.class(),
             Self::Decode(_) => "decode",
             Self::Request(_) => "request",
+        }
+    }
+}
+
+impl From<DecodeError> for SourceError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Status(status) => Self::Api(status),
+            error => Self::Decode(error),
         }
     }
 }
@@ -132,7 +141,7 @@ impl Error for TransportError {
 /// An answer that cannot be understood as a whole.
 ///
 /// One object that cannot be understood is not this: see [`Rejection`](crate::event::Rejection).
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The bytes are not what the encoding allows.
@@ -179,6 +188,10 @@ pub enum DecodeError {
     /// A list of another shape: a `Table`, or a single object.
     #[error("expected a list, got {0}")]
     NotAList(String),
+    /// A `Status` where a list should be, under an HTTP success: what the server has to say counts
+    /// as if the request had failed with it.
+    #[error("expected a list, got a Status: {0}")]
+    Status(Arc<Status>),
     /// The pages of a list do not come to an end.
     #[error("the list did not end after {pages} pages: {reason}")]
     EndlessList {

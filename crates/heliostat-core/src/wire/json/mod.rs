@@ -1,0 +1,29 @@
+//! Lists and watches as `application/json`.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `list`, `watch` | the two decoders: what the members of a list and of a frame mean |
+//! | `codec` | an object by way of serde |
+//! | [`header`] | name, version and kind of an object, read from its bytes alone |
+//! | `split` | an object cut into its members and elements, at any chunk boundary |
+//! | `scan` | where a value ends: the fast inner loop, and the strict check behind it |
+//!
+//! Every byte is looked at once to find the ends, then once by the codec. The scan counts brackets
+//! and knows strings and nothing else, so it needs no stack and no limit of depth; how deep an object
+//! may be is for its codec to say (128 levels with serde).
+
+mod list;
+
+mod watch;
+
+mod codec;
+
+pub mod header;
+
+mod split;
+
+mod scan;
+
+pub use codec::JsonCodec;
+pub use list::ListDecoder;
+pub use watch::WatchDecoder;

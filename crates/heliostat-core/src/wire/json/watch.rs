@@ -1,0 +1,384 @@
+//! A watch: frames of a type and an object, one JSON value after the other.
+//!
+//! Frames are values, not lines, so a server may print them pretty. A frame counts once it is
+//! complete: what a connection cuts off is not an event. `type` and `object` may each come once.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::error::DecodeError;
+use crate::event::{ChangeKind, Rejection, RejectionReason, WatchEvent};
+use crate::status::{CAUSE_UNEXPECTED_SERVER_RESPONSE, Status, StatusCause, StatusDetails};
+use crate::version::ResourceVersion;
+use crate::wire::{Codec, DecodeLimits};
+
+use super::header::RawHeader;
+use super::scan::broken_structure;
+use super::split::{Documents, Member, Span, Splitter, Token, Want};
+
+/// Decodes the events of one watch, chunk by chunk.
+///
+/// Call [`push`](Self::push) for every chunk and [`finish`](Self::finish) at the end of the body.
+/// After an error nothing more comes out; the error is given again.
+#[derive(Debug)]
+pub struct WatchDecoder<C: Codec> {
+    splitter: Splitter<FrameMember>,
+    codec: C,
+    frame: Frame<C::Object>,
+    failed: Option<DecodeError>,
+}
+
+/// What has come of the present frame.
+#[derive(Debug)]
+struct Frame<T> {
+    event_type: Option<EventType>,
+    /// The object, if it came before the type.
+    held: Option<Held>,
+    /// The event, which counts when the frame is complete.
+    event: Option<WatchEvent<T>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    bytes: Vec<u8>,
+    offset: u64,
+}
+
+#[derive(Clone, Debug)]
+enum EventType {
+    Change(ChangeKind),
+    Bookmark,
+    Error,
+    Other(String),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum FrameMember {
+    Type,
+    Object,
+}
+
+/// All of a bookmark that means something. Servers before 1.30 or so send the zero values of the
+/// type's required members along, such as `"containers":null`, which do not decode as the type.
+#[derive(Deserialize)]
+struct BookmarkObject {
+    metadata: Option<BookmarkMetadata>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct BookmarkMetadata {
+    resource_version: Option<String>,
+    annotations: Option<BookmarkAnnotations>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct BookmarkAnnotations {
+    // The name is that of `INITIAL_EVENTS_END`: an attribute takes no constant.
+    #[serde(rename = "k8s.io/initial-events-end")]
+    initial_events_end: Value,
+}
+
+/// What is being decoded, for messages.
+const WHAT: &str = "watch frame";
+
+/// The longest event type, in bytes as it is written. The longest real one has eight letters; the
+/// type is repeated in logs, so it must not be long.
+const EVENT_TYPE_BYTES_MAX: usize = 256;
+
+/// How much of an unexpected object is kept for the message.
+const EXCERPT_BYTES: usize = 256;
+
+impl<C: Codec> WatchDecoder<C> {
+    /// A decoder for one watch.
+    pub fn new(codec: C, limits: DecodeLimits) -> Self {
+        Self {
+            splitter: Splitter::new(WHAT, Documents::Many, limits),
+            codec,
+            frame: Frame::default(),
+            failed: None,
+        }
+    }
+
+    /// Takes in the next chunk. The events that it completes come out in their order.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no frames, or no JSON, or a frame is too large. What was complete before has
+    /// come out.
+    pub fn push(
+        &mut self,
+        chunk: &[u8],
+        out: &mut Vec<WatchEvent<C::Object>>,
+    ) -> Result<(), DecodeError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let result = self.take_in(chunk, out);
+        if let Err(error) = &result {
+            self.failed = Some(error.clone());
+        }
+        result
+    }
+
+    /// Says that the body has ended.
+    ///
+    /// # Errors
+    ///
+    /// It ended inside a frame.
+    pub fn finish(&mut self) -> Result<(), DecodeError> {
+        match &self.failed {
+            Some(error) => Err(error.clone()),
+            None => self.splitter.finish(),
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        chunk: &[u8],
+        out: &mut Vec<WatchEvent<C::Object>>,
+    ) -> Result<(), DecodeError> {
+        let mut at = 0;
+        while let Some(token) = self.splitter.next(chunk, &mut at)? {
+            match token {
+                Token::Member(FrameMember::Type, span) => self.event_type(chunk, &span)?,
+                Token::Member(FrameMember::Object, span) => self.object(chunk, &span)?,
+                Token::End => out.push(self.end()?),
+                // No member of a frame is wanted by its elements.
+                Token::Array(_) | Token::Element(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn event_type(&mut self, chunk: &[u8], span: &Span) -> Result<(), DecodeError> {
+        let bytes = self.splitter.bytes(chunk, span);
+        let name: Option<String> = serde_json::from_slice(bytes).map_err(|error| {
+            let reason = format!("type: {error}");
+            self.splitter.malformed(span.offset, reason)
+        })?;
+        self.frame.event_type = Some(EventType::from(name.unwrap_or_default()));
+        Ok(())
+    }
+
+    /// Decodes the object where it lies, or keeps it until the type is known.
+    fn object(&mut self, chunk: &[u8], span: &Span) -> Result<(), DecodeError> {
+        let bytes = self.splitter.bytes(chunk, span);
+        let Some(event_type) = &self.frame.event_type else {
+            self.frame.held = Some(Held {
+                bytes: bytes.to_vec(),
+                offset: span.offset,
+            });
+            return Ok(());
+        };
+        let event = decode(&mut self.codec, event_type, bytes)
+            .map_err(|broken| broken.at(&self.splitter, span.offset))?;
+        self.frame.event = Some(event);
+        Ok(())
+    }
+
+    /// The frame is complete.
+    fn end(&mut self) -> Result<WatchEvent<C::Object>, DecodeError> {
+        let frame = std::mem::take(&mut self.frame);
+        if let Some(event) = frame.event {
+            return Ok(event);
+        }
+        let event_type = frame
+            .event_type
+            .unwrap_or_else(|| EventType::Other(String::new()));
+        match frame.held {
+            Some(held) => decode(&mut self.codec, &event_type, &held.bytes)
+                .map_err(|broken| broken.at(&self.splitter, held.offset)),
+            None => Ok(without_object(event_type)),
+        }
+    }
+}
+
+impl<T> Default for Frame<T> {
+    fn default() -> Self {
+        Self {
+            event_type: None,
+            held: None,
+            event: None,
+        }
+    }
+}
+
+impl From<String> for EventType {
+    fn from(name: String) -> Self {
+        match name.as_str() {
+            "ADDED" => Self::Change(ChangeKind::Added),
+            "MODIFIED" => Self::Change(ChangeKind::Modified),
+            "DELETED" => Self::Change(ChangeKind::Deleted),
+            "BOOKMARK" => Self::Bookmark,
+            "ERROR" => Self::Error,
+            _ => Self::Other(name),
+        }
+    }
+}
+
+impl Member for FrameMember {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "type" => Some(Self::Type),
+            "object" => Some(Self::Object),
+            _ => None,
+        }
+    }
+
+    fn bit(self) -> u32 {
+        match self {
+            Self::Type => 1,
+            Self::Object => 2,
+        }
+    }
+
+    fn want(self, limits: &DecodeLimits) -> Want {
+        match self {
+            Self::Type => Want::Whole(EVENT_TYPE_BYTES_MAX),
+            Self::Object => Want::Whole(limits.object_bytes_max),
+        }
+    }
+}
+
+/// An object whose end cannot be relied on.
+struct Broken {
+    place: usize,
+    reason: RejectionReason,
+}
+
+impl Broken {
+    fn at(&self, splitter: &Splitter<FrameMember>, offset: u64) -> DecodeError {
+        splitter.malformed(offset + self.place as u64, self.reason.to_string())
+    }
+}
+
+/// What an event of this type with this object means.
+fn decode<C: Codec>(
+    codec: &mut C,
+    event_type: &EventType,
+    bytes: &[u8],
+) -> Result<WatchEvent<C::Object>, Broken> {
+    let (decoded, change) = match event_type {
+        EventType::Error => return Ok(WatchEvent::Error(error_status(bytes))),
+        EventType::Other(name) => {
+            return Ok(WatchEvent::Unknown {
+                event_type: name.clone(),
+                resource_version: RawHeader::read(bytes).resource_version(),
+            });
+        }
+        EventType::Change(change) => (decode_change(codec, *change, bytes), Some(*change)),
+        EventType::Bookmark => (decode_bookmark(codec, bytes), None),
+    };
+    decoded.or_else(|reason| reject(bytes, change, reason))
+}
+
+fn decode_change<C: Codec>(
+    codec: &mut C,
+    change: ChangeKind,
+    bytes: &[u8],
+) -> Result<WatchEvent<C::Object>, RejectionReason> {
+    check_kind(codec, bytes)?;
+    let entry = codec.decode(bytes, None)?;
+    Ok(match change {
+        ChangeKind::Added => WatchEvent::Added(entry),
+        ChangeKind::Modified => WatchEvent::Modified(entry),
+        ChangeKind::Deleted => WatchEvent::Deleted(entry),
+    })
+}
+
+fn decode_bookmark<C: Codec>(
+    codec: &C,
+    bytes: &[u8],
+) -> Result<WatchEvent<C::Object>, RejectionReason> {
+    check_kind(codec, bytes)?;
+    let object: BookmarkObject = serde_json::from_slice(bytes)
+        .map_err(|error| RejectionReason::Undecodable(error.to_string()))?;
+    let metadata = object
+        .metadata
+        .ok_or_else(|| RejectionReason::NoMetadata("the bookmark has none".to_owned()))?;
+    let version = metadata.resource_version.as_deref();
+    let annotations = metadata.annotations.unwrap_or_default();
+    Ok(WatchEvent::Bookmark {
+        resource_version: version.map_or(ResourceVersion::UNSET, ResourceVersion::from),
+        initial_events_end: annotations.initial_events_end == "true",
+    })
+}
+
+/// Objects of events say what they are, and must be what the mirror is of; bookmarks too.
+fn check_kind<C: Codec>(codec: &C, bytes: &[u8]) -> Result<(), RejectionReason> {
+    let header = RawHeader::read_kind(bytes);
+    if header.is_table() {
+        return Err(RejectionReason::Table);
+    }
+    match codec.expected_kind() {
+        Some(expected) if !header.is(expected) => Err(RejectionReason::WrongKind {
+            expected: expected.clone(),
+            actual: header.group_version_kind(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn reject<T>(
+    bytes: &[u8],
+    change: Option<ChangeKind>,
+    reason: RejectionReason,
+) -> Result<WatchEvent<T>, Broken> {
+    if let Some(place) = broken_structure(bytes) {
+        return Err(Broken { place, reason });
+    }
+    let header = RawHeader::read(bytes);
+    Ok(WatchEvent::Rejected(Rejection {
+        key: header.key(),
+        resource_version: header.resource_version(),
+        change,
+        reason,
+    }))
+}
+
+/// An event of this type without an object: nothing to file and no version to move to.
+fn without_object<T>(event_type: EventType) -> WatchEvent<T> {
+    let change = match event_type {
+        EventType::Error => return WatchEvent::Error(error_status(b"")),
+        EventType::Other(event_type) => {
+            return WatchEvent::Unknown {
+                event_type,
+                resource_version: ResourceVersion::UNSET,
+            };
+        }
+        EventType::Change(change) => Some(change),
+        EventType::Bookmark => None,
+    };
+    WatchEvent::Rejected(Rejection {
+        key: None,
+        resource_version: ResourceVersion::UNSET,
+        change,
+        reason: RejectionReason::NoMetadata("the event has no object".to_owned()),
+    })
+}
+
+/// The `Status` of an ERROR event.
+///
+/// An object that is no `Status` becomes one without a reason and without a code, so that no
+/// predicate holds for it: it is neither an internal error, which would be tried again in place, nor
+/// an expiry. The watch ends and the reflector lists again after its backoff.
+fn error_status(bytes: &[u8]) -> Status {
+    if let Some(status) = Status::parse(bytes) {
+        return status;
+    }
+    let start = bytes.get(..EXCERPT_BYTES).unwrap_or(bytes);
+    let excerpt = String::from_utf8_lossy(start).into_owned();
+    let message = format!("unexpected object in an ERROR event: {excerpt}");
+    let mut status = Status::failure(0, "", message);
+    status.details = Some(StatusDetails {
+        causes: vec![StatusCause {
+            reason: CAUSE_UNEXPECTED_SERVER_RESPONSE.to_owned(),
+            message: excerpt,
+            field: String::new(),
+        }],
+        ..StatusDetails::default()
+    });
+    status
+}
