@@ -3,6 +3,7 @@
 //! The object itself is opaque here. A source reads the [`Header`] while it decodes and hands both
 //! on as an [`Entry`]; stores, queues and indexes never look inside.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -60,6 +61,13 @@ impl ObjectKey {
     /// The whole key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A key compares and hashes as its text does, so a map of keys can be asked with a text.
+impl Borrow<str> for ObjectKey {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

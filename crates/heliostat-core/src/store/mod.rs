@@ -4,6 +4,16 @@
 //! threads wraps it. A replace is staged: readers see the old set until the commit, and the new set
 //! from then on, never a half.
 
+pub mod indexer;
+
+pub mod snapshot;
+
+pub mod index;
+
+pub mod staging;
+
+mod compact;
+
 use std::sync::Arc;
 
 use crate::object::{Entry, ObjectKey};
@@ -71,6 +81,11 @@ pub trait Store<T>: Send {
 
     /// The version that the reflector has reached while watching.
     fn update_resource_version(&mut self, _version: &ResourceVersion) {}
+
+    /// How many objects the store holds, where it can say so at once; for status and metrics.
+    fn object_count(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// Why a store could not take a change.
@@ -89,6 +104,12 @@ impl StoreError {
             message: message.into(),
             source: None,
         }
+    }
+
+    /// A commit came without a `begin_replace` before it.
+    #[must_use]
+    pub fn not_begun() -> Self {
+        Self::new("cannot commit a replace that was not begun")
     }
 
     /// Keeps the error that caused this one.

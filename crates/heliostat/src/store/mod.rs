@@ -1,1 +1,16 @@
 //! The stores, ready to be shared between threads.
+//!
+//! What a store holds and how it changes is decided in [`heliostat_core::store`]; here are the locks
+//! around it, and the waiting for what it will hold.
+
+pub mod indexer;
+
+mod waiters;
+
+pub use heliostat_core::store::index::{
+    IndexError, IndexFailure, IndexFailures, IndexFunc, NAMESPACE_INDEX,
+};
+pub use heliostat_core::store::snapshot::Snapshot;
+pub use heliostat_core::store::{Store, StoreError};
+pub use indexer::{Indexer, IndexerWriter};
+pub use waiters::WriterGone;

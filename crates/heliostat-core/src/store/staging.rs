@@ -1,0 +1,108 @@
+//! A replace while it is being collected: the set aside.
+//!
+//! It begins as a share of the present set and takes memory only for what differs from it, so that a
+//! relist of a million unchanged objects collects a million keys and no second map. What the list
+//! did not name is taken out at the end.
+
+use std::fmt;
+
+use super::compact::compact_map;
+use super::snapshot::Objects;
+use crate::object::{Entry, ObjectKey};
+
+/// The set aside. Dropping it gives the replace up.
+pub struct Staging<T> {
+    /// The set that was present at the start; never changed.
+    base: Objects<T>,
+    /// The set to be: `base` with what was staged, still with what the list will not have named.
+    next: Objects<T>,
+    /// Every key that was staged or kept, in the order it came; lists come sorted, so sorting them
+    /// at the end is cheap. Not needed, and left empty, if there was nothing at the start.
+    named: Vec<ObjectKey>,
+}
+
+impl<T> Staging<T> {
+    pub(super) fn new(base: Objects<T>) -> Self {
+        Self {
+            next: base.clone(),
+            base,
+            named: Vec::new(),
+        }
+    }
+
+    /// Adds an object; a later one of the same key wins. An object that is in the same state as at
+    /// the start is kept as it was, and `entry` dropped.
+    pub fn stage(&mut self, entry: Entry<T>) {
+        let unchanged = |old: &&Entry<T>| old.header.is_same_state(&entry.header);
+        if let Some(staged) = self.next.get(entry.key()).filter(unchanged) {
+            let key = staged.key().clone();
+            self.name(key);
+            return;
+        }
+        let entry = match self.base.get(entry.key()) {
+            Some(old) if unchanged(&old) => old.clone(),
+            Some(old) => with_key_of(entry, old),
+            None => entry,
+        };
+        self.name(entry.key().clone());
+        self.next.insert(entry.key().clone(), entry);
+    }
+
+    /// Takes an object out.
+    pub fn unstage(&mut self, key: &ObjectKey) {
+        self.next.remove(key);
+    }
+
+    /// Carries the state that the object had at the start over, if it had one.
+    pub fn keep(&mut self, key: &ObjectKey) {
+        if let Some(old) = self.base.get(key) {
+            let old = old.clone();
+            self.name(old.key().clone());
+            self.next.insert(old.key().clone(), old);
+        }
+    }
+
+    /// The new set.
+    pub(super) fn finish(mut self) -> Objects<T> {
+        if self.base.is_empty() {
+            return compact_map(self.next);
+        }
+        self.named.sort_unstable();
+        self.named.dedup();
+        let mut named = self.named.iter().peekable();
+        let mut unnamed = Vec::new();
+        for key in self.next.keys() {
+            while named.next_if(|name| *name < key).is_some() {}
+            if named.peek() != Some(&key) {
+                unnamed.push(key.clone());
+            }
+        }
+        for key in &unnamed {
+            self.next.remove(key);
+        }
+        self.next
+    }
+
+    fn name(&mut self, key: ObjectKey) {
+        if !self.base.is_empty() {
+            self.named.push(key);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Staging<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Staging")
+            .field("base", &self.base.len())
+            .field("next", &self.next.len())
+            .field("named", &self.named.len())
+            .finish()
+    }
+}
+
+/// The new state of an object under the text of its key that is in memory already: map, header and
+/// indexes then share it for the whole life of the object.
+pub(super) fn with_key_of<T>(mut new: Entry<T>, old: &Entry<T>) -> Entry<T> {
+    new.header.key = old.header.key.clone();
+    new
+}

@@ -1,0 +1,145 @@
+//! Who waits for a store to hold something, and who could still bring it.
+//!
+//! Waiting is registered and resolved under one lock, so a version that the store holds for a moment
+//! only is never missed by a waiter that was there before it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use heliostat_core::store::snapshot::Snapshot;
+use heliostat_core::version::ResourceVersion;
+use tokio::sync::oneshot;
+
+/// Nobody feeds the store any more, and it does not hold what was waited for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the writer of the store is gone")]
+pub struct WriterGone;
+
+/// What somebody waits for.
+#[derive(Clone, Debug)]
+pub(super) enum Wanted {
+    /// The first complete content.
+    Synced,
+    /// A state at this version or a later one.
+    Version(ResourceVersion),
+}
+
+impl Wanted {
+    /// An unset version and `0` ask for no state in particular: any complete content will do.
+    pub(super) fn version(version: &ResourceVersion) -> Self {
+        if version.is_real() {
+            Self::Version(version.clone())
+        } else {
+            Self::Synced
+        }
+    }
+
+    fn is_met(&self, version: &ResourceVersion, synced: bool) -> bool {
+        match self {
+            Self::Synced => synced,
+            Self::Version(wanted) => version
+                .compare(wanted)
+                .is_some_and(std::cmp::Ordering::is_ge),
+        }
+    }
+}
+
+/// All who wait for one store.
+#[derive(Debug, Default)]
+pub(super) struct Waiters {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    waiting: BTreeMap<u64, (Wanted, oneshot::Sender<()>)>,
+    next_id: u64,
+    writers: usize,
+    /// True from when the last writer went until the next one comes.
+    abandoned: bool,
+}
+
+impl Waiters {
+    /// Waits until the store holds what is wanted; `present` reads it.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped leaves nothing behind.
+    pub(super) async fn wait<T>(
+        &self,
+        wanted: Wanted,
+        present: impl FnOnce() -> Snapshot<T>,
+    ) -> Result<(), WriterGone> {
+        let (registered, met) = {
+            let mut inner = self.lock();
+            // Writers change the store before they come here for the lock: either this look sees
+            // the change, or the writer will see this waiter.
+            let present = present();
+            if wanted.is_met(present.resource_version(), present.is_synced()) {
+                return Ok(());
+            }
+            if inner.abandoned {
+                return Err(WriterGone);
+            }
+            let (sender, met) = oneshot::channel();
+            let id = inner.next_id;
+            inner.next_id += 1;
+            inner.waiting.insert(id, (wanted, sender));
+            (Registered { waiters: self, id }, met)
+        };
+        let met = met.await;
+        drop(registered);
+        met.map_err(|_| WriterGone)
+    }
+
+    /// The store has moved to this version.
+    pub(super) fn moved(&self, version: &ResourceVersion, synced: bool) {
+        let mut inner = self.lock();
+        let met = inner
+            .waiting
+            .extract_if(.., |_, (wanted, _)| wanted.is_met(version, synced));
+        for (_, (_, sender)) in met {
+            // An error says that the waiter has given up.
+            let _ = sender.send(());
+        }
+    }
+
+    pub(super) fn writer_came(&self) {
+        let mut inner = self.lock();
+        inner.writers += 1;
+        inner.abandoned = false;
+    }
+
+    pub(super) fn writer_went(&self) {
+        let mut inner = self.lock();
+        inner.writers = inner.writers.saturating_sub(1);
+        if inner.writers == 0 {
+            inner.abandoned = true;
+            // Dropping the senders tells the waiters.
+            inner.waiting.clear();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing in here panics half-way.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a waiter out again, however its waiting ends.
+struct Registered<'a> {
+    waiters: &'a Waiters,
+    id: u64,
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        self.waiters.lock().waiting.remove(&self.id);
+    }
+}
+
+impl fmt::Debug for Registered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registered").field("id", &self.id).finish()
+    }
+}
