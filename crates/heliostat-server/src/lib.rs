@@ -1,1 +1,60 @@
-//! placeholder
+//! An embedded Kubernetes-style API server: real list/watch semantics over an in-memory storage
+//! with revisions, in the process of whoever needs it.
+//!
+//! kubectl, kube-rs, client-go and any other client talk to it over HTTP/1.1 or HTTP/2 with prior
+//! knowledge. Built-in kinds are there from the start, custom ones come through
+//! [`ApiServerBuilder::with_kind`] or by creating a CustomResourceDefinition. Specifications are
+//! stored as they are sent: there are no schemas, no admission, no controllers.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use heliostat_server::{ApiServer, Fault, FaultRule, Verb};
+//! use serde_json::json;
+//!
+//! let server = ApiServer::builder().event_window(1_000).build();
+//! server.storage().load("pods", [json!({"metadata": {"name": "web", "namespace": "default"}})])?;
+//!
+//! let running = server.serve_local().await?;
+//! println!("kubectl --server {} get pods", running.url());
+//!
+//! // Change things in process; every watch sees it.
+//! running.storage().merge_patch("pods", "default/web", json!({"status": {"phase": "Running"}}))?;
+//! assert_eq!(running.storage().versions("pods")?.len(), 1);
+//!
+//! // Make things fail.
+//! running.faults().inject(FaultRule::new(Fault::DropConnection).on(Verb::Watch).once());
+//!
+//! running.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Map
+//!
+//! | | |
+//! |---|---|
+//! | [`ApiServer`], [`ApiServerBuilder`], [`RunningServer`] | settings; listening; the end of it |
+//! | [`StorageHandle`] | reading and writing in process, bulk loads, the exact current state |
+//! | [`Faults`], [`Fault`], [`FaultRule`] | failures on demand, for requests and for open streams |
+//! | [`Kind`] | what is served |
+//! | [`Status`] | what a client gets instead of an object |
+//!
+//! Inside, `api_server` is pure (no socket, no clock) and decides everything; `http` is the only
+//! room that knows hyper; `handle` puts one lock around the storage.
+#![deny(missing_docs)]
+
+mod api_server;
+mod faults;
+mod handle;
+mod http;
+
+pub use api_server::fault::{Fault, FaultId, FaultRule, Verb};
+pub use api_server::kind::{Kind, Scope};
+pub use api_server::object::EventType;
+pub use api_server::status::{Status, StatusCause, StatusDetails, StatusMetadata};
+pub use api_server::storage::Backup;
+pub use api_server::view::INITIAL_EVENTS_END;
+pub use faults::Faults;
+pub use handle::StorageHandle;
+pub use http::{ApiServer, ApiServerBuilder, RequestRecord, RunningServer};

@@ -1,0 +1,30 @@
+//! The server's logic as plain data and functions: no socket, no clock, no randomness. Time and
+//! entropy are arguments.
+//!
+//! From the outside in: `route`, `query` and `negotiate` read a request; `options` turns it into a
+//! plan; `storage` (with `write`, `validate`, `patch`, `crd`) carries plans out; `view` and `table`
+//! write answers; `watch` decides what a watcher sees; `discovery` describes the server; `fault`
+//! keeps the book of failures to produce.
+
+mod builtin;
+mod crd;
+pub(crate) mod discovery;
+pub(crate) mod fault;
+pub(crate) mod history;
+pub(crate) mod kind;
+pub(crate) mod negotiate;
+pub(crate) mod object;
+pub(crate) mod options;
+pub(crate) mod patch;
+pub(crate) mod query;
+mod registry;
+pub(crate) mod route;
+mod selector;
+pub(crate) mod status;
+pub(crate) mod storage;
+pub(crate) mod table;
+mod token;
+mod validate;
+pub(crate) mod view;
+pub(crate) mod watch;
+pub(crate) mod write;

@@ -1,0 +1,344 @@
+//! What a list or a watch asks for, validated: the two matrices of resourceVersion,
+//! resourceVersionMatch, limit, continue and sendInitialEvents end here in plans without a
+//! combination left to check.
+//!
+//! The order of the checks is kube-apiserver's, because the causes come in that order.
+
+use std::time::Duration;
+
+use super::kind::Kind;
+use super::query::Query;
+use super::selector::Selection;
+use super::status::{Status, StatusCause};
+use super::token::{At, Continue};
+
+const MATCH: &str = "resourceVersionMatch";
+const INITIAL: &str = "sendInitialEvents";
+
+/// Which state a list reads.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Read {
+    /// The newest state, once it is at least this version (0: whatever there is).
+    AtLeast(u64),
+    /// The state as of this version.
+    Exact(u64),
+    /// From `start` on, as of `at`.
+    Continue(Continue),
+}
+
+/// A list, validated.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ListPlan {
+    pub(crate) read: Read,
+    pub(crate) limit: Option<usize>,
+    pub(crate) selection: Selection,
+}
+
+/// Where a watch begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Start {
+    /// With the current state as ADDED events, once it is at least this version (0: at once).
+    State(u64),
+    /// With what comes from now on.
+    Now,
+    /// With the first change after this version.
+    After(u64),
+}
+
+/// A watch, validated.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct WatchPlan {
+    pub(crate) start: Start,
+    pub(crate) selection: Selection,
+    pub(crate) bookmarks: bool,
+    /// Whether the client asked for the initial state as a stream, by parameter.
+    pub(crate) watch_list: bool,
+    /// When to end; `None` leaves it to the server.
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl ListPlan {
+    /// Validates the parameters of a list.
+    ///
+    /// # Errors
+    /// The 400 or 422 that the real server answers for the combination.
+    pub(crate) fn parse(
+        kind: &Kind,
+        namespace: Option<&str>,
+        query: &Query,
+    ) -> Result<Self, Status> {
+        let selection = selection(kind, namespace, query)?;
+        let limit = integer(query, "limit")?.filter(|limit| *limit > 0);
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+        let (version, matching) = (query.text("resourceVersion"), query.text(MATCH));
+        let token = query.text("continue");
+        let causes = list_causes(query);
+        if !causes.is_empty() {
+            return Err(Status::invalid_options(causes));
+        }
+        if !token.is_empty() {
+            if !matches!(version, "" | "0") {
+                return Err(Status::bad_request(
+                    "specifying resource version is not allowed when using continue",
+                ));
+            }
+            let read = Read::Continue(Continue::decode(token)?);
+            return Ok(Self {
+                read,
+                limit,
+                selection,
+            });
+        }
+        let version = parse_version(version)
+            .map_err(|why| Status::bad_request(format!("invalid resource version: {why}")))?;
+        let read = match (matching, version, limit) {
+            ("Exact", version, _) => Read::Exact(version),
+            // The legacy rule: a version with a limit and without a match is exact.
+            ("", version, Some(_)) if version > 0 => Read::Exact(version),
+            (_, version, _) => Read::AtLeast(version),
+        };
+        // A watch cache answers version 0 from memory as a whole.
+        let whole = query.text("resourceVersion") == "0" && kind.has_watch_cache();
+        Ok(Self {
+            read,
+            limit: limit.filter(|_| !whole),
+            selection,
+        })
+    }
+
+    /// The version that must have been reached before this list can be answered.
+    pub(crate) fn required_version(&self) -> u64 {
+        match &self.read {
+            Read::AtLeast(version) | Read::Exact(version) => *version,
+            Read::Continue(Continue {
+                at: At::Version(version),
+                ..
+            }) => *version,
+            Read::Continue(Continue { at: At::Newest, .. }) => 0,
+        }
+    }
+}
+
+impl WatchPlan {
+    /// Validates the parameters of a watch.
+    ///
+    /// # Errors
+    /// The 400, 422 or (for a version that is not a number) 500 of the real server.
+    pub(crate) fn parse(
+        kind: &Kind,
+        namespace: Option<&str>,
+        query: &Query,
+    ) -> Result<Self, Status> {
+        let selection = selection(kind, namespace, query)?;
+        let initial = query.optional_flag(INITIAL);
+        let causes = watch_causes(query, initial);
+        if !causes.is_empty() {
+            return Err(Status::invalid_options(causes));
+        }
+        let version = parse_version(query.text("resourceVersion")).map_err(Status::plain_error)?;
+        let start = match (initial, version) {
+            (Some(true), version) => Start::State(version),
+            (Some(false), 0) => Start::Now,
+            (None, 0) => Start::State(0),
+            (Some(false) | None, version) => Start::After(version),
+        };
+        let seconds = integer(query, "timeoutSeconds")?;
+        let timeout = seconds
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .filter(|seconds| *seconds > 0)
+            .map(Duration::from_secs);
+        let bookmarks = query.flag("allowWatchBookmarks");
+        Ok(Self {
+            start,
+            selection,
+            bookmarks,
+            watch_list: initial.is_some(),
+            timeout,
+        })
+    }
+}
+
+/// The version that a get must not be older than.
+///
+/// # Errors
+/// A 400 for what is not a version.
+pub(crate) fn get_version(query: &Query) -> Result<u64, Status> {
+    parse_version(query.text("resourceVersion"))
+        .map_err(|why| Status::bad_request(format!("invalid resource version: {why}")))
+}
+
+/// The selection of a delete collection, which has no other parameters of a list.
+///
+/// # Errors
+/// A 400 for selectors that cannot be parsed.
+pub(crate) fn selection(
+    kind: &Kind,
+    namespace: Option<&str>,
+    query: &Query,
+) -> Result<Selection, Status> {
+    Selection::parse(
+        kind,
+        namespace,
+        query.text("labelSelector"),
+        query.text("fieldSelector"),
+    )
+}
+
+fn list_causes(query: &Query) -> Vec<StatusCause> {
+    let (version, matching) = (query.text("resourceVersion"), query.text(MATCH));
+    let mut causes = Vec::new();
+    if !matching.is_empty() {
+        if version.is_empty() {
+            let text = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            causes.push(StatusCause::forbidden(MATCH, text));
+        }
+        causes.extend(match_with_continue(query));
+        match (matching, version) {
+            ("Exact", "0") => {
+                let text = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+                causes.push(StatusCause::forbidden(MATCH, text));
+            }
+            ("Exact" | "NotOlderThan", _) => {}
+            (other, _) => {
+                let supported = r#""Exact", "NotOlderThan", """#;
+                causes.push(StatusCause::not_supported(MATCH, other, supported));
+            }
+        }
+    }
+    if query.get(INITIAL).is_some() {
+        let text = "sendInitialEvents is forbidden for list";
+        causes.push(StatusCause::forbidden(INITIAL, text));
+    }
+    causes
+}
+
+fn watch_causes(query: &Query, initial: Option<bool>) -> Vec<StatusCause> {
+    let matching = query.text(MATCH);
+    let mut causes = Vec::new();
+    if initial.is_some() && matching != "NotOlderThan" {
+        let text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        causes.push(StatusCause::forbidden(MATCH, text));
+    }
+    if matching.is_empty() {
+        return causes;
+    }
+    if initial.is_none() {
+        let text =
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+        causes.push(StatusCause::forbidden(MATCH, text));
+    }
+    causes.extend(match_with_continue(query));
+    if matching != "NotOlderThan" {
+        causes.push(StatusCause::not_supported(
+            MATCH,
+            matching,
+            r#""NotOlderThan""#,
+        ));
+    }
+    causes
+}
+
+fn match_with_continue(query: &Query) -> Option<StatusCause> {
+    let text = "resourceVersionMatch is forbidden when continue is provided";
+    (!query.text("continue").is_empty()).then(|| StatusCause::forbidden(MATCH, text))
+}
+
+/// Unset is 0; anything but an unsigned decimal is the error text of the real server.
+fn parse_version(text: &str) -> Result<u64, String> {
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let why = if digits {
+        "value out of range"
+    } else {
+        "invalid syntax"
+    };
+    text.parse().ok().filter(|_| digits).ok_or_else(|| {
+        format!(
+            "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: {why}"
+        )
+    })
+}
+
+fn integer(query: &Query, key: &str) -> Result<Option<i64>, Status> {
+    let text = query.text(key);
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        Status::bad_request(format!(
+            "strconv.ParseInt: parsing {text:?}: invalid syntax"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn maps() -> Kind {
+        Kind::builtin("", "v1", "ConfigMap", "configmaps")
+    }
+
+    fn list(query: &str) -> Result<ListPlan, Status> {
+        ListPlan::parse(&maps(), Some("ns"), &Query::parse(query))
+    }
+
+    fn watch(query: &str) -> Result<WatchPlan, Status> {
+        WatchPlan::parse(&maps(), Some("ns"), &Query::parse(query))
+    }
+
+    #[test]
+    fn a_version_with_a_limit_and_no_match_is_exact() {
+        assert_eq!(
+            list("resourceVersion=7&limit=3").unwrap().read,
+            Read::Exact(7)
+        );
+        assert_eq!(list("resourceVersion=7").unwrap().read, Read::AtLeast(7));
+        let query = "resourceVersion=7&limit=3&resourceVersionMatch=NotOlderThan";
+        assert_eq!(list(query).unwrap().read, Read::AtLeast(7));
+    }
+
+    #[test]
+    fn a_watch_cache_ignores_the_limit_at_version_zero() {
+        assert_eq!(list("resourceVersion=0&limit=3").unwrap().limit, None);
+        assert_eq!(list("limit=3").unwrap().limit, Some(3));
+        assert_eq!(list("limit=-1").unwrap().limit, None);
+        let events = maps().without_watch_cache();
+        let plan = ListPlan::parse(&events, None, &Query::parse("resourceVersion=0&limit=3"));
+        assert_eq!(plan.unwrap().limit, Some(3));
+    }
+
+    #[test]
+    fn a_watch_starts_where_version_and_initial_events_say() {
+        let sie = "&resourceVersionMatch=NotOlderThan&sendInitialEvents=";
+        let table = [
+            ("watch=1".to_owned(), Start::State(0)),
+            ("resourceVersion=0".to_owned(), Start::State(0)),
+            ("resourceVersion=7".to_owned(), Start::After(7)),
+            (format!("resourceVersion=7{sie}true"), Start::State(7)),
+            (format!("resourceVersion=7{sie}false"), Start::After(7)),
+            (format!("resourceVersion=0{sie}false"), Start::Now),
+            (format!("a{sie}false"), Start::Now),
+        ];
+        for (query, expected) in table {
+            assert_eq!(watch(&query).unwrap().start, expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn bad_numbers_are_refused_as_the_real_server_does() {
+        assert_eq!(list("limit=x").unwrap_err().code(), 400);
+        assert_eq!(list("resourceVersion=-1").unwrap_err().code(), 400);
+        let status = list("resourceVersion=99999999999999999999").unwrap_err();
+        assert!(status.message().ends_with("value out of range"));
+        let status = watch("resourceVersion=abc").unwrap_err();
+        assert_eq!((status.code(), status.reason()), (500, ""));
+        assert_eq!(watch("timeoutSeconds=0").unwrap().timeout, None);
+        assert_eq!(
+            watch("timeoutSeconds=5").unwrap().timeout,
+            Some(Duration::from_secs(5))
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! JSON patch, RFC 6902: a list of operations at JSON pointers, all or nothing.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The most operations one patch may have, as in kube-apiserver.
+const OPERATIONS_MAX: usize = 10_000;
+
+/// One operation.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "op", rename_all = "lowercase")]
+pub(crate) enum Operation {
+    /// Puts a value in, moving list items behind it.
+    Add {
+        /// Where.
+        path: String,
+        /// What.
+        value: Value,
+    },
+    /// Takes a value out.
+    Remove {
+        /// Where.
+        path: String,
+    },
+    /// Puts a value in the place of another.
+    Replace {
+        /// Where.
+        path: String,
+        /// What.
+        value: Value,
+    },
+    /// Takes a value out and puts it in elsewhere.
+    Move {
+        /// Whence.
+        from: String,
+        /// Where.
+        path: String,
+    },
+    /// Puts a copy of a value in elsewhere.
+    Copy {
+        /// Whence.
+        from: String,
+        /// Where.
+        path: String,
+    },
+    /// Fails the patch unless the value is there.
+    Test {
+        /// Where.
+        path: String,
+        /// What.
+        value: Value,
+    },
+}
+
+/// Applies all operations to `target`, or says which one cannot be.
+pub(super) fn apply(target: &mut Value, operations: &[Operation]) -> Result<(), String> {
+    if operations.len() > OPERATIONS_MAX {
+        let len = operations.len();
+        return Err(format!(
+            "the patch has {len} operations, at most {OPERATIONS_MAX} are allowed"
+        ));
+    }
+    operations
+        .iter()
+        .try_for_each(|operation| step(target, operation))
+}
+
+fn step(target: &mut Value, operation: &Operation) -> Result<(), String> {
+    match operation {
+        Operation::Add { path, value } => add(target, path, value.clone()),
+        Operation::Remove { path } => remove(target, path).map(drop),
+        Operation::Replace { path, value } => {
+            let place = target
+                .pointer_mut(path)
+                .ok_or_else(|| missing("replace", path))?;
+            *place = value.clone();
+            Ok(())
+        }
+        Operation::Move { from, path } => {
+            let value = remove(target, from)?;
+            add(target, path, value)
+        }
+        Operation::Copy { from, path } => {
+            let value = target
+                .pointer(from)
+                .cloned()
+                .ok_or_else(|| missing("copy", from))?;
+            add(target, path, value)
+        }
+        Operation::Test { path, value } if target.pointer(path) == Some(value) => Ok(()),
+        Operation::Test { path, .. } => Err(format!("testing value {path} failed: test failed")),
+    }
+}
+
+fn missing(operation: &str, path: &str) -> String {
+    format!("{operation} operation does not apply: doc is missing path: {path:?}: missing value")
+}
+
+/// The parent's pointer and the last part, unescaped.
+fn split(path: &str) -> Option<(&str, String)> {
+    let (parent, last) = path.rsplit_once('/')?;
+    Some((parent, last.replace("~1", "/").replace("~0", "~")))
+}
+
+fn add(target: &mut Value, path: &str, value: Value) -> Result<(), String> {
+    if path.is_empty() {
+        *target = value;
+        return Ok(());
+    }
+    let place = split(path).and_then(|(parent, last)| Some((target.pointer_mut(parent)?, last)));
+    match place {
+        Some((Value::Object(map), key)) => {
+            map.insert(key, value);
+            Ok(())
+        }
+        Some((Value::Array(list), key)) => {
+            let at = if key == "-" {
+                Some(list.len())
+            } else {
+                key.parse().ok()
+            };
+            let at = at
+                .filter(|at| *at <= list.len())
+                .ok_or_else(|| missing("add", path))?;
+            list.insert(at, value);
+            Ok(())
+        }
+        _ => Err(missing("add", path)),
+    }
+}
+
+fn remove(target: &mut Value, path: &str) -> Result<Value, String> {
+    let place = split(path).and_then(|(parent, last)| Some((target.pointer_mut(parent)?, last)));
+    let removed = match place {
+        Some((Value::Object(map), key)) => map.remove(&key),
+        Some((Value::Array(list), key)) => key
+            .parse()
+            .ok()
+            .filter(|at: &usize| *at < list.len())
+            .map(|at| list.remove(at)),
+        _ => None,
+    };
+    removed.ok_or_else(|| missing("remove", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(target: Value, patch: Value) -> Result<Value, String> {
+        let operations: Vec<Operation> = serde_json::from_value(patch).unwrap();
+        let mut target = target;
+        apply(&mut target, &operations).map(|()| target)
+    }
+
+    #[test]
+    fn every_operation_does_what_the_rfc_says() {
+        let target = json!({"a": {"x/y": 1}, "list": [1, 2]});
+        let patch = json!([
+            {"op": "test", "path": "/a/x~1y", "value": 1},
+            {"op": "add", "path": "/list/1", "value": 9},
+            {"op": "add", "path": "/list/-", "value": 3},
+            {"op": "replace", "path": "/list/0", "value": 0},
+            {"op": "copy", "from": "/list/0", "path": "/b"},
+            {"op": "move", "from": "/a/x~1y", "path": "/c"},
+            {"op": "remove", "path": "/list/1"},
+        ]);
+        let expected = json!({"a": {}, "list": [0, 2, 3], "b": 0, "c": 1});
+        assert_eq!(check(target, patch), Ok(expected));
+    }
+
+    #[test]
+    fn what_does_not_apply_says_so() {
+        for patch in [
+            json!([{"op": "remove", "path": "/no"}]),
+            json!([{"op": "replace", "path": "/no", "value": 1}]),
+            json!([{"op": "add", "path": "/list/7", "value": 1}]),
+            json!([{"op": "add", "path": "/no/deep", "value": 1}]),
+            json!([{"op": "test", "path": "/list", "value": []}]),
+            json!([{"op": "copy", "from": "/no", "path": "/a"}]),
+        ] {
+            assert!(
+                check(json!({"list": [1]}), patch.clone()).is_err(),
+                "{patch}"
+            );
+        }
+    }
+}

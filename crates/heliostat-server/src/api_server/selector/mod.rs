@@ -1,0 +1,57 @@
+//! Label and field selectors: parsed once per request into a type that needs no check later.
+
+mod field;
+mod label;
+
+pub(crate) use field::FieldSelector;
+pub(crate) use label::LabelSelector;
+
+use super::kind::Kind;
+use super::object::StoredObject;
+use super::status::Status;
+
+/// Both selectors and the namespace of a list or watch, as one question about an object.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Selection {
+    /// Key prefix, `namespace/`; empty for all.
+    prefix: String,
+    labels: LabelSelector,
+    fields: FieldSelector,
+}
+
+impl Selection {
+    /// Parses both selectors for a kind within a namespace (`None`: all of them).
+    ///
+    /// # Errors
+    /// A 400 with the real server's text for a selector that cannot be parsed or a field that the
+    /// kind does not have.
+    pub(crate) fn parse(
+        kind: &Kind,
+        namespace: Option<&str>,
+        labels: &str,
+        fields: &str,
+    ) -> Result<Self, Status> {
+        Ok(Self {
+            prefix: namespace.map(|name| format!("{name}/")).unwrap_or_default(),
+            labels: LabelSelector::parse(labels).map_err(Status::bad_request)?,
+            fields: FieldSelector::parse(kind, fields)?,
+        })
+    }
+
+    /// Whether the object is asked for.
+    pub(crate) fn matches(&self, object: &StoredObject) -> bool {
+        object.key().starts_with(&self.prefix)
+            && self.labels.matches(object)
+            && self.fields.matches(object)
+    }
+
+    /// Whether something beyond the namespace is asked: then counts of what remains are unknown.
+    pub(crate) fn selects(&self) -> bool {
+        !self.labels.is_empty() || !self.fields.is_empty()
+    }
+
+    /// The key prefix of all that can match.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+}

@@ -1,0 +1,375 @@
+//! The whole state of a server as a plain struct: objects of every kind, their histories, and one
+//! revision counter for all of them. No lock, socket or clock: callers hand in time and entropy.
+//!
+//! Reads are here; the rules of writing are in `write.rs`. The invariant to know: every change
+//! takes the next revision, enters the objects and the history together, and nothing else moves
+//! the revision.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::history::{Event, History, Objects, Read as HistoryRead};
+use super::kind::Kind;
+use super::object::StoredObject;
+use super::options::{ListPlan, Read, Start, WatchPlan};
+use super::registry::Registry;
+use super::selector::Selection;
+use super::status::Status;
+use super::token::{At, Continue};
+
+/// Everything a server knows.
+#[derive(Debug)]
+pub(crate) struct Storage {
+    pub(super) registry: Registry,
+    collections: BTreeMap<String, Collection>,
+    revision: u64,
+    /// Counts restarts and rewinds: a watch of an older epoch is over.
+    epoch: u64,
+    window: usize,
+}
+
+#[derive(Debug)]
+struct Collection {
+    objects: Objects,
+    history: History,
+}
+
+/// One page of a list.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// The version at which the items are consistent.
+    pub(crate) version: u64,
+    pub(crate) items: Vec<Arc<StoredObject>>,
+    /// The token that goes on, if there is more.
+    pub(crate) next: Option<String>,
+    /// How many keys remain, where that is known.
+    pub(crate) remaining: Option<usize>,
+}
+
+/// Where a watch stands after it was opened.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    /// The initial state in key order; empty where none was asked for.
+    pub(crate) initial: Vec<Arc<StoredObject>>,
+    /// Changes after this version are to be delivered.
+    pub(crate) position: u64,
+    pub(crate) epoch: u64,
+}
+
+/// A copy of all objects at one revision, to go back to.
+#[derive(Clone, Debug)]
+pub struct Backup {
+    registry: Registry,
+    objects: BTreeMap<String, Objects>,
+    revision: u64,
+}
+
+impl Backup {
+    /// The revision at which the copy was made.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+}
+
+impl Storage {
+    /// An empty storage at revision 1 that keeps `window` events of each kind.
+    pub(crate) fn new(window: usize) -> Self {
+        Self {
+            registry: Registry::builtin(),
+            collections: BTreeMap::new(),
+            // An empty etcd is at revision 1, and "0" must stay free: it means "any version".
+            revision: 1,
+            epoch: 0,
+            window: window.max(1),
+        }
+    }
+
+    /// Adds a kind, or replaces the one of that name.
+    pub(crate) fn register(&mut self, kind: Kind) {
+        self.registry.register(kind);
+    }
+
+    /// Takes a kind and all its objects away.
+    pub(crate) fn unregister(&mut self, qualified: &str) {
+        self.registry.remove(qualified);
+        self.collections.remove(qualified);
+    }
+
+    /// Goes back to a copy: lower revisions, no history, every watch over.
+    pub(crate) fn restore(&mut self, backup: &Backup) {
+        self.registry = backup.registry.clone();
+        self.revision = backup.revision;
+        self.epoch += 1;
+        self.collections = backup
+            .objects
+            .iter()
+            .map(|(name, objects)| {
+                let history = History::new(backup.revision);
+                (
+                    name.clone(),
+                    Collection {
+                        objects: objects.clone(),
+                        history,
+                    },
+                )
+            })
+            .collect();
+    }
+
+    /// Does what a restart of a server does to its watch cache: no history, every watch over.
+    pub(crate) fn restart(&mut self) {
+        self.expire(None);
+        self.epoch += 1;
+    }
+
+    /// Moves the revision on without a change, as writes to other kinds do.
+    pub(crate) fn skip_revisions(&mut self, count: u64) {
+        self.revision += count;
+    }
+
+    /// Forgets the events of one kind, or of all.
+    pub(crate) fn expire(&mut self, qualified: Option<&str>) {
+        let known: Vec<String> = self
+            .registry
+            .kinds()
+            .iter()
+            .map(|kind| kind.qualified().to_owned())
+            .filter(|name| qualified.is_none_or(|wanted| wanted == name))
+            .collect();
+        let revision = self.revision;
+        for name in known {
+            self.collection_mut(&name).history.expire(revision);
+        }
+    }
+
+    /// Takes the next revision for an object and enters it.
+    pub(super) fn commit(&mut self, kind: &Kind, object: Arc<StoredObject>) {
+        debug_assert_eq!(object.version(), self.revision + 1);
+        self.revision += 1;
+        let window = self.window;
+        let collection = self.collection_mut(kind.qualified());
+        let key = Arc::clone(object.key());
+        let previous = collection.objects.insert(key, Arc::clone(&object));
+        collection
+            .history
+            .push(Arc::new(Event::written(object, previous)), window);
+    }
+
+    /// Takes the next revision for the end of an object; returns its last state at that revision.
+    pub(super) fn remove(&mut self, kind: &Kind, key: &str) -> Option<Arc<StoredObject>> {
+        let (version, window) = (self.revision + 1, self.window);
+        let collection = self.collections.get_mut(kind.qualified())?;
+        let previous = collection.objects.remove(key)?;
+        let event = Event::deleted(previous, version);
+        let last = Arc::clone(event.object());
+        collection.history.push(Arc::new(event), window);
+        self.revision = version;
+        Some(last)
+    }
+
+    fn collection_mut(&mut self, name: &str) -> &mut Collection {
+        self.collections
+            .entry(name.to_owned())
+            .or_insert_with(|| Collection {
+                objects: Objects::new(),
+                history: History::new(0),
+            })
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The version of the newest change.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// A copy of everything, sharing structure.
+    pub(crate) fn backup(&self) -> Backup {
+        let objects = self
+            .collections
+            .iter()
+            .map(|(name, it)| (name.clone(), it.objects.clone()))
+            .collect();
+        Backup {
+            registry: self.registry.clone(),
+            objects,
+            revision: self.revision,
+        }
+    }
+
+    /// The current objects of a kind; clones share structure.
+    pub(crate) fn objects(&self, kind: &Kind) -> Objects {
+        self.collections
+            .get(kind.qualified())
+            .map(|it| it.objects.clone())
+            .unwrap_or_default()
+    }
+
+    /// One object by its storage key.
+    pub(crate) fn get(&self, kind: &Kind, key: &str) -> Option<&Arc<StoredObject>> {
+        self.collections.get(kind.qualified())?.objects.get(key)
+    }
+
+    /// Answers a list whose required version has been reached.
+    ///
+    /// # Errors
+    /// 504 if it has not, 410 if the version it names is no longer known.
+    pub(crate) fn list(&self, kind: &Kind, plan: &ListPlan) -> Result<Page, Status> {
+        let required = plan.required_version();
+        if required > self.revision {
+            return Err(Status::too_large_version(required, self.revision));
+        }
+        let (objects, version, start) = match &plan.read {
+            Read::AtLeast(_) | Read::Continue(Continue { at: At::Newest, .. }) => {
+                (self.objects(kind), self.revision, plan.start())
+            }
+            Read::Exact(version) => {
+                let objects = self.at(kind, *version).ok_or_else(Status::exact_expired)?;
+                (objects, *version, "")
+            }
+            Read::Continue(
+                token @ Continue {
+                    at: At::Version(version),
+                    ..
+                },
+            ) => {
+                let expired = || Status::continue_expired(token.inconsistent());
+                (
+                    self.at(kind, *version).ok_or_else(expired)?,
+                    *version,
+                    plan.start(),
+                )
+            }
+        };
+        Ok(page(&objects, version, start, plan))
+    }
+
+    fn at(&self, kind: &Kind, version: u64) -> Option<Objects> {
+        match self.collections.get(kind.qualified()) {
+            Some(collection) => collection.history.rewind(&collection.objects, version),
+            None => Some(Objects::new()),
+        }
+    }
+
+    /// Opens a watch whose required version has been reached: no change between the initial state
+    /// and the position is lost or told twice.
+    ///
+    /// # Errors
+    /// 504 if the required version has not been reached, 410 if the history does not go back far
+    /// enough. Both belong into the stream as ERROR events.
+    pub(crate) fn open_watch(&self, kind: &Kind, plan: &WatchPlan) -> Result<Opening, Status> {
+        let opening = |initial, position| Opening {
+            initial,
+            position,
+            epoch: self.epoch,
+        };
+        match plan.start {
+            Start::State(required) if required > self.revision => {
+                Err(Status::too_large_version(required, self.revision))
+            }
+            Start::State(_) => Ok(opening(
+                matching(&self.objects(kind), &plan.selection),
+                self.revision,
+            )),
+            Start::Now => Ok(opening(Vec::new(), self.revision)),
+            Start::After(version) => {
+                let floor = self
+                    .collections
+                    .get(kind.qualified())
+                    .map(|it| it.history.floor());
+                match floor {
+                    Some(floor) if version < floor => Err(Status::too_old(version, floor)),
+                    _ => Ok(opening(Vec::new(), version)),
+                }
+            }
+        }
+    }
+
+    /// The next events for a watch.
+    pub(crate) fn read(&self, kind: &Kind, position: u64, max: usize) -> HistoryRead {
+        match self.collections.get(kind.qualified()) {
+            Some(collection) => collection.history.read(position, self.revision, max),
+            None => HistoryRead::Events {
+                events: Vec::new(),
+                up_to: self.revision.max(position),
+            },
+        }
+    }
+
+    /// How many events of a kind are kept.
+    pub(crate) fn history_len(&self, kind: &Kind) -> usize {
+        self.collections
+            .get(kind.qualified())
+            .map_or(0, |it| it.history.len())
+    }
+}
+
+impl ListPlan {
+    /// The first key that may come, relative to the selection's prefix.
+    fn start(&self) -> &str {
+        match &self.read {
+            Read::Continue(token) => &token.start,
+            Read::AtLeast(_) | Read::Exact(_) => "",
+        }
+    }
+}
+
+/// Every matching object in key order.
+pub(crate) fn matching(objects: &Objects, selection: &Selection) -> Vec<Arc<StoredObject>> {
+    from(objects, selection, "")
+        .filter(|object| selection.matches(object))
+        .cloned()
+        .collect()
+}
+
+/// The objects under the selection's prefix, from `start` on.
+fn from<'a>(
+    objects: &'a Objects,
+    selection: &'a Selection,
+    start: &str,
+) -> impl Iterator<Item = &'a Arc<StoredObject>> {
+    let prefix = selection.prefix();
+    let first = format!("{prefix}{start}");
+    objects
+        .range::<_, str>((Bound::Included(first.as_str()), Bound::Unbounded))
+        .take_while(move |(key, _)| key.starts_with(prefix))
+        .map(|(_, object)| object)
+}
+
+fn page(objects: &Objects, version: u64, start: &str, plan: &ListPlan) -> Page {
+    let selection = &plan.selection;
+    let mut rest = from(objects, selection, start).peekable();
+    let mut items = Vec::new();
+    let mut last = None;
+    while plan.limit.is_none_or(|limit| items.len() < limit) {
+        let Some(object) = rest.next() else { break };
+        last = Some(object);
+        if selection.matches(object) {
+            items.push(Arc::clone(object));
+        }
+    }
+    let next = rest.peek().and(last).map(|last| {
+        let key = last
+            .key()
+            .strip_prefix(selection.prefix())
+            .unwrap_or(last.key());
+        Continue::after(version, key)
+    });
+    let remaining = next
+        .as_ref()
+        .filter(|_| !selection.selects())
+        .map(|_| rest.count());
+    Page {
+        version,
+        items,
+        next,
+        remaining,
+    }
+}

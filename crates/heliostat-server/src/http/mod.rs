@@ -1,0 +1,15 @@
+//! The only room that knows hyper and tokio's network: connections, requests, bodies, streams.
+//! What is answered is decided in `api_server`.
+
+mod body;
+mod gauge;
+mod health;
+mod log;
+mod read;
+mod server;
+mod service;
+mod watch;
+mod write;
+
+pub use log::RequestRecord;
+pub use server::{ApiServer, ApiServerBuilder, RunningServer};

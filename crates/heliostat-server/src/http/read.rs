@@ -1,0 +1,147 @@
+//! Gets, lists and watches over HTTP.
+
+use std::sync::Arc;
+
+use http::header::{self, HeaderValue};
+use http::{HeaderMap, Response, StatusCode};
+use tokio::time::timeout;
+
+use crate::api_server::fault::Fault;
+use crate::api_server::negotiate::{Answer, negotiate};
+use crate::api_server::options::{self, ListPlan, WatchPlan};
+use crate::api_server::status::{Status, StatusCause};
+use crate::api_server::storage::Page;
+use crate::api_server::table::IncludeObject;
+use crate::api_server::view::Renderer;
+
+use super::body::{Body, gzipped, pieces, streamed};
+use super::service::{Call, Outcome, json_for, respond, text};
+use super::watch::WatchStream;
+
+/// Lists above this size are compressed for clients that can read it, as in kube-apiserver.
+const GZIP_BYTES_MIN: usize = 128 * 1024;
+
+/// The renderer for what the client accepts.
+///
+/// # Errors
+/// A 406, or a 400 for a table with an unknown `includeObject`.
+pub(crate) fn renderer(call: &Call<'_>, answer: Answer) -> Result<Renderer, Status> {
+    let view = negotiate(call.accept(), answer)?;
+    let include = call.query.text("includeObject");
+    let include = IncludeObject::parse(include).ok_or_else(|| {
+        Status::bad_request(format!(
+            "Unable to convert to Table as requested: unrecognized includeObject value: {include:?}"
+        ))
+    })?;
+    Ok(Renderer::new(Arc::clone(&call.kind), view, include))
+}
+
+/// Waits until the storage has reached a version, but not for ever.
+async fn wait_for(call: &Call<'_>, version: u64) -> Result<(), Status> {
+    let storage = &call.state.storage;
+    match timeout(call.state.config.too_large_wait, storage.reached(version)).await {
+        Ok(()) => Ok(()),
+        Err(_) => Err(Status::too_large_version(version, storage.revision())),
+    }
+}
+
+/// One object.
+pub(crate) async fn get(call: &Call<'_>, pretty: bool) -> Outcome {
+    let renderer = renderer(call, Answer::Object)?;
+    wait_for(call, options::get_version(&call.query)?).await?;
+    let name = call.target.name.as_deref().unwrap_or_default();
+    let key = call
+        .kind
+        .key(call.target.namespace.as_deref().unwrap_or_default(), name);
+    let storage = &call.state.storage;
+    let object = storage.read(|storage| storage.get(&call.kind, &key).cloned());
+    let mut object = object.ok_or_else(|| Status::not_found(&call.kind, name))?;
+    if call.has_fault(&Fault::MalformedObject) {
+        object = Arc::new(object.malformed(&call.kind));
+    }
+    let mut bytes = renderer.single(&object, storage.now());
+    if call.has_fault(&Fault::InvalidJson) {
+        bytes.insert(0, b'{');
+    }
+    Ok(json_for(StatusCode::OK, bytes, pretty))
+}
+
+/// A collection, or a page of it.
+pub(crate) async fn list(call: &Call<'_>, pretty: bool) -> Outcome {
+    let renderer = renderer(call, Answer::List)?;
+    let plan = ListPlan::parse(&call.kind, call.target.namespace.as_deref(), &call.query)?;
+    wait_for(call, plan.required_version()).await?;
+    let storage = &call.state.storage;
+    let page = storage.read(|storage| storage.list(&call.kind, &plan))?;
+    let page = with_faults(call, page);
+    let list = renderer.list(page, storage.now());
+    let broken = call.has_fault(&Fault::InvalidJson).then(|| b"{".to_vec());
+    let (small, list) = (list.is_small(), broken.into_iter().chain(list));
+    if pretty || small {
+        let bytes: Vec<u8> = list.flatten().collect();
+        if bytes.len() <= GZIP_BYTES_MIN || pretty {
+            return Ok(json_for(StatusCode::OK, bytes, pretty));
+        }
+        return Ok(large(call, std::iter::once(bytes)));
+    }
+    Ok(large(call, list))
+}
+
+fn large(call: &Call<'_>, list: impl Iterator<Item = Vec<u8>> + Send + 'static) -> Response<Body> {
+    let mut response = if accepts_gzip(&call.headers) {
+        let mut response = respond(StatusCode::OK, "application/json", pieces(gzipped(list)));
+        let gzip = HeaderValue::from_static("gzip");
+        response
+            .headers_mut()
+            .insert(header::CONTENT_ENCODING, gzip);
+        response
+    } else {
+        respond(StatusCode::OK, "application/json", pieces(list))
+    };
+    let vary = HeaderValue::from_static("Accept-Encoding");
+    response.headers_mut().insert(header::VARY, vary);
+    response
+}
+
+/// Only a bare token counts; with parameters kube-apiserver does not see it either.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let accepted = text(headers, header::ACCEPT_ENCODING).unwrap_or_default();
+    accepted.split(',').any(|coding| coding.trim() == "gzip")
+}
+
+fn with_faults(call: &Call<'_>, mut page: Page) -> Page {
+    if call.has_fault(&Fault::MalformedObject)
+        && let Some(first) = page.items.first_mut()
+    {
+        *first = Arc::new(first.malformed(&call.kind));
+    }
+    if call.has_fault(&Fault::RepeatContinue) {
+        let token = call.query.text("continue");
+        page.next = if token.is_empty() {
+            page.next
+        } else {
+            Some(token.to_owned())
+        };
+    }
+    page
+}
+
+/// Changes of a collection as they happen.
+pub(crate) fn watch(call: &Call<'_>) -> Outcome {
+    let renderer = renderer(call, Answer::Object)?;
+    let plan = WatchPlan::parse(&call.kind, call.target.namespace.as_deref(), &call.query)?;
+    let refused = call.has_fault(&Fault::RefuseWatchList) || !call.state.config.watch_list;
+    if refused && plan.watch_list {
+        let text = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is \
+                    enabled";
+        let cause = StatusCause::forbidden("sendInitialEvents", text);
+        return Err(Status::invalid_options(vec![cause]).into());
+    }
+    let kind = Arc::clone(&call.kind);
+    let stream = WatchStream::open(call.state, kind, plan, renderer, &call.faults);
+    Ok(respond(
+        StatusCode::OK,
+        "application/json",
+        streamed(stream.into_stream()),
+    ))
+}

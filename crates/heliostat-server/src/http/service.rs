@@ -1,0 +1,365 @@
+//! One request: from method and path to the room that answers it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::api_server::discovery;
+use crate::api_server::fault::{Fault, Verb};
+use crate::api_server::kind::{Kind, Scope};
+use crate::api_server::negotiate::wants_aggregated_discovery;
+use crate::api_server::query::Query;
+use crate::api_server::route::{Route, Target};
+use crate::api_server::status::Status;
+use crate::faults::{Faults, Order};
+use crate::handle::StorageHandle;
+
+use super::body::{Body, indented, whole};
+use super::gauge::WatchGauge;
+use super::log::{RequestLog, RequestRecord};
+use super::server::Config;
+use super::{health, read, write};
+
+/// What all requests of a server share.
+pub(crate) struct ServerState {
+    pub(crate) storage: StorageHandle,
+    pub(crate) faults: Faults,
+    pub(crate) gauge: WatchGauge,
+    pub(crate) log: RequestLog,
+    pub(crate) shutdown: watch::Receiver<bool>,
+    pub(crate) config: Config,
+    pub(crate) address: SocketAddr,
+}
+
+impl ServerState {
+    /// How long a watch lasts that does not say: between once and twice the configured time.
+    pub(crate) fn default_watch_timeout(&self) -> Duration {
+        let least = self.config.watch_timeout;
+        let spread = u64::try_from(least.as_millis()).unwrap_or(u64::MAX);
+        least + Duration::from_millis(self.storage.random_below(spread.saturating_add(1)))
+    }
+}
+
+/// Why a request gets no answer: its connection is closed instead.
+#[derive(Debug, Error)]
+pub(crate) enum NoAnswer {
+    /// A fault wanted it so.
+    #[error("the connection was dropped on purpose")]
+    Dropped,
+}
+
+/// A request whose resource is known.
+pub(crate) struct Call<'a> {
+    pub(crate) state: &'a ServerState,
+    pub(crate) kind: Arc<Kind>,
+    pub(crate) target: Target,
+    pub(crate) query: Query,
+    pub(crate) headers: HeaderMap,
+    pub(crate) verb: Verb,
+    pub(crate) faults: Vec<Fault>,
+}
+
+impl Call<'_> {
+    pub(crate) fn accept(&self) -> Option<&str> {
+        text(&self.headers, header::ACCEPT)
+    }
+
+    pub(crate) fn has_fault(&self, fault: &Fault) -> bool {
+        self.faults.contains(fault)
+    }
+}
+
+/// The text of a header, if it is text.
+pub(crate) fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Answers a request.
+pub(crate) async fn serve(
+    state: Arc<ServerState>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, NoAnswer> {
+    let pretty = wants_pretty(&request);
+    match dispatch(&state, request, pretty).await {
+        Ok(response) => Ok(response),
+        Err(Refusal::NoAnswer(reason)) => Err(reason),
+        Err(Refusal::Status(status)) => Ok(status_response(&status, pretty)),
+    }
+}
+
+/// Why a request is not answered with what it asks for.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Status(Box<Status>),
+    NoAnswer(NoAnswer),
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self::Status(Box::new(status))
+    }
+}
+
+/// What a handler returns.
+pub(crate) type Outcome = Result<Response<Body>, Refusal>;
+
+async fn dispatch(state: &ServerState, request: Request<Incoming>, pretty: bool) -> Outcome {
+    let route = Route::parse(request.uri().path());
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let Route::Resource(target) = route else {
+        let accept = text(request.headers(), header::ACCEPT).map(str::to_owned);
+        let known = text(request.headers(), header::IF_NONE_MATCH);
+        return Ok(document(state, &route, &query, accept.as_deref(), known));
+    };
+    let of = &target.of;
+    let kind = state.storage.read(|storage| {
+        storage
+            .registry()
+            .find(&of.group, &of.version, &target.plural)
+            .cloned()
+    });
+    let Some(kind) = kind else {
+        return Ok(page_not_found());
+    };
+    let verb = verb(&kind, request.method(), &target, &query)?;
+    state.log.add(RequestRecord::new(verb, &kind, &request));
+    let faults = state.faults.take(verb, kind.qualified());
+    let (parts, body) = request.into_parts();
+    let call = Call {
+        state,
+        kind,
+        target,
+        query,
+        headers: parts.headers,
+        verb,
+        faults,
+    };
+    if let Some(outcome) = faulty(&call).await {
+        return outcome;
+    }
+    match verb {
+        Verb::Get => read::get(&call, pretty).await,
+        Verb::List => read::list(&call, pretty).await,
+        Verb::Watch => read::watch(&call),
+        Verb::Create | Verb::Update | Verb::Patch | Verb::Delete => {
+            write::write(&call, body, pretty).await
+        }
+    }
+}
+
+/// The verb of a request, or why there is none.
+fn verb(kind: &Kind, method: &Method, target: &Target, query: &Query) -> Result<Verb, Status> {
+    let named = target.name.is_some();
+    let all_namespaces = kind.is_namespaced() && target.namespace.is_none();
+    let misplaced = kind.scope() == Scope::Cluster && target.namespace.is_some();
+    if misplaced || (named && all_namespaces) {
+        return Err(Status::no_such_resource());
+    }
+    match target.subresource.as_deref() {
+        None => {}
+        Some("status") if kind.has_status() => {}
+        Some("finalize") if kind.plural() == "namespaces" => {}
+        Some(_) => return Err(Status::no_such_resource()),
+    }
+    let refused = |verb: &str| Err(Status::method_not_allowed(verb, kind.plural()));
+    match (method.as_str(), named) {
+        ("GET", true) => Ok(Verb::Get),
+        ("GET", false) if query.flag("watch") => Ok(Verb::Watch),
+        ("GET", false) => Ok(Verb::List),
+        ("POST", false) if !all_namespaces => Ok(Verb::Create),
+        ("PUT", true) => Ok(Verb::Update),
+        ("PATCH", true) => Ok(Verb::Patch),
+        ("DELETE", true) if target.subresource.is_none() => Ok(Verb::Delete),
+        ("DELETE", false) if !all_namespaces => Ok(Verb::Delete),
+        (other, _) => refused(&other.to_lowercase()),
+    }
+}
+
+/// Carries out the faults that take the place of an answer.
+async fn faulty(call: &Call<'_>) -> Option<Outcome> {
+    for fault in &call.faults {
+        let status = match fault {
+            Fault::DropConnection => return Some(Err(Refusal::NoAnswer(NoAnswer::Dropped))),
+            Fault::Stall => {
+                stall(call).await;
+                return Some(Err(Refusal::NoAnswer(NoAnswer::Dropped)));
+            }
+            Fault::TooManyRequests { retry_after } => {
+                return Some(Ok(too_many_requests(*retry_after)));
+            }
+            Fault::Html => return Some(Ok(html())),
+            Fault::InternalError => Status::internal_error("injected fault"),
+            Fault::Unavailable { retry_after } => {
+                let seconds = u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX);
+                Status::unavailable(
+                    "the server is currently unable to handle the request",
+                    seconds,
+                )
+            }
+            Fault::Expired => {
+                Status::expired("The resourceVersion for the provided list is too old.")
+            }
+            Fault::Forbidden => Status::forbidden(
+                &call.kind,
+                call.verb.as_str(),
+                call.target.namespace.as_deref(),
+            ),
+            _ => continue,
+        };
+        return Some(Err(status.into()));
+    }
+    None
+}
+
+/// Says nothing until the server stops or the stalled are cut off.
+async fn stall(call: &Call<'_>) {
+    let mut shutdown = call.state.shutdown.clone();
+    let mut orders = call.state.faults.orders();
+    let seen = orders.borrow().serial();
+    let cut = |order: Option<Order>| matches!(order, Some(Order::Cut | Order::Close));
+    tokio::select! {
+        biased;
+        _ = shutdown.wait_for(|stops| *stops) => {}
+        _ = orders.wait_for(|orders| cut(orders.after(seen, call.kind.qualified()))) => {}
+    }
+}
+
+/// Everything that is not a resource.
+fn document(
+    state: &ServerState,
+    route: &Route,
+    query: &Query,
+    accept: Option<&str>,
+    known: Option<&str>,
+) -> Response<Body> {
+    let aggregated = wants_aggregated_discovery(accept);
+    let found = state.storage.read(|storage| {
+        let registry = storage.registry();
+        match route {
+            Route::Root => Some(discovery::root(registry)),
+            Route::Version => Some(discovery::version()),
+            Route::CoreVersions if !aggregated => {
+                Some(discovery::core_versions(&state.address.to_string()))
+            }
+            Route::Groups if !aggregated => Some(discovery::groups(registry)),
+            Route::CoreVersions => Some(discovery::aggregated(registry, true)),
+            Route::Groups => Some(discovery::aggregated(registry, false)),
+            Route::Group(name) => discovery::group(registry, name),
+            Route::Resources(of) => discovery::resources(registry, of),
+            Route::OpenApiIndex => Some(discovery::openapi_index(registry)),
+            Route::OpenApi(of) => discovery::openapi(registry, of),
+            Route::Health(_) | Route::Resource(_) | Route::Unknown => None,
+        }
+    });
+    match (found, route) {
+        (Some(bytes), Route::CoreVersions | Route::Groups) if aggregated => {
+            aggregated_discovery(bytes, known)
+        }
+        (Some(bytes), _) => json(StatusCode::OK, bytes),
+        (None, Route::Health(endpoint)) => health::answer(endpoint, query),
+        (None, _) => page_not_found(),
+    }
+}
+
+fn aggregated_discovery(bytes: Vec<u8>, known: Option<&str>) -> Response<Body> {
+    let etag = format!("\"{}\"", discovery::etag(&bytes));
+    let mut response = if known == Some(etag.as_str()) {
+        respond(
+            StatusCode::NOT_MODIFIED,
+            discovery::AGGREGATED_TYPE,
+            whole(""),
+        )
+    } else {
+        respond(StatusCode::OK, discovery::AGGREGATED_TYPE, whole(bytes))
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        headers.insert(header::ETAG, etag);
+    }
+    response
+}
+
+/// A response with the headers that all have.
+pub(crate) fn respond(code: StatusCode, content_type: &str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, private"),
+    );
+    if let Ok(value) = HeaderValue::from_str(content_type) {
+        headers.insert(header::CONTENT_TYPE, value);
+    }
+    response
+}
+
+/// A JSON response that is all there.
+pub(crate) fn json(code: StatusCode, bytes: Vec<u8>) -> Response<Body> {
+    respond(code, "application/json", whole(bytes))
+}
+
+/// The same, indented if people read it.
+pub(crate) fn json_for(code: StatusCode, bytes: Vec<u8>, pretty: bool) -> Response<Body> {
+    json(code, if pretty { indented(&bytes) } else { bytes })
+}
+
+fn status_response(status: &Status, pretty: bool) -> Response<Body> {
+    let code = StatusCode::from_u16(status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json_for(code, status.to_line(), pretty);
+    if let Some(seconds) = status.retry_after() {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// The answer to paths that nothing is served under: not a `Status`.
+fn page_not_found() -> Response<Body> {
+    plain(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+fn plain(code: StatusCode, message: &'static str) -> Response<Body> {
+    let mut response = respond(code, "text/plain; charset=utf-8", whole(message));
+    let nosniff = HeaderValue::from_static("nosniff");
+    response
+        .headers_mut()
+        .insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}
+
+/// What flow control answers: not a `Status` either.
+fn too_many_requests(retry_after: Duration) -> Response<Body> {
+    let text = "Too many requests, please try again later.\n";
+    let mut response = plain(StatusCode::TOO_MANY_REQUESTS, text);
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, retry_after.as_secs().into());
+    response
+}
+
+fn html() -> Response<Body> {
+    let page = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign \
+                in.</body></html>\n";
+    respond(StatusCode::OK, "text/html; charset=utf-8", whole(page))
+}
+
+/// Whether JSON is to be indented: asked for, or a program that people use by hand.
+fn wants_pretty(request: &Request<Incoming>) -> bool {
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let agent = text(request.headers(), header::USER_AGENT).unwrap_or_default();
+    query.optional_flag("pretty").unwrap_or_else(|| {
+        ["curl", "Wget", "Mozilla/5.0"]
+            .iter()
+            .any(|prefix| agent.starts_with(prefix))
+    })
+}

@@ -1,0 +1,515 @@
+//! A watch as a stream of bytes: what the pure rooms decide, at the times that the clock says.
+//!
+//! A watcher is a position in the shared history. It reads ahead a bounded batch, so a slow client
+//! costs nothing but its position, and falls out of the window when it is too slow. There is no
+//! task: the connection polls the stream, and dropping the stream ends the watch.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, stream};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::api_server::fault::Fault;
+use crate::api_server::history::Read;
+use crate::api_server::kind::Kind;
+use crate::api_server::object::{EventType, StoredObject};
+use crate::api_server::options::{Start, WatchPlan};
+use crate::api_server::status::Status;
+use crate::api_server::storage::Opening;
+use crate::api_server::view::Renderer;
+use crate::api_server::watch::seen;
+use crate::faults::{Order, Orders};
+use crate::handle::StorageHandle;
+
+use super::body::BodyError;
+use super::gauge::WatchGuard;
+use super::service::ServerState;
+
+/// How many events are read from the history at a time.
+const BATCH_EVENTS: usize = 256;
+/// How many bytes are gathered into one piece when many events wait: one write instead of many.
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// The longest a watch may be asked to last: beyond any use, and far from where clocks overflow.
+const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+/// Everything one open watch needs.
+pub(crate) struct WatchStream {
+    storage: StorageHandle,
+    kind: Arc<Kind>,
+    plan: WatchPlan,
+    renderer: Renderer,
+    signal: watch::Receiver<u64>,
+    shutdown: watch::Receiver<bool>,
+    orders: watch::Receiver<Orders>,
+    orders_seen: u64,
+    faults: StreamFaults,
+    phase: Phase,
+    position: u64,
+    epoch: u64,
+    events: VecDeque<(EventType, Arc<StoredObject>, Bytes)>,
+    sent: usize,
+    timers: Timers,
+    _guard: WatchGuard,
+}
+
+/// Where the stream is in its life.
+#[derive(Debug)]
+enum Phase {
+    /// The asked version has not been reached; until the deadline it may be.
+    Opening { required: u64, deadline: Instant },
+    /// The current state is being sent.
+    Initial {
+        rest: std::vec::IntoIter<Arc<StoredObject>>,
+    },
+    /// The initial state is out; its end mark is due.
+    EndMark,
+    /// Changes are sent as they come.
+    Live,
+    /// One ERROR is due, then the end.
+    Failing(Status),
+    /// Half of a frame is due; the rest never comes.
+    Cutting,
+    /// Half of a frame is out; the connection breaks.
+    Broken,
+    /// Silent for ever.
+    Stalled,
+    /// Over.
+    Ended,
+}
+
+/// When the stream says something of itself.
+#[derive(Debug)]
+struct Timers {
+    deadline: Instant,
+    next_bookmark: Option<Instant>,
+    /// The bookmark shortly before the deadline.
+    last_bookmark: Option<Instant>,
+    period: Duration,
+}
+
+/// The faults of this stream, from its request.
+#[derive(Debug, Default)]
+struct StreamFaults {
+    /// What happens after so many events.
+    breaks: Vec<(usize, Order)>,
+    no_bookmarks: bool,
+    no_end_mark: bool,
+    no_initial: bool,
+    malformed: bool,
+    invalid: bool,
+}
+
+impl StreamFaults {
+    fn of(faults: &[Fault]) -> Self {
+        let mut found = Self::default();
+        for fault in faults {
+            match fault {
+                Fault::StallStream { after } => found.breaks.push((*after, Order::Stall)),
+                Fault::CutStream { after } => found.breaks.push((*after, Order::Cut)),
+                Fault::CloseStream { after } => found.breaks.push((*after, Order::Close)),
+                Fault::ExpiredEvent { after } => found.breaks.push((*after, Order::Expire)),
+                Fault::OmitBookmarks => found.no_bookmarks = true,
+                Fault::OmitEndMark => found.no_end_mark = true,
+                Fault::IgnoreWatchList => found.no_initial = true,
+                Fault::MalformedObject => found.malformed = true,
+                Fault::InvalidJson => found.invalid = true,
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+/// What a step of the stream came to.
+enum Step {
+    Send(Bytes),
+    Fail(BodyError),
+    /// Nothing to say until something happens.
+    Wait,
+    End,
+}
+
+impl WatchStream {
+    /// Opens the watch. What can be decided at once is decided now, so that no change after the
+    /// response's headers is missed.
+    pub(crate) fn open(
+        state: &ServerState,
+        kind: Arc<Kind>,
+        plan: WatchPlan,
+        renderer: Renderer,
+        faults: &[Fault],
+    ) -> Self {
+        let orders = state.faults.orders();
+        let orders_seen = orders.borrow().serial();
+        let mut stream = Self {
+            signal: state.storage.subscribe(&kind),
+            storage: state.storage.clone(),
+            shutdown: state.shutdown.clone(),
+            orders,
+            orders_seen,
+            faults: StreamFaults::of(faults),
+            phase: Phase::Live,
+            position: 0,
+            epoch: 0,
+            events: VecDeque::new(),
+            sent: 0,
+            timers: Timers::new(state, &plan),
+            _guard: state.gauge.enter(&kind),
+            kind,
+            plan,
+            renderer,
+        };
+        if stream.faults.no_bookmarks {
+            stream.plan.bookmarks = false;
+        }
+        if stream.faults.no_initial && stream.plan.watch_list {
+            stream.plan.start = Start::Now;
+        }
+        stream.phase = match stream.plan.start {
+            Start::State(required) if required > stream.storage.revision() => Phase::Opening {
+                required,
+                deadline: Instant::now() + state.config.too_large_wait,
+            },
+            _ => stream.opened(),
+        };
+        stream
+    }
+
+    /// The stream of frames.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Bytes, BodyError>> + Send {
+        stream::unfold(self, |mut watch| async move {
+            let item = watch.next().await?;
+            Some((item, watch))
+        })
+    }
+
+    fn opened(&mut self) -> Phase {
+        match self
+            .storage
+            .read(|storage| storage.open_watch(&self.kind, &self.plan))
+        {
+            Err(status) => Phase::Failing(status),
+            Ok(Opening {
+                initial,
+                position,
+                epoch,
+            }) => {
+                self.position = position;
+                self.epoch = epoch;
+                match self.plan.start {
+                    Start::State(_) => Phase::Initial {
+                        rest: initial.into_iter(),
+                    },
+                    Start::Now | Start::After(_) => Phase::Live,
+                }
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
+        loop {
+            // Seen before the storage is read: a change in between wakes the wait below.
+            self.signal.mark_unchanged();
+            if let Some(order) = self.due() {
+                self.obey(order);
+            }
+            match self.step() {
+                Step::Send(bytes) => return Some(Ok(bytes)),
+                Step::Fail(error) => return Some(Err(error)),
+                Step::End => return None,
+                Step::Wait => self.wait().await,
+            }
+        }
+    }
+
+    /// The order or fault whose time has come.
+    fn due(&mut self) -> Option<Order> {
+        let (serial, ordered) = {
+            let orders = self.orders.borrow_and_update();
+            (
+                orders.serial(),
+                orders.after(self.orders_seen, self.kind.qualified()),
+            )
+        };
+        self.orders_seen = serial;
+        if ordered.is_some() {
+            return ordered;
+        }
+        let at = self
+            .faults
+            .breaks
+            .iter()
+            .position(|(after, _)| *after <= self.sent)?;
+        Some(self.faults.breaks.swap_remove(at).1)
+    }
+
+    fn obey(&mut self, order: Order) {
+        if matches!(self.phase, Phase::Ended | Phase::Broken) {
+            return;
+        }
+        self.phase = match order {
+            Order::Stall => Phase::Stalled,
+            Order::Cut => Phase::Cutting,
+            Order::Close => Phase::Ended,
+            Order::Expire => {
+                let version = self.position;
+                Phase::Failing(Status::too_old(version, self.storage.revision()))
+            }
+        };
+    }
+
+    /// One step: take the phase, do what is to be done in it, leave the next one.
+    fn step(&mut self) -> Step {
+        if *self.shutdown.borrow() {
+            return Step::End;
+        }
+        match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Opening { required, deadline } => self.step_opening(required, deadline),
+            Phase::Initial { rest } => self.step_initial(rest),
+            Phase::EndMark => {
+                self.phase = Phase::Live;
+                self.timers.sent_bookmark();
+                let now = self.storage.now();
+                self.counted(|renderer, position| renderer.bookmark(position, true, now))
+            }
+            Phase::Live => self.step_live(),
+            Phase::Failing(status) => Step::Send(EventType::Error.frame(&status.to_json())),
+            Phase::Cutting => self.step_cut(),
+            Phase::Broken => Step::Fail(BodyError::Cut),
+            Phase::Stalled => {
+                self.phase = Phase::Stalled;
+                Step::Wait
+            }
+            Phase::Ended => Step::End,
+        }
+    }
+
+    fn step_opening(&mut self, required: u64, deadline: Instant) -> Step {
+        let current = self.storage.revision();
+        if required <= current {
+            self.phase = self.opened();
+            return self.step();
+        }
+        let now = Instant::now();
+        if now >= self.timers.deadline {
+            return Step::End;
+        }
+        if now >= deadline {
+            self.phase = Phase::Failing(Status::too_large_version(required, current));
+            return self.step();
+        }
+        self.phase = Phase::Opening { required, deadline };
+        Step::Wait
+    }
+
+    fn step_initial(&mut self, mut rest: std::vec::IntoIter<Arc<StoredObject>>) -> Step {
+        let now = self.storage.now();
+        let mut out = Vec::new();
+        while out.len() < BATCH_BYTES {
+            let Some(object) = rest.next() else { break };
+            let object = self.spoiled(object);
+            let frame = self.renderer.object_frame(EventType::Added, &object, now);
+            self.sent += 1;
+            out.extend_from_slice(&self.damaged(frame));
+            if !self.faults.breaks.is_empty() {
+                break;
+            }
+        }
+        if !out.is_empty() {
+            self.phase = Phase::Initial { rest };
+            return Step::Send(out.into());
+        }
+        let marks = self.plan.bookmarks && !self.faults.no_end_mark;
+        self.phase = if marks { Phase::EndMark } else { Phase::Live };
+        self.step()
+    }
+
+    fn step_live(&mut self) -> Step {
+        if self.events.is_empty() && !self.read_ahead() {
+            return Step::End;
+        }
+        self.phase = Phase::Live;
+        if let Some(bytes) = self.take_events() {
+            return Step::Send(bytes);
+        }
+        let instant = Instant::now();
+        if self.plan.bookmarks && self.timers.bookmark_due(instant) {
+            self.timers.sent_bookmark();
+            let now = self.storage.now();
+            return self.counted(|renderer, position| renderer.bookmark(position, false, now));
+        }
+        if instant >= self.timers.deadline {
+            Step::End
+        } else {
+            Step::Wait
+        }
+    }
+
+    /// Reads the next batch that is to be seen; false if the watch is over.
+    fn read_ahead(&mut self) -> bool {
+        let now = self.storage.now();
+        loop {
+            let read = self.storage.read(|storage| {
+                let gone = storage.registry().named(self.kind.qualified()).is_none();
+                let over = gone || storage.epoch() != self.epoch;
+                (!over).then(|| storage.read(&self.kind, self.position, BATCH_EVENTS))
+            });
+            let Some(Read::Events { events, up_to }) = read else {
+                return false;
+            };
+            let full = events.len() == BATCH_EVENTS;
+            self.position = up_to;
+            for event in events {
+                if let Some((event_type, object)) = seen(&event, &self.plan.selection) {
+                    let frame = self.renderer.event(&event, event_type, &object, now);
+                    self.events.push_back((event_type, object, frame));
+                }
+            }
+            if !full || !self.events.is_empty() {
+                return true;
+            }
+        }
+    }
+
+    /// The waiting events as one piece; one at a time while a fault counts them.
+    fn take_events(&mut self) -> Option<Bytes> {
+        let (event_type, object, frame) = self.events.pop_front()?;
+        let frame = self.changed_frame(event_type, object, frame);
+        self.sent += 1;
+        if self.events.is_empty() || !self.faults.breaks.is_empty() {
+            return Some(frame);
+        }
+        let mut out = BytesMut::from(frame.as_ref());
+        while out.len() < BATCH_BYTES {
+            let Some((_, _, frame)) = self.events.pop_front() else {
+                break;
+            };
+            self.sent += 1;
+            out.extend_from_slice(&frame);
+        }
+        Some(out.freeze())
+    }
+
+    /// The frame of an event, spoiled if that is a fault of this stream.
+    fn changed_frame(
+        &mut self,
+        event_type: EventType,
+        object: Arc<StoredObject>,
+        frame: Bytes,
+    ) -> Bytes {
+        if self.faults.malformed {
+            let now = self.storage.now();
+            let object = self.spoiled(object);
+            return self.renderer.object_frame(event_type, &object, now);
+        }
+        self.damaged(frame)
+    }
+
+    /// The first object of the stream in a wrong shape, if that is a fault of this stream.
+    fn spoiled(&mut self, object: Arc<StoredObject>) -> Arc<StoredObject> {
+        if std::mem::take(&mut self.faults.malformed) {
+            Arc::new(object.malformed(&self.kind))
+        } else {
+            object
+        }
+    }
+
+    /// The first frame of the stream as invalid JSON, if that is a fault of this stream.
+    fn damaged(&mut self, frame: Bytes) -> Bytes {
+        if std::mem::take(&mut self.faults.invalid) {
+            Bytes::from([b"{".as_slice(), &frame].concat())
+        } else {
+            frame
+        }
+    }
+
+    fn step_cut(&mut self) -> Step {
+        self.phase = Phase::Broken;
+        let now = self.storage.now();
+        let mut frame = self.renderer.bookmark(self.position, false, now);
+        frame.truncate(frame.len() / 2);
+        Step::Send(frame)
+    }
+
+    fn counted(&mut self, frame: impl FnOnce(&mut Renderer, u64) -> Bytes) -> Step {
+        self.sent += 1;
+        Step::Send(frame(&mut self.renderer, self.position))
+    }
+
+    /// Waits until something may have changed. Which of the reasons it was does not matter: the
+    /// next step looks at all of them, so the order here has no meaning.
+    async fn wait(&mut self) {
+        let (silent, wake) = match &self.phase {
+            Phase::Stalled => (true, None),
+            Phase::Opening { deadline, .. } => (false, Some((*deadline).min(self.timers.deadline))),
+            _ => (false, Some(self.timers.next(self.plan.bookmarks))),
+        };
+        let required = match &self.phase {
+            Phase::Opening { required, .. } => Some(*required),
+            _ => None,
+        };
+        let timer = async {
+            match wake {
+                Some(at) => sleep_until(at).await,
+                None => pending().await,
+            }
+        };
+        let reached = async {
+            match required {
+                Some(version) => self.storage.reached(version).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = self.shutdown.wait_for(|stops| *stops) => {}
+            _ = self.orders.changed() => {}
+            () = reached => {}
+            _ = self.signal.changed(), if !silent => {}
+            () = timer => {}
+        }
+    }
+}
+
+impl Timers {
+    fn new(state: &ServerState, plan: &WatchPlan) -> Self {
+        let now = Instant::now();
+        let timeout = plan
+            .timeout
+            .unwrap_or_else(|| state.default_watch_timeout());
+        let deadline = now + timeout.min(TIMEOUT_MAX);
+        let period = state.config.bookmark_period;
+        Self {
+            deadline,
+            next_bookmark: Some(now + period),
+            last_bookmark: timeout
+                .min(TIMEOUT_MAX)
+                .checked_sub(state.config.last_bookmark_lead)
+                .map(|after| now + after),
+            period,
+        }
+    }
+
+    fn bookmark_due(&self, now: Instant) -> bool {
+        self.next_bookmark.is_some_and(|at| at <= now)
+            || self.last_bookmark.is_some_and(|at| at <= now)
+    }
+
+    fn sent_bookmark(&mut self) {
+        let now = Instant::now();
+        self.next_bookmark = Some(now + self.period);
+        self.last_bookmark = self.last_bookmark.filter(|at| *at > now);
+    }
+
+    fn next(&self, bookmarks: bool) -> Instant {
+        let due = [self.next_bookmark, self.last_bookmark];
+        let first = due.into_iter().flatten().min().filter(|_| bookmarks);
+        first.map_or(self.deadline, |at| at.min(self.deadline))
+    }
+}
