@@ -23,15 +23,13 @@ use kube_client::{Client, Config};
 
 use super::cluster::Cluster;
 use super::failure::root_cause;
+use super::likeness::{NEAR, likeness};
 
 /// The variable that names kubeconfig files, separated as in `PATH`.
 const KUBECONFIG: &str = "KUBECONFIG";
 
 /// Where a kubeconfig is looked for below the home directory.
 const DEFAULT_KUBECONFIG: &str = ".kube/config";
-
-/// How alike two names must be to be offered as what was meant (Jaro-Winkler, 0 to 1).
-const NEAR_NAME: f64 = 0.75;
 
 /// How to reach a cluster.
 ///
@@ -264,11 +262,11 @@ fn hint(wanted: Option<&str>, known: &[String]) -> String {
         return "; there are no contexts in it".to_owned();
     }
     let near = wanted.and_then(|wanted| {
-        let likeness = |name: &&String| strsim::jaro_winkler(name, wanted);
-        known
-            .iter()
-            .filter(|name| likeness(name) > NEAR_NAME)
-            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+        let scored = known.iter().map(|name| (likeness(name, wanted), name));
+        scored
+            .filter(|(likeness, _)| *likeness >= NEAR)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, name)| name)
     });
     let list = known.join(", ");
     match near {

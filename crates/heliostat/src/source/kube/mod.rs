@@ -17,6 +17,7 @@
 //! | `cluster` | the client, and how a request is sent |
 //! | `answer` | the head of an answer: success, content type |
 //! | `failure` | the errors of HTTP, TLS and sockets |
+//! | `likeness` | what was probably meant by an unknown name |
 //! | `connection` | from a kubeconfig or an address to a cluster |
 //! | [`discovery`] | which resources there are |
 
@@ -33,6 +34,8 @@ mod cluster;
 mod answer;
 
 mod failure;
+
+mod likeness;
 
 mod connection;
 

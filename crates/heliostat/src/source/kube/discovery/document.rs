@@ -102,18 +102,17 @@ impl AggregatedResource {
         if kind.is_empty() || self.resource.is_empty() {
             return None;
         }
-        Some(discovered(
-            Names {
-                group,
-                version,
-                kind: &kind,
-                plural: &self.resource,
-            },
-            self.singular_resource,
-            self.short_names,
-            self.scope == "Namespaced",
-            self.verbs,
-        ))
+        let found = Found {
+            group,
+            version,
+            kind,
+            plural: self.resource,
+            singular: self.singular_resource,
+            short_names: self.short_names,
+            namespaced: self.scope == "Namespaced",
+            verbs: self.verbs,
+        };
+        Some(found.into_discovered())
     }
 }
 
@@ -201,51 +200,49 @@ impl ResourceList {
         self.resources
             .into_iter()
             .filter(of_itself)
-            .map(|resource| {
-                discovered(
-                    Names {
-                        group,
-                        version,
-                        kind: &resource.kind,
-                        plural: &resource.name,
-                    },
-                    resource.singular_name,
-                    resource.short_names,
-                    resource.namespaced,
-                    resource.verbs,
-                )
+            .map(|resource| Found {
+                group,
+                version,
+                kind: resource.kind,
+                plural: resource.name,
+                singular: resource.singular_name,
+                short_names: resource.short_names,
+                namespaced: resource.namespaced,
+                verbs: resource.verbs,
             })
+            .map(Found::into_discovered)
             .collect()
     }
 }
 
-struct Names<'a> {
+/// What both forms say of a resource.
+struct Found<'a> {
     group: &'a str,
     version: &'a str,
-    kind: &'a str,
-    plural: &'a str,
-}
-
-fn discovered(
-    names: Names<'_>,
+    kind: String,
+    plural: String,
     singular: String,
     short_names: Vec<String>,
     namespaced: bool,
     verbs: Vec<String>,
-) -> DiscoveredResource {
-    let kind = GroupVersionKind::gvk(names.group, names.version, names.kind);
-    // Older servers leave the singular name out; it is the kind in lower case.
-    let singular = if singular.is_empty() {
-        names.kind.to_lowercase()
-    } else {
-        singular
-    };
-    DiscoveredResource {
-        resource: ApiResource::from_gvk_with_plural(&kind, names.plural),
-        singular,
-        short_names,
-        namespaced,
-        verbs,
+}
+
+impl Found<'_> {
+    fn into_discovered(self) -> DiscoveredResource {
+        // Some servers leave the singular name out; it is the kind in lower case.
+        let singular = if self.singular.is_empty() {
+            self.kind.to_lowercase()
+        } else {
+            self.singular
+        };
+        let kind = GroupVersionKind::gvk(self.group, self.version, &self.kind);
+        DiscoveredResource {
+            resource: ApiResource::from_gvk_with_plural(&kind, &self.plural),
+            singular,
+            short_names: self.short_names,
+            namespaced: self.namespaced,
+            verbs: self.verbs,
+        }
     }
 }
 

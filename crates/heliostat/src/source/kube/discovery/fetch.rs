@@ -170,7 +170,7 @@ fn is_aggregated(headers: &HeaderMap) -> bool {
         return false;
     };
     let has = |wanted: &&str| content_type.split(';').any(|found| found.trim() == *wanted);
-    AGGREGATED_PARAMETERS.iter().all(|wanted| has(&wanted))
+    AGGREGATED_PARAMETERS.iter().all(has)
 }
 
 fn is_missing(error: &SourceError) -> bool {

@@ -6,12 +6,10 @@
 use std::fmt;
 
 use super::{DiscoveredResource, Discovery};
+use crate::source::kube::likeness::{NEAR, likeness};
 
 /// How many near names an error offers.
 const NEAR_NAMES_MAX: usize = 3;
-
-/// How alike two names must be to be offered (Jaro-Winkler, 0 to 1).
-const NEAR_NAME: f64 = 0.8;
 
 /// Why a name means no resource that can be mirrored.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -136,26 +134,20 @@ fn best<'a>(candidates: &[&'a DiscoveredResource], name: &str) -> Option<&'a Dis
 
 /// The names most like the one that is unknown, nearest first.
 fn near_names(resources: &[DiscoveredResource], name: &str) -> Vec<String> {
-    let wanted = name.to_lowercase();
-    let likeness = |resource: &DiscoveredResource| {
+    let typed = name.to_lowercase();
+    let nearest = |resource: &DiscoveredResource| {
         let full_name = resource.full_name();
-        let names = [&full_name, &resource.resource.plural, &resource.singular];
-        let short = resource.short_names.iter();
-        // A short name is near only if one letter is off; by likeness any two would be.
-        let by_short = short
-            .filter(|short| short.len() > 2 && strsim::damerau_levenshtein(short, &wanted) == 1)
-            .map(|_| NEAR_NAME);
-        names
+        [&full_name, &resource.resource.plural, &resource.singular]
             .into_iter()
-            .map(|known| strsim::jaro_winkler(known, &wanted))
-            .chain(by_short)
+            .chain(&resource.short_names)
+            .map(|known| likeness(known, &typed))
             .fold(0.0, f64::max)
     };
     let mut scored: Vec<(f64, String)> = resources
         .iter()
         .filter(|resource| resource.is_mirrorable())
-        .map(|resource| (likeness(resource), resource.full_name()))
-        .filter(|(likeness, _)| *likeness >= NEAR_NAME)
+        .map(|resource| (nearest(resource), resource.full_name()))
+        .filter(|(likeness, _)| *likeness >= NEAR)
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     scored.dedup_by(|a, b| a.1 == b.1);

@@ -1,0 +1,124 @@
+//! Connections from kubeconfig files: which server is asked, with which credentials.
+
+use std::path::PathBuf;
+
+use heliostat::source::kube::{ConnectError, Connection, KubeSource};
+use k8s_openapi::api::core::v1::ConfigMap;
+
+use super::list;
+use super::server::{Reply, Server};
+
+/// A kubeconfig in a file of its own.
+fn kubeconfig(name: &str, text: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn two_contexts(url: &str) -> String {
+    format!(
+        "
+apiVersion: v1
+kind: Config
+current-context: one
+clusters:
+- name: here
+  cluster: {{server: '{url}'}}
+users:
+- name: ann
+  user: {{token: anns-token}}
+- name: bob
+  user: {{token: bobs-token}}
+contexts:
+- name: one
+  context: {{cluster: here, user: ann, namespace: shop}}
+- name: two
+  context: {{cluster: here, user: bob}}
+- name: broken
+  context: {{cluster: nowhere, user: bob}}
+"
+    )
+}
+
+/// The target and the credentials of the one request that a connection makes.
+async fn asked(server: &Server, connection: Connection) -> (String, Option<String>) {
+    let cluster = connection.connect().await.unwrap();
+    assert_eq!(cluster.server(), Some(&*server.url));
+    let before = server.seen().len();
+    let page = list(&KubeSource::<ConfigMap>::default_namespaced(&cluster)).await;
+    assert!(page.end.is_ok(), "{:?}", page.end);
+    let seen = &server.seen()[before];
+    let credentials = seen.header("authorization").map(str::to_owned);
+    (seen.target.clone(), credentials)
+}
+
+#[tokio::test]
+async fn contexts_choose_the_user_and_the_namespace() {
+    let server = Server::always(Reply::capture("list-json-empty")).await;
+    let path = kubeconfig("contexts.yaml", &two_contexts(&server.url));
+    let (target, token) = asked(&server, Connection::new().kubeconfig(&path)).await;
+    assert_eq!(target, "/api/v1/namespaces/shop/configmaps");
+    assert_eq!(token.as_deref(), Some("Bearer anns-token"));
+    let two = Connection::new().kubeconfig(&path).context("two");
+    let (target, token) = asked(&server, two).await;
+    assert_eq!(target, "/api/v1/namespaces/default/configmaps");
+    assert_eq!(token.as_deref(), Some("Bearer bobs-token"));
+}
+
+#[tokio::test]
+async fn an_address_alone_takes_no_credentials_along() {
+    let server = Server::always(Reply::capture("list-json-empty")).await;
+    let (_, token) = asked(&server, Connection::new().server(&server.url)).await;
+    assert_eq!(token, None);
+    let path = kubeconfig("address.yaml", &two_contexts("http://127.0.0.1:1"));
+    let both = Connection::new().kubeconfig(&path).server(&server.url);
+    let (_, token) = asked(&server, both).await;
+    assert_eq!(token.as_deref(), Some("Bearer anns-token"));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_kubeconfig_is_said_with_its_place() {
+    let missing = Connection::new()
+        .kubeconfig("/nonexistent/config")
+        .connect()
+        .await;
+    let text = missing.unwrap_err().to_string();
+    assert!(
+        text.starts_with("cannot read the kubeconfig /nonexistent/config: "),
+        "{text}"
+    );
+
+    let path = kubeconfig("broken.yaml", "clusters: [");
+    let text = Connection::new()
+        .kubeconfig(&path)
+        .connect()
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("broken.yaml: "), "{text}");
+
+    let path = kubeconfig("unknown.yaml", &two_contexts("http://127.0.0.1:1"));
+    let unknown = Connection::new()
+        .kubeconfig(&path)
+        .context("tow")
+        .connect()
+        .await;
+    let error = unknown.unwrap_err();
+    assert!(matches!(&error, ConnectError::UnknownContext { known, .. } if known.len() == 3));
+    assert!(
+        error.to_string().ends_with("There are: broken, one, two"),
+        "{error}"
+    );
+
+    let broken = Connection::new()
+        .kubeconfig(&path)
+        .context("broken")
+        .connect()
+        .await;
+    let text = broken.unwrap_err().to_string();
+    assert!(
+        text.starts_with("cannot use the context \"broken\""),
+        "{text}"
+    );
+    assert!(text.contains("nowhere"), "{text}");
+}
