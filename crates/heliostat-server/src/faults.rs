@@ -25,7 +25,10 @@ pub struct Faults {
 pub(crate) enum Order {
     Stall,
     Cut,
+    /// End as soon as there is nothing to send.
     Close,
+    /// End at once.
+    End,
     Expire,
 }
 
@@ -100,7 +103,8 @@ impl Faults {
         self.order(resource, Order::Cut);
     }
 
-    /// Open watches end cleanly, as at their timeout.
+    /// Open watches send what there is and end cleanly, as at their timeout; stalled requests lose
+    /// their connection.
     pub fn close_watches(&self, resource: Option<&str>) {
         self.order(resource, Order::Close);
     }

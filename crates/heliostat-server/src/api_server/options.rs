@@ -71,6 +71,9 @@ impl ListPlan {
         let limit = integer(query, "limit")?.filter(|limit| *limit > 0);
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
         let (version, matching) = (query.text("resourceVersion"), query.text(MATCH));
+        // A watch cache answers version 0 from memory as a whole.
+        let whole = version == "0" && kind.has_watch_cache();
+        let limit = limit.filter(|_| !whole);
         let token = query.text("continue");
         let causes = list_causes(query);
         if !causes.is_empty() {

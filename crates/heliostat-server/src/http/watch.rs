@@ -49,6 +49,8 @@ pub(crate) struct WatchStream {
     orders: watch::Receiver<Orders>,
     orders_seen: u64,
     faults: StreamFaults,
+    /// Whether the stream ends as soon as there is nothing to send.
+    closing: bool,
     phase: Phase,
     position: u64,
     epoch: u64,
@@ -112,7 +114,7 @@ impl StreamFaults {
             match fault {
                 Fault::StallStream { after } => found.breaks.push((*after, Order::Stall)),
                 Fault::CutStream { after } => found.breaks.push((*after, Order::Cut)),
-                Fault::CloseStream { after } => found.breaks.push((*after, Order::Close)),
+                Fault::CloseStream { after } => found.breaks.push((*after, Order::End)),
                 Fault::ExpiredEvent { after } => found.breaks.push((*after, Order::Expire)),
                 Fault::OmitBookmarks => found.no_bookmarks = true,
                 Fault::OmitEndMark => found.no_end_mark = true,
@@ -154,6 +156,7 @@ impl WatchStream {
             orders,
             orders_seen,
             faults: StreamFaults::of(faults),
+            closing: false,
             phase: Phase::Live,
             position: 0,
             epoch: 0,
@@ -254,9 +257,13 @@ impl WatchStream {
             return;
         }
         self.phase = match order {
+            Order::Close if !matches!(self.phase, Phase::Stalled) => {
+                self.closing = true;
+                return;
+            }
             Order::Stall => Phase::Stalled,
             Order::Cut => Phase::Cutting,
-            Order::Close => Phase::Ended,
+            Order::Close | Order::End => Phase::Ended,
             Order::Expire => {
                 let version = self.position;
                 Phase::Failing(Status::too_old(version, self.storage.revision()))
@@ -339,6 +346,9 @@ impl WatchStream {
             return Step::Send(bytes);
         }
         let instant = Instant::now();
+        if self.closing {
+            return Step::End;
+        }
         if self.plan.bookmarks && self.timers.bookmark_due(instant) {
             self.timers.sent_bookmark();
             let now = self.storage.now();

@@ -1,0 +1,190 @@
+//! Every combination of list and watch parameters that was recorded from a real server, asked of
+//! this one: 26 ConfigMaps, of which `cm-6` was changed twice.
+
+mod common;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use common::{Next, Watch, config_map, get, short};
+use heliostat_server::{ApiServer, RunningServer};
+use serde_json::{Value, json};
+
+const LIST: &str = include_str!("../testdata/list-matrix.tsv");
+const WATCH: &str = include_str!("../testdata/watch-matrix.tsv");
+const FUTURE: &str = "999999999";
+
+/// The story of the recording, and the two versions it names.
+struct Story {
+    server: RunningServer,
+    old: String,
+    new: String,
+    token: String,
+}
+
+impl Story {
+    async fn new() -> Self {
+        // The recorded server waits three seconds; nothing depends on how long it is.
+        let server = ApiServer::builder().too_large_wait(Duration::from_millis(20)).build();
+        let storage = server.storage();
+        for index in 0..26 {
+            storage.create("configmaps", config_map(&format!("cm-{index}"), "v")).unwrap();
+        }
+        let change = |value: &str| {
+            let patch = json!({"data": {"k": value}});
+            let changed = storage.merge_patch("configmaps", "ns/cm-6", patch).unwrap();
+            changed["metadata"]["resourceVersion"].as_str().unwrap().to_owned()
+        };
+        let (old, new) = (change("one"), change("two"));
+        let server = server.serve_local().await.unwrap();
+        let first = get(&server, "/api/v1/namespaces/ns/configmaps?limit=3").await.json();
+        let token = first["metadata"]["continue"].as_str().unwrap().to_owned();
+        Self { server, old, new, token }
+    }
+
+    fn value<'a>(&'a self, column: &str, cell: &'a str) -> Option<&'a str> {
+        match (column, cell) {
+            (_, "unset") => None,
+            ("resourceVersion", "old") => Some(&self.old),
+            ("resourceVersion", "future") => Some(FUTURE),
+            ("resourceVersion", "bad") => Some("abc"),
+            ("continue", "token") => Some(&self.token),
+            (_, other) => Some(other),
+        }
+    }
+
+    /// The URL of a row: its cells in the first columns as parameters.
+    fn url(&self, row: &HashMap<&str, &str>, columns: &[&str], start: &str) -> String {
+        columns
+            .iter()
+            .filter_map(|column| Some((column, self.value(column, row[column])?)))
+            .fold(format!("/api/v1/namespaces/ns/configmaps?{start}"), |url, (column, value)| {
+                format!("{url}&{column}={value}")
+            })
+    }
+
+    /// The recorded message with this server's versions in it: the current one differed from row
+    /// to row in the recording.
+    fn message(&self, recorded: &str) -> String {
+        let message = recorded.replace("<future>", FUTURE);
+        match message.split_once("current: ") {
+            Some((start, _)) => format!("{start}current: {}", self.new),
+            None => message,
+        }
+    }
+
+    fn check_error(&self, row: &HashMap<&str, &str>, status: &Value, url: &str) {
+        assert_eq!(status["kind"], "Status", "{url}");
+        assert_eq!(status["code"].to_string(), row["http"], "{url}");
+        assert_eq!(status["reason"].as_str().unwrap_or_default(), row["reason"], "{url}");
+        assert_eq!(status["message"], self.message(row["message"]), "{url}");
+        let causes: Vec<String> = status["details"]["causes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|cause| {
+                let text = |key: &str| cause[key].as_str().unwrap_or_default().to_owned();
+                format!("{}@{}", text("reason"), text("field"))
+            })
+            .collect();
+        assert_eq!(causes.join(","), row["causes"], "{url}");
+    }
+}
+
+fn rows(table: &'static str) -> Vec<HashMap<&'static str, &'static str>> {
+    let mut lines = table.lines();
+    let columns: Vec<&str> = lines.next().unwrap().split('\t').collect();
+    lines
+        .map(|line| {
+            let mut cells = line.split('\t');
+            columns.iter().map(|column| (*column, cells.next().unwrap_or_default())).collect()
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn every_recorded_list_is_answered_as_recorded() {
+    let story = Story::new().await;
+    let table = rows(LIST);
+    assert_eq!(table.len(), 80);
+    for row in table {
+        let columns = ["resourceVersion", "resourceVersionMatch", "limit", "continue"];
+        let url = story.url(&row, &columns, "");
+        let answer = get(&story.server, &url).await;
+        assert_eq!(answer.code.as_str(), row["http"], "{url}");
+        let body = answer.json();
+        if answer.code != 200 {
+            story.check_error(&row, &body, &url);
+            continue;
+        }
+        let items = body["items"].as_array().unwrap();
+        let metadata = &body["metadata"];
+        assert_eq!(items.len().to_string(), row["items"], "{url}");
+        let content = items.iter().find(|item| item["metadata"]["name"] == "cm-6");
+        let content = content.map(|item| item["data"]["k"].as_str().unwrap());
+        match row["list resourceVersion"] {
+            "old" => assert_eq!(metadata["resourceVersion"], story.old, "{url}"),
+            "old (cm-6=one)" => {
+                assert_eq!(metadata["resourceVersion"], story.old, "{url}");
+                assert_eq!(content, Some("one"), "{url}");
+            }
+            "at least new" => assert_eq!(metadata["resourceVersion"], story.new, "{url}"),
+            "at least new (cm-6=two)" => {
+                assert_eq!(metadata["resourceVersion"], story.new, "{url}");
+                assert!(content.is_none_or(|content| content == "two"), "{url}");
+            }
+            other => panic!("unknown cell {other:?}"),
+        }
+        assert_eq!(metadata["continue"].is_string(), row["continue returned"] == "yes", "{url}");
+        let remaining = metadata["remainingItemCount"].as_u64();
+        assert_eq!(remaining.map_or(String::new(), |n| n.to_string()), row["remainingItemCount"]);
+    }
+}
+
+/// Everything that a watch has to say at once, as the recording has it:
+/// `26xADDED BOOKMARK(initial-events-end)`, `MODIFIED`, `none`.
+async fn events(server: &RunningServer, url: &str) -> String {
+    let mut watch = Watch::open(server, url).await;
+    // The watch sends what there is, and then ends instead of waiting for more.
+    server.faults().close_watches(None);
+    let mut added = 0;
+    let mut words = Vec::new();
+    loop {
+        match watch.next().await {
+            Next::Event(event) => match short(&event) {
+                word if word.starts_with("ADDED") => added += 1,
+                word if word.starts_with("MODIFIED") => words.push("MODIFIED".to_owned()),
+                word => words.push(word),
+            },
+            Next::End(rest) => {
+                assert_eq!(rest, "", "{url}");
+                break;
+            }
+            Next::Broken(_) => panic!("broken: {url}"),
+        }
+    }
+    if added > 0 {
+        words.insert(0, format!("{added}xADDED"));
+    }
+    if words.is_empty() { "none".to_owned() } else { words.join(" ") }
+}
+
+#[tokio::test]
+async fn every_recorded_watch_is_answered_as_recorded() {
+    let story = Story::new().await;
+    let table = rows(WATCH);
+    assert_eq!(table.len(), 90);
+    for row in table {
+        let columns =
+            ["resourceVersion", "resourceVersionMatch", "sendInitialEvents", "allowWatchBookmarks"];
+        let url = story.url(&row, &columns, "watch=1");
+        if row["http"] == "200" {
+            let found = events(&story.server, &url).await;
+            assert_eq!(found, row["events in order within 1 s"], "{url}");
+        } else {
+            let answer = get(&story.server, &url).await;
+            assert_eq!(answer.code.as_str(), row["http"], "{url}");
+            story.check_error(&row, &answer.json(), &url);
+        }
+    }
+}
