@@ -59,13 +59,13 @@ pub(crate) fn run(command: &mut Command) -> Result<(), TaskError> {
     succeeded(command, status)
 }
 
-/// Shows and runs a command like [`run`], and ends it when it takes longer than it may.
+/// Runs a command whose output goes where ours goes, and ends it when it takes longer than it may.
+/// It is not shown: it is one of many alike.
 ///
 /// # Errors
 ///
 /// When it cannot be started or does not succeed; being late is not an error here.
 pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Result<Ended, TaskError> {
-    ui::progress(&format!("$ {}", describe(command)));
     let mut child = command.spawn().map_err(not_started(command))?;
     let started = Instant::now();
     loop {

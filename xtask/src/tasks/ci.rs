@@ -63,10 +63,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Ta
             break;
         }
     }
-    summary(&taken)
+    print_summary(&taken);
+    verdict(&taken)?;
+    ui::good("everything passes");
+    Ok(())
 }
 
-fn summary(taken: &[(&str, Duration, bool)]) -> Result<(), TaskError> {
+fn print_summary(taken: &[(&str, Duration, bool)]) {
     ui::heading("summary");
     for (name, time, failed) in taken {
         let row = format!("{name:9} {:>9}", seconds(*time));
@@ -81,13 +84,13 @@ fn summary(taken: &[(&str, Duration, bool)]) -> Result<(), TaskError> {
     }
     let total: Duration = taken.iter().map(|(_, time, _)| *time).sum();
     ui::line(&format!("{:9} {:>9}", "total", seconds(total)));
-    let failed: Vec<&str> = taken
-        .iter()
-        .filter(|(.., failed)| *failed)
-        .map(|(name, ..)| *name)
-        .collect();
+}
+
+/// An error that names the steps that failed, if any did.
+fn verdict(taken: &[(&str, Duration, bool)]) -> Result<(), TaskError> {
+    let failed = taken.iter().filter(|(.., failed)| *failed);
+    let failed: Vec<&str> = failed.map(|(name, ..)| *name).collect();
     if failed.is_empty() {
-        ui::good("everything passes");
         return Ok(());
     }
     Err(TaskError::Found {
@@ -128,11 +131,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_summary_fails_when_a_step_did_and_names_it() {
+    fn the_verdict_names_every_step_that_failed() {
         let second = Duration::from_secs(1);
-        summary(&[("fmt", second, false)]).unwrap();
-        let error = summary(&[("fmt", second, false), ("tidy", second, true)]).unwrap_err();
-        assert_eq!(error.to_string(), "failed: tidy");
+        verdict(&[("fmt", second, false)]).unwrap();
+        let steps = [
+            ("fmt", second, true),
+            ("tidy", second, false),
+            ("doc", second, true),
+        ];
+        let error = verdict(&steps).unwrap_err();
+        assert_eq!(error.to_string(), "failed: fmt, doc");
         assert_eq!(error.exit_code(), 1);
     }
 }

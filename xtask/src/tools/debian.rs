@@ -34,9 +34,10 @@ pub(crate) fn ensure(
         "{program} is not on PATH: installing Debian's package {package}"
     ));
     let install = || {
-        process::run(apt_get(workspace)?.arg("update"))?;
+        // What they print matters only when they fail, and is in the error then.
+        process::output(apt_get(workspace)?.arg("update"))?;
         let mut install = apt_get(workspace)?;
-        process::run(install.args(["install", "--yes", "--no-install-recommends", package]))
+        process::output(install.args(["install", "--yes", "--no-install-recommends", package]))
     };
     install().map_err(|error| missing(error.to_string()))?;
     match process::find(program) {
