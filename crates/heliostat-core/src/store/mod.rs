@@ -14,6 +14,9 @@ pub mod staging;
 
 mod compact;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use crate::object::{Entry, ObjectKey};

@@ -119,13 +119,14 @@ impl<T> Indexer<T> {
 
     /// Puts an object in, in the place of one of the same key, and gives that one back.
     ///
-    /// The version of the store moves to the object's, unless that is known to be older. A store that
-    /// a reflector feeds is none of the caller's to change: the reflector would not know.
+    /// The version of the store moves to the object's, if that is a version and not known to be
+    /// older. A store that a reflector feeds is none of the caller's to change: the reflector would
+    /// not know.
     pub fn add(&self, entry: Entry<T>) -> Option<Entry<T>> {
         let _writing = self.shared.lock_writing();
         let version = entry.header.resource_version.clone();
         let old = self.shared.upsert(entry);
-        if !version.is_older_than(self.shared.read().view().resource_version()) {
+        if version.is_real() && !version.is_older_than(&self.resource_version()) {
             self.shared.move_version(&version);
         }
         old
