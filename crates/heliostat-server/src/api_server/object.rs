@@ -486,8 +486,8 @@ fn ordered_keys<'a>(map: &'a Object, order: &[&'a str]) -> Vec<&'a str> {
 mod tests {
     use super::*;
 
-    const RECORDED: &str = include_str!("../../testdata/get-json.body");
-    const WIDGETS: &str = include_str!("../../testdata/list-cr-json.body");
+    const RECORDED: &str = include_str!("../../testdata/recorded/get-json.body");
+    const WIDGETS: &str = include_str!("../../testdata/recorded/list-cr-json.body");
 
     fn config_map() -> (Kind, Object) {
         let kind = Kind::builtin("", "v1", "ConfigMap", "configmaps");

@@ -1,0 +1,177 @@
+//! Answers recorded from a real server, byte for byte: the same objects at the same versions are
+//! put in, the same requests are asked.
+
+mod common;
+
+use std::path::Path;
+use std::time::Duration;
+
+use common::{Answer, Ask, open, send};
+use heliostat_server::{ApiServer, INITIAL_EVENTS_END, Kind, RunningServer, StorageHandle};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use serde_json::Value;
+
+/// Asked at version 20407, with the status code of the recording.
+const AT_REST: &[(&str, u16)] = &[
+    ("list-json", 200),
+    ("list-json-rv0", 200),
+    ("list-json-page1", 200),
+    ("list-json-page2", 200),
+    ("list-json-page3", 200),
+    ("list-json-empty", 200),
+    ("list-json-selector", 200),
+    ("list-metadata-json", 200),
+    ("list-cr-json", 200),
+    ("get-json", 200),
+    ("get-missing", 404),
+    ("list-exact-rv0", 422),
+    ("list-field-unsupported", 400),
+    ("list-label-invalid", 400),
+    ("list-match-without-rv", 422),
+    ("list-rv-invalid", 400),
+    ("list-rv-too-large", 504),
+    ("list-sie", 422),
+    ("list-crd-missing", 404),
+    ("list-resource-missing", 404),
+    ("watch-crd-missing", 404),
+    ("watch-invalid-rv", 500),
+    ("watch-match-without-sie", 422),
+    ("watch-sie-without-match", 422),
+];
+
+/// Opened before the changes.
+const WATCHES: &[&str] = &[
+    "watch-json",
+    "watch-json-selector",
+    "watch-metadata-json",
+    "watch-json-rv0",
+    "watch-json-unset",
+    "watch-list-json",
+    "watch-list-metadata-json",
+];
+
+/// Opened after them.
+const LATE_WATCHES: &[&str] = &["watch-json-too-old", "watch-sie-without-bookmarks"];
+
+/// Asked when the history is gone.
+const EXPIRED: &[(&str, u16)] =
+    &[("list-continue-expired", 410), ("list-exact-expired", 410), ("watch-json-expired", 200)];
+
+fn recorded(file: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/recorded");
+    std::fs::read_to_string(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// The path and the Accept header of a recorded request.
+fn request(name: &str) -> (String, String) {
+    let text = recorded(&format!("{name}.request"));
+    let mut lines = text.lines();
+    let path = lines.next().unwrap().strip_prefix("GET ").unwrap().to_owned();
+    let accept = lines.find_map(|line| line.strip_prefix("Accept: ")).unwrap();
+    (path, accept.to_owned())
+}
+
+async fn ask(server: &RunningServer, name: &str) -> Answer {
+    let (path, accept) = request(name);
+    send(server, Ask { path: &path, headers: &[("accept", &accept)], ..Ask::default() }).await
+}
+
+async fn check(server: &RunningServer, names: &[(&str, u16)]) {
+    for (name, code) in names {
+        let answer = ask(server, name).await;
+        assert_eq!(answer.code.as_u16(), *code, "{name}");
+        assert_eq!(answer.text(), recorded(&format!("{name}.body")), "{name}");
+    }
+}
+
+fn reach(storage: &StorageHandle, revision: u64) {
+    storage.skip_revisions(revision - storage.revision());
+}
+
+/// Puts recorded objects in so that the first one gets the version it had.
+fn load(storage: &StorageHandle, resource: &str, list: &str) {
+    let list: Value = serde_json::from_str(&recorded(list)).unwrap();
+    for item in list["items"].as_array().unwrap() {
+        let version = item["metadata"]["resourceVersion"].as_str().unwrap();
+        reach(storage, version.parse::<u64>().unwrap() - 1);
+        storage.load(resource, [item.clone()]).unwrap();
+    }
+}
+
+/// Repeats the recorded changes at their versions.
+fn change(storage: &StorageHandle) {
+    for line in recorded("watch-json.body").lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let metadata = &event["object"]["metadata"];
+        let version = metadata["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap();
+        match event["type"].as_str().unwrap() {
+            "ADDED" | "MODIFIED" => {
+                reach(storage, version - 1);
+                storage.load("configmaps", [event["object"].clone()]).unwrap();
+            }
+            "DELETED" => {
+                reach(storage, version - 1);
+                let name = metadata["name"].as_str().unwrap();
+                storage.delete("configmaps", &format!("cap/{name}")).unwrap();
+            }
+            "BOOKMARK" => {}
+            other => panic!("unexpected {other}"),
+        }
+    }
+}
+
+async fn start(server: &RunningServer, name: &str) -> Incoming {
+    let (path, accept) = request(name);
+    let ask = Ask { path: &path, headers: &[("accept", &accept)], ..Ask::default() };
+    open(server, ask).await.unwrap().into_body()
+}
+
+/// Compares a watch with its recording. Bookmarks that only tell progress depend on when they were
+/// sent, so they are left out; the one that ends the initial state is not.
+async fn check_watch(name: &str, body: Incoming) {
+    let sent = body.collect().await.unwrap().to_bytes();
+    let text = recorded(&format!("{name}.body"));
+    let depends_on_time = |line: &str| {
+        line.starts_with(r#"{"type":"BOOKMARK""#) && !line.contains(INITIAL_EVENTS_END)
+    };
+    let wanted: Vec<&str> = text.lines().filter(|line| !depends_on_time(line)).collect();
+    let found: Vec<&str> = std::str::from_utf8(&sent).unwrap().lines().collect();
+    assert_eq!(found, wanted, "{name}");
+}
+
+#[tokio::test]
+async fn recorded_requests_get_the_recorded_answers() {
+    let widget = Kind::custom("example.com", "v1", "Widget", "widgets");
+    let server = ApiServer::builder()
+        .with_kind(widget)
+        .too_large_wait(Duration::from_millis(20))
+        .build()
+        .serve_local()
+        .await
+        .unwrap();
+    let storage = server.storage();
+    load(storage, "configmaps", "list-json.body");
+    load(storage, "widgets.example.com", "list-cr-json.body");
+    assert_eq!(storage.revision(), 20_407);
+    check(&server, AT_REST).await;
+
+    reach(storage, 20_419);
+    let mut watches = Vec::new();
+    for name in WATCHES {
+        watches.push((*name, start(&server, name).await));
+    }
+    change(storage);
+    for name in LATE_WATCHES {
+        watches.push((*name, start(&server, name).await));
+    }
+    server.faults().close_watches(None);
+    for (name, body) in watches {
+        check_watch(name, body).await;
+    }
+
+    reach(storage, 20_443);
+    server.faults().expire_history(Some("configmaps"));
+    check(&server, EXPIRED).await;
+    server.shutdown().await;
+}
