@@ -77,6 +77,57 @@ async fn an_address_alone_takes_no_credentials_along() {
 }
 
 #[tokio::test]
+async fn a_kubeconfig_may_turn_compression_off() {
+    let server = Server::always(Reply::capture("list-json-empty")).await;
+    let text = two_contexts(&server.url).replace("server:", "disable-compression: true, server:");
+    let path = kubeconfig("plain.yaml", &text);
+    asked(&server, Connection::new().kubeconfig(&path)).await;
+    assert_eq!(server.seen()[0].header("accept-encoding"), Some("identity"));
+}
+
+#[tokio::test]
+async fn a_token_file_is_sent_as_it_is() {
+    let server = Server::always(Reply::capture("list-json-empty")).await;
+    let token = kubeconfig("token", "files-token");
+    let user = format!("tokenFile: '{}'", token.display());
+    let text = two_contexts(&server.url).replace("token: anns-token", &user);
+    let path = kubeconfig("tokenfile.yaml", &text);
+    let (_, token) = asked(&server, Connection::new().kubeconfig(&path)).await;
+    assert_eq!(token.as_deref(), Some("Bearer files-token"));
+}
+
+#[tokio::test]
+async fn a_plugin_that_fails_is_named_and_its_output_is_not_shown() {
+    let plugin = |command: &str, args: &str| {
+        let exec = format!(
+            "exec: {{apiVersion: client.authentication.k8s.io/v1, command: '{command}', \
+             args: [{args}], interactiveMode: Never}}"
+        );
+        two_contexts("http://127.0.0.1:1").replace("token: anns-token", &exec)
+    };
+    let path = kubeconfig("noplugin.yaml", &plugin("/nonexistent/login", ""));
+    let error = Connection::new()
+        .kubeconfig(&path)
+        .connect()
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("cannot start the plugin"), "{text}");
+    assert!(text.ends_with("(plugin /nonexistent/login)"), "{text}");
+
+    let script = "'-c', 'echo secret; echo first >&2; echo please log in >&2; exit 3'";
+    let path = kubeconfig("badplugin.yaml", &plugin("/bin/sh", script));
+    let error = Connection::new()
+        .kubeconfig(&path)
+        .connect()
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("exit status: 3: please log in"), "{text}");
+    assert!(!text.contains("secret"), "{text}");
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_kubeconfig_is_said_with_its_place() {
     let missing = Connection::new()
         .kubeconfig("/nonexistent/config")

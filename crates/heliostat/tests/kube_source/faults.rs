@@ -1,13 +1,16 @@
 //! What a network does: refuses, closes, resets, cuts off, goes on for ever.
 
+use std::io::Write;
 use std::sync::Arc;
 
+use flate2::write::GzEncoder;
 use futures_util::StreamExt;
 use heliostat::list_watch::ListerWatcher;
 use heliostat::source::kube::{Connection, KubeSource};
 use heliostat_core::error::{DecodeError, SourceError, TransportErrorKind};
 use heliostat_core::event::ListPart;
 use heliostat_core::options::{ListOptions, WatchOptions};
+use heliostat_core::rng::Rng;
 use k8s_openapi::api::core::v1::ConfigMap;
 use tokio::sync::Notify;
 
@@ -199,6 +202,28 @@ async fn a_compressed_list_that_is_cut_off_is_an_error() {
     let page = list(&pods).await;
     assert!(!page.items.is_empty());
     assert_eq!(kind(&page.end.unwrap_err()), TransportErrorKind::Closed);
+}
+
+/// As a server of 1.37 compresses a watch-list, should it do so without being asked to.
+#[tokio::test]
+async fn a_watch_in_many_gzip_members_is_read_to_its_end() {
+    let body = Reply::capture("watch-json").body();
+    let expected = body.iter().filter(|&&byte| byte == b'\n').count();
+    let mut packed = Vec::new();
+    for frame in body.split_inclusive(|&byte| byte == b'\n') {
+        let mut member = GzEncoder::new(&mut packed, flate2::Compression::fast());
+        member.write_all(frame).unwrap();
+        member.finish().unwrap();
+    }
+    let mut rng = Rng::seeded(11);
+    let reply = Reply::json(packed)
+        .header("content-encoding", "gzip")
+        .cut(&mut rng);
+    let server = Server::always(reply).await;
+    let (events, failure) = watch(&config_maps(&server).await).await.unwrap();
+    assert!(failure.is_none(), "{failure:?}");
+    assert!(expected > 1);
+    assert_eq!(events.len(), expected);
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ fn check<T>(name: &str, page: &Page<T>) {
 }
 
 #[tokio::test]
-async fn l_01_recorded_lists_decode_at_any_cut() {
+async fn recorded_lists_decode_at_any_cut() {
     for name in [
         "list-json",
         "list-json-empty",
@@ -110,7 +110,7 @@ async fn custom_resources_send_their_metadata_last() {
 }
 
 #[tokio::test]
-async fn l_07_dynamic_items_of_built_in_kinds_are_told_their_kind() {
+async fn dynamic_items_of_built_in_kinds_are_told_their_kind() {
     let server = replay("list-json", 3).await;
     let page = list(&dynamic(&server, ["", "v1", "ConfigMap", "configmaps"]).await).await;
     check("list-json", &page);
@@ -179,7 +179,7 @@ async fn a_single_object_is_no_list() {
 }
 
 #[tokio::test]
-async fn a_list_without_metadata_is_an_error() {
+async fn l_07_a_list_without_metadata_is_an_error() {
     let body = r#"{"kind":"ConfigMapList","apiVersion":"v1","items":[]}"#;
     let server = Server::always(Reply::json(body)).await;
     let page = list(&config_maps(&server).await).await;

@@ -59,7 +59,7 @@ async fn w_24_first_requests_of_a_fresh_mirror() {
 
 /// A server of 1.37 compresses a watch-list as many gzip members, of which the client reads one.
 #[tokio::test]
-async fn h_02_lists_may_be_compressed_and_watches_must_not() {
+async fn lists_may_be_compressed_and_watches_must_not() {
     let server = server().await;
     let pods = KubeSource::<Pod>::all(connect(&server.url).await);
     let [list, watch] = seen(
@@ -74,7 +74,7 @@ async fn h_02_lists_may_be_compressed_and_watches_must_not() {
 }
 
 #[tokio::test]
-async fn w_24_scopes_and_selectors() {
+async fn h_02_scope_and_selectors_are_in_every_request() {
     let server = server().await;
     let cluster = connect(&server.url).await;
     let pods = KubeSource::<Pod>::namespaced(&cluster, "shop")

@@ -31,7 +31,7 @@ fn truth(name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn w_11_recorded_watches_decode_at_any_cut() {
+async fn recorded_watches_decode_at_any_cut() {
     for name in [
         "watch-json",
         "watch-json-rv0",
@@ -93,7 +93,7 @@ async fn dynamic_objects_are_watched_as_typed_ones_are() {
 }
 
 #[tokio::test]
-async fn w_09_an_expired_watch_is_a_410_within_a_200() {
+async fn e_03_an_expired_watch_is_a_410_within_a_200() {
     for seed in 0..CUTS {
         let server = replay("watch-json-expired", seed).await;
         let (events, failure) = watch(&config_maps(&server).await).await.unwrap();
@@ -133,7 +133,7 @@ async fn w_10_objects_of_another_kind_are_rejected_and_the_watch_goes_on() {
 }
 
 #[tokio::test]
-async fn w_05_a_watch_that_times_out_ends_without_a_word() {
+async fn w_21_a_watch_that_times_out_ends_without_a_word() {
     for name in [
         "watch-empty-timeout",
         "watch-json-too-large",
@@ -151,7 +151,7 @@ async fn w_05_a_watch_that_times_out_ends_without_a_word() {
 }
 
 #[tokio::test]
-async fn w_09_a_too_large_version_is_recognised_within_the_stream() {
+async fn e_04_a_too_large_version_is_recognised_within_the_stream() {
     let status = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Timeout: Too large resource version: 9, current: 5","reason":"Timeout","details":{"causes":[{"reason":"ResourceVersionTooLarge","message":"Too large resource version"}],"retryAfterSeconds":1},"code":504}"#;
     let frame = format!("{{\"type\":\"ERROR\",\"object\":{status}}}\n");
     let server = Server::always(Reply::json(frame)).await;

@@ -6,13 +6,15 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use http::Response;
 use http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use http_body_util::BodyExt;
 use kube_client::client::Body;
 
 use heliostat_core::error::{DecodeError, SourceError};
 use heliostat_core::status::Status;
+
+use super::body::chunks;
 
 /// How much of an error's body is read. A `Status` with many causes has a few kilobytes.
 const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -51,19 +53,19 @@ impl Encoding {
 
 /// Gives back an answer and how it can be decoded, or what it means that it cannot.
 pub(super) async fn check(
-    mut response: Response<Body>,
+    response: Response<Body>,
     expected: &'static str,
 ) -> Result<(Response<Body>, Encoding), SourceError> {
     let code = response.status();
     if !code.is_success() {
         let retry_after = retry_after(response.headers());
-        let body = read_some(response.body_mut(), ERROR_BODY_BYTES_MAX).await;
+        let body = read_some(response, ERROR_BODY_BYTES_MAX).await;
         return Err(Status::from_response(code.as_u16(), "GET", retry_after, &body).into());
     }
     match Encoding::of(response.headers()) {
         Ok(encoding) => Ok((response, encoding)),
         Err(content_type) => {
-            let body = read_some(response.body_mut(), PAGE_BYTES_MAX).await;
+            let body = read_some(response, PAGE_BYTES_MAX).await;
             let error = DecodeError::ContentType {
                 content_type,
                 expected,
@@ -81,18 +83,16 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Reads the beginning of a body. What cannot be read, or not in time, is left out.
-async fn read_some(body: &mut Body, bytes_max: usize) -> Vec<u8> {
+async fn read_some(response: Response<Body>, bytes_max: usize) -> Vec<u8> {
     let mut read = Vec::new();
+    let mut chunks = chunks(response);
     let reading = async {
         while read.len() < bytes_max {
-            let Some(Ok(frame)) = body.frame().await else {
+            let Some(Ok(chunk)) = chunks.next().await else {
                 return;
             };
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
             let room = bytes_max - read.len();
-            read.extend(data.iter().take(room));
+            read.extend(chunk.iter().take(room));
         }
     };
     // The time is not an error: what has come by then is judged.

@@ -27,13 +27,15 @@ use super::failure::RequestLine;
 pub struct Cluster {
     client: Client,
     server: Option<Arc<str>>,
+    compression: Compression,
 }
 
 impl Cluster {
-    pub(super) fn new(client: Client, server: &Uri) -> Self {
+    pub(super) fn new(client: Client, server: &Uri, compression: Compression) -> Self {
         Self {
             client,
             server: Some(Arc::from(display_address(server))),
+            compression,
         }
     }
 
@@ -63,9 +65,12 @@ impl Cluster {
             .map_err(|error| SourceError::Request(format!("{line}: {error}").into()))?;
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static(ask.accept));
-        if ask.compression == Compression::Refused {
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        }
+        let encoding = match (ask.compression, self.compression) {
+            // Servers look for this very word; parameters would not be understood.
+            (Compression::Allowed, Compression::Allowed) => "gzip",
+            _ => "identity",
+        };
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding));
         let response = self
             .client
             .send(request)
@@ -85,6 +90,7 @@ impl From<Client> for Cluster {
         Self {
             client,
             server: None,
+            compression: Compression::Allowed,
         }
     }
 }
@@ -122,10 +128,11 @@ pub(super) struct Ask<'a> {
 /// Whether an answer may be compressed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Compression {
-    /// `Accept-Encoding` is left to the client, which asks for gzip and decompresses.
+    /// As gzip.
     Allowed,
-    /// `Accept-Encoding: identity`. Servers from 1.37 on send a watch-list as one gzip member for
-    /// each flush, and the client's decompression ends after the first member.
+    /// Not at all. A watch is a trickle of small events, each of which must come through at once,
+    /// and servers from 1.37 on send a watch-list as one gzip member for each flush: a client of the
+    /// user's own may read the first member only.
     Refused,
 }
 

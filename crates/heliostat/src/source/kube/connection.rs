@@ -7,10 +7,14 @@
 //!
 //! | setting | value | why |
 //! |---|---|---|
-//! | connect timeout | 30 s | `kube-client`'s own |
+//! | connect timeout | 30 s, TLS included | `kube-client`'s own |
+//! | TCP keep-alive | after 30 s idle, dead 15 s later | a half-open connection is noticed, as with the reference client's pings |
 //! | read timeout | none | an idle watch is healthy; the reflector has a deadline for each watch |
 //! | retries of 429, 503, 504 | off | the reflector counts attempts and honours `Retry-After` |
-//! | HTTP | 1.1, a connection for each watch | all that `kube-client`'s connector offers |
+//! | HTTP | 1.1, a connection for each watch | all that `kube-client`'s TLS connector offers |
+//! | compression | gzip on lists unless the kubeconfig turns it off, none on watches | servers compress lists above 128 KiB |
+//!
+//! Behind a proxy, `kube-client`'s own connector is used, which has no keep-alive.
 
 use std::env;
 use std::error::Error;
@@ -18,12 +22,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use http::Uri;
+use kube_client::Config;
 use kube_client::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
-use kube_client::{Client, Config};
 
-use super::cluster::Cluster;
-use super::failure::root_cause;
+use super::cluster::{Cluster, Compression};
+use super::failure::explain_setup;
 use super::likeness::{NEAR, likeness};
+use super::transport;
 
 /// The variable that names kubeconfig files, separated as in `PATH`.
 const KUBECONFIG: &str = "KUBECONFIG";
@@ -84,7 +89,8 @@ impl Connection {
         self
     }
 
-    /// Reads the configuration and prepares the connection. Nothing is sent to the server yet.
+    /// Reads the configuration, gets the credentials and prepares the connection. Nothing is sent to
+    /// the server yet.
     ///
     /// Must be called inside a tokio runtime.
     ///
@@ -104,14 +110,28 @@ impl Connection {
         }
         config.read_timeout = None;
         config.default_retry = false;
+        let compression = if config.disable_compression {
+            Compression::Refused
+        } else {
+            Compression::Allowed
+        };
         let server = config.cluster_url.clone();
-        match Client::try_from(config) {
-            Ok(client) => Ok(Cluster::new(client, &server)),
-            Err(source) => Err(ConnectError::Client {
+        let plugin = config.auth_info.exec.as_ref();
+        let plugin = plugin.and_then(|exec| exec.command.clone());
+        // The plugin is run and certificates are read here, which may take seconds.
+        let client = tokio::task::spawn_blocking(move || transport::client(config));
+        match client.await {
+            Ok(Ok(client)) => Ok(Cluster::new(client, &server, compression)),
+            Ok(Err(error)) => Err(ConnectError::Client {
                 server: server.to_string(),
-                reason: root_cause(&source),
-                source: Box::new(source),
+                reason: match plugin {
+                    Some(plugin) => format!("{} (plugin {plugin})", explain_setup(&error)),
+                    None => explain_setup(&error),
+                },
+                source: Box::new(error),
             }),
+            // Nothing cancels the task, so this is the only way for it to fail.
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
 

@@ -8,17 +8,19 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use kube_client::client::AuthError;
+
 use heliostat_core::error::{SourceError, TransportError, TransportErrorKind};
 
 /// A request as messages name it: `GET /api/v1/pods at https://10.0.0.1:6443`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct RequestLine {
+pub(super) struct RequestLine {
     path: Arc<str>,
     server: Option<Arc<str>>,
 }
 
 impl RequestLine {
-    pub(crate) fn new(path: &str, server: Option<Arc<str>>) -> Self {
+    pub(super) fn new(path: &str, server: Option<Arc<str>>) -> Self {
         Self {
             path: Arc::from(path),
             server,
@@ -26,19 +28,21 @@ impl RequestLine {
     }
 
     /// A request that could not be sent, or whose answer did not come.
-    pub(crate) fn send_failed(&self, error: kube_client::Error) -> SourceError {
-        match error {
-            kube_client::Error::Auth(error) => {
-                let message = format!("{self}: cannot get credentials: {error}");
-                let kind = classify(&error).unwrap_or(TransportErrorKind::Other);
-                TransportError::new(kind, message).with_source(error).into()
-            }
-            error => self.broken(error, "the connection was closed before an answer came"),
+    pub(super) fn send_failed(&self, error: kube_client::Error) -> SourceError {
+        let of_credentials = find(&error, |layer| layer.downcast_ref::<AuthError>());
+        if let Some(cause) = of_credentials {
+            // What the plugin or the token's file lacks may be there the next time.
+            let message = format!("{self}: cannot get credentials: {}", explain_auth(cause));
+            let other = TransportErrorKind::Other;
+            return TransportError::new(other, message)
+                .with_source(error)
+                .into();
         }
+        self.broken(error, "the connection was closed before an answer came")
     }
 
     /// An answer that stopped in the middle.
-    pub(crate) fn read_failed(&self, error: kube_client::Error) -> SourceError {
+    pub(super) fn read_failed(&self, error: kube_client::Error) -> SourceError {
         self.broken(
             error,
             "the connection was closed in the middle of the answer",
@@ -73,19 +77,51 @@ impl fmt::Display for RequestLine {
 /// The reference client does so for the end of file, expected or not, a reset, HTTP/2 GOAWAY and
 /// timeouts: everything up to the last whole event has been delivered, and the next watch goes on
 /// there.
-pub(crate) fn is_end_of_watch(error: &kube_client::Error) -> bool {
+pub(super) fn is_end_of_watch(error: &kube_client::Error) -> bool {
     matches!(
         classify(error),
         Some(TransportErrorKind::Closed | TransportErrorKind::TimedOut)
     )
 }
 
+/// Why a client cannot be set up, in one line.
+pub(super) fn explain_setup(error: &kube_client::Error) -> String {
+    match find(error, |layer| layer.downcast_ref::<AuthError>()) {
+        Some(cause) => explain_auth(cause),
+        None => root_cause(error),
+    }
+}
+
+/// Why there are no credentials. What a plugin printed to its standard output is left out, since
+/// that is where credentials come from.
+fn explain_auth(error: &AuthError) -> String {
+    match error {
+        AuthError::AuthExecStart(cause) => format!("cannot start the plugin: {cause}"),
+        AuthError::AuthExecRun { cmd, out } => {
+            let said = String::from_utf8_lossy(&out.stderr);
+            let last = said.trim().lines().last().unwrap_or("it said nothing");
+            // Quoted words; the arguments may hold secrets too.
+            let program = cmd.split(' ').next().unwrap_or_default();
+            format!("{program} failed with {}: {last}", out.status)
+        }
+        other => other.to_string(),
+    }
+}
+
 /// The first definite word in a chain of causes.
-pub(crate) fn classify(error: &(dyn Error + 'static)) -> Option<TransportErrorKind> {
+fn classify(error: &(dyn Error + 'static)) -> Option<TransportErrorKind> {
+    find(error, classify_layer)
+}
+
+/// The first layer of a chain of causes that something can be made of.
+fn find<'a, T>(
+    error: &'a (dyn Error + 'static),
+    of_layer: impl Fn(&'a (dyn Error + 'static)) -> Option<T>,
+) -> Option<T> {
     let mut layer = Some(error);
     while let Some(error) = layer {
-        if let Some(kind) = classify_layer(error) {
-            return Some(kind);
+        if let Some(found) = of_layer(error) {
+            return Some(found);
         }
         layer = next_layer(error);
     }
@@ -145,7 +181,7 @@ fn downcast_as<'a, T: Error + 'static>(
 }
 
 /// The text of the deepest cause: the layers above only repeat that something failed.
-pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
+pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
     let mut deepest = error;
     while let Some(below) = next_layer(deepest) {
         deepest = below;

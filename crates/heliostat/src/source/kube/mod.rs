@@ -13,12 +13,14 @@
 //! | `source` | [`KubeSource`], the list/watch source |
 //! | `collection` | what is asked for, as path and query |
 //! | `codec` | the bytes of an object into the user's type |
+//! | `body` | the body of an answer as plain chunks |
 //! | `reading` | the body of an answer through a decoder, as a stream |
 //! | `cluster` | the client, and how a request is sent |
 //! | `answer` | the head of an answer: success, content type |
 //! | `failure` | the errors of HTTP, TLS and sockets |
 //! | `likeness` | what was probably meant by an unknown name |
 //! | `connection` | from a kubeconfig or an address to a cluster |
+//! | `transport` | TCP, timeouts and the connection pool |
 //! | [`discovery`] | which resources there are |
 
 mod source;
@@ -29,6 +31,8 @@ mod codec;
 
 mod reading;
 
+mod body;
+
 mod cluster;
 
 mod answer;
@@ -38,6 +42,8 @@ mod failure;
 mod likeness;
 
 mod connection;
+
+mod transport;
 
 pub mod discovery;
 

@@ -7,8 +7,6 @@ use std::collections::VecDeque;
 use std::mem;
 
 use futures_util::stream::{self, StreamExt};
-use http_body_util::BodyExt;
-use kube_client::client::Body;
 
 use heliostat_core::error::{DecodeError, SourceError};
 use heliostat_core::event::{ListPart, WatchEvent};
@@ -16,6 +14,7 @@ use heliostat_core::wire::json::{ListDecoder, WatchDecoder};
 use heliostat_core::wire::{Codec, DecodeLimits};
 
 use super::answer::Encoding;
+use super::body::{Chunks, chunks};
 use super::cluster::Answer;
 use super::failure::{RequestLine, is_end_of_watch};
 use crate::list_watch::{ListStream, WatchStream};
@@ -92,7 +91,7 @@ where
 
 struct Reading<D: Decode> {
     line: RequestLine,
-    body: Body,
+    chunks: Chunks,
     decoder: D,
     /// Decoded, and not yet asked for.
     ready: VecDeque<D::Part>,
@@ -113,7 +112,7 @@ impl<D: Decode> Reading<D> {
     ) -> stream::BoxStream<'static, Result<D::Part, SourceError>> {
         let reading = Self {
             line: answer.line,
-            body: answer.response.into_body(),
+            chunks: chunks(answer.response),
             decoder,
             ready: VecDeque::new(),
             after: After::More,
@@ -139,15 +138,11 @@ impl<D: Decode> Reading<D> {
         }
     }
 
-    /// Takes in one frame of the body.
+    /// Takes in one chunk of the body.
     async fn read(&mut self) -> After {
         let mut parts = Vec::new();
-        let after = match self.body.frame().await {
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(chunk) => self.decoder.push(&chunk, &mut parts).map(|()| After::More),
-                // Trailers say nothing here.
-                Err(_) => Ok(After::More),
-            },
+        let after = match self.chunks.next().await {
+            Some(Ok(chunk)) => self.decoder.push(&chunk, &mut parts).map(|()| After::More),
             Some(Err(error)) if D::MAY_BE_CUT_OFF && is_end_of_watch(&error) => {
                 tracing::debug!(request = %self.line, %error, "the watch was cut off");
                 Ok(After::Nothing)

@@ -4,13 +4,13 @@ use futures_util::future;
 use futures_util::stream::{self, StreamExt};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use heliostat_core::error::{DecodeError, SourceError};
 
 use super::document::{AggregatedGroups, CoreVersions, GroupList, ResourceList, group_version};
 use super::{DiscoveredResource, Discovery};
+use crate::source::kube::body::chunks;
 use crate::source::kube::cluster::{Answer, Ask, Cluster, Compression};
 
 /// The aggregated form first, the older form for servers before 1.27 and for small ones.
@@ -135,25 +135,19 @@ async fn ask(cluster: &Cluster, path: &str, accept: &'static str) -> Result<Answ
 }
 
 async fn read<T: DeserializeOwned>(answer: Answer) -> Result<T, SourceError> {
-    let Answer { line, response, .. } = answer;
-    let body = Limited::new(response.into_body(), DOCUMENT_BYTES_MAX);
-    let bytes = match body.collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
+    let mut chunks = chunks(answer.response);
+    let mut bytes = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| answer.line.read_failed(error))?;
+        if bytes.len() + chunk.len() > DOCUMENT_BYTES_MAX {
             return Err(DecodeError::TooLarge {
                 what: "discovery document",
                 limit: DOCUMENT_BYTES_MAX,
             }
             .into());
         }
-        Err(error) => {
-            let error = match error.downcast::<kube_client::Error>() {
-                Ok(error) => *error,
-                Err(error) => kube_client::Error::Service(error),
-            };
-            return Err(line.read_failed(error));
-        }
-    };
+        bytes.extend_from_slice(&chunk);
+    }
     serde_json::from_slice(&bytes).map_err(|error| {
         DecodeError::Malformed {
             what: "discovery document",

@@ -1,0 +1,118 @@
+//! HTTP/1.1 over TCP with keep-alive, TLS as `kube-client` sets it up.
+//!
+//! `kube-client` builds a client of its own, which is used where a proxy is configured. This one
+//! differs in what a mirror lives by: the connection under an idle watch is probed, so that a server
+//! which has vanished without a word is noticed within a minute and not at the end of the watch; and
+//! a failed request is told once, by whoever handles it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Uri};
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use hyper_util::client::legacy::{self};
+use hyper_util::rt::TokioExecutor;
+use kube_client::client::{Body, ClientBuilder, ConfigExt};
+use kube_client::{Client, Config};
+use tower::{BoxError, Service};
+
+/// How long a connection is idle before it is probed. The reference client pings an HTTP/2
+/// connection after as long.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+
+/// How far apart the probes are, and after how many without an answer the connection is dead: 15
+/// seconds in all, as long as the reference client waits for the answer to its ping.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_PROBES: u32 = 3;
+
+/// How long TCP and TLS may take to connect, where the configuration does not say: the value of
+/// `kube-client`.
+const CONNECT_WAIT: Duration = Duration::from_secs(30);
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+
+/// The client for a configuration. Its certificates are read and its exec plugin is run here.
+pub(super) fn client(config: Config) -> Result<Client, kube_client::Error> {
+    if config.proxy_url.is_some() {
+        return Client::try_from(config);
+    }
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(KEEPALIVE_IDLE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+    tcp.set_keepalive_retries(Some(KEEPALIVE_PROBES));
+    let connector = ConnectWithin {
+        connector: config.rustls_https_connector_with_connector(tcp)?,
+        wait: config.connect_timeout.unwrap_or(CONNECT_WAIT),
+    };
+    let pool = legacy::Client::builder(TokioExecutor::new()).build(connector);
+    let address = config.base_uri_layer();
+    let headers = config.extra_headers_layer()?;
+    let builder =
+        ClientBuilder::new(Transport(pool), &*config.default_namespace).with_layer(&headers);
+    Ok(match config.auth_layer()? {
+        Some(credentials) => builder
+            .with_layer(&credentials)
+            .with_layer(&address)
+            .build(),
+        None => builder.with_layer(&address).build(),
+    })
+}
+
+/// The connection pool as the service that `kube-client`'s layers can be put around.
+#[derive(Clone)]
+struct Transport<C>(legacy::Client<C, Body>);
+
+impl<C: Connect + Clone + Send + Sync + 'static> Service<Request<Body>> for Transport<C> {
+    type Response = <legacy::Client<C, Body> as Service<Request<Body>>>::Response;
+    type Error = BoxError;
+    type Future = BoxFuture<Self::Response>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let answer = self.0.call(request);
+        Box::pin(async move { answer.await.map_err(Into::into) })
+    }
+}
+
+/// A connector that gives up after a while.
+#[derive(Clone)]
+struct ConnectWithin<C> {
+    connector: C,
+    wait: Duration,
+}
+
+impl<C> Service<Uri> for ConnectWithin<C>
+where
+    C: Service<Uri>,
+    C::Error: Into<BoxError>,
+    C::Future: Send + 'static,
+{
+    type Response = C::Response;
+    type Error = BoxError;
+    type Future = BoxFuture<C::Response>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.connector.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, address: Uri) -> Self::Future {
+        let connection = tokio::time::timeout(self.wait, self.connector.call(address));
+        let wait = self.wait;
+        Box::pin(async move {
+            match connection.await {
+                Ok(connection) => connection.map_err(Into::into),
+                Err(_) => {
+                    let message = format!("no connection within {wait:?}");
+                    Err(io::Error::new(io::ErrorKind::TimedOut, message).into())
+                }
+            }
+        })
+    }
+}
