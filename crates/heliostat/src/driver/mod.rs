@@ -1,0 +1,436 @@
+//! The one loop that turns the machine's outputs into I/O, and what comes of it into inputs.
+//!
+//! One task owns one machine, its store and its request. It decides nothing: what to ask for, when to
+//! wait and when to give up is the machine's business. User code (the store, the transform, the
+//! hooks) runs between two outputs, and its panics end here.
+
+mod request;
+
+mod transform;
+
+mod report;
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::StreamExt;
+use futures_util::{FutureExt, pin_mut};
+use heliostat_core::event::{ChangeKind, Rejection};
+use heliostat_core::object::Entry;
+use heliostat_core::options::{ListOptions, WatchOptions};
+use heliostat_core::reflector::{
+    Activity, AttemptId, Input, Output, ReflectorMachine, WatchListMode,
+};
+use heliostat_core::store::{Store, StoreError};
+use heliostat_core::time::Time;
+use heliostat_core::version::ResourceVersion;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
+
+use crate::budget::{ListBudget, ListPermit};
+use crate::list_watch::ListerWatcher;
+use crate::metrics::ReflectorMetrics;
+use crate::reflector::{Options, Reflector, Wish};
+use crate::status::ReflectorStatus;
+
+use request::{Request, Signal, next_signal};
+
+pub(crate) use report::log_watch_error;
+
+/// How many signals are taken from a busy stream before timers and wishes get their turn.
+const SIGNALS_IN_A_ROW: usize = 256;
+
+/// A deadline of the machine that is further away than this is as good as none.
+const FAR_AWAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Runs one machine.
+pub(crate) struct Driver<S: ListerWatcher, W> {
+    source: Arc<S>,
+    store: W,
+    options: Options<S::Object>,
+    machine: ReflectorMachine<S::Object>,
+    started: Instant,
+    request: Option<Request<S::Object>>,
+    permit: Permit,
+    wishes: watch::Receiver<Wish>,
+    status: watch::Sender<ReflectorStatus>,
+    metrics: ReflectorMetrics,
+    /// What will be the status when the present batch is done.
+    draft: ReflectorStatus,
+    end: Option<End>,
+}
+
+/// The machine came to its end.
+struct End {
+    cause: Option<Rejection>,
+}
+
+/// Where the driver stands with the shared budget.
+enum Permit {
+    None,
+    Wanted(AttemptId, BoxFuture<'static, ListPermit>),
+    Held { _until_dropped: ListPermit },
+}
+
+/// What woke the driver.
+enum Wake<T> {
+    Stop,
+    Granted(AttemptId, ListPermit),
+    Signal(Signal<T>),
+    Deadline,
+}
+
+impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
+    pub(crate) fn new(
+        reflector: Reflector<S, W>,
+        status: watch::Sender<ReflectorStatus>,
+        wishes: watch::Receiver<Wish>,
+    ) -> Self {
+        let Reflector {
+            source,
+            store,
+            mut options,
+        } = reflector;
+        // The standard library's per-process hash keys are the entropy that is at hand.
+        let seed = options
+            .seed
+            .unwrap_or_else(|| RandomState::new().hash_one(&options.name));
+        let mut config = options.config.clone().budgeted(options.budget.is_some());
+        if !source.supports_watch_list() {
+            config = config.watch_list(WatchListMode::Off);
+        }
+        options.config = config.clone();
+        Self {
+            source: Arc::new(source),
+            store,
+            machine: ReflectorMachine::new(config, Time::ZERO, seed),
+            started: Instant::now(),
+            request: None,
+            permit: Permit::None,
+            wishes,
+            status,
+            metrics: ReflectorMetrics::new(&options.name),
+            draft: ReflectorStatus::new(),
+            options,
+            end: None,
+        }
+    }
+
+    /// Runs until the machine has come to its end; gives the object that brought it there, if one
+    /// did.
+    #[tracing::instrument(level = "debug", name = "reflector", skip_all, fields(reflector = %self.options.name))]
+    pub(crate) async fn run(mut self) -> Option<Rejection> {
+        let sleep = tokio::time::sleep(FAR_AWAY);
+        pin_mut!(sleep);
+        let mut wishes = self.wishes.clone();
+        let stop = wait_for_stop(&mut wishes);
+        pin_mut!(stop);
+        self.tell(Input::Start);
+        loop {
+            self.publish();
+            if let Some(end) = self.end.take() {
+                return end.cause;
+            }
+            self.arm(sleep.as_mut());
+            let wake = tokio::select! {
+                // Stopping comes first, so that a busy stream cannot hold it up; the deadline comes
+                // last, since it is looked at after every batch of signals anyway.
+                biased;
+                () = &mut stop => Wake::Stop,
+                granted = granted(&mut self.permit) => granted,
+                signal = next_signal(&mut self.request) => Wake::Signal(signal),
+                () = &mut sleep => Wake::Deadline,
+            };
+            match wake {
+                Wake::Stop => self.tell(Input::Stop),
+                Wake::Granted(attempt, permit) => {
+                    self.permit = Permit::Held {
+                        _until_dropped: permit,
+                    };
+                    self.tell(Input::PermitGranted { attempt });
+                }
+                Wake::Signal(signal) => self.take_signals(signal),
+                Wake::Deadline => {}
+            }
+            self.handle_deadline();
+        }
+    }
+
+    /// Takes a signal, and those that are ready behind it.
+    fn take_signals(&mut self, first: Signal<S::Object>) {
+        self.draft.last_event = Some(Instant::now());
+        let now = self.now();
+        self.take_signal(now, first);
+        for _ in 1..SIGNALS_IN_A_ROW {
+            // A pending stream is polled again, with a real waker, before the driver sleeps.
+            let ready = self
+                .request
+                .as_mut()
+                .and_then(|request| request.signals.next().now_or_never());
+            match ready.flatten() {
+                Some(signal) if self.end.is_none() => self.take_signal(now, signal),
+                Some(_) | None => return,
+            }
+        }
+    }
+
+    fn take_signal(&mut self, now: Time, signal: Signal<S::Object>) {
+        let Some(attempt) = self.request.as_ref().map(|request| request.attempt) else {
+            return;
+        };
+        let input = match signal {
+            Signal::Part(part) => Input::ListPart {
+                attempt,
+                part: self.transform_part(part),
+            },
+            Signal::Opened => Input::WatchOpened { attempt },
+            Signal::Event(event) => Input::Event {
+                attempt,
+                event: self.transform_event(event),
+            },
+            Signal::ListEnded => {
+                self.request = None;
+                Input::ListEnded { attempt }
+            }
+            Signal::WatchEnded => {
+                self.request = None;
+                Input::WatchEnded { attempt }
+            }
+            Signal::Failed(error) => {
+                self.request = None;
+                Input::Failed { attempt, error }
+            }
+        };
+        self.machine.handle_input(now, input);
+        self.execute_outputs(now);
+    }
+
+    fn tell(&mut self, input: Input<S::Object>) {
+        let now = self.now();
+        self.machine.handle_input(now, input);
+        self.execute_outputs(now);
+    }
+
+    fn handle_deadline(&mut self) {
+        let now = self.now();
+        if self
+            .machine
+            .poll_timeout()
+            .is_some_and(|deadline| deadline <= now)
+        {
+            self.machine.handle_timeout(now);
+            self.execute_outputs(now);
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time::since_start(self.started.elapsed())
+    }
+
+    /// Sets the sleep to the machine's next deadline. A sleep that would end too early is left: the
+    /// deadline of a busy watch moves with every event, and waking once in vain is cheaper.
+    fn arm(&self, sleep: Pin<&mut Sleep>) {
+        let deadline = match self.machine.poll_timeout() {
+            Some(deadline) => self.started + deadline.elapsed(),
+            None => Instant::now() + FAR_AWAY,
+        };
+        if sleep.is_elapsed() || deadline < sleep.deadline() {
+            sleep.reset(deadline);
+        }
+    }
+
+    fn execute_outputs(&mut self, now: Time) {
+        while let Some(output) = self.machine.poll_output() {
+            self.execute(now, output);
+        }
+    }
+
+    fn execute(&mut self, now: Time, output: Output<S::Object>) {
+        match output {
+            Output::AcquirePermit { attempt } => self.acquire_permit(attempt),
+            Output::ReleasePermit => self.permit = Permit::None,
+            Output::List { attempt, options } => self.list(attempt, options),
+            Output::Watch { attempt, options } => self.watch(attempt, options),
+            Output::Abort { attempt } => {
+                self.request = self
+                    .request
+                    .take()
+                    .filter(|request| request.attempt != attempt);
+            }
+            Output::BeginReplace => self.stage(|store| store.begin_replace()),
+            Output::Stage(entries) => self.stage(|store| {
+                for entry in entries {
+                    store.stage(entry);
+                }
+            }),
+            Output::Unstage(key) => self.stage(|store| store.unstage(&key)),
+            Output::Keep(key) => self.stage(|store| store.keep(&key)),
+            Output::AbortReplace => self.stage(|store| store.abort_replace()),
+            Output::Commit { version } => {
+                let result = guarded(|| self.store.commit_replace(&version));
+                self.machine.handle_input(now, Input::Committed(result));
+            }
+            Output::Apply {
+                change,
+                entry,
+                version,
+            } => self.apply(change, entry, version.as_ref()),
+            Output::Remove { key, version } => {
+                let result = guarded(|| self.store.delete(&key, None));
+                self.applied(&result, version.as_ref());
+            }
+            Output::Bookmark { version } => {
+                self.stage(|store| {
+                    store.bookmark(&version);
+                    store.update_resource_version(&version);
+                });
+            }
+            Output::Moved { version } => {
+                self.stage(|store| store.update_resource_version(&version));
+            }
+            Output::Resync => {
+                let result = self.resync();
+                self.machine.handle_input(now, Input::Resynced(result));
+            }
+            Output::Report(report) => self.report(&report),
+            Output::Stopped { cause } => self.end = Some(End { cause }),
+        }
+    }
+
+    fn acquire_permit(&mut self, attempt: AttemptId) {
+        // The machine asks only if there is a budget.
+        if let Some(budget) = self.options.budget.clone() {
+            let permit = async move { ListBudget::acquire(&budget).await };
+            self.permit = Permit::Wanted(attempt, permit.boxed());
+        }
+    }
+
+    fn list(&mut self, attempt: AttemptId, options: ListOptions) {
+        tracing::debug!(%attempt, version = %options.resource_version, limit = options.limit, "list");
+        self.metrics.listing();
+        self.draft.counts.lists += 1;
+        self.request = Some(Request::list(&self.source, attempt, options));
+    }
+
+    fn watch(&mut self, attempt: AttemptId, options: WatchOptions) {
+        tracing::debug!(
+            %attempt,
+            version = %options.resource_version,
+            initial_events = options.send_initial_events,
+            "watch"
+        );
+        self.metrics.watching();
+        self.draft.counts.watches += 1;
+        self.request = Some(Request::watch(&self.source, attempt, options));
+    }
+
+    fn apply(
+        &mut self,
+        change: ChangeKind,
+        entry: Entry<S::Object>,
+        version: Option<&ResourceVersion>,
+    ) {
+        self.draft.counts.events += 1;
+        let result = guarded(|| match change {
+            ChangeKind::Added => self.store.add(entry),
+            ChangeKind::Modified => self.store.update(entry),
+            ChangeKind::Deleted => {
+                let key = entry.header.key.clone();
+                self.store.delete(&key, Some(entry))
+            }
+        });
+        self.applied(&result, version);
+    }
+
+    /// A change that the store did not take is lost until the key's next one; the version moves on.
+    fn applied(&mut self, result: &Result<(), StoreError>, version: Option<&ResourceVersion>) {
+        if let Err(error) = result {
+            self.store_failed(error);
+        }
+        if let Some(version) = version {
+            self.stage(|store| store.update_resource_version(version));
+        }
+    }
+
+    /// Calls the store where it has no way to refuse; a panic counts as a store error.
+    fn stage(&mut self, call: impl FnOnce(&mut W)) {
+        let store = &mut self.store;
+        let result = guarded(|| {
+            call(store);
+            Ok(())
+        });
+        if let Err(error) = result {
+            self.store_failed(&error);
+        }
+    }
+
+    fn resync(&mut self) -> Result<(), StoreError> {
+        let wanted = match &mut self.options.should_resync {
+            Some(ask) => {
+                let mut yes = true;
+                guarded(|| {
+                    yes = ask();
+                    Ok(())
+                })?;
+                yes
+            }
+            None => true,
+        };
+        if !wanted {
+            return Ok(());
+        }
+        guarded(|| self.store.resync())
+    }
+
+    /// Shows the batch's outcome to whoever watches the status.
+    fn publish(&mut self) {
+        let activity = self.machine.activity();
+        self.draft.activity = activity;
+        self.draft.resource_version = self.machine.last_sync_resource_version().clone();
+        self.draft.objects = self.store.object_count();
+        self.draft.counts.late_answers = self.machine.late_answers();
+        if activity != Activity::BackingOff {
+            self.draft.retry_at = None;
+        }
+        if !matches!(activity, Activity::Listing | Activity::WatchListing) {
+            self.draft.progress = None;
+        }
+        self.metrics
+            .reached(&self.draft.resource_version, self.draft.synced);
+        self.status.send_replace(self.draft.clone());
+    }
+}
+
+async fn wait_for_stop(wishes: &mut watch::Receiver<Wish>) {
+    let gone = wishes.wait_for(|wish| *wish == Wish::Stop).await.is_err();
+    if gone && *wishes.borrow() == Wish::RunOn {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn granted<T>(permit: &mut Permit) -> Wake<T> {
+    match permit {
+        Permit::Wanted(attempt, future) => Wake::Granted(*attempt, future.await),
+        Permit::None | Permit::Held { .. } => std::future::pending().await,
+    }
+}
+
+/// Runs user code; a panic in it becomes an error.
+fn guarded(call: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|panic| Err(StoreError::new(panic_message(&*panic))))
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    format!("panicked: {text}")
+}

@@ -1,0 +1,302 @@
+//! `Reflector`: a source and a store put together, and the handle of the running mirror.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+use heliostat_core::event::Rejection;
+use heliostat_core::object::Header;
+use heliostat_core::reflector::{Phase, ReflectorConfig, RoundError};
+use heliostat_core::store::Store;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::budget::ListBudget;
+use crate::driver::{self, Driver};
+use crate::list_watch::ListerWatcher;
+use crate::status::ReflectorStatus;
+use crate::store::{Indexer, IndexerWriter};
+
+/// Lists a source, watches it from the version the list ended at, and keeps a store faithful to it.
+///
+/// ```
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use heliostat::Reflector;
+/// use heliostat::source::memory::MemorySource;
+///
+/// let source = MemorySource::new();
+/// source.create("team/blue".parse()?, "sky".to_owned())?;
+///
+/// let (reflector, store) = Reflector::with_indexer(source.clone());
+/// let mirror = reflector.start();
+/// mirror.wait_synced().await?;
+/// assert_eq!(*store.get_by_key("team/blue").unwrap().object, "sky");
+/// mirror.stop().await;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "memory"))]
+/// # fn main() {}
+/// ```
+pub struct Reflector<S: ListerWatcher, W> {
+    pub(crate) source: S,
+    pub(crate) store: W,
+    pub(crate) options: Options<S::Object>,
+}
+
+/// All that a user may set besides the machine's options.
+pub(crate) struct Options<T> {
+    pub(crate) name: String,
+    pub(crate) config: ReflectorConfig,
+    pub(crate) budget: Option<ListBudget>,
+    pub(crate) seed: Option<u64>,
+    pub(crate) transform: Option<Transform<T>>,
+    pub(crate) on_error: WatchErrorHandler,
+    pub(crate) should_resync: Option<Box<dyn FnMut() -> bool + Send>>,
+}
+
+/// Changes an object at the door, or says why it must not come in.
+pub(crate) type Transform<T> = Box<dyn FnMut(Arc<T>, &Header) -> Result<Arc<T>, String> + Send>;
+
+type WatchErrorHandler = Box<dyn FnMut(&WatchError<'_>) + Send>;
+
+/// A failed round, as the watch error handler sees it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct WatchError<'a> {
+    /// The reflector's name.
+    pub reflector: &'a str,
+    /// What was going on.
+    pub phase: Phase,
+    /// Why it failed. A new round begins after a delay, whatever the handler does.
+    pub error: &'a RoundError,
+}
+
+impl<S: ListerWatcher> Reflector<S, IndexerWriter<S::Object>> {
+    /// A reflector and the store that it keeps true, with the index by namespace.
+    #[track_caller]
+    pub fn with_indexer(source: S) -> (Self, Indexer<S::Object>) {
+        let store = Indexer::with_namespace_index();
+        (Self::new(source, store.writer()), store)
+    }
+}
+
+impl<S: ListerWatcher, W: Store<S::Object> + 'static> Reflector<S, W> {
+    /// A reflector that keeps `store` faithful to `source`.
+    ///
+    /// Its name is what the source says of itself, or the place of this call where it says nothing.
+    #[track_caller]
+    pub fn new(source: S, store: W) -> Self {
+        let mut name = source.description();
+        if name.is_empty() {
+            name = Location::caller().to_string();
+        }
+        let options = Options {
+            name,
+            config: ReflectorConfig::default(),
+            budget: None,
+            seed: None,
+            transform: None,
+            on_error: Box::new(driver::log_watch_error),
+            should_resync: None,
+        };
+        Self {
+            source,
+            store,
+            options,
+        }
+    }
+
+    /// The name in logs, status and metrics. Two reflectors of one name share their counters.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.options.name = name.into();
+        self
+    }
+
+    /// The options of the machine: page size, timeouts, watch-list, backoff, resync.
+    #[must_use]
+    pub fn config(mut self, config: ReflectorConfig) -> Self {
+        self.options.config = config;
+        self
+    }
+
+    /// Shares one budget for lists and watch-lists with other reflectors of the process.
+    #[must_use]
+    pub fn budget(mut self, budget: ListBudget) -> Self {
+        self.options.budget = Some(budget);
+        self
+    }
+
+    /// Fixes the seed of delays and timeouts, which is otherwise different for every reflector.
+    #[must_use]
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.options.seed = Some(seed);
+        self
+    }
+
+    /// Changes every object before it comes in: cut away what nobody reads.
+    ///
+    /// Each object passes once, whether it comes by a list, a watch or a watch-list; last states of
+    /// deleted objects pass too. The key, version and uid are those of the object before the change.
+    /// An object that the transform refuses is treated as one that could not be understood: see
+    /// [`RejectPolicy`](heliostat_core::reflector::RejectPolicy).
+    #[must_use]
+    pub fn transform<E: fmt::Display>(
+        mut self,
+        mut transform: impl FnMut(S::Object) -> Result<S::Object, E> + Send + 'static,
+    ) -> Self
+    where
+        S::Object: Clone,
+    {
+        self.options.transform = Some(Box::new(move |object, _| {
+            // A source that has just decoded the object gives it away, so nothing is cloned.
+            let object = Arc::unwrap_or_clone(object);
+            transform(object)
+                .map(Arc::new)
+                .map_err(|error| error.to_string())
+        }));
+        self
+    }
+
+    /// Is told of every failed round, in place of the default, which logs by the kind of failure.
+    /// What happens next does not depend on it.
+    #[must_use]
+    pub fn on_error(mut self, handler: impl FnMut(&WatchError<'_>) + Send + 'static) -> Self {
+        self.options.on_error = Box::new(handler);
+        self
+    }
+
+    /// Is asked before every resync; `false` skips it.
+    #[must_use]
+    pub fn should_resync(mut self, ask: impl FnMut() -> bool + Send + 'static) -> Self {
+        self.options.should_resync = Some(Box::new(ask));
+        self
+    }
+
+    /// Starts the mirror on the present tokio runtime.
+    ///
+    /// # Panics
+    /// If called outside a tokio runtime, as [`tokio::spawn`] does.
+    pub fn start(self) -> ReflectorHandle {
+        let name: Arc<str> = self.options.name.as_str().into();
+        let (wish, wishes) = watch::channel(Wish::Run);
+        let (status_sender, status) = watch::channel(ReflectorStatus::new());
+        let driver = Driver::new(self, status_sender, wishes);
+        let task = tokio::spawn(driver.run());
+        ReflectorHandle {
+            name,
+            wish,
+            status,
+            task: Some(task),
+        }
+    }
+}
+
+impl<S: ListerWatcher, W> fmt::Debug for Reflector<S, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reflector")
+            .field("name", &self.options.name)
+            .field("config", &self.options.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A running mirror. Dropping it stops the mirror without waiting for its end.
+#[derive(Debug)]
+#[must_use = "dropping the handle stops the mirror"]
+pub struct ReflectorHandle {
+    name: Arc<str>,
+    wish: watch::Sender<Wish>,
+    status: watch::Receiver<ReflectorStatus>,
+    task: Option<JoinHandle<Option<Rejection>>>,
+}
+
+impl ReflectorHandle {
+    /// The reflector's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How the mirror is doing now.
+    #[must_use]
+    pub fn status(&self) -> ReflectorStatus {
+        self.status.borrow().clone()
+    }
+
+    /// The status as a value that can be awaited for changes.
+    #[must_use]
+    pub fn watch_status(&self) -> watch::Receiver<ReflectorStatus> {
+        self.status.clone()
+    }
+
+    /// Waits until the store holds the whole collection for the first time.
+    ///
+    /// # Errors
+    /// If the mirror stopped before that.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn wait_synced(&self) -> Result<(), MirrorStopped> {
+        let mut status = self.status.clone();
+        match status.wait_for(|status| status.synced).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(MirrorStopped {
+                name: Arc::clone(&self.name),
+            }),
+        }
+    }
+
+    /// Stops the mirror and waits for its end. The store keeps what it holds.
+    ///
+    /// Gives the object that stopped the mirror before, if one did: see
+    /// [`RejectPolicy::Stop`](heliostat_core::reflector::RejectPolicy::Stop).
+    pub async fn stop(mut self) -> Option<Rejection> {
+        self.wish.send_replace(Wish::Stop);
+        self.join().await
+    }
+
+    /// Waits until the mirror comes to its end by itself, which it does only for
+    /// [`RejectPolicy::Stop`](heliostat_core::reflector::RejectPolicy::Stop); gives the object that
+    /// stopped it.
+    pub async fn stopped(mut self) -> Option<Rejection> {
+        self.join().await
+    }
+
+    /// Lets the mirror run for as long as the runtime does.
+    pub fn detach(self) {
+        self.wish.send_replace(Wish::RunOn);
+    }
+
+    async fn join(&mut self) -> Option<Rejection> {
+        let result = self.task.as_mut()?.await;
+        self.task = None;
+        match result {
+            Ok(cause) => cause,
+            Err(error) => {
+                tracing::error!(reflector = %self.name, %error, "the reflector's task failed");
+                None
+            }
+        }
+    }
+}
+
+/// What the holder of the handle wants; once the handle is gone, its last wish stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wish {
+    /// Run for as long as there is a handle.
+    Run,
+    /// Run without a handle.
+    RunOn,
+    /// Come to an end.
+    Stop,
+}
+
+/// The mirror came to its end before it held the whole collection.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the mirror of {name} stopped before it was synced")]
+pub struct MirrorStopped {
+    name: Arc<str>,
+}
