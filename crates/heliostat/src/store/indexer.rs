@@ -299,6 +299,11 @@ impl<T> Indexer<T> {
         let wanted = Wanted::version(version);
         self.shared.waiters.wait(wanted, present).await
     }
+
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.shared.waiters.len()
+    }
 }
 
 impl<T> Default for Indexer<T> {

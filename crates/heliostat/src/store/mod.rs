@@ -7,6 +7,9 @@ pub mod indexer;
 
 mod waiters;
 
+#[cfg(test)]
+mod tests;
+
 pub use heliostat_core::store::index::{
     IndexError, IndexFailure, IndexFailures, IndexFunc, NAMESPACE_INDEX,
 };

@@ -98,7 +98,10 @@ impl Waiters {
         let met = inner
             .waiting
             .extract_if(.., |_, (wanted, _)| wanted.is_met(version, synced));
-        for (_, (_, sender)) in met {
+        let met: Vec<_> = met.map(|(_, (_, sender))| sender).collect();
+        // Waking runs code of an executor; it need not run under the lock.
+        drop(inner);
+        for sender in met {
             // An error says that the waiter has given up.
             let _ = sender.send(());
         }
@@ -115,9 +118,16 @@ impl Waiters {
         inner.writers = inner.writers.saturating_sub(1);
         if inner.writers == 0 {
             inner.abandoned = true;
+            let waiting = std::mem::take(&mut inner.waiting);
+            drop(inner);
             // Dropping the senders tells the waiters.
-            inner.waiting.clear();
+            drop(waiting);
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().waiting.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

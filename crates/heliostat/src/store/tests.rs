@@ -1,0 +1,392 @@
+//! The shared store: what readers see while it is written, and who waits for what.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use futures_util::{FutureExt, poll};
+use heliostat_core::object::{Entry, Header, ObjectKey};
+use heliostat_core::version::ResourceVersion;
+use tokio::time::timeout;
+
+use super::*;
+
+type Object = u64;
+
+fn key(n: u64) -> ObjectKey {
+    ObjectKey::namespaced(
+        if n.is_multiple_of(2) { "even" } else { "odd" },
+        &format!("{n:03}"),
+    )
+}
+
+fn entry(n: u64, version: u64, object: Object) -> Entry<Object> {
+    let header = Header {
+        key: key(n),
+        resource_version: version.into(),
+        uid: "u".into(),
+    };
+    Entry::new(header, object)
+}
+
+fn by_value() -> IndexFunc<Object> {
+    IndexFunc::new(|entry: &Entry<Object>| [entry.object.to_string()])
+}
+
+fn store() -> Indexer<Object> {
+    let store = Indexer::with_namespace_index();
+    store.add_index("value", by_value()).unwrap();
+    store
+}
+
+fn version(number: u64) -> ResourceVersion {
+    number.into()
+}
+
+const fn is_shareable<T: Send + Sync + Clone>() {}
+const _: () = is_shareable::<Indexer<Object>>();
+const _: () = is_shareable::<Snapshot<Object>>();
+
+#[test]
+fn s_05_whoever_feeds_by_hand_gets_back_what_was_there() {
+    let store = store();
+    assert!(store.add(entry(1, 5, 10)).is_none());
+    assert_eq!(*store.update(entry(1, 6, 11)).unwrap().object, 10);
+    assert_eq!(*store.get(&key(1)).unwrap().object, 11);
+    assert_eq!(*store.get_by_key("odd/001").unwrap().object, 11);
+    assert_eq!(store.by_index("value", "11").unwrap().len(), 1);
+    assert_eq!(store.index_keys("value", "11").unwrap(), [key(1)]);
+    assert!(store.by_index("value", "10").unwrap().is_empty());
+    assert_eq!(store.index_values(NAMESPACE_INDEX), [Arc::from("odd")]);
+    assert_eq!(store.in_namespace("odd").len(), 1);
+    assert!(store.in_namespace("even").is_empty());
+    assert_eq!(*store.delete(&key(1)).unwrap().object, 11);
+    assert!(store.delete(&key(1)).is_none());
+    assert!(store.is_empty() && store.keys().is_empty() && store.get_by_key("odd/001").is_none());
+}
+
+#[test]
+fn s_20_a_store_fed_by_hand_follows_its_objects_and_never_back() {
+    let store = store();
+    store.add(entry(1, 5, 0));
+    assert_eq!(store.resource_version(), version(5));
+    store.add(entry(2, 3, 0));
+    assert_eq!(store.resource_version(), version(5));
+    let mut without_version = entry(3, 1, 0);
+    without_version.header.resource_version = ResourceVersion::UNSET;
+    store.add(without_version);
+    assert_eq!(store.resource_version(), version(5));
+    store.delete(&key(1));
+    assert_eq!(store.resource_version(), version(5));
+    store.replace([], &version(4));
+    assert_eq!(store.resource_version(), version(4));
+}
+
+#[test]
+fn s_20_the_writer_of_a_reflector_tells_the_version_itself() {
+    let store = store();
+    let mut writer = store.writer();
+    writer.add(entry(1, 7, 0)).unwrap();
+    assert!(store.resource_version().is_unset() && !store.is_synced());
+    writer.begin_replace();
+    writer.stage(entry(2, 8, 0));
+    assert_eq!(store.keys(), [key(1)], "the set aside is not seen");
+    writer.commit_replace(&version(9)).unwrap();
+    assert_eq!(store.keys(), [key(2)]);
+    assert!(store.is_synced());
+    writer.update(entry(2, 10, 1)).unwrap();
+    writer.update_resource_version(&version(10));
+    writer.delete(&key(2), None).unwrap();
+    writer.bookmark(&version(11));
+    assert_eq!(store.resource_version(), version(11));
+    assert!(writer.indexer().is_empty());
+}
+
+#[test]
+fn x_06_an_index_can_be_added_through_any_handle_at_any_time() {
+    let store = store();
+    store.replace([entry(1, 1, 5), entry(2, 1, 5)], &version(1));
+    let other = store.clone();
+    other.add_index("again", by_value()).unwrap();
+    assert_eq!(store.by_index("again", "5").unwrap().len(), 2);
+    assert!(matches!(
+        store.add_index("again", by_value()),
+        Err(IndexError::Exists(_))
+    ));
+    let both = [("again", "5"), (NAMESPACE_INDEX, "even")];
+    assert_eq!(store.by_indexes(&both).unwrap().len(), 1);
+    assert_eq!(store.sharing("again", &entry(9, 1, 5)).unwrap().len(), 2);
+    assert_eq!(store.index_failures("again").unwrap().count, 0);
+    assert!(store.index_failures("none").is_err());
+}
+
+/// Real threads: readers look while a writer replaces everything, again and again. Every object of
+/// one replace carries the number of that replace, so a state with two numbers is half of each.
+#[test]
+fn s_09_readers_never_see_half_of_a_replace() {
+    const OBJECTS: u64 = 64;
+    const REPLACES: u64 = 400;
+    let store = store();
+    let full = |generation: u64| (0..OBJECTS).map(move |n| entry(n, generation, generation));
+    store.replace(full(1), &version(1));
+    let done = AtomicBool::new(false);
+    let looks = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for reader in 0..3 {
+            let (store, done, looks) = (store.clone(), &done, &looks);
+            scope.spawn(move || {
+                let mut last = 0;
+                while !done.load(Ordering::Acquire) {
+                    let generation = match reader {
+                        0 => check_snapshot(&store.snapshot(), OBJECTS),
+                        1 => check_list(&store.list(), OBJECTS),
+                        _ => check_list(&store.in_namespace(""), OBJECTS),
+                    };
+                    assert!(generation >= last, "went back from {last} to {generation}");
+                    last = generation;
+                    looks.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let mut writer = store.writer();
+        let mut generation = 1;
+        // Goes on until readers have looked in between, however the threads are scheduled.
+        while generation < REPLACES || looks.load(Ordering::Relaxed) < 100 {
+            generation += 1;
+            writer.begin_replace();
+            for entry in full(generation) {
+                writer.stage(entry);
+            }
+            if generation.is_multiple_of(3) {
+                writer.abort_replace();
+            } else {
+                writer.commit_replace(&version(generation)).unwrap();
+            }
+        }
+        done.store(true, Ordering::Release);
+    });
+}
+
+fn check_list(entries: &[Entry<Object>], objects: u64) -> u64 {
+    assert_eq!(entries.len() as u64, objects);
+    let generation = *entries[0].object;
+    assert!(entries.iter().all(|entry| *entry.object == generation));
+    generation
+}
+
+fn check_snapshot(snapshot: &Snapshot<Object>, objects: u64) -> u64 {
+    let entries: Vec<_> = snapshot.iter().cloned().collect();
+    let generation = check_list(&entries, objects);
+    assert_eq!(*snapshot.resource_version(), version(generation));
+    let text = generation.to_string();
+    let values: Vec<_> = snapshot
+        .index_values("value")
+        .map(|value| &**value)
+        .collect();
+    assert_eq!(values, [text.as_str()]);
+    assert_eq!(
+        snapshot.by_index("value", &text).unwrap().count() as u64,
+        objects
+    );
+    generation
+}
+
+/// Real threads: several writers by hand, each with keys of its own.
+#[test]
+fn s_09_writers_by_hand_do_not_lose_each_others_changes() {
+    let store = store();
+    thread::scope(|scope| {
+        for writer in 0..4u64 {
+            let store = store.clone();
+            scope.spawn(move || {
+                for round in 1..=50 {
+                    for n in 0..5 {
+                        store.add(entry(writer * 5 + n, round, round));
+                    }
+                    if round < 50 {
+                        store.delete(&key(writer * 5 + round % 5));
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(store.len(), 20);
+    assert_eq!(store.by_index("value", "50").unwrap().len(), 20);
+    assert_eq!(store.index_values("value"), [Arc::from("50")]);
+    assert_eq!(store.resource_version(), version(50));
+}
+
+/// An index function that does not come back keeps its writer, and no reader.
+#[test]
+fn s_09_readers_do_not_wait_for_index_functions() {
+    let store = Indexer::<Object>::new();
+    let (entered, has_entered) = mpsc::channel();
+    let (let_go, may_go) = mpsc::channel::<()>();
+    let may_go = Mutex::new(may_go);
+    let slow = IndexFunc::new(move |_: &Entry<Object>| {
+        entered.send(()).unwrap();
+        may_go.lock().unwrap().recv().unwrap();
+        ["value"]
+    });
+    store.add_index("slow", slow).unwrap();
+    thread::scope(|scope| {
+        let writer = store.clone();
+        scope.spawn(move || writer.replace([entry(1, 1, 1)], &version(1)));
+        has_entered.recv().unwrap();
+        // Reading on a thread of its own: should it ever wait, this fails instead of hanging.
+        let (read, has_read) = mpsc::channel();
+        let reader = store.clone();
+        scope.spawn(move || {
+            let empty = reader.list().is_empty() && reader.get(&key(1)).is_none();
+            let snapshot = reader.snapshot();
+            read.send(empty && !snapshot.is_synced()).unwrap();
+        });
+        let answer = has_read.recv_timeout(Duration::from_secs(30));
+        let_go.send(()).unwrap();
+        assert_eq!(answer, Ok(true));
+    });
+    assert_eq!(store.index_values("slow"), [Arc::from("value")]);
+}
+
+#[test]
+fn x_05_a_panicking_index_function_leaves_the_store_usable() {
+    let store = store();
+    let panics = IndexFunc::new(|entry: &Entry<Object>| {
+        assert_ne!(*entry.object, 13, "unlucky");
+        ["fine"]
+    });
+    store.add_index("panics", panics).unwrap();
+    store.add(entry(1, 1, 13));
+    store.add(entry(2, 2, 2));
+    store.replace([entry(3, 3, 13), entry(4, 3, 4)], &version(3));
+    assert_eq!(store.keys(), [key(4), key(3)]);
+    assert_eq!(store.index_keys("panics", "fine").unwrap(), [key(4)]);
+    let failures = store.index_failures("panics").unwrap();
+    assert_eq!(failures.count, 2);
+    assert!(failures.last.unwrap().to_string().contains("odd/003"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_version_ends_when_the_store_has_it_or_a_later_one() {
+    let store = store();
+    let mut writer = store.writer();
+    writer.begin_replace();
+    writer.commit_replace(&version(5)).unwrap();
+    for at_hand in ["5", "4", "0", ""] {
+        let at_hand = store.wait_for(&at_hand.into()).now_or_never();
+        assert_eq!(at_hand, Some(Ok(())));
+    }
+    let (six, eight) = (version(6), version(8));
+    let mut six = Box::pin(store.wait_for(&six));
+    let mut eight = Box::pin(store.wait_for(&eight));
+    assert!(poll!(&mut six).is_pending() && poll!(&mut eight).is_pending());
+    writer.update_resource_version(&version(7));
+    assert!(poll!(&mut six).is_ready() && poll!(&mut eight).is_pending());
+    writer.bookmark(&version(9));
+    assert!(poll!(&mut eight).is_ready());
+    let never = version(100);
+    let never = timeout(Duration::from_secs(3600), store.wait_for(&never)).await;
+    assert!(never.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opaque_version_is_waited_for_to_the_letter_and_not_missed_in_passing() {
+    let store = store();
+    let mut writer = store.writer();
+    let wanted = ResourceVersion::from("b");
+    let mut waiting = Box::pin(store.wait_for(&wanted));
+    assert!(poll!(&mut waiting).is_pending());
+    for text in ["a", "7", "b", "c"] {
+        writer.update_resource_version(&text.into());
+    }
+    assert!(poll!(&mut waiting).is_ready());
+    let passed = timeout(Duration::from_secs(3600), store.wait_for(&wanted)).await;
+    assert!(passed.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_to_be_synced_ends_with_the_first_replace() {
+    let store = store();
+    let mut writer = store.writer();
+    let any = ResourceVersion::UNSET;
+    let mut synced = Box::pin(store.wait_synced());
+    let mut any = Box::pin(store.wait_for(&any));
+    assert!(poll!(&mut synced).is_pending() && poll!(&mut any).is_pending());
+    writer.add(entry(1, 1, 1)).unwrap();
+    writer.update_resource_version(&version(1));
+    writer.begin_replace();
+    writer.abort_replace();
+    assert!(poll!(&mut synced).is_pending() && poll!(&mut any).is_pending());
+    writer.begin_replace();
+    writer.commit_replace(&ResourceVersion::UNSET).unwrap();
+    assert!(poll!(&mut synced).is_ready() && poll!(&mut any).is_ready());
+    assert_eq!(store.wait_synced().now_or_never(), Some(Ok(())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_ends_with_an_error_when_the_last_writer_goes() {
+    let store = store();
+    let two = version(2);
+    let mut early = Box::pin(store.wait_for(&two));
+    assert!(poll!(&mut early).is_pending(), "it may be fed by hand");
+    let first = store.writer();
+    let second = store.writer();
+    drop(first);
+    assert!(poll!(&mut early).is_pending(), "there is another writer");
+    drop(second);
+    assert_eq!(early.await, Err(WriterGone));
+    assert_eq!(store.wait_synced().await, Err(WriterGone));
+
+    // What the store holds is at hand all the same, and a new writer can bring more.
+    store.replace([], &version(1));
+    assert_eq!(store.wait_synced().await, Ok(()));
+    assert_eq!(store.wait_for(&two).await, Err(WriterGone));
+    let mut third = store.writer();
+    let mut late = Box::pin(store.wait_for(&two));
+    assert!(poll!(&mut late).is_pending());
+    third.update_resource_version(&two);
+    assert_eq!(late.await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_given_up_leaves_nothing_behind() {
+    let store = store();
+    let mut writer = store.writer();
+    let wanted = version(3);
+    for _ in 0..10 {
+        let given_up = timeout(Duration::from_secs(1), store.wait_for(&wanted)).await;
+        assert!(given_up.is_err());
+    }
+    assert_eq!(store.waiting(), 0);
+    let mut waiting = Box::pin(store.wait_for(&wanted));
+    assert!(poll!(&mut waiting).is_pending());
+    assert_eq!(store.waiting(), 1);
+    writer.update_resource_version(&wanted);
+    assert_eq!(waiting.await, Ok(()));
+    assert_eq!(store.waiting(), 0);
+}
+
+/// Real threads: what is waited for is there when the waiting ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waited_for_a_version_reads_what_it_brought() {
+    let store = store();
+    let mut writer = store.writer();
+    let readers: Vec<_> = (1..=200)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                store.wait_for(&version(n)).await.unwrap();
+                assert!(store.snapshot().get(&key(n)).is_some(), "{n}");
+            })
+        })
+        .collect();
+    for n in 1..=200 {
+        writer.add(entry(n, n, n)).unwrap();
+        writer.update_resource_version(&version(n));
+        tokio::task::yield_now().await;
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+}
