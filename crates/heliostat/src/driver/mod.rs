@@ -78,6 +78,7 @@ enum Permit {
 }
 
 /// What woke the driver.
+#[expect(clippy::large_enum_variant, reason = "on the stack for a moment, one at a time")]
 enum Wake<T> {
     Stop,
     Granted(AttemptId, ListPermit),
@@ -262,7 +263,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                     .take()
                     .filter(|request| request.attempt != attempt);
             }
-            Output::BeginReplace => self.stage(|store| store.begin_replace()),
+            Output::BeginReplace => self.stage(Store::begin_replace),
             Output::Stage(entries) => self.stage(|store| {
                 for entry in entries {
                     store.stage(entry);
@@ -270,7 +271,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
             }),
             Output::Unstage(key) => self.stage(|store| store.unstage(&key)),
             Output::Keep(key) => self.stage(|store| store.keep(&key)),
-            Output::AbortReplace => self.stage(|store| store.abort_replace()),
+            Output::AbortReplace => self.stage(Store::abort_replace),
             Output::Commit { version } => {
                 let result = guarded(|| self.store.commit_replace(&version));
                 self.machine.handle_input(now, Input::Committed(result));
