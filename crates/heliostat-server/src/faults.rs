@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::api_server::fault::{Fault, FaultBook, FaultId, FaultRule, Verb};
-use crate::api_server::storage::Backup;
+use crate::api_server::storage::{Backup, Storage};
 use crate::handle::StorageHandle;
 
 /// Faults on demand. Clones are handles to the same server.
@@ -122,7 +122,7 @@ impl Faults {
 
     /// What a restart does: no history, and every watch ends cleanly. Objects stay.
     pub fn restart(&self) {
-        self.storage.change_all(|storage| storage.restart());
+        self.storage.change_all(Storage::restart);
     }
 
     /// Goes back to a backup, as after restoring etcd: older objects, lower revisions, no history,

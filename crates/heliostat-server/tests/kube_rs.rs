@@ -40,18 +40,28 @@ async fn the_typed_client_reads_and_writes() {
     assert_eq!(created.metadata.generation, Some(1));
 
     let status = json!({"status": {"phase": "Running"}});
-    let patched =
-        pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
+    let patched = pods
+        .patch_status(&name, &PatchParams::default(), &Patch::Merge(&status))
+        .await
+        .unwrap();
     assert_eq!(patched.status.unwrap().phase.as_deref(), Some("Running"));
 
-    let error = pods.replace(&name, &PostParams::default(), &created).await.unwrap_err();
-    let kube_client::Error::Api(status) = error else { panic!("{error}") };
+    let error = pods
+        .replace(&name, &PostParams::default(), &created)
+        .await
+        .unwrap_err();
+    let kube_client::Error::Api(status) = error else {
+        panic!("{error}")
+    };
     assert!(status.is_conflict());
 
     let listed = pods.list(&ListParams::default().limit(500)).await.unwrap();
     assert_eq!(listed.items.len(), 1);
     let metadata = pods.list_metadata(&ListParams::default()).await.unwrap();
-    assert_eq!(metadata.items[0].metadata.name.as_deref(), Some(name.as_str()));
+    assert_eq!(
+        metadata.items[0].metadata.name.as_deref(),
+        Some(name.as_str())
+    );
     pods.delete(&name, &DeleteParams::default()).await.unwrap();
     assert!(pods.get_opt(&name).await.unwrap().is_none());
     server.shutdown().await;
@@ -72,7 +82,11 @@ async fn mirror(
     let mut fresh = None;
     let wanted = server.storage().versions("configmaps").unwrap();
     while *mirror != wanted || fresh.is_some() {
-        match timeout(PATIENCE, events.next()).await.expect("an event comes").unwrap() {
+        match timeout(PATIENCE, events.next())
+            .await
+            .expect("an event comes")
+            .unwrap()
+        {
             Err(_) => {}
             Ok(Event::Init) => fresh = Some(BTreeMap::new()),
             Ok(Event::InitApply(object)) => {
@@ -91,21 +105,31 @@ async fn follows(config: watcher::Config) -> RunningServer {
     let (server, client) = serve().await;
     let storage = server.storage().clone();
     for index in 0..7 {
-        storage.create("configmaps", config_map(&format!("cm-{index}"), "v")).unwrap();
+        storage
+            .create("configmaps", config_map(&format!("cm-{index}"), "v"))
+            .unwrap();
     }
     let events = watcher(Api::<ConfigMap>::all(client), config);
     pin_mut!(events);
     let mut state = BTreeMap::new();
     mirror(&mut events, &mut state, &server).await;
-    storage.create("configmaps", config_map("new", "v")).unwrap();
-    storage.merge_patch("configmaps", "ns/cm-1", json!({"data": {"k": "w"}})).unwrap();
+    storage
+        .create("configmaps", config_map("new", "v"))
+        .unwrap();
+    storage
+        .merge_patch("configmaps", "ns/cm-1", json!({"data": {"k": "w"}}))
+        .unwrap();
     storage.delete("configmaps", "ns/cm-2").unwrap();
     mirror(&mut events, &mut state, &server).await;
     // A cut stream is resumed, an expired one listed again.
     server.faults().cut_watches(None);
     storage.delete("configmaps", "ns/cm-3").unwrap();
     mirror(&mut events, &mut state, &server).await;
-    server.faults().inject(FaultRule::new(Fault::ExpiredEvent { after: 0 }).on(Verb::Watch).once());
+    server.faults().inject(
+        FaultRule::new(Fault::ExpiredEvent { after: 0 })
+            .on(Verb::Watch)
+            .once(),
+    );
     server.faults().close_watches(None);
     storage.delete("configmaps", "ns/cm-4").unwrap();
     mirror(&mut events, &mut state, &server).await;
@@ -117,13 +141,21 @@ async fn follows(config: watcher::Config) -> RunningServer {
 async fn the_watcher_follows_by_list_and_watch() {
     let server = follows(watcher::Config::default().page_size(3)).await;
     let first = &server.requests()[0];
-    assert!(first.verb() == Verb::List && first.query().contains("limit=3"), "{first:?}");
+    assert!(
+        first.verb() == Verb::List && first.query().contains("limit=3"),
+        "{first:?}"
+    );
     server.shutdown().await;
 }
 
 #[tokio::test]
 async fn the_watcher_follows_by_streaming_lists() {
     let server = follows(watcher::Config::default().streaming_lists()).await;
-    assert!(server.requests().iter().all(|request| request.verb() == Verb::Watch));
+    assert!(
+        server
+            .requests()
+            .iter()
+            .all(|request| request.verb() == Verb::Watch)
+    );
     server.shutdown().await;
 }

@@ -52,7 +52,10 @@ impl Setup {
             .with_category("all");
         let server = ApiServer::builder().with_kind(widget).build();
         // kubectl asks for the namespace when an object is missing.
-        server.storage().create("namespaces", json!({"metadata": {"name": "ns"}})).unwrap();
+        server
+            .storage()
+            .create("namespaces", json!({"metadata": {"name": "ns"}}))
+            .unwrap();
         let server = server.serve_local().await.unwrap();
         let home = std::env::temp_dir().join(format!(
             "heliostat-kubectl-{test}-{}-{}",
@@ -60,7 +63,11 @@ impl Setup {
             server.addr().port()
         ));
         std::fs::create_dir_all(&home).unwrap();
-        Some(Self { kubectl, home, server })
+        Some(Self {
+            kubectl,
+            home,
+            server,
+        })
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -83,24 +90,42 @@ impl Setup {
     async fn run(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments).await;
         let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "kubectl {arguments:?} failed: {error}");
+        assert!(
+            output.status.success(),
+            "kubectl {arguments:?} failed: {error}"
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
     async fn output(&self, arguments: &[&str]) -> Output {
-        timeout(PATIENCE, self.command(arguments).output()).await.expect("kubectl ends").unwrap()
+        timeout(PATIENCE, self.command(arguments).output())
+            .await
+            .expect("kubectl ends")
+            .unwrap()
     }
 
     /// The same with an object on standard input.
     async fn feed(&self, arguments: &[&str], object: &Value) -> String {
-        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut input = child.stdin.take().unwrap();
-        input.write_all(object.to_string().as_bytes()).await.unwrap();
+        input
+            .write_all(object.to_string().as_bytes())
+            .await
+            .unwrap();
         drop(input);
-        let output =
-            timeout(PATIENCE, child.wait_with_output()).await.expect("kubectl ends").unwrap();
+        let output = timeout(PATIENCE, child.wait_with_output())
+            .await
+            .expect("kubectl ends")
+            .unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "kubectl {arguments:?} failed: {error}");
+        assert!(
+            output.status.success(),
+            "kubectl {arguments:?} failed: {error}"
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -110,7 +135,10 @@ impl Setup {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a skipped suite must say so in the test log")]
+#[expect(
+    clippy::print_stdout,
+    reason = "a skipped suite must say so in the test log"
+)]
 fn skipped() {
     println!("SKIPPED suite kubectl: no kubectl found (run `cargo xtask test`)");
 }
@@ -126,31 +154,62 @@ fn pod(name: &str, app: &str) -> Value {
 
 #[tokio::test]
 async fn create_get_and_delete_work_with_validation_on() {
-    let Some(setup) = Setup::new("create").await else { return };
-    setup.feed(&["create", "-n", "ns", "-f", "-"], &pod("web", "a")).await;
-    setup.feed(&["create", "-n", "ns", "-f", "-"], &pod("db", "b")).await;
-    setup.feed(&["create", "-n", "other", "-f", "-"], &pod("far", "a")).await;
+    let Some(setup) = Setup::new("create").await else {
+        return;
+    };
+    setup
+        .feed(&["create", "-n", "ns", "-f", "-"], &pod("web", "a"))
+        .await;
+    setup
+        .feed(&["create", "-n", "ns", "-f", "-"], &pod("db", "b"))
+        .await;
+    setup
+        .feed(&["create", "-n", "other", "-f", "-"], &pod("far", "a"))
+        .await;
 
     let table = setup.run(&["get", "pods", "-n", "ns", "-o", "wide"]).await;
     let heads: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
-    assert_eq!(heads, ["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE"]);
-    let rows: Vec<&str> = table.lines().skip(1).map(|row| row.split(' ').next().unwrap()).collect();
+    assert_eq!(
+        heads,
+        ["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE"]
+    );
+    let rows: Vec<&str> = table
+        .lines()
+        .skip(1)
+        .map(|row| row.split(' ').next().unwrap())
+        .collect();
     assert_eq!(rows, ["db", "web"]);
     assert!(table.contains("0/1") && table.contains("Pending") && table.contains("node-1"));
 
-    let names = setup.run(&["get", "po", "-n", "ns", "-l", "app in (a)", "-o", "name"]).await;
+    let names = setup
+        .run(&["get", "po", "-n", "ns", "-l", "app in (a)", "-o", "name"])
+        .await;
     assert_eq!(names, "pod/web\n");
-    let names = setup.run(&["get", "pods", "-A", "--field-selector", "metadata.name=far", "-o", "name"]);
+    let names = setup.run(&[
+        "get",
+        "pods",
+        "-A",
+        "--field-selector",
+        "metadata.name=far",
+        "-o",
+        "name",
+    ]);
     assert_eq!(names.await, "pod/far\n");
-    let object: Value =
-        serde_json::from_str(&setup.run(&["get", "pod", "web", "-n", "ns", "-o", "json"]).await)
-            .unwrap();
+    let object: Value = serde_json::from_str(
+        &setup
+            .run(&["get", "pod", "web", "-n", "ns", "-o", "json"])
+            .await,
+    )
+    .unwrap();
     assert_eq!(object["spec"]["containers"][0]["image"], "image:1");
     assert_eq!(object["metadata"]["namespace"], "ns");
 
     let again = setup.output(&["get", "pod", "missing", "-n", "ns"]).await;
     let error = String::from_utf8_lossy(&again.stderr);
-    assert_eq!(error, "Error from server (NotFound): pods \"missing\" not found\n");
+    assert_eq!(
+        error,
+        "Error from server (NotFound): pods \"missing\" not found\n"
+    );
 
     // kubectl waits here until the object is gone.
     let deleted = setup.run(&["delete", "pod", "web", "-n", "ns"]).await;
@@ -163,7 +222,9 @@ async fn create_get_and_delete_work_with_validation_on() {
 
 #[tokio::test]
 async fn apply_creates_changes_and_leaves_alone() {
-    let Some(setup) = Setup::new("apply").await else { return };
+    let Some(setup) = Setup::new("apply").await else {
+        return;
+    };
     let deployment = |image: &str| {
         json!({
             "apiVersion": "apps/v1",
@@ -186,10 +247,24 @@ async fn apply_creates_changes_and_leaves_alone() {
     assert_eq!(said, "deployment.apps/web unchanged\n");
     let said = setup.feed(&apply, &deployment("a:2")).await;
     assert_eq!(said, "deployment.apps/web configured\n");
-    let stored = setup.server.storage().get("deployments.apps", "ns/web").unwrap().unwrap();
+    let stored = setup
+        .server
+        .storage()
+        .get("deployments.apps", "ns/web")
+        .unwrap()
+        .unwrap();
     assert_eq!(stored["metadata"]["generation"], 2);
-    assert_eq!(stored["spec"]["template"]["spec"]["containers"][0]["image"], "a:2");
-    assert_eq!(stored["spec"]["template"]["spec"]["containers"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        stored["spec"]["template"]["spec"]["containers"][0]["image"],
+        "a:2"
+    );
+    assert_eq!(
+        stored["spec"]["template"]["spec"]["containers"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 
     let widget = |size: u32| {
         json!({
@@ -199,8 +274,14 @@ async fn apply_creates_changes_and_leaves_alone() {
             "spec": {"size": size},
         })
     };
-    assert_eq!(setup.feed(&apply, &widget(1)).await, "widget.example.com/w created\n");
-    assert_eq!(setup.feed(&apply, &widget(2)).await, "widget.example.com/w configured\n");
+    assert_eq!(
+        setup.feed(&apply, &widget(1)).await,
+        "widget.example.com/w created\n"
+    );
+    assert_eq!(
+        setup.feed(&apply, &widget(2)).await,
+        "widget.example.com/w configured\n"
+    );
     let table = setup.run(&["get", "wd", "-n", "ns"]).await;
     assert!(table.starts_with("NAME   AGE\nw "), "{table}");
     let all = setup.run(&["get", "all", "-n", "ns", "-o", "name"]).await;
@@ -210,7 +291,9 @@ async fn apply_creates_changes_and_leaves_alone() {
 
 #[tokio::test]
 async fn a_definition_brings_its_kind() {
-    let Some(setup) = Setup::new("crd").await else { return };
+    let Some(setup) = Setup::new("crd").await else {
+        return;
+    };
     let definition = json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -226,10 +309,20 @@ async fn a_definition_brings_its_kind() {
         },
     });
     setup.feed(&["create", "-f", "-"], &definition).await;
-    setup.run(&["wait", "--for", "condition=Established", "crd/gadgets.test.dev"]).await;
+    setup
+        .run(&[
+            "wait",
+            "--for",
+            "condition=Established",
+            "crd/gadgets.test.dev",
+        ])
+        .await;
     let gadget = json!({"apiVersion": "test.dev/v1", "kind": "Gadget", "metadata": {"name": "g"}});
     setup.feed(&["create", "-f", "-"], &gadget).await;
-    assert_eq!(setup.run(&["get", "gd", "-o", "name"]).await, "gadget.test.dev/g\n");
+    assert_eq!(
+        setup.run(&["get", "gd", "-o", "name"]).await,
+        "gadget.test.dev/g\n"
+    );
     setup.run(&["delete", "crd", "gadgets.test.dev"]).await;
     assert!(!setup.output(&["get", "gadgets"]).await.status.success());
     setup.end().await;
@@ -237,17 +330,32 @@ async fn a_definition_brings_its_kind() {
 
 #[tokio::test]
 async fn every_resource_is_discovered() {
-    let Some(setup) = Setup::new("discovery").await else { return };
+    let Some(setup) = Setup::new("discovery").await else {
+        return;
+    };
     let resources = setup.run(&["api-resources", "--no-headers"]).await;
     let row = |name: &str| -> Vec<&str> {
-        let line = resources.lines().find(|line| line.starts_with(&format!("{name} ")));
-        line.unwrap_or_else(|| panic!("no {name} in {resources}")).split_whitespace().collect()
+        let line = resources
+            .lines()
+            .find(|line| line.starts_with(&format!("{name} ")));
+        line.unwrap_or_else(|| panic!("no {name} in {resources}"))
+            .split_whitespace()
+            .collect()
     };
     assert_eq!(row("pods"), ["pods", "po", "v1", "true", "Pod"]);
     assert_eq!(row("nodes"), ["nodes", "no", "v1", "false", "Node"]);
-    assert_eq!(row("deployments"), ["deployments", "deploy", "apps/v1", "true", "Deployment"]);
-    assert_eq!(row("leases"), ["leases", "coordination.k8s.io/v1", "true", "Lease"]);
-    assert_eq!(row("widgets"), ["widgets", "wd", "example.com/v1", "true", "Widget"]);
+    assert_eq!(
+        row("deployments"),
+        ["deployments", "deploy", "apps/v1", "true", "Deployment"]
+    );
+    assert_eq!(
+        row("leases"),
+        ["leases", "coordination.k8s.io/v1", "true", "Lease"]
+    );
+    assert_eq!(
+        row("widgets"),
+        ["widgets", "wd", "example.com/v1", "true", "Widget"]
+    );
     let version = setup.run(&["version", "-o", "json"]).await;
     let version: Value = serde_json::from_str(&version).unwrap();
     assert_eq!(version["serverVersion"]["minor"], "36");
@@ -256,28 +364,51 @@ async fn every_resource_is_discovered() {
 
 #[tokio::test]
 async fn get_and_watch_prints_every_change() {
-    let Some(setup) = Setup::new("watch").await else { return };
+    let Some(setup) = Setup::new("watch").await else {
+        return;
+    };
     let storage = setup.server.storage();
-    let map = |name: &str| json!({"metadata": {"name": name, "namespace": "ns"}, "data": {"a": "b"}});
+    let map =
+        |name: &str| json!({"metadata": {"name": name, "namespace": "ns"}, "data": {"a": "b"}});
     storage.create("configmaps", map("first")).unwrap();
-    let arguments = ["get", "cm", "-n", "ns", "-w", "--output-watch-events", "--no-headers"];
+    let arguments = [
+        "get",
+        "cm",
+        "-n",
+        "ns",
+        "-w",
+        "--output-watch-events",
+        "--no-headers",
+    ];
     let mut child = setup.command(&arguments).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut next = async || -> Vec<String> {
-        let line = timeout(PATIENCE, lines.next_line()).await.expect("kubectl prints").unwrap();
-        line.unwrap_or_default().split_whitespace().take(3).map(str::to_owned).collect()
+        let line = timeout(PATIENCE, lines.next_line())
+            .await
+            .expect("kubectl prints")
+            .unwrap();
+        line.unwrap_or_default()
+            .split_whitespace()
+            .take(3)
+            .map(str::to_owned)
+            .collect()
     };
     assert_eq!(next().await, ["ADDED", "first", "1"]);
     setup.server.wait_for_watches("configmaps", 1).await;
     storage.create("configmaps", map("second")).unwrap();
     assert_eq!(next().await, ["ADDED", "second", "1"]);
-    storage.merge_patch("configmaps", "ns/first", json!({"data": {"c": "d"}})).unwrap();
+    storage
+        .merge_patch("configmaps", "ns/first", json!({"data": {"c": "d"}}))
+        .unwrap();
     assert_eq!(next().await, ["MODIFIED", "first", "2"]);
     storage.delete("configmaps", "ns/second").unwrap();
     assert_eq!(next().await, ["DELETED", "second", "1"]);
     // kubectl ends with the stream.
     setup.server.faults().close_watches(None);
     assert!(next().await.is_empty());
-    timeout(PATIENCE, child.wait()).await.expect("kubectl ends").unwrap();
+    timeout(PATIENCE, child.wait())
+        .await
+        .expect("kubectl ends")
+        .unwrap();
     setup.end().await;
 }

@@ -25,21 +25,35 @@ struct Story {
 impl Story {
     async fn new() -> Self {
         // The recorded server waits three seconds; nothing depends on how long it is.
-        let server = ApiServer::builder().too_large_wait(Duration::from_millis(20)).build();
+        let server = ApiServer::builder()
+            .too_large_wait(Duration::from_millis(20))
+            .build();
         let storage = server.storage();
         for index in 0..26 {
-            storage.create("configmaps", config_map(&format!("cm-{index}"), "v")).unwrap();
+            storage
+                .create("configmaps", config_map(&format!("cm-{index}"), "v"))
+                .unwrap();
         }
         let change = |value: &str| {
             let patch = json!({"data": {"k": value}});
             let changed = storage.merge_patch("configmaps", "ns/cm-6", patch).unwrap();
-            changed["metadata"]["resourceVersion"].as_str().unwrap().to_owned()
+            changed["metadata"]["resourceVersion"]
+                .as_str()
+                .unwrap()
+                .to_owned()
         };
         let (old, new) = (change("one"), change("two"));
         let server = server.serve_local().await.unwrap();
-        let first = get(&server, "/api/v1/namespaces/ns/configmaps?limit=3").await.json();
+        let first = get(&server, "/api/v1/namespaces/ns/configmaps?limit=3")
+            .await
+            .json();
         let token = first["metadata"]["continue"].as_str().unwrap().to_owned();
-        Self { server, old, new, token }
+        Self {
+            server,
+            old,
+            new,
+            token,
+        }
     }
 
     fn value<'a>(&'a self, column: &str, cell: &'a str) -> Option<&'a str> {
@@ -58,9 +72,10 @@ impl Story {
         columns
             .iter()
             .filter_map(|column| Some((column, self.value(column, row[column])?)))
-            .fold(format!("/api/v1/namespaces/ns/configmaps?{start}"), |url, (column, value)| {
-                format!("{url}&{column}={value}")
-            })
+            .fold(
+                format!("/api/v1/namespaces/ns/configmaps?{start}"),
+                |url, (column, value)| format!("{url}&{column}={value}"),
+            )
     }
 
     /// The recorded message with this server's versions in it: the current one differed from row
@@ -76,7 +91,11 @@ impl Story {
     fn check_error(&self, row: &HashMap<&str, &str>, status: &Value, url: &str) {
         assert_eq!(status["kind"], "Status", "{url}");
         assert_eq!(status["code"].to_string(), row["http"], "{url}");
-        assert_eq!(status["reason"].as_str().unwrap_or_default(), row["reason"], "{url}");
+        assert_eq!(
+            status["reason"].as_str().unwrap_or_default(),
+            row["reason"],
+            "{url}"
+        );
         assert_eq!(status["message"], self.message(row["message"]), "{url}");
         let causes: Vec<String> = status["details"]["causes"]
             .as_array()
@@ -97,7 +116,10 @@ fn rows(table: &'static str) -> Vec<HashMap<&'static str, &'static str>> {
     lines
         .map(|line| {
             let mut cells = line.split('\t');
-            columns.iter().map(|column| (*column, cells.next().unwrap_or_default())).collect()
+            columns
+                .iter()
+                .map(|column| (*column, cells.next().unwrap_or_default()))
+                .collect()
         })
         .collect()
 }
@@ -108,7 +130,12 @@ async fn every_recorded_list_is_answered_as_recorded() {
     let table = rows(LIST);
     assert_eq!(table.len(), 80);
     for row in table {
-        let columns = ["resourceVersion", "resourceVersionMatch", "limit", "continue"];
+        let columns = [
+            "resourceVersion",
+            "resourceVersionMatch",
+            "limit",
+            "continue",
+        ];
         let url = story.url(&row, &columns, "");
         let answer = get(&story.server, &url).await;
         assert_eq!(answer.code.as_str(), row["http"], "{url}");
@@ -135,9 +162,16 @@ async fn every_recorded_list_is_answered_as_recorded() {
             }
             other => panic!("unknown cell {other:?}"),
         }
-        assert_eq!(metadata["continue"].is_string(), row["continue returned"] == "yes", "{url}");
+        assert_eq!(
+            metadata["continue"].is_string(),
+            row["continue returned"] == "yes",
+            "{url}"
+        );
         let remaining = metadata["remainingItemCount"].as_u64();
-        assert_eq!(remaining.map_or(String::new(), |n| n.to_string()), row["remainingItemCount"]);
+        assert_eq!(
+            remaining.map_or(String::new(), |n| n.to_string()),
+            row["remainingItemCount"]
+        );
     }
 }
 
@@ -166,7 +200,11 @@ async fn events(server: &RunningServer, url: &str) -> String {
     if added > 0 {
         words.insert(0, format!("{added}xADDED"));
     }
-    if words.is_empty() { "none".to_owned() } else { words.join(" ") }
+    if words.is_empty() {
+        "none".to_owned()
+    } else {
+        words.join(" ")
+    }
 }
 
 #[tokio::test]
@@ -175,8 +213,12 @@ async fn every_recorded_watch_is_answered_as_recorded() {
     let table = rows(WATCH);
     assert_eq!(table.len(), 90);
     for row in table {
-        let columns =
-            ["resourceVersion", "resourceVersionMatch", "sendInitialEvents", "allowWatchBookmarks"];
+        let columns = [
+            "resourceVersion",
+            "resourceVersionMatch",
+            "sendInitialEvents",
+            "allowWatchBookmarks",
+        ];
         let url = story.url(&row, &columns, "watch=1");
         if row["http"] == "200" {
             let found = events(&story.server, &url).await;

@@ -55,8 +55,11 @@ const WATCHES: &[&str] = &[
 const LATE_WATCHES: &[&str] = &["watch-json-too-old", "watch-sie-without-bookmarks"];
 
 /// Asked when the history is gone.
-const EXPIRED: &[(&str, u16)] =
-    &[("list-continue-expired", 410), ("list-exact-expired", 410), ("watch-json-expired", 200)];
+const EXPIRED: &[(&str, u16)] = &[
+    ("list-continue-expired", 410),
+    ("list-exact-expired", 410),
+    ("watch-json-expired", 200),
+];
 
 fn recorded(file: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/recorded");
@@ -67,14 +70,29 @@ fn recorded(file: &str) -> String {
 fn request(name: &str) -> (String, String) {
     let text = recorded(&format!("{name}.request"));
     let mut lines = text.lines();
-    let path = lines.next().unwrap().strip_prefix("GET ").unwrap().to_owned();
-    let accept = lines.find_map(|line| line.strip_prefix("Accept: ")).unwrap();
+    let path = lines
+        .next()
+        .unwrap()
+        .strip_prefix("GET ")
+        .unwrap()
+        .to_owned();
+    let accept = lines
+        .find_map(|line| line.strip_prefix("Accept: "))
+        .unwrap();
     (path, accept.to_owned())
 }
 
 async fn ask(server: &RunningServer, name: &str) -> Answer {
     let (path, accept) = request(name);
-    send(server, Ask { path: &path, headers: &[("accept", &accept)], ..Ask::default() }).await
+    send(
+        server,
+        Ask {
+            path: &path,
+            headers: &[("accept", &accept)],
+            ..Ask::default()
+        },
+    )
+    .await
 }
 
 async fn check(server: &RunningServer, names: &[(&str, u16)]) {
@@ -104,16 +122,24 @@ fn change(storage: &StorageHandle) {
     for line in recorded("watch-json.body").lines() {
         let event: Value = serde_json::from_str(line).unwrap();
         let metadata = &event["object"]["metadata"];
-        let version = metadata["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap();
+        let version = metadata["resourceVersion"]
+            .as_str()
+            .unwrap()
+            .parse::<u64>()
+            .unwrap();
         match event["type"].as_str().unwrap() {
             "ADDED" | "MODIFIED" => {
                 reach(storage, version - 1);
-                storage.load("configmaps", [event["object"].clone()]).unwrap();
+                storage
+                    .load("configmaps", [event["object"].clone()])
+                    .unwrap();
             }
             "DELETED" => {
                 reach(storage, version - 1);
                 let name = metadata["name"].as_str().unwrap();
-                storage.delete("configmaps", &format!("cap/{name}")).unwrap();
+                storage
+                    .delete("configmaps", &format!("cap/{name}"))
+                    .unwrap();
             }
             "BOOKMARK" => {}
             other => panic!("unexpected {other}"),
@@ -123,7 +149,11 @@ fn change(storage: &StorageHandle) {
 
 async fn start(server: &RunningServer, name: &str) -> Incoming {
     let (path, accept) = request(name);
-    let ask = Ask { path: &path, headers: &[("accept", &accept)], ..Ask::default() };
+    let ask = Ask {
+        path: &path,
+        headers: &[("accept", &accept)],
+        ..Ask::default()
+    };
     open(server, ask).await.unwrap().into_body()
 }
 

@@ -28,8 +28,8 @@ pub(crate) fn complete(kind: &Kind, object: &mut Object, now: Timestamp) -> Resu
         Status::invalid(kind.group(), kind.kind(), &name, vec![cause])
     })?;
     if name != defined.qualified() {
-        let text = format!("must be spec.names.plural+\".\"+spec.group");
-        let cause = StatusCause::invalid("metadata.name", &name, &text);
+        let text = "must be spec.names.plural+\".\"+spec.group";
+        let cause = StatusCause::invalid("metadata.name", &name, text);
         return Err(Status::invalid(
             kind.group(),
             kind.kind(),

@@ -12,9 +12,17 @@ use super::kind::Kind;
 
 /// An answer that is not an object: most often a failure, with everything a client may look at.
 #[derive(Clone, Debug, Error, Eq, PartialEq, Serialize, Deserialize)]
-#[error("{message}")]
-#[serde(rename_all = "camelCase")]
+#[error("{}", wire.message)]
+#[serde(transparent)]
 pub struct Status {
+    // Boxed: it is the error of nearly every function here.
+    wire: Box<Wire>,
+}
+
+/// A status as it is written.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
     kind: String,
     #[serde(rename = "apiVersion")]
     api_version: String,
@@ -36,7 +44,7 @@ fn is_zero(code: &u16) -> bool {
 
 /// The list metadata of a [`Status`]: holds a continue token in exactly one case, the expired one.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
-pub struct StatusMetadata {
+struct StatusMetadata {
     #[serde(rename = "continue", default, skip_serializing_if = "String::is_empty")]
     continue_token: String,
 }
@@ -44,7 +52,7 @@ pub struct StatusMetadata {
 /// What a [`Status`] is about.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct StatusDetails {
+struct StatusDetails {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     name: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -61,7 +69,7 @@ pub struct StatusDetails {
 
 /// One reason among several.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct StatusCause {
+pub(crate) struct StatusCause {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     reason: String,
     message: String,
@@ -109,7 +117,7 @@ impl StatusCause {
 
 impl Status {
     fn failure(code: u16, reason: &str, message: impl Into<String>) -> Self {
-        Self {
+        let wire = Wire {
             kind: "Status".to_owned(),
             api_version: "v1".to_owned(),
             metadata: StatusMetadata::default(),
@@ -118,7 +126,15 @@ impl Status {
             reason: reason.to_owned(),
             details: None,
             code,
+        };
+        Self {
+            wire: Box::new(wire),
         }
+    }
+
+    fn with_details(mut self, details: StatusDetails) -> Self {
+        self.wire.details = Some(details);
+        self
     }
 
     fn about(kind: &Kind, name: &str) -> StatusDetails {
@@ -136,12 +152,9 @@ impl Status {
             uid: uid.to_owned(),
             ..Self::about(kind, name)
         };
-        Self {
-            status: "Success".to_owned(),
-            details: Some(details),
-            code: 0,
-            ..Self::failure(0, "", "")
-        }
+        let mut status = Self::failure(0, "", "").with_details(details);
+        status.wire.status = "Success".to_owned();
+        status
     }
 
     /// 400: the request cannot be understood.
@@ -162,31 +175,23 @@ impl Status {
             kind.plural(),
             kind.group()
         );
-        Self {
-            details: Some(Self::about(kind, "")),
-            ..Self::failure(403, "Forbidden", message)
-        }
+        Self::failure(403, "Forbidden", message).with_details(Self::about(kind, ""))
     }
 
     /// 404: no object of that name.
     pub fn not_found(kind: &Kind, name: &str) -> Self {
         let message = format!("{} {name:?} not found", kind.qualified());
-        Self {
-            details: Some(Self::about(kind, name)),
-            ..Self::failure(404, "NotFound", message)
-        }
+        Self::failure(404, "NotFound", message).with_details(Self::about(kind, name))
     }
 
     /// 404: nothing is served under this path for this verb.
     pub(crate) fn no_such_resource() -> Self {
-        Self {
-            details: Some(StatusDetails::default()),
-            ..Self::failure(
-                404,
-                "NotFound",
-                "the server could not find the requested resource",
-            )
-        }
+        Self::failure(
+            404,
+            "NotFound",
+            "the server could not find the requested resource",
+        )
+        .with_details(StatusDetails::default())
     }
 
     /// 405: the resource exists but does not do this.
@@ -197,19 +202,13 @@ impl Status {
 
     /// 406: nothing in `Accept` can be produced.
     pub(crate) fn not_acceptable(message: impl Into<String>) -> Self {
-        Self {
-            details: Some(StatusDetails::default()),
-            ..Self::failure(406, "NotAcceptable", message)
-        }
+        Self::failure(406, "NotAcceptable", message).with_details(StatusDetails::default())
     }
 
     /// 409: an object of that name is there already.
     pub(crate) fn already_exists(kind: &Kind, name: &str) -> Self {
         let message = format!("{} {name:?} already exists", kind.qualified());
-        Self {
-            details: Some(Self::about(kind, name)),
-            ..Self::failure(409, "AlreadyExists", message)
-        }
+        Self::failure(409, "AlreadyExists", message).with_details(Self::about(kind, name))
     }
 
     /// 409: the optimistic lock or a precondition failed, for the reason given.
@@ -218,10 +217,7 @@ impl Status {
             "Operation cannot be fulfilled on {} {name:?}: {why}",
             kind.qualified()
         );
-        Self {
-            details: Some(Self::about(kind, name)),
-            ..Self::failure(409, "Conflict", message)
-        }
+        Self::failure(409, "Conflict", message).with_details(Self::about(kind, name))
     }
 
     /// 409: the object's version is not the one the writer has seen.
@@ -254,12 +250,9 @@ impl Status {
             provided token results in an inconsistent list - objects that were created, modified, \
             or deleted between the time the first chunk was returned and now may show up in the \
             list.";
-        Self {
-            metadata: StatusMetadata {
-                continue_token: inconsistent,
-            },
-            ..Self::expired(message)
-        }
+        let mut status = Self::expired(message);
+        status.wire.metadata.continue_token = inconsistent;
+        status
     }
 
     /// 413: the body is larger than the server reads.
@@ -301,10 +294,7 @@ impl Status {
             ..StatusDetails::default()
         };
         let message = format!("{qualified} {name:?} is invalid: {text}");
-        Self {
-            details: Some(details),
-            ..Self::failure(422, "Invalid", message)
-        }
+        Self::failure(422, "Invalid", message).with_details(details)
     }
 
     /// 422 about list options.
@@ -318,10 +308,7 @@ impl Status {
             retry_after_seconds: Some(retry_after),
             ..StatusDetails::default()
         };
-        Self {
-            details: Some(details),
-            ..Self::failure(429, "TooManyRequests", message)
-        }
+        Self::failure(429, "TooManyRequests", message).with_details(details)
     }
 
     /// 500 with a reason that clients know.
@@ -335,10 +322,7 @@ impl Status {
             ..StatusDetails::default()
         };
         let message = format!("Internal error occurred: {cause}");
-        Self {
-            details: Some(details),
-            ..Self::failure(500, "InternalError", message)
-        }
+        Self::failure(500, "InternalError", message).with_details(details)
     }
 
     /// 500 without a reason: an error the real server never classified.
@@ -352,10 +336,7 @@ impl Status {
             retry_after_seconds: Some(retry_after),
             ..StatusDetails::default()
         };
-        Self {
-            details: Some(details),
-            ..Self::failure(503, "ServiceUnavailable", message)
-        }
+        Self::failure(503, "ServiceUnavailable", message).with_details(details)
     }
 
     /// 504: the asked version is newer than the server's.
@@ -370,35 +351,37 @@ impl Status {
             ..StatusDetails::default()
         };
         let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
-        Self {
-            details: Some(details),
-            ..Self::failure(504, "Timeout", message)
-        }
+        Self::failure(504, "Timeout", message).with_details(details)
     }
 
     /// The HTTP status code; a success has 200.
     pub fn code(&self) -> u16 {
-        if self.code == 0 { 200 } else { self.code }
+        if self.wire.code == 0 {
+            200
+        } else {
+            self.wire.code
+        }
     }
 
     /// The machine-readable word, empty where the wire has none.
     pub fn reason(&self) -> &str {
-        &self.reason
+        &self.wire.reason
     }
 
     /// The text for people.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.wire.message
     }
 
     /// The continue token of an expired continuation, if there is one.
     pub fn continue_token(&self) -> Option<&str> {
-        Some(self.metadata.continue_token.as_str()).filter(|token| !token.is_empty())
+        Some(self.wire.metadata.continue_token.as_str()).filter(|token| !token.is_empty())
     }
 
     /// `reason@field` of every cause, in order.
     pub fn causes(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.details
+        self.wire
+            .details
             .iter()
             .flat_map(|details| &details.causes)
             .map(|cause| (cause.reason.as_str(), cause.field.as_str()))
@@ -406,7 +389,8 @@ impl Status {
 
     /// Seconds to wait before trying again, mirrored in the `Retry-After` header.
     pub fn retry_after(&self) -> Option<u32> {
-        self.details
+        self.wire
+            .details
             .as_ref()
             .and_then(|details| details.retry_after_seconds)
     }

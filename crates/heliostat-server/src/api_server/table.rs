@@ -5,13 +5,13 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::kind::{Kind, Object};
 use super::object::text_of;
 
 /// One column.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Column {
     name: &'static str,
     #[serde(rename = "type")]
@@ -97,11 +97,12 @@ const fn wide(name: &'static str, description: &'static str, cell: Cell) -> Colu
 impl Columns {
     /// The columns of a kind.
     pub(crate) fn of(kind: &Kind) -> Self {
-        let (middle, last) = between(kind.qualified());
-        let mut columns = vec![NAME];
-        columns.extend(middle);
-        columns.push(AGE);
-        columns.extend(last);
+        let layout = LAYOUTS
+            .iter()
+            .find(|(name, _, _)| *name == kind.qualified());
+        let (before, after) =
+            layout.map_or((&[][..], &[][..]), |(_, before, after)| (*before, *after));
+        let columns = [&[NAME], before, &[AGE], after].concat();
         Self { columns }
     }
 
@@ -123,118 +124,116 @@ impl Columns {
     }
 }
 
-/// The columns before and after Age.
-fn between(qualified: &str) -> (Vec<Column>, Vec<Column>) {
-    match qualified {
-        "pods" => (
-            vec![
-                column(
-                    "Ready",
-                    "Containers that are ready, of all.",
-                    Cell::PodReady,
-                ),
-                column(
-                    "Status",
-                    "The state of the pod in one word.",
-                    Cell::PodStatus,
-                ),
-                number(
-                    "Restarts",
-                    "How often containers were restarted.",
-                    Cell::PodRestarts,
-                ),
-            ],
-            vec![
-                wide("IP", "The address of the pod.", Cell::Text("status.podIP")),
-                wide(
-                    "Node",
-                    "The node the pod runs on.",
-                    Cell::Text("spec.nodeName"),
-                ),
-            ],
-        ),
-        "configmaps" => (
-            vec![number(
-                "Data",
-                "How many keys there are.",
-                Cell::Count("data"),
-            )],
-            vec![],
-        ),
-        "secrets" => (
-            vec![
-                column("Type", "What the secret is for.", Cell::Text("type")),
-                number("Data", "How many keys there are.", Cell::Count("data")),
-            ],
-            vec![],
-        ),
-        "namespaces" => (
-            vec![column("Status", "The phase.", Cell::Text("status.phase"))],
-            vec![],
-        ),
-        "nodes" => (
-            vec![column(
-                "Status",
-                "Whether the node is ready.",
-                Cell::NodeStatus,
-            )],
-            vec![column(
-                "Version",
-                "The version of the kubelet.",
-                Cell::Text("status.nodeInfo.kubeletVersion"),
-            )],
-        ),
-        "services" => (
-            vec![
-                column(
-                    "Type",
-                    "How the service is reached.",
-                    Cell::Text("spec.type"),
-                ),
-                column(
-                    "Cluster-IP",
-                    "The address inside.",
-                    Cell::Text("spec.clusterIP"),
-                ),
-                column("Port(s)", "The ports with their protocols.", Cell::Ports),
-            ],
-            vec![],
-        ),
-        "deployments.apps" | "statefulsets.apps" => (
-            vec![column(
+/// The columns of a kind beside Name and Age: those before Age, those after it.
+type Layout = (&'static str, &'static [Column], &'static [Column]);
+
+const REPLICAS: &[Column] = &[
+    number("Desired", "Replicas wanted.", Cell::Number("spec.replicas")),
+    number(
+        "Current",
+        "Replicas there are.",
+        Cell::Number("status.replicas"),
+    ),
+    number(
+        "Ready",
+        "Replicas ready.",
+        Cell::Number("status.readyReplicas"),
+    ),
+];
+const READY: &[Column] = &[column(
+    "Ready",
+    "Replicas that are ready, of those wanted.",
+    Cell::Ratio("status.readyReplicas", "spec.replicas"),
+)];
+const DATA: Column = number("Data", "How many keys there are.", Cell::Count("data"));
+
+const LAYOUTS: &[Layout] = &[
+    (
+        "pods",
+        &[
+            column(
                 "Ready",
-                "Replicas that are ready, of those wanted.",
-                Cell::Ratio("status.readyReplicas", "spec.replicas"),
-            )],
-            vec![],
-        ),
-        "replicasets.apps" | "replicationcontrollers" => (
-            vec![
-                number("Desired", "Replicas wanted.", Cell::Number("spec.replicas")),
-                number(
-                    "Current",
-                    "Replicas there are.",
-                    Cell::Number("status.replicas"),
-                ),
-                number(
-                    "Ready",
-                    "Replicas ready.",
-                    Cell::Number("status.readyReplicas"),
-                ),
-            ],
-            vec![],
-        ),
-        "events" => (
-            vec![
-                column("Type", "How serious it is.", Cell::Text("type")),
-                column("Reason", "Why, in one word.", Cell::Text("reason")),
-                column("Message", "What happened.", Cell::Text("message")),
-            ],
-            vec![],
-        ),
-        _ => (vec![], vec![]),
-    }
-}
+                "Containers that are ready, of all.",
+                Cell::PodReady,
+            ),
+            column(
+                "Status",
+                "The state of the pod in one word.",
+                Cell::PodStatus,
+            ),
+            number(
+                "Restarts",
+                "How often containers were restarted.",
+                Cell::PodRestarts,
+            ),
+        ],
+        &[
+            wide("IP", "The address of the pod.", Cell::Text("status.podIP")),
+            wide(
+                "Node",
+                "The node the pod runs on.",
+                Cell::Text("spec.nodeName"),
+            ),
+        ],
+    ),
+    ("configmaps", &[DATA], &[]),
+    (
+        "secrets",
+        &[
+            column("Type", "What the secret is for.", Cell::Text("type")),
+            DATA,
+        ],
+        &[],
+    ),
+    (
+        "namespaces",
+        &[column("Status", "The phase.", Cell::Text("status.phase"))],
+        &[],
+    ),
+    (
+        "nodes",
+        &[column(
+            "Status",
+            "Whether the node is ready.",
+            Cell::NodeStatus,
+        )],
+        &[column(
+            "Version",
+            "The version of the kubelet.",
+            Cell::Text("status.nodeInfo.kubeletVersion"),
+        )],
+    ),
+    (
+        "services",
+        &[
+            column(
+                "Type",
+                "How the service is reached.",
+                Cell::Text("spec.type"),
+            ),
+            column(
+                "Cluster-IP",
+                "The address inside.",
+                Cell::Text("spec.clusterIP"),
+            ),
+            column("Port(s)", "The ports with their protocols.", Cell::Ports),
+        ],
+        &[],
+    ),
+    ("deployments.apps", READY, &[]),
+    ("statefulsets.apps", READY, &[]),
+    ("replicasets.apps", REPLICAS, &[]),
+    ("replicationcontrollers", REPLICAS, &[]),
+    (
+        "events",
+        &[
+            column("Type", "How serious it is.", Cell::Text("type")),
+            column("Reason", "Why, in one word.", Cell::Text("reason")),
+            column("Message", "What happened.", Cell::Text("message")),
+        ],
+        &[],
+    ),
+];
 
 impl Cell {
     fn value(self, object: &Object, now: Timestamp) -> Value {
@@ -253,7 +252,7 @@ impl Cell {
             Self::Count(field) => object
                 .get(field)
                 .and_then(Value::as_object)
-                .map_or(0, |it| it.len())
+                .map_or(0, Map::len)
                 .into(),
             Self::Ratio(part, whole) => {
                 format!("{}/{}", integer(object, part), integer(object, whole)).into()

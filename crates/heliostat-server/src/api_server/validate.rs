@@ -19,7 +19,7 @@ const NAME_MAX: usize = 253;
 pub(crate) fn types(kind: &Kind, object: &Object) -> Result<(), Status> {
     let (found_kind, found_version) = (text_of(object, "kind"), text_of(object, "apiVersion"));
     let wrong =
-        |found: &str, expected: &str| found != expected && !(found.is_empty() && !kind.is_custom());
+        |found: &str, expected: &str| found != expected && (!found.is_empty() || kind.is_custom());
     if wrong(&found_kind, kind.kind()) || wrong(&found_version, kind.api_version()) {
         return Err(Status::bad_request(format!(
             "{found_kind} in version {found_version:?} cannot be handled as a {}: the object \

@@ -96,13 +96,13 @@ pub(crate) async fn serve(
 /// Why a request is not answered with what it asks for.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    Status(Box<Status>),
+    Status(Status),
     NoAnswer(NoAnswer),
 }
 
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
-        Self::Status(Box::new(status))
+        Self::Status(status)
     }
 }
 

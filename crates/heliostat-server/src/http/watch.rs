@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::api_server::fault::Fault;
@@ -224,7 +225,12 @@ impl WatchStream {
             }
             match self.step() {
                 Step::Send(bytes) => return Some(Ok(bytes)),
-                Step::Fail(error) => return Some(Err(error)),
+                Step::Fail(error) => {
+                    // Being pending once lets the connection flush what it has: a client must see
+                    // the half frame, not lose everything before it.
+                    yield_now().await;
+                    return Some(Err(error));
+                }
                 Step::End => return None,
                 Step::Wait => self.wait().await,
             }

@@ -178,7 +178,11 @@ fn dry_run(call: &Call<'_>, options: Option<&DeleteOptions>) -> Result<bool, Sta
     let of_body = options
         .and_then(|options| options.dry_run.as_ref())
         .and_then(|it| it.first());
-    match call.query.get("dryRun").or(of_body.map(String::as_str)) {
+    match call
+        .query
+        .get("dryRun")
+        .or_else(|| of_body.map(String::as_str))
+    {
         None | Some("") => Ok(false),
         Some("All") => Ok(true),
         Some(other) => Err(Status::bad_request(format!(

@@ -1,7 +1,12 @@
 //! A plain hyper client for the integration tests: one connection a request, nothing clever.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of this")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses its own part of this"
+)]
 #![allow(missing_debug_implementations, reason = "nothing prints a client")]
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,7 +39,9 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 }
 
@@ -49,16 +56,21 @@ pub struct Ask<'a> {
 }
 
 /// Sends a request and returns the response with its body still open.
-pub async fn open(server: &RunningServer, ask: Ask<'_>) -> hyper::Result<http::Response<Incoming>> {
-    let stream = TcpStream::connect(server.addr()).await.unwrap();
+pub fn open<'a>(
+    server: &RunningServer,
+    ask: Ask<'a>,
+) -> impl Future<Output = hyper::Result<http::Response<Incoming>>> + use<'a> {
+    open_at(server.addr(), ask)
+}
+
+async fn open_at(address: SocketAddr, ask: Ask<'_>) -> hyper::Result<http::Response<Incoming>> {
+    let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
-    let mut request = Request::builder().method(ask.method).uri(format!(
-        "http://{}{}",
-        server.addr(),
-        ask.path
-    ));
+    let mut request = Request::builder()
+        .method(ask.method)
+        .uri(format!("http://{address}{}", ask.path));
     if !ask.http2 {
-        request = request.header("host", server.addr().to_string());
+        request = request.header("host", address.to_string());
     }
     for (name, value) in ask.headers {
         request = request.header(*name, *value);
@@ -84,23 +96,52 @@ pub async fn send(server: &RunningServer, ask: Ask<'_>) -> Answer {
         let response = open(server, ask).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer { code: parts.status, headers: parts.headers, body }
+        Answer {
+            code: parts.status,
+            headers: parts.headers,
+            body,
+        }
     };
     timeout(PATIENCE, answer).await.expect("the server answers")
 }
 
 pub async fn get(server: &RunningServer, path: &str) -> Answer {
-    send(server, Ask { path, ..Ask::default() }).await
+    send(
+        server,
+        Ask {
+            path,
+            ..Ask::default()
+        },
+    )
+    .await
 }
 
 pub async fn get_as(server: &RunningServer, path: &str, accept: &str) -> Answer {
-    send(server, Ask { path, headers: &[("accept", accept)], ..Ask::default() }).await
+    send(
+        server,
+        Ask {
+            path,
+            headers: &[("accept", accept)],
+            ..Ask::default()
+        },
+    )
+    .await
 }
 
 pub async fn with_body(server: &RunningServer, method: Method, path: &str, body: &Value) -> Answer {
     let headers = &[("content-type", "application/json")];
     let body = serde_json::to_vec(body).unwrap();
-    send(server, Ask { method, path, headers, body, ..Ask::default() }).await
+    send(
+        server,
+        Ask {
+            method,
+            path,
+            headers,
+            body,
+            ..Ask::default()
+        },
+    )
+    .await
 }
 
 pub async fn post(server: &RunningServer, path: &str, body: &Value) -> Answer {
@@ -112,13 +153,31 @@ pub async fn put(server: &RunningServer, path: &str, body: &Value) -> Answer {
 }
 
 pub async fn delete(server: &RunningServer, path: &str) -> Answer {
-    send(server, Ask { method: Method::DELETE, path, ..Ask::default() }).await
+    send(
+        server,
+        Ask {
+            method: Method::DELETE,
+            path,
+            ..Ask::default()
+        },
+    )
+    .await
 }
 
 pub async fn patch(server: &RunningServer, path: &str, media_type: &str, body: &Value) -> Answer {
     let headers = &[("content-type", media_type)];
     let body = serde_json::to_vec(body).unwrap();
-    send(server, Ask { method: Method::PATCH, path, headers, body, ..Ask::default() }).await
+    send(
+        server,
+        Ask {
+            method: Method::PATCH,
+            path,
+            headers,
+            body,
+            ..Ask::default()
+        },
+    )
+    .await
 }
 
 /// A watch being read, frame by frame.
@@ -139,17 +198,29 @@ pub enum Next {
 
 impl Watch {
     pub async fn open(server: &RunningServer, path: &str) -> Self {
-        Self::open_as(server, Ask { path, ..Ask::default() }).await
+        Self::open_as(
+            server,
+            Ask {
+                path,
+                ..Ask::default()
+            },
+        )
+        .await
     }
 
     pub async fn open_as(server: &RunningServer, ask: Ask<'_>) -> Self {
         let response = open(server, ask).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
-        Self { body: response.into_body(), buffer: Vec::new() }
+        Self {
+            body: response.into_body(),
+            buffer: Vec::new(),
+        }
     }
 
     pub async fn next(&mut self) -> Next {
-        timeout(PATIENCE, self.read()).await.expect("the watch goes on")
+        timeout(PATIENCE, self.read())
+            .await
+            .expect("the watch goes on")
     }
 
     /// Whether the watch says nothing for a while, in the runtime's (paused) time.
@@ -193,7 +264,11 @@ pub fn short(event: &Value) -> String {
         "BOOKMARK" if object["metadata"]["annotations"]["k8s.io/initial-events-end"] == "true" => {
             "BOOKMARK(initial-events-end)".to_owned()
         }
-        "ERROR" => format!("ERROR({} {})", object["code"], object["reason"].as_str().unwrap()),
+        "ERROR" => format!(
+            "ERROR({} {})",
+            object["code"],
+            object["reason"].as_str().unwrap()
+        ),
         "BOOKMARK" => "BOOKMARK".to_owned(),
         other => format!("{other} {}", object["metadata"]["name"].as_str().unwrap()),
     }

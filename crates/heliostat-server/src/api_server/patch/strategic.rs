@@ -156,26 +156,25 @@ mod tests {
 
     use super::*;
 
-    fn check(target: Value, patch: Value, expected: Value) {
-        let mut target = target;
-        apply(&mut target, &patch);
-        assert_eq!(target, expected);
+    fn check(mut target: Value, patch: &Value, expected: &Value) {
+        apply(&mut target, patch);
+        assert_eq!(&target, expected);
     }
 
     #[test]
     fn lists_with_a_merge_key_merge_item_by_item() {
         check(
             json!({"containers": [{"name": "a", "image": "1", "tty": true}, {"name": "b"}]}),
-            json!({
+            &json!({
                 "$setElementOrder/containers": [{"name": "a"}],
                 "containers": [{"name": "a", "image": "2"}, {"name": "b", "$patch": "delete"}, {"name": "c"}],
             }),
-            json!({"containers": [{"name": "a", "image": "2", "tty": true}, {"name": "c"}]}),
+            &json!({"containers": [{"name": "a", "image": "2", "tty": true}, {"name": "c"}]}),
         );
         check(
             json!({"ports": [{"port": 80}, {"port": 81}]}),
-            json!({"ports": [{"port": 80, "name": "web"}]}),
-            json!({"ports": [{"port": 80, "name": "web"}, {"port": 81}]}),
+            &json!({"ports": [{"port": 80, "name": "web"}]}),
+            &json!({"ports": [{"port": 80, "name": "web"}, {"port": 81}]}),
         );
     }
 
@@ -183,28 +182,28 @@ mod tests {
     fn other_lists_are_replaced_and_directives_leave_no_trace() {
         check(
             json!({"args": [1, 2]}),
-            json!({"args": [3]}),
-            json!({"args": [3]}),
+            &json!({"args": [3]}),
+            &json!({"args": [3]}),
         );
         check(
             json!({"a": {"x": 1}}),
-            json!({"a": {"$patch": "replace", "y": 2}}),
-            json!({"a": {"y": 2}}),
+            &json!({"a": {"$patch": "replace", "y": 2}}),
+            &json!({"a": {"y": 2}}),
         );
         check(
             json!({"a": {"x": 1}}),
-            json!({"a": {"$patch": "delete"}}),
-            json!({"a": {}}),
+            &json!({"a": {"$patch": "delete"}}),
+            &json!({"a": {}}),
         );
         check(
             json!({"strategy": {"type": "RollingUpdate", "rollingUpdate": {}}}),
-            json!({"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}),
-            json!({"strategy": {"type": "Recreate"}}),
+            &json!({"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}),
+            &json!({"strategy": {"type": "Recreate"}}),
         );
         check(
             json!({"finalizers": ["a", "b"]}),
-            json!({"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"]}),
-            json!({"finalizers": ["b", "c"]}),
+            &json!({"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"]}),
+            &json!({"finalizers": ["b", "c"]}),
         );
     }
 }
