@@ -86,7 +86,12 @@ impl<'a> RawHeader<'a> {
                 "resourceVersion" => set(&mut self.resource_version, value),
                 _ => continue,
             }
-            let all = [&self.name, &self.namespace, &self.uid, &self.resource_version];
+            let all = [
+                &self.name,
+                &self.namespace,
+                &self.uid,
+                &self.resource_version,
+            ];
             if all.iter().all(|member| member.is_some()) {
                 break;
             }

@@ -18,7 +18,7 @@ use crate::version::ResourceVersion;
 use crate::wire::{Codec, DecodeLimits};
 
 use super::header::{self, RawHeader};
-use super::scan::broken_structure;
+use super::scan::check_structure;
 use super::split::{Documents, Member, Span, Splitter, Token, Want};
 
 /// Decodes one list, chunk by chunk.
@@ -150,10 +150,7 @@ impl<C: Codec> ListDecoder<C> {
             Ok(entry) => return Ok(Ok(entry)),
             Err(reason) => reason,
         };
-        if let Some(place) = broken_structure(bytes) {
-            let offset = span.offset + place as u64;
-            return Err(self.splitter.malformed(offset, reason.to_string()));
-        }
+        check_structure(bytes).map_err(|broken| self.splitter.broken(span, broken))?;
         Ok(Err(reject(bytes, reason)))
     }
 
@@ -181,7 +178,9 @@ impl<C: Codec> ListDecoder<C> {
                 let metadata: Option<WireMetadata> =
                     serde_json::from_slice(bytes).map_err(malformed)?;
                 self.envelope.has_metadata = metadata.is_some();
-                return Ok(metadata.map(ListMetadata::from));
+                let metadata = metadata.map(ListMetadata::from);
+                self.envelope.keep_token(metadata.as_ref());
+                return Ok(metadata);
             }
             // Not an array, or it would have come element by element.
             ListMember::Items => {
@@ -211,6 +210,15 @@ impl Envelope {
         let item_kind = kind.strip_suffix("List").filter(|kind| !kind.is_empty());
         self.item_kind = item_kind.map(|kind| GroupVersionKind::new(api_version, kind));
         Ok(())
+    }
+
+    /// Keeps the token for the case that the answer is a `Status`: an expired continuation comes with
+    /// a new one.
+    fn keep_token(&mut self, metadata: Option<&ListMetadata>) {
+        if let Some(token) = metadata.and_then(|metadata| metadata.continue_token.as_ref()) {
+            let metadata = serde_json::json!({ "continue": token });
+            self.status.insert("metadata".to_owned(), metadata);
+        }
     }
 
     /// Whether what has ended was a list. Items make a list of any kind; without them, the kind must
@@ -274,7 +282,9 @@ impl Member for ListMember {
         match self {
             Self::Items => Want::Elements(limits.object_bytes_max),
             Self::OfStatus(_) => Want::WholeIfWithin(limits.envelope_bytes_max),
-            Self::Kind | Self::ApiVersion | Self::Metadata => Want::Whole(limits.envelope_bytes_max),
+            Self::Kind | Self::ApiVersion | Self::Metadata => {
+                Want::Whole(limits.envelope_bytes_max)
+            }
         }
     }
 }

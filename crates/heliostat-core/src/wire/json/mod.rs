@@ -27,3 +27,6 @@ mod scan;
 pub use codec::JsonCodec;
 pub use list::ListDecoder;
 pub use watch::WatchDecoder;
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@
 //! The invariant: the end that is found depends on the bytes alone, never on how they were cut.
 //!
 //! Brackets are counted, not paired: `[}` balances. Well-formed input has the same end either way,
-//! and whoever meets input that does not parse asks [`broken_structure`] before trusting the end.
+//! and whoever meets input that does not parse asks [`check_structure`] before trusting the end.
 
 /// How many bytes are looked at together: as many as a mask has bits.
 const BLOCK: usize = 64;
@@ -228,25 +228,36 @@ const fn prefix_xor(mut bits: u64) -> u64 {
     bits ^ bits << 32
 }
 
-/// Where the brackets of a value do not pair, or a backslash stands outside a string, so that the
-/// end which the scan found cannot be relied on.
-pub(super) fn broken_structure(value: &[u8]) -> Option<usize> {
+/// A value whose brackets do not pair, or that has a backslash outside a string, so that the end
+/// which the scan found cannot be relied on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Broken {
+    /// How many bytes of the value come before the place.
+    pub(super) place: usize,
+}
+
+/// Checks what the scan leaves unchecked. Of use only for a value that did not parse.
+pub(super) fn check_structure(value: &[u8]) -> Result<(), Broken> {
     let mut open = Vec::new();
     let mut in_string = false;
     let mut bytes = value.iter().enumerate();
-    while let Some((at, &byte)) = bytes.next() {
+    while let Some((place, &byte)) = bytes.next() {
         match byte {
             b'\\' if in_string => {
                 bytes.next();
             }
             b'"' => in_string = !in_string,
             _ if in_string => {}
-            b'\\' => return Some(at),
+            b'\\' => return Err(Broken { place }),
             b'{' | b'[' => open.push(byte),
             // The closing bracket's code is the opening one's plus two.
-            b'}' | b']' if open.pop() != Some(byte - 2) => return Some(at),
+            b'}' | b']' if open.pop() != Some(byte - 2) => return Err(Broken { place }),
             _ => {}
         }
     }
-    (in_string || !open.is_empty()).then_some(value.len())
+    if in_string || !open.is_empty() {
+        let place = value.len();
+        return Err(Broken { place });
+    }
+    Ok(())
 }

@@ -12,7 +12,7 @@ use crate::error::DecodeError;
 use crate::wire::DecodeLimits;
 
 use super::header;
-use super::scan::{TextScan, ValueScan, is_space};
+use super::scan::{Broken, TextScan, ValueScan, is_space};
 
 /// The members of an object that are worth something to somebody.
 pub(super) trait Member: Copy {
@@ -135,7 +135,7 @@ const KEY_BYTES_MAX: usize = 6 * "apiVersion".len() + 2;
 
 /// What the carry buffer may keep between two values: more than most objects have, and little next
 /// to what a connection costs.
-const CARRY_KEEP_BYTES: usize = 128 << 10;
+pub(super) const CARRY_KEEP_BYTES: usize = 128 << 10;
 
 impl<M: Member> Splitter<M> {
     pub(super) const fn new(
@@ -208,6 +208,17 @@ impl<M: Member> Splitter<M> {
             offset,
             reason: reason.into(),
         }
+    }
+
+    /// A value whose end cannot be relied on.
+    pub(super) fn broken(&self, span: &Span, broken: Broken) -> DecodeError {
+        let offset = span.offset + broken.place as u64;
+        self.malformed(offset, "brackets or quotes do not pair")
+    }
+
+    #[cfg(test)]
+    pub(super) const fn carry_capacity(&self) -> usize {
+        self.carry.capacity()
     }
 
     /// Takes in at least one byte, or changes the state.

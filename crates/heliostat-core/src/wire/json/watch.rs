@@ -13,7 +13,7 @@ use crate::version::ResourceVersion;
 use crate::wire::{Codec, DecodeLimits};
 
 use super::header::RawHeader;
-use super::scan::broken_structure;
+use super::scan::{Broken, check_structure};
 use super::split::{Documents, Member, Span, Splitter, Token, Want};
 
 /// Decodes the events of one watch, chunk by chunk.
@@ -41,7 +41,7 @@ struct Frame<T> {
 #[derive(Debug)]
 struct Held {
     bytes: Vec<u8>,
-    offset: u64,
+    span: Span,
 }
 
 #[derive(Clone, Debug)]
@@ -168,12 +168,12 @@ impl<C: Codec> WatchDecoder<C> {
         let Some(event_type) = &self.frame.event_type else {
             self.frame.held = Some(Held {
                 bytes: bytes.to_vec(),
-                offset: span.offset,
+                span: span.clone(),
             });
             return Ok(());
         };
         let event = decode(&mut self.codec, event_type, bytes)
-            .map_err(|broken| broken.at(&self.splitter, span.offset))?;
+            .map_err(|broken| self.splitter.broken(span, broken))?;
         self.frame.event = Some(event);
         Ok(())
     }
@@ -189,7 +189,7 @@ impl<C: Codec> WatchDecoder<C> {
             .unwrap_or_else(|| EventType::Other(String::new()));
         match frame.held {
             Some(held) => decode(&mut self.codec, &event_type, &held.bytes)
-                .map_err(|broken| broken.at(&self.splitter, held.offset)),
+                .map_err(|broken| self.splitter.broken(&held.span, broken)),
             None => Ok(without_object(event_type)),
         }
     }
@@ -242,18 +242,6 @@ impl Member for FrameMember {
     }
 }
 
-/// An object whose end cannot be relied on.
-struct Broken {
-    place: usize,
-    reason: RejectionReason,
-}
-
-impl Broken {
-    fn at(&self, splitter: &Splitter<FrameMember>, offset: u64) -> DecodeError {
-        splitter.malformed(offset + self.place as u64, self.reason.to_string())
-    }
-}
-
 /// What an event of this type with this object means.
 fn decode<C: Codec>(
     codec: &mut C,
@@ -261,15 +249,16 @@ fn decode<C: Codec>(
     bytes: &[u8],
 ) -> Result<WatchEvent<C::Object>, Broken> {
     let (decoded, change) = match event_type {
-        EventType::Error => return Ok(WatchEvent::Error(error_status(bytes))),
+        EventType::Change(change) => (decode_change(codec, *change, bytes), Some(*change)),
+        EventType::Bookmark => (decode_bookmark(codec, bytes), None),
+        EventType::Error => return decode_error(bytes).map(WatchEvent::Error),
         EventType::Other(name) => {
+            check_structure(bytes)?;
             return Ok(WatchEvent::Unknown {
                 event_type: name.clone(),
                 resource_version: RawHeader::read(bytes).resource_version(),
             });
         }
-        EventType::Change(change) => (decode_change(codec, *change, bytes), Some(*change)),
-        EventType::Bookmark => (decode_bookmark(codec, bytes), None),
     };
     decoded.or_else(|reason| reject(bytes, change, reason))
 }
@@ -326,9 +315,7 @@ fn reject<T>(
     change: Option<ChangeKind>,
     reason: RejectionReason,
 ) -> Result<WatchEvent<T>, Broken> {
-    if let Some(place) = broken_structure(bytes) {
-        return Err(Broken { place, reason });
-    }
+    check_structure(bytes)?;
     let header = RawHeader::read(bytes);
     Ok(WatchEvent::Rejected(Rejection {
         key: header.key(),
@@ -341,7 +328,7 @@ fn reject<T>(
 /// An event of this type without an object: nothing to file and no version to move to.
 fn without_object<T>(event_type: EventType) -> WatchEvent<T> {
     let change = match event_type {
-        EventType::Error => return WatchEvent::Error(error_status(b"")),
+        EventType::Error => return WatchEvent::Error(unexpected_object(b"")),
         EventType::Other(event_type) => {
             return WatchEvent::Unknown {
                 event_type,
@@ -359,15 +346,20 @@ fn without_object<T>(event_type: EventType) -> WatchEvent<T> {
     })
 }
 
-/// The `Status` of an ERROR event.
-///
-/// An object that is no `Status` becomes one without a reason and without a code, so that no
-/// predicate holds for it: it is neither an internal error, which would be tried again in place, nor
-/// an expiry. The watch ends and the reflector lists again after its backoff.
-fn error_status(bytes: &[u8]) -> Status {
+fn decode_error(bytes: &[u8]) -> Result<Status, Broken> {
     if let Some(status) = Status::parse(bytes) {
-        return status;
+        return Ok(status);
     }
+    check_structure(bytes)?;
+    Ok(unexpected_object(bytes))
+}
+
+/// What an ERROR event means whose object is no `Status`.
+///
+/// It has neither reason nor code, so that no predicate holds for it: it is not an internal error,
+/// which would be tried again in place, nor an expiry. The watch ends, and the reflector lists again
+/// after its backoff.
+fn unexpected_object(bytes: &[u8]) -> Status {
     let start = bytes.get(..EXCERPT_BYTES).unwrap_or(bytes);
     let excerpt = String::from_utf8_lossy(start).into_owned();
     let message = format!("unexpected object in an ERROR event: {excerpt}");
