@@ -118,9 +118,66 @@ fn excerpt(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use std::convert::Infallible;
+    use std::future::{Ready, ready};
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use bytes::Bytes;
+    use http::{HeaderValue, Request};
+    use http_body::Frame;
+    use tower::Service;
 
     use super::*;
+
+    /// Answers 403 with the beginning of a body whose rest never comes.
+    struct Stalling;
+
+    impl Service<Request<Body>> for Stalling {
+        type Response = Response<StallingBody>;
+        type Error = Infallible;
+        type Future = Ready<Result<Self::Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<Body>) -> Self::Future {
+            let mut response = Response::new(StallingBody(Some("you may not")));
+            *response.status_mut() = http::StatusCode::FORBIDDEN;
+            ready(Ok(response))
+        }
+    }
+
+    struct StallingBody(Option<&'static str>);
+
+    impl http_body::Body for StallingBody {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            match self.0.take() {
+                Some(text) => Poll::Ready(Some(Ok(Frame::data(text.into())))),
+                None => Poll::Pending,
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_whose_body_does_not_end_is_judged_by_what_has_come() {
+        let client = kube_client::Client::new(Stalling, "default");
+        let request = Request::get("/api/v1/pods").body(Body::empty()).unwrap();
+        let response = client.send(request).await.unwrap();
+        let started = tokio::time::Instant::now();
+        let error = check(response, "list").await.unwrap_err();
+        assert_eq!(started.elapsed(), ERROR_BODY_WAIT);
+        let status = error.status().unwrap();
+        assert!(status.is_forbidden());
+        assert!(status.message.contains("you may not"), "{}", status.message);
+    }
 
     fn headers(content_type: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))])

@@ -50,4 +50,6 @@ pub mod discovery;
 pub use cluster::Cluster;
 pub use connection::{ConnectError, Connection};
 pub use discovery::{DiscoveredResource, Discovery};
+// What the constructors of a source take, so that nobody has to look for the matching version.
+pub use kube_core::{ApiResource, DynamicObject, PartialObjectMeta};
 pub use source::KubeSource;
