@@ -5,6 +5,8 @@
 
 pub mod indexer;
 
+pub mod tap;
+
 mod waiters;
 
 #[cfg(test)]
@@ -16,4 +18,5 @@ pub use heliostat_core::store::index::{
 pub use heliostat_core::store::snapshot::Snapshot;
 pub use heliostat_core::store::{Store, StoreError};
 pub use indexer::{Indexer, IndexerWriter};
+pub use tap::{Delta, Tap};
 pub use waiters::WriterGone;

@@ -1,0 +1,466 @@
+//! `Tap`: an [`Indexer`] that tells every change it makes, also those that a replace implies.
+//!
+//! A reflector tells its store what the source says: events, and now and then a whole list. What
+//! changed *here* is another question: an event may bring a state that the store already has, and a
+//! list says nothing of the objects that vanished meanwhile. The tap answers it. Whoever applies its
+//! deltas in their order to an empty map has the content of the store at every point.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+use heliostat_core::object::{Entry, ObjectKey};
+use heliostat_core::store::snapshot::Snapshot;
+use heliostat_core::store::{Store, StoreError};
+use heliostat_core::version::ResourceVersion;
+
+use super::indexer::{Indexer, IndexerWriter};
+
+/// A store that tells a listener what it changes in its [`Indexer`].
+///
+/// The listener is called on the reflector's task after the change is in place, so readers of the
+/// store see at least as much as the listener was told. It should be quick: while it runs, the
+/// mirror does not go on.
+///
+/// ```
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::mpsc;
+///
+/// use heliostat::Reflector;
+/// use heliostat::source::memory::MemorySource;
+/// use heliostat::store::{Delta, Indexer, Tap};
+///
+/// let source = MemorySource::new();
+/// source.create("team/blue".parse()?, "sky".to_owned())?;
+///
+/// let store = Indexer::new();
+/// let (sender, deltas) = mpsc::channel();
+/// let tap = Tap::new(&store, move |delta| sender.send(delta).unwrap());
+/// let mirror = Reflector::new(source, tap).start();
+/// mirror.wait_synced().await?;
+///
+/// assert!(matches!(deltas.recv()?, Delta::Added(entry) if *entry.object == "sky"));
+/// assert!(matches!(deltas.recv()?, Delta::Replaced { .. }));
+/// # mirror.stop().await;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "memory"))]
+/// # fn main() {}
+/// ```
+pub struct Tap<T, F> {
+    writer: IndexerWriter<T>,
+    store: Indexer<T>,
+    listener: F,
+}
+
+/// What changed in a store. Complete: there is nothing else that a store can do with an object.
+#[derive(Debug)]
+pub enum Delta<T> {
+    /// The object is new here.
+    Added(Entry<T>),
+    /// The object has another state. Where the uids differ, it went and came again meanwhile.
+    Updated {
+        /// The state before.
+        old: Entry<T>,
+        /// The state now.
+        new: Entry<T>,
+    },
+    /// The object is no longer here.
+    Deleted {
+        /// Its last state.
+        last: Entry<T>,
+        /// True if that is only the last state that was known here: a list no longer had the
+        /// object, or its end could not be understood.
+        tombstone: bool,
+    },
+    /// A whole list is in; the changes that it made have been told before this.
+    Replaced {
+        /// Its version.
+        version: ResourceVersion,
+    },
+    /// The object is unchanged and is delivered again, because a resync was asked for.
+    Resynced(Entry<T>),
+}
+
+impl<T> Delta<T> {
+    /// The object that it is about, in its newest state; none for [`Replaced`](Self::Replaced).
+    #[must_use]
+    pub const fn entry(&self) -> Option<&Entry<T>> {
+        match self {
+            Self::Added(entry)
+            | Self::Updated { new: entry, .. }
+            | Self::Deleted { last: entry, .. }
+            | Self::Resynced(entry) => Some(entry),
+            Self::Replaced { .. } => None,
+        }
+    }
+}
+
+impl<T> Clone for Delta<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Added(entry) => Self::Added(entry.clone()),
+            Self::Updated { old, new } => Self::Updated {
+                old: old.clone(),
+                new: new.clone(),
+            },
+            Self::Deleted { last, tombstone } => Self::Deleted {
+                last: last.clone(),
+                tombstone: *tombstone,
+            },
+            Self::Replaced { version } => Self::Replaced {
+                version: version.clone(),
+            },
+            Self::Resynced(entry) => Self::Resynced(entry.clone()),
+        }
+    }
+}
+
+impl<T, F: FnMut(Delta<T>)> Tap<T, F> {
+    /// Feeds `store` and tells `listener`.
+    pub fn new(store: &Indexer<T>, listener: F) -> Self {
+        Self {
+            writer: store.writer(),
+            store: store.clone(),
+            listener,
+        }
+    }
+
+    /// The store that this feeds, to read.
+    #[must_use]
+    pub const fn indexer(&self) -> &Indexer<T> {
+        &self.store
+    }
+
+    /// Tells of a state that came, unless the store had that very state.
+    fn tell_upsert(&mut self, old: Option<Entry<T>>, new: Entry<T>) {
+        match old {
+            None => (self.listener)(Delta::Added(new)),
+            Some(old) if old.header.is_same_state(&new.header) => {}
+            Some(old) => (self.listener)(Delta::Updated { old, new }),
+        }
+    }
+
+    /// Tells how two states of the store differ, in the order of the keys.
+    fn tell_differences(&mut self, before: &Snapshot<T>, after: &Snapshot<T>) {
+        let mut before = before.iter().peekable();
+        let mut after = after.iter().peekable();
+        loop {
+            let order = match (before.peek(), after.peek()) {
+                (None, None) => return,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(old), Some(new)) => old.key().cmp(new.key()),
+            };
+            let old = before.next_if(|_| order.is_le());
+            let new = after.next_if(|_| order.is_ge());
+            match (old, new) {
+                (Some(last), None) => (self.listener)(Delta::Deleted {
+                    last: last.clone(),
+                    tombstone: true,
+                }),
+                (old, Some(new)) => {
+                    // What a replace keeps is the same allocation, whatever its version says.
+                    let kept = old.is_some_and(|old| Arc::ptr_eq(&old.object, &new.object));
+                    if !kept {
+                        self.tell_upsert(old.cloned(), new.clone());
+                    }
+                }
+                (None, None) => return,
+            }
+        }
+    }
+}
+
+impl<T, F> Store<T> for Tap<T, F>
+where
+    T: Send + Sync,
+    F: FnMut(Delta<T>) + Send,
+{
+    fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
+        let old = self.store.get(entry.key());
+        self.writer.add(entry.clone())?;
+        self.tell_upsert(old, entry);
+        Ok(())
+    }
+
+    fn update(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
+        let old = self.store.get(entry.key());
+        self.writer.update(entry.clone())?;
+        self.tell_upsert(old, entry);
+        Ok(())
+    }
+
+    fn delete(&mut self, key: &ObjectKey, last_state: Option<Entry<T>>) -> Result<(), StoreError> {
+        let known = self.store.get(key);
+        self.writer.delete(key, last_state.clone())?;
+        // An object that was not here has not gone from here.
+        if let Some(known) = known {
+            let tombstone = last_state.is_none();
+            let last = last_state.unwrap_or(known);
+            (self.listener)(Delta::Deleted { last, tombstone });
+        }
+        Ok(())
+    }
+
+    fn begin_replace(&mut self) {
+        self.writer.begin_replace();
+    }
+
+    fn stage(&mut self, entry: Entry<T>) {
+        self.writer.stage(entry);
+    }
+
+    fn unstage(&mut self, key: &ObjectKey) {
+        self.writer.unstage(key);
+    }
+
+    fn keep(&mut self, key: &ObjectKey) {
+        self.writer.keep(key);
+    }
+
+    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
+        let before = self.store.snapshot();
+        self.writer.commit_replace(version)?;
+        let after = self.store.snapshot();
+        self.tell_differences(&before, &after);
+        (self.listener)(Delta::Replaced {
+            version: version.clone(),
+        });
+        Ok(())
+    }
+
+    fn abort_replace(&mut self) {
+        self.writer.abort_replace();
+    }
+
+    fn resync(&mut self) -> Result<(), StoreError> {
+        self.writer.resync()?;
+        for entry in self.store.snapshot().iter() {
+            (self.listener)(Delta::Resynced(entry.clone()));
+        }
+        Ok(())
+    }
+
+    fn bookmark(&mut self, version: &ResourceVersion) {
+        self.writer.bookmark(version);
+    }
+
+    fn update_resource_version(&mut self, version: &ResourceVersion) {
+        self.writer.update_resource_version(version);
+    }
+
+    fn object_count(&self) -> Option<usize> {
+        Some(self.store.len())
+    }
+}
+
+impl<T, F> fmt::Debug for Tap<T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tap")
+            .field("writer", &self.writer)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use heliostat_core::object::Header;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Told = Arc<Mutex<Vec<Delta<u64>>>>;
+    type TestTap = Tap<u64, Box<dyn FnMut(Delta<u64>) + Send>>;
+
+    fn tap() -> (TestTap, Told) {
+        let told = Told::default();
+        let listener = {
+            let told = Arc::clone(&told);
+            Box::new(move |delta| told.lock().unwrap().push(delta))
+        };
+        (Tap::new(&Indexer::new(), listener), told)
+    }
+
+    fn entry(name: &str, version: u64) -> Entry<u64> {
+        let header = Header {
+            key: ObjectKey::cluster(name),
+            resource_version: version.into(),
+            uid: "u".into(),
+        };
+        Entry::new(header, version)
+    }
+
+    /// What was told since the last time, one word for each delta.
+    fn words(told: &Told) -> Vec<String> {
+        let word = |delta: Delta<u64>| match delta {
+            Delta::Added(new) => format!("+{}@{}", new.key(), new.object),
+            Delta::Updated { old, new } => format!("~{}@{}>{}", new.key(), old.object, new.object),
+            Delta::Deleted { last, tombstone } => {
+                let sign = if tombstone { "?" } else { "" };
+                format!("-{}@{}{sign}", last.key(), last.object)
+            }
+            Delta::Replaced { version } => format!("={version}"),
+            Delta::Resynced(entry) => format!("r{}@{}", entry.key(), entry.object),
+        };
+        told.lock().unwrap().drain(..).map(word).collect()
+    }
+
+    fn replace(tap: &mut TestTap, entries: &[Entry<u64>], version: u64) {
+        tap.begin_replace();
+        for entry in entries {
+            tap.stage(entry.clone());
+        }
+        tap.commit_replace(&version.into()).unwrap();
+    }
+
+    #[test]
+    fn events_are_told_as_what_they_change_here() {
+        let (mut tap, told) = tap();
+        tap.add(entry("a", 1)).unwrap();
+        tap.add(entry("a", 2)).unwrap();
+        tap.update(entry("b", 3)).unwrap();
+        tap.update(entry("b", 3)).unwrap();
+        tap.delete(&ObjectKey::cluster("a"), Some(entry("a", 4)))
+            .unwrap();
+        tap.delete(&ObjectKey::cluster("a"), Some(entry("a", 4)))
+            .unwrap();
+        tap.delete(&ObjectKey::cluster("b"), None).unwrap();
+        assert_eq!(words(&told), ["+a@1", "~a@1>2", "+b@3", "-a@4", "-b@3?"]);
+        assert_eq!(tap.object_count(), Some(0));
+    }
+
+    #[test]
+    fn relist_tells_what_came_changed_and_vanished_and_nothing_else() {
+        let (mut tap, told) = tap();
+        replace(&mut tap, &[entry("a", 1), entry("b", 2), entry("c", 3)], 3);
+        assert_eq!(words(&told), ["+a@1", "+b@2", "+c@3", "=3"]);
+        replace(&mut tap, &[entry("b", 2), entry("c", 5), entry("d", 6)], 6);
+        assert_eq!(words(&told), ["-a@1?", "~c@3>5", "+d@6", "=6"]);
+        replace(&mut tap, &[entry("b", 2), entry("c", 5), entry("d", 6)], 9);
+        assert_eq!(words(&told), ["=9"]);
+        assert_eq!(tap.indexer().resource_version(), 9.into());
+    }
+
+    #[test]
+    fn a_replace_given_up_tells_nothing() {
+        let (mut tap, told) = tap();
+        tap.begin_replace();
+        tap.stage(entry("a", 1));
+        tap.abort_replace();
+        assert!(tap.commit_replace(&1.into()).is_err());
+        assert!(words(&told).is_empty());
+    }
+
+    #[test]
+    fn an_object_that_is_kept_or_taken_out_again_is_not_told() {
+        let (mut tap, told) = tap();
+        replace(&mut tap, &[entry("a", 1)], 1);
+        words(&told);
+        tap.begin_replace();
+        tap.keep(&ObjectKey::cluster("a"));
+        tap.stage(entry("b", 2));
+        tap.unstage(&ObjectKey::cluster("b"));
+        tap.commit_replace(&2.into()).unwrap();
+        assert_eq!(words(&told), ["=2"]);
+    }
+
+    #[test]
+    fn resync_delivers_everything_again() {
+        let (mut tap, told) = tap();
+        replace(&mut tap, &[entry("a", 1), entry("b", 2)], 2);
+        words(&told);
+        tap.resync().unwrap();
+        assert_eq!(words(&told), ["ra@1", "rb@2"]);
+    }
+
+    #[test]
+    fn the_listener_finds_the_change_in_the_store() {
+        let store = Indexer::new();
+        let reader = store.clone();
+        let mut tap = Tap::new(&store, move |delta: Delta<u64>| match delta {
+            Delta::Added(new) => assert!(reader.get(new.key()).is_some()),
+            Delta::Deleted { last, .. } => assert!(reader.get(last.key()).is_none()),
+            Delta::Replaced { version } => assert_eq!(reader.resource_version(), version),
+            other => panic!("unexpected {other:?}"),
+        });
+        tap.add(entry("a", 1)).unwrap();
+        tap.begin_replace();
+        tap.commit_replace(&2.into()).unwrap();
+    }
+
+    #[derive(Clone, Debug)]
+    enum Call {
+        Upsert(u8),
+        Delete(u8),
+        Replace(Vec<(u8, bool)>),
+    }
+
+    fn call() -> impl Strategy<Value = Call> {
+        let name = 0..6u8;
+        prop_oneof![
+            4 => name.clone().prop_map(Call::Upsert),
+            2 => name.clone().prop_map(Call::Delete),
+            1 => prop::collection::vec((name, any::<bool>()), 0..8).prop_map(Call::Replace),
+        ]
+    }
+
+    proptest! {
+        /// Applying the deltas to an empty map gives the content of the store after every call.
+        #[test]
+        fn the_deltas_rebuild_the_store(calls in prop::collection::vec(call(), 0..40)) {
+            let (mut tap, told) = tap();
+            let mut rebuilt: BTreeMap<String, u64> = BTreeMap::new();
+            for (step, call) in calls.into_iter().enumerate() {
+                let version = step as u64 + 1;
+                let name = |number: u8| format!("n{number}");
+                match call {
+                    Call::Upsert(number) => tap.update(entry(&name(number), version)).unwrap(),
+                    Call::Delete(number) => {
+                        tap.delete(&ObjectKey::cluster(&name(number)), None).unwrap();
+                    }
+                    Call::Replace(items) => {
+                        // Some objects are in the state that is known here, others in a new one.
+                        let items: Vec<_> = items
+                            .into_iter()
+                            .map(|(number, changed)| {
+                                let known = rebuilt.get(&name(number)).filter(|_| !changed);
+                                entry(&name(number), known.copied().unwrap_or(version))
+                            })
+                            .collect();
+                        replace(&mut tap, &items, version);
+                    }
+                }
+                for delta in told.lock().unwrap().drain(..) {
+                    match delta {
+                        Delta::Added(new) => {
+                            prop_assert_eq!(rebuilt.insert(new.key().to_string(), *new.object), None);
+                        }
+                        Delta::Updated { old, new } => {
+                            let before = rebuilt.insert(new.key().to_string(), *new.object);
+                            prop_assert_eq!(before, Some(*old.object));
+                            prop_assert_ne!(*old.object, *new.object);
+                        }
+                        Delta::Deleted { last, .. } => {
+                            prop_assert!(rebuilt.remove(last.key().as_str()).is_some());
+                        }
+                        Delta::Replaced { .. } => {}
+                        Delta::Resynced(_) => prop_assert!(false, "nobody asked for a resync"),
+                    }
+                }
+                let content: BTreeMap<String, u64> = tap
+                    .indexer()
+                    .list()
+                    .iter()
+                    .map(|entry| (entry.key().to_string(), *entry.object))
+                    .collect();
+                prop_assert_eq!(&rebuilt, &content);
+            }
+        }
+    }
+}
