@@ -32,10 +32,10 @@ use super::indexer::{Indexer, IndexerWriter};
 /// use heliostat::source::memory::MemorySource;
 /// use heliostat::store::{Delta, Indexer, Tap};
 ///
-/// let source = MemorySource::new();
+/// let source = MemorySource::<String>::new();
 /// source.create("team/blue".parse()?, "sky".to_owned())?;
 ///
-/// let store = Indexer::new();
+/// let store = Indexer::<String>::new();
 /// let (sender, deltas) = mpsc::channel();
 /// let tap = Tap::new(&store, move |delta| sender.send(delta).unwrap());
 /// let mirror = Reflector::new(source, tap).start();
