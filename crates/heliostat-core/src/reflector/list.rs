@@ -256,6 +256,7 @@ impl<T> ReflectorMachine<T> {
             metadata: None,
             list_version: None,
             retried: true,
+            pages: 0,
             items: 0,
             ..listing
         };
@@ -280,6 +281,7 @@ impl<T> ReflectorMachine<T> {
             listing.token = None;
             listing.metadata = None;
             listing.list_version = None;
+            listing.pages = 0;
             listing.items = 0;
             return self.request_page(now, listing);
         }

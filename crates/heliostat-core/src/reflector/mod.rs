@@ -260,6 +260,10 @@ impl<T> ReflectorMachine<T> {
         let State::Committing(committing) = state else {
             return self.late(state);
         };
+        if result.is_err() {
+            // Whether the store still holds what it did not take is its own affair.
+            self.output(Output::AbortReplace);
+        }
         match (result, committing.source) {
             (Ok(()), source) => {
                 let watch_list = matches!(source, CommitSource::WatchList { .. });
