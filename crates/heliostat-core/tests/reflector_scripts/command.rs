@@ -13,7 +13,7 @@
 //! | `unknown TYPE[@RV]`, `rejected ITEM` | an unknown event; an unreadable one without a type |
 //! | `error CODE REASON ..` | an error event |
 //! | `closed` | the watch ends without an error |
-//! | `fail refused`, `closed`, `timed-out`, `other`, `decode`, `request`, `CODE REASON ..` | the request fails |
+//! | `fail refused`, `closed`, `timed-out`, `other`, `decode`, `not-a-list`, `request`, `CODE REASON ..` | the request fails |
 //! | `advance 5s`, `advance to-timeout` | time passes, every deadline in its turn |
 //! | `oversleep 5s` | time passes, and the machine is told only at the end |
 //! | `store commit=fail`, `resync=fail`, `apply=fail` | the next one fails |
@@ -144,6 +144,7 @@ pub(crate) fn source_error(words: &[String]) -> Result<SourceError, String> {
             reason: "unexpected end".to_owned(),
         }
         .into()),
+        "not-a-list" => Ok(DecodeError::NotAList("Table".to_owned()).into()),
         "request" => Ok(SourceError::Request("no such resource".into())),
         _ => Ok(status(words)?.into()),
     }
