@@ -15,9 +15,10 @@ use tokio::sync::watch;
 use crate::api_server::kind::{Kind, Object};
 use crate::api_server::object::StoredObject;
 use crate::api_server::patch::Patch;
+use crate::api_server::rules::DeleteOptions;
 use crate::api_server::status::Status;
 use crate::api_server::storage::{Backup, Storage};
-use crate::api_server::write::{Address, DeleteOptions, Part, Stamp, Writer};
+use crate::api_server::write::{Address, Part, Stamp, Writer};
 
 /// Where the server's time comes from.
 pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -88,25 +89,23 @@ impl StorageHandle {
         }
     }
 
-    /// Creates an object and returns it as stored.
+    /// Creates an object.
     ///
     /// # Errors
     /// The `Status` that a client would get.
-    pub fn create(&self, resource: &str, object: Value) -> Result<Value, Status> {
+    pub fn create(&self, resource: &str, object: Value) -> Result<Written, Status> {
         let object = as_object(object)?;
         self.write_named(resource, |storage, kind, writer| {
-            storage
-                .create(kind, None, object, writer)
-                .map(|stored| value_of(&stored))
+            storage.create(kind, None, object, writer).map(Written::new)
         })
     }
 
-    /// Replaces an object and returns it as stored. A `resourceVersion` in it must be the current
+    /// Replaces an object. A `resourceVersion` in it must be the current
     /// one; without it the write is unconditional for built-in kinds.
     ///
     /// # Errors
     /// The `Status` that a client would get.
-    pub fn update(&self, resource: &str, object: Value) -> Result<Value, Status> {
+    pub fn update(&self, resource: &str, object: Value) -> Result<Written, Status> {
         let object = as_object(object)?;
         let metadata = |field: &str| {
             let value = object
@@ -124,21 +123,21 @@ impl StorageHandle {
             };
             storage
                 .update(kind, address, object, writer)
-                .map(|stored| value_of(&stored))
+                .map(Written::new)
         })
     }
 
-    /// Applies a JSON merge patch and returns the object as stored.
+    /// Applies a JSON merge patch.
     ///
     /// # Errors
     /// The `Status` that a client would get.
-    pub fn merge_patch(&self, resource: &str, key: &str, patch: Value) -> Result<Value, Status> {
+    pub fn merge_patch(&self, resource: &str, key: &str, patch: Value) -> Result<Written, Status> {
         let patch = Patch::Merge(patch);
         self.write_named(resource, |storage, kind, writer| {
             let address = address(kind, key);
             storage
                 .patch(kind, address, &patch, writer)
-                .map(|stored| value_of(&stored))
+                .map(Written::new)
         })
     }
 
@@ -347,6 +346,38 @@ impl StorageHandle {
             .inner
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a write came to: the object as stored, decoded only if asked for.
+#[derive(Clone, Debug)]
+pub struct Written {
+    stored: Arc<StoredObject>,
+}
+
+impl Written {
+    fn new(stored: Arc<StoredObject>) -> Self {
+        Self { stored }
+    }
+
+    /// The object's key, `namespace/name` or the name alone.
+    pub fn key(&self) -> &str {
+        self.stored.key()
+    }
+
+    /// The object's uid.
+    pub fn uid(&self) -> &str {
+        self.stored.uid()
+    }
+
+    /// The object's `resourceVersion`; unchanged if the write changed nothing.
+    pub fn resource_version(&self) -> String {
+        self.stored.version().to_string()
+    }
+
+    /// The object.
+    pub fn to_value(&self) -> Value {
+        value_of(&self.stored)
     }
 }
 

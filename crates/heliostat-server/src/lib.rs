@@ -56,5 +56,5 @@ pub use api_server::status::Status;
 pub use api_server::storage::Backup;
 pub use api_server::view::INITIAL_EVENTS_END;
 pub use faults::Faults;
-pub use handle::StorageHandle;
+pub use handle::{StorageHandle, Written};
 pub use http::{ApiServer, ApiServerBuilder, RequestRecord, RunningServer};

@@ -37,10 +37,7 @@ impl Story {
         let change = |value: &str| {
             let patch = json!({"data": {"k": value}});
             let changed = storage.merge_patch("configmaps", "ns/cm-6", patch).unwrap();
-            changed["metadata"]["resourceVersion"]
-                .as_str()
-                .unwrap()
-                .to_owned()
+            changed.resource_version()
         };
         let (old, new) = (change("one"), change("two"));
         let server = server.serve_local().await.unwrap();

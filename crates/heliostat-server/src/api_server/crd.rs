@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::kind::{Kind, Object};
 use super::object::text_of;
+use super::rules::time;
 use super::status::{Status, StatusCause};
 use super::storage::Storage;
-use super::write::time;
 
 const CRDS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 

@@ -217,6 +217,10 @@ impl Kind {
         &self.fields
     }
 
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
     pub(crate) fn has_generation(&self) -> bool {
         self.generation
     }

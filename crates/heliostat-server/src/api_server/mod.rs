@@ -2,13 +2,14 @@
 //! entropy are arguments.
 //!
 //! From the outside in: `route`, `query` and `negotiate` read a request; `options` turns it into a
-//! plan; `storage` (with `write`, `validate`, `patch`, `crd`) carries plans out; `view` and `table`
+//! plan; `storage` (with `write`, `rules`, `validate`, `patch`, `crd`) carries plans out; `view` and `table`
 //! write answers; `watch` decides what a watcher sees; `discovery` describes the server; `fault`
 //! keeps the book of failures to produce.
 
 mod builtin;
 mod crd;
 pub(crate) mod discovery;
+mod encode;
 pub(crate) mod fault;
 pub(crate) mod history;
 pub(crate) mod kind;
@@ -19,6 +20,7 @@ pub(crate) mod patch;
 pub(crate) mod query;
 mod registry;
 pub(crate) mod route;
+pub(crate) mod rules;
 mod selector;
 pub(crate) mod status;
 pub(crate) mod storage;

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::kind::{Kind, Object, Shape};
+use super::encode::encode;
+use super::kind::{Kind, Object};
 
 /// The kinds of watch events, as the wire spells them.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -83,36 +84,6 @@ struct Spans {
     item: usize,
 }
 
-/// The order of ObjectMeta's fields in the Go type, which is the order on the wire.
-const METADATA_ORDER: &[&str] = &[
-    "name",
-    "generateName",
-    "namespace",
-    "selfLink",
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "labels",
-    "annotations",
-    "ownerReferences",
-    "finalizers",
-    "managedFields",
-];
-
-/// The same for an entry of managedFields.
-const MANAGED_ORDER: &[&str] = &[
-    "manager",
-    "operation",
-    "apiVersion",
-    "time",
-    "fieldsType",
-    "fieldsV1",
-    "subresource",
-];
-
 impl StoredObject {
     /// Encodes `object`, whose own `resourceVersion` (if any) is replaced by `version`.
     pub(crate) fn encode(
@@ -122,26 +93,19 @@ impl StoredObject {
         version: u64,
         event_type: EventType,
     ) -> Self {
-        let mut writer = Writer {
-            out: Vec::with_capacity(512),
-            version,
-            version_span: 0..0,
-        };
-        event_type.open(&mut writer.out);
-        let start = writer.out.len();
-        let (metadata, item) = match kind.is_custom() {
-            true => writer.custom(kind, object),
-            false => writer.builtin(kind, object),
-        };
-        let object_span = start..writer.out.len();
-        writer.out.extend_from_slice(b"}\n");
-        writer.out.shrink_to_fit();
+        let mut frame = Vec::with_capacity(512);
+        event_type.open(&mut frame);
+        let start = frame.len();
+        let encoded = encode(kind, object, version, frame);
+        let mut frame = encoded.bytes;
         let spans = Spans {
-            object: object_span,
-            metadata,
-            version: writer.version_span,
-            item,
+            object: start..frame.len(),
+            metadata: encoded.metadata,
+            version: encoded.version,
+            item: encoded.item,
         };
+        frame.extend_from_slice(b"}\n");
+        frame.shrink_to_fit();
         Self {
             key,
             version,
@@ -153,7 +117,7 @@ impl StoredObject {
                 .map(|path| text_of(object, path).into_boxed_str())
                 .collect(),
             event_type,
-            frame: writer.out.into(),
+            frame: frame.into(),
             spans,
         }
     }
@@ -323,163 +287,6 @@ fn labels_of(object: &Object) -> Box<[(Box<str>, Box<str>)]> {
         .collect();
     pairs.sort();
     pairs.into()
-}
-
-/// Writes an object and remembers where its version went.
-struct Writer {
-    out: Vec<u8>,
-    version: u64,
-    version_span: Range<usize>,
-}
-
-impl Writer {
-    /// Everything sorted by key. Returns the span of the metadata and where the item goes on.
-    fn custom(&mut self, kind: &Kind, object: &Object) -> (Range<usize>, usize) {
-        self.out.push(b'{');
-        let item = self.out.len();
-        let mut span = 0..0;
-        let mut keys: Vec<&str> = object.keys().map(String::as_str).collect();
-        keys.extend(["apiVersion", "kind", "metadata"]);
-        keys.sort_unstable();
-        keys.dedup();
-        for (index, key) in keys.into_iter().enumerate() {
-            self.key(index, key);
-            match key {
-                "apiVersion" => self.text(kind.api_version()),
-                "kind" => self.text(kind.kind()),
-                "metadata" => {
-                    let start = self.out.len();
-                    self.metadata(object, Shape::Custom);
-                    span = start..self.out.len();
-                }
-                other => self.member(object.get(other)),
-            }
-        }
-        self.out.push(b'}');
-        (span, item)
-    }
-
-    /// kind, apiVersion, metadata in ObjectMeta's order, then the rest sorted.
-    fn builtin(&mut self, kind: &Kind, object: &Object) -> (Range<usize>, usize) {
-        self.out.push(b'{');
-        self.key(0, "kind");
-        self.text(kind.kind());
-        self.key(1, "apiVersion");
-        self.text(kind.api_version());
-        self.out.push(b',');
-        let item = self.out.len();
-        self.key(0, "metadata");
-        let start = self.out.len();
-        self.metadata(object, Shape::Builtin);
-        let span = start..self.out.len();
-        for (key, value) in object {
-            if !matches!(key.as_str(), "kind" | "apiVersion" | "metadata") {
-                self.key(1, key);
-                self.member(Some(value));
-            }
-        }
-        self.out.push(b'}');
-        (span, item)
-    }
-
-    fn metadata(&mut self, object: &Object, shape: Shape) {
-        let none = Object::new();
-        let metadata = object
-            .get("metadata")
-            .and_then(Value::as_object)
-            .unwrap_or(&none);
-        let keys = match shape {
-            Shape::Builtin => ordered_keys(metadata, METADATA_ORDER),
-            Shape::Custom => {
-                let mut keys: Vec<&str> = metadata.keys().map(String::as_str).collect();
-                keys.push("resourceVersion");
-                keys.sort_unstable();
-                keys.dedup();
-                keys
-            }
-        };
-        self.out.push(b'{');
-        for (index, key) in keys.into_iter().enumerate() {
-            self.key(index, key);
-            match (key, shape) {
-                ("resourceVersion", _) => self.version(),
-                ("managedFields", Shape::Builtin) => self.managed(metadata.get(key)),
-                _ => self.member(metadata.get(key)),
-            }
-        }
-        self.out.push(b'}');
-    }
-
-    fn version(&mut self) {
-        self.out.push(b'"');
-        let start = self.out.len();
-        self.out
-            .extend_from_slice(self.version.to_string().as_bytes());
-        self.version_span = start..self.out.len();
-        self.out.push(b'"');
-    }
-
-    fn managed(&mut self, entries: Option<&Value>) {
-        let Some(entries) = entries.and_then(Value::as_array) else {
-            return self.member(entries);
-        };
-        self.out.push(b'[');
-        for (index, entry) in entries.iter().enumerate() {
-            if index > 0 {
-                self.out.push(b',');
-            }
-            let Some(entry) = entry.as_object() else {
-                self.member(Some(entry));
-                continue;
-            };
-            self.out.push(b'{');
-            let keys = ordered_keys(entry, MANAGED_ORDER);
-            for (index, key) in keys
-                .into_iter()
-                .filter(|key| entry.contains_key(*key))
-                .enumerate()
-            {
-                self.key(index, key);
-                self.member(entry.get(key));
-            }
-            self.out.push(b'}');
-        }
-        self.out.push(b']');
-    }
-
-    fn key(&mut self, index: usize, key: &str) {
-        if index > 0 {
-            self.out.push(b',');
-        }
-        self.text(key);
-        self.out.push(b':');
-    }
-
-    fn text(&mut self, text: &str) {
-        // Writing a string to a vector cannot fail.
-        let _ = serde_json::to_writer(&mut self.out, text);
-    }
-
-    fn member(&mut self, value: Option<&Value>) {
-        // Writing a value with text keys to a vector cannot fail.
-        let _ = serde_json::to_writer(&mut self.out, value.unwrap_or(&Value::Null));
-    }
-}
-
-/// The keys of `map` in the given order, unknown ones behind, sorted. `resourceVersion` is among
-/// them whenever the order knows it: the writer has a value for it.
-fn ordered_keys<'a>(map: &'a Object, order: &[&'a str]) -> Vec<&'a str> {
-    let mut keys: Vec<&str> = order
-        .iter()
-        .copied()
-        .filter(|key| *key == "resourceVersion" || map.contains_key(*key))
-        .collect();
-    keys.extend(
-        map.keys()
-            .map(String::as_str)
-            .filter(|key| !order.contains(key)),
-    );
-    keys
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::kind::{Kind, Object};
 use super::object::text_of;
+use super::rules::metadata_of;
 use super::status::{Status, StatusCause};
-use super::write::metadata_of;
 
 /// Length of the part that `generateName` adds, and its alphabet: no vowels, no digits that look
 /// like letters, so that no words appear.

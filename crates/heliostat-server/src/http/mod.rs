@@ -8,6 +8,8 @@ mod log;
 mod read;
 mod server;
 mod service;
+mod stream_faults;
+mod timers;
 mod watch;
 mod write;
 

@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
@@ -30,14 +29,13 @@ use crate::handle::StorageHandle;
 use super::body::BodyError;
 use super::gauge::WatchGuard;
 use super::service::ServerState;
+use super::stream_faults::StreamFaults;
+use super::timers::Timers;
 
 /// How many events are read from the history at a time.
 const BATCH_EVENTS: usize = 256;
 /// How many bytes are gathered into one piece when many events wait: one write instead of many.
 const BATCH_BYTES: usize = 64 * 1024;
-
-/// The longest a watch may be asked to last: beyond any use, and far from where clocks overflow.
-const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// Everything one open watch needs.
 pub(crate) struct WatchStream {
@@ -84,49 +82,6 @@ enum Phase {
     Stalled,
     /// Over.
     Ended,
-}
-
-/// When the stream says something of itself.
-#[derive(Debug)]
-struct Timers {
-    deadline: Instant,
-    next_bookmark: Option<Instant>,
-    /// The bookmark shortly before the deadline.
-    last_bookmark: Option<Instant>,
-    period: Duration,
-}
-
-/// The faults of this stream, from its request.
-#[derive(Debug, Default)]
-struct StreamFaults {
-    /// What happens after so many events.
-    breaks: Vec<(usize, Order)>,
-    no_bookmarks: bool,
-    no_end_mark: bool,
-    no_initial: bool,
-    malformed: bool,
-    invalid: bool,
-}
-
-impl StreamFaults {
-    fn of(faults: &[Fault]) -> Self {
-        let mut found = Self::default();
-        for fault in faults {
-            match fault {
-                Fault::StallStream { after } => found.breaks.push((*after, Order::Stall)),
-                Fault::CutStream { after } => found.breaks.push((*after, Order::Cut)),
-                Fault::CloseStream { after } => found.breaks.push((*after, Order::End)),
-                Fault::ExpiredEvent { after } => found.breaks.push((*after, Order::Expire)),
-                Fault::OmitBookmarks => found.no_bookmarks = true,
-                Fault::OmitEndMark => found.no_end_mark = true,
-                Fault::IgnoreWatchList => found.no_initial = true,
-                Fault::MalformedObject => found.malformed = true,
-                Fault::InvalidJson => found.invalid = true,
-                _ => {}
-            }
-        }
-        found
-    }
 }
 
 /// What a step of the stream came to.
@@ -490,42 +445,5 @@ impl WatchStream {
             _ = self.signal.changed(), if !silent => {}
             () = timer => {}
         }
-    }
-}
-
-impl Timers {
-    fn new(state: &ServerState, plan: &WatchPlan) -> Self {
-        let now = Instant::now();
-        let timeout = plan
-            .timeout
-            .unwrap_or_else(|| state.default_watch_timeout());
-        let deadline = now + timeout.min(TIMEOUT_MAX);
-        let period = state.config.bookmark_period;
-        Self {
-            deadline,
-            next_bookmark: Some(now + period),
-            last_bookmark: timeout
-                .min(TIMEOUT_MAX)
-                .checked_sub(state.config.last_bookmark_lead)
-                .map(|after| now + after),
-            period,
-        }
-    }
-
-    fn bookmark_due(&self, now: Instant) -> bool {
-        self.next_bookmark.is_some_and(|at| at <= now)
-            || self.last_bookmark.is_some_and(|at| at <= now)
-    }
-
-    fn sent_bookmark(&mut self) {
-        let now = Instant::now();
-        self.next_bookmark = Some(now + self.period);
-        self.last_bookmark = self.last_bookmark.filter(|at| *at > now);
-    }
-
-    fn next(&self, bookmarks: bool) -> Instant {
-        let due = [self.next_bookmark, self.last_bookmark];
-        let first = due.into_iter().flatten().min().filter(|_| bookmarks);
-        first.map_or(self.deadline, |at| at.min(self.deadline))
     }
 }

@@ -13,9 +13,10 @@ use crate::api_server::kind::Object;
 use crate::api_server::negotiate::Answer;
 use crate::api_server::object::StoredObject;
 use crate::api_server::patch::Patch;
+use crate::api_server::rules::DeleteOptions;
 use crate::api_server::status::Status;
 use crate::api_server::storage::Page;
-use crate::api_server::write::{Address, DeleteOptions, Deleted, Part};
+use crate::api_server::write::{Address, Deleted, Part};
 
 use super::read::renderer;
 use super::service::{Call, Outcome, json_for, text};
