@@ -1,1 +1,58 @@
-//! placeholder
+//! A seeded simulation of the core: a source with revisions, a network that fails in every way that
+//! networks do, and mirrors that must keep their promises after every single step.
+//!
+//! Everything follows from one number: configurations, server, faults, timing. There is no thread, no
+//! clock and no I/O in a seed, so a seed that fails fails again, step by step.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`scenario`] | what a seed decides before its story begins |
+//! | [`world`] | the source: objects, revisions, history, restores |
+//! | [`server`] | how it serves lists and watches, and the network in front of it |
+//! | [`faults`] | what can go wrong |
+//! | [`client`] | a mirror: the core's machine and store, and what a driver does |
+//! | [`invariants`] | the promises, one file each |
+//! | [`liveness`] | the promise about the end |
+//! | [`mutant`] | bugs to put in, to prove that the promises would notice |
+//! | [`simulation`] | the loop |
+//! | [`coverage`], [`trace`] | what was exercised, and what happened |
+//!
+//! # What the model leaves out
+//!
+//! - **A source that overtakes.** A restored source can be told from the old one only while its
+//!   revision is below the version that a mirror has seen. No client of this protocol can do better.
+//!   So in the model, after a restore, writes are held back that would reach the version of a mirror
+//!   that has not noticed yet. For the same reason no seed has both a restore and events without a
+//!   version: what a mirror holds beyond its version has no version to be found out by.
+//! - **A restored source is seen only by looking.** Seeds with a restore have an eye on silence.
+//! - **All servers are restored at once.** No replica goes on serving the old history.
+//! - **A list has a version.** A source whose lists have none can lose deletes between the list and
+//!   the watch, whatever the client does.
+//! - **One change, one revision.** A transaction of several changes at one revision is the source's
+//!   business to deliver whole.
+//! - **Objects that cannot be decoded have a readable name.** Without one no policy can apply.
+#![deny(missing_docs)]
+
+pub mod agenda;
+
+pub mod scenario;
+
+pub mod world;
+
+pub mod server;
+
+pub mod faults;
+
+pub mod client;
+
+pub mod invariants;
+
+pub mod liveness;
+
+pub mod mutant;
+
+pub mod simulation;
+
+pub mod coverage;
+
+pub mod trace;

@@ -1,0 +1,283 @@
+//! One mirror: the core's machine, its store, and what a driver does between the two.
+//!
+//! Besides what a driver knows, a [`Seat`] knows where in the world's history the mirror stands;
+//! that is for the promises, and nothing here acts on it.
+
+mod said;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use heliostat_core::budget::RequestId;
+use heliostat_core::event::ChangeKind;
+use heliostat_core::object::ObjectKey;
+use heliostat_core::reflector::{Activity, AttemptId, Input, Output, ReflectorMachine};
+use heliostat_core::rng::Rng;
+use heliostat_core::store::indexer::IndexedObjects;
+use heliostat_core::store::snapshot::Snapshot;
+use heliostat_core::store::{Store, StoreError};
+use heliostat_core::time::Time;
+use heliostat_core::version::ResourceVersion;
+
+use crate::coverage::{Coverage, Seen};
+use crate::mutant::Bug;
+use crate::scenario::ClientPlan;
+use crate::server::{ConnectionId, Origin};
+use crate::world::Widget;
+
+pub use said::Said;
+
+/// Where a seat stands with the shared budget.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Permit {
+    /// Neither wanted nor held.
+    #[default]
+    None,
+    /// Asked for.
+    Wanted(RequestId),
+    /// Granted.
+    Held(RequestId),
+}
+
+/// Where in the world's history a mirror stands.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Position {
+    /// The timeline of what it holds.
+    pub timeline: usize,
+    /// The version of its store, if it has one.
+    pub version: Option<u64>,
+    /// The newest revision that it was told of since its last replace. Above the version only where
+    /// the server gave events without a version, or took a version back.
+    pub high: u64,
+}
+
+/// A mirror.
+#[derive(Debug)]
+pub struct Seat {
+    /// Its number.
+    pub number: usize,
+    /// Its configuration.
+    pub plan: ClientPlan,
+    /// The machine.
+    pub machine: ReflectorMachine<Widget>,
+    /// The store.
+    pub store: IndexedObjects<Widget>,
+    /// The request that is under way, as the driver sees it.
+    pub live: Option<(AttemptId, ConnectionId)>,
+    /// Where it stands with the budget.
+    pub permit: Permit,
+    /// Where it stands in history.
+    pub position: Position,
+    /// The list that is being collected: its timeline and version.
+    pub collecting: Option<(usize, u64)>,
+    /// Keys of which the store refused a change since the last replace.
+    pub refused: BTreeSet<ObjectKey>,
+    /// True if the store took the last replace that it was told to commit.
+    pub committed: bool,
+    /// True once the machine has come to its end.
+    pub stopped: bool,
+    /// The bug that was put in, if any.
+    pub bug: Bug,
+    store_faults: StoreFaults,
+}
+
+/// How often the store refuses, out of a thousand.
+#[derive(Debug)]
+struct StoreFaults {
+    rng: Rng,
+    commit: u64,
+    change: u64,
+}
+
+impl Seat {
+    /// A mirror that has not started.
+    #[must_use]
+    pub fn new(number: usize, plan: ClientPlan, chances: (u64, u64), bug: Bug) -> Self {
+        let machine = ReflectorMachine::new(plan.config(), Time::ZERO, plan.seed);
+        let rng = Rng::seeded(plan.seed ^ 0x0005_703e);
+        Self {
+            number,
+            machine,
+            plan,
+            store: IndexedObjects::new(),
+            live: None,
+            permit: Permit::None,
+            position: Position::default(),
+            collecting: None,
+            refused: BTreeSet::new(),
+            committed: false,
+            stopped: false,
+            bug,
+            store_faults: StoreFaults {
+                rng,
+                commit: chances.0,
+                change: chances.1,
+            },
+        }
+    }
+
+    /// From now on the store takes everything.
+    pub const fn stop_store_faults(&mut self) {
+        self.store_faults.commit = 0;
+        self.store_faults.change = 0;
+    }
+
+    /// What readers see.
+    #[must_use]
+    pub const fn view(&self) -> &Snapshot<Widget> {
+        self.store.view()
+    }
+
+    /// What the machine is doing.
+    #[must_use]
+    pub const fn activity(&self) -> Activity {
+        self.machine.activity()
+    }
+
+    /// Does to the store what an output says, and answers the machine where it waits for it. Outputs
+    /// about requests and permits are not for the store and not done here.
+    pub fn execute(
+        &mut self,
+        now: Time,
+        output: Output<Widget>,
+        origin: Origin,
+        coverage: &mut Coverage,
+    ) {
+        match output {
+            Output::BeginReplace => {
+                self.collecting = None;
+                self.store.begin_replace();
+            }
+            Output::Stage(entries) => {
+                for entry in entries {
+                    if self.bug.leaks_staged() {
+                        let _ = self.store.add(entry.clone());
+                    }
+                    self.store.stage(entry);
+                }
+            }
+            Output::Unstage(key) => self.store.unstage(&key),
+            Output::Keep(key) => self.store.keep(&key),
+            Output::AbortReplace => {
+                self.collecting = None;
+                self.store.abort_replace();
+            }
+            Output::Commit { version } => self.commit(now, &version, origin, coverage),
+            Output::Apply {
+                change,
+                entry,
+                version,
+            } => {
+                if self.store_refuses_change() {
+                    coverage.count(Seen::ChangeFailed);
+                    self.refused.insert(entry.key().clone());
+                } else {
+                    coverage.count(Seen::Applied);
+                    self.refused.remove(entry.key());
+                    let key = entry.key().clone();
+                    let result = match change {
+                        ChangeKind::Added => self.store.add(entry),
+                        ChangeKind::Modified => self.store.update(entry),
+                        ChangeKind::Deleted => self.store.delete(&key, Some(entry)),
+                    };
+                    debug_assert!(result.is_ok(), "the indexer takes everything");
+                }
+                self.reach(origin, version.as_ref());
+            }
+            Output::Remove { key, version } => {
+                let _ = self.store.delete(&key, None);
+                self.refused.remove(&key);
+                self.reach(origin, version.as_ref());
+            }
+            Output::Bookmark { version } => {
+                self.store.bookmark(&version);
+                let first = self.store.view().keys().next().cloned();
+                if let Some(key) = first.filter(|_| self.bug.bookmarks_delete()) {
+                    let _ = self.store.delete(&key, None);
+                }
+                self.reach(origin, Some(&version));
+            }
+            Output::Moved { version } => self.reach(origin, Some(&version)),
+            Output::Resync => {
+                let result = self.resync(coverage);
+                self.machine.handle_input(now, Input::Resynced(result));
+            }
+            Output::Stopped { .. } => self.stopped = true,
+            Output::AcquirePermit { .. }
+            | Output::ReleasePermit
+            | Output::List { .. }
+            | Output::Watch { .. }
+            | Output::Abort { .. }
+            | Output::Report(_) => {}
+        }
+    }
+
+    fn commit(
+        &mut self,
+        now: Time,
+        version: &ResourceVersion,
+        origin: Origin,
+        coverage: &mut Coverage,
+    ) {
+        self.collecting = None;
+        let refuses = self.store_faults.rng.below(1000) < self.store_faults.commit;
+        let result = if refuses {
+            coverage.count(Seen::CommitFailed);
+            self.store.abort_replace();
+            Err(StoreError::new("simulated"))
+        } else {
+            let before = self.store.snapshot();
+            let result = self.store.commit_replace(version);
+            let gone = before
+                .iter()
+                .filter(|entry| self.store.view().get(entry.key()).is_none());
+            let gone: Vec<_> = gone.cloned().collect();
+            if !gone.is_empty() {
+                coverage.count(Seen::DeleteOnRelist);
+            }
+            if self.bug.keeps_what_a_relist_misses() {
+                for entry in gone {
+                    let _ = self.store.add(entry);
+                }
+            }
+            self.refused.clear();
+            self.position = Position {
+                timeline: origin.timeline,
+                version: version.as_decimal(),
+                high: version.as_decimal().unwrap_or_default(),
+            };
+            result
+        };
+        self.committed = result.is_ok();
+        self.machine.handle_input(now, Input::Committed(result));
+    }
+
+    /// An event brought the store to where the event comes from.
+    fn reach(&mut self, origin: Origin, version: Option<&ResourceVersion>) {
+        self.position.timeline = origin.timeline;
+        self.position.high = self.position.high.max(origin.revision);
+        if let Some(version) = version {
+            self.store.update_resource_version(version);
+            self.position.version = version.as_decimal();
+        }
+    }
+
+    fn resync(&mut self, coverage: &mut Coverage) -> Result<(), StoreError> {
+        if self.store_faults.rng.below(1000) < self.store_faults.commit {
+            coverage.count(Seen::ResyncFailed);
+            return Err(StoreError::new("simulated"));
+        }
+        coverage.count(Seen::Resynced);
+        self.store.resync()
+    }
+
+    fn store_refuses_change(&mut self) -> bool {
+        self.store_faults.rng.below(1000) < self.store_faults.change
+    }
+}
+
+/// The state of an object in a store.
+#[must_use]
+pub fn held<'a>(view: &'a Snapshot<Widget>, key: &ObjectKey) -> Option<&'a Arc<Widget>> {
+    view.get(key).map(|entry| &entry.object)
+}

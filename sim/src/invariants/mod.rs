@@ -1,0 +1,157 @@
+//! The promises of a mirror, one file each, checked after every step.
+//!
+//! Of one watch, by the names that etcd's robustness tests use: [`ordered`], [`unique`],
+//! [`reliable`], [`resumable`], [`bookmarkable`], [`atomic`]. Of the mirror as a whole: it equals
+//! the source ([`mirror`]), never goes back unless the source does ([`monotonic`]), and tells every
+//! change ([`replayed`]). Of its manners: requests ([`polite`], [`attempts`]), late answers
+//! ([`late`]), permits ([`permits`]), and that it never waits for something that need not come
+//! ([`wedged`]).
+
+mod atomic;
+mod attempts;
+mod bookmarkable;
+mod late;
+mod mirror;
+mod monotonic;
+mod ordered;
+mod permits;
+mod polite;
+mod reliable;
+mod replayed;
+mod resumable;
+mod unique;
+mod wedged;
+
+use std::fmt;
+
+use heliostat_core::reflector::AttemptId;
+use heliostat_core::time::Time;
+
+use crate::client::{Said, Seat};
+use crate::server::{Answer, Origin};
+use crate::world::World;
+
+pub(crate) use mirror::differs_from;
+
+/// What a promise may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The present time.
+    pub now: Time,
+    /// The source.
+    pub world: &'a World,
+    /// The mirror.
+    pub seat: &'a Seat,
+    /// Where the answer comes from that is being handled.
+    pub origin: Origin,
+}
+
+/// An answer that reaches the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard<'a> {
+    /// To which request.
+    pub attempt: AttemptId,
+    /// What it is.
+    pub answer: &'a Answer,
+    /// True if its request is over.
+    pub late: bool,
+}
+
+/// A promise that was broken.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Violation {
+    /// Which promise.
+    pub promise: &'static str,
+    /// What was seen.
+    pub text: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.promise, self.text)
+    }
+}
+
+/// Fine, or what was seen instead.
+pub type Verdict = Result<(), String>;
+
+/// A promise about one mirror.
+pub trait Promise {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// An answer is about to reach the machine.
+    fn hear(&mut self, _view: View<'_>, _heard: Heard<'_>) -> Verdict {
+        Ok(())
+    }
+
+    /// The machine said something that is not done yet.
+    fn say(&mut self, _view: View<'_>, _said: &Said) -> Verdict {
+        Ok(())
+    }
+
+    /// What the machine said is done.
+    fn done(&mut self, _view: View<'_>, _said: &Said) -> Verdict {
+        Ok(())
+    }
+
+    /// The step is over: the machine has nothing more to say.
+    fn settled(&mut self, _view: View<'_>) -> Verdict {
+        Ok(())
+    }
+}
+
+/// All promises about one mirror.
+pub struct Guards(Vec<Box<dyn Promise>>);
+
+impl Guards {
+    /// All of them, fresh.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(vec![
+            Box::new(attempts::Attempts::default()),
+            Box::new(late::Late::default()),
+            Box::new(polite::Polite::default()),
+            Box::new(permits::Permits),
+            Box::new(resumable::Resumable),
+            Box::new(ordered::Ordered::default()),
+            Box::new(unique::Unique),
+            Box::new(reliable::Reliable::default()),
+            Box::new(bookmarkable::Bookmarkable::default()),
+            Box::new(atomic::Atomic::default()),
+            Box::new(monotonic::Monotonic::default()),
+            Box::new(replayed::Replayed::default()),
+            Box::new(mirror::Mirror::default()),
+            Box::new(wedged::Wedged),
+        ])
+    }
+
+    /// Asks every promise, and names the first that is broken.
+    ///
+    /// # Errors
+    /// The promise that is broken.
+    pub fn ask(
+        &mut self,
+        mut question: impl FnMut(&mut dyn Promise) -> Verdict,
+    ) -> Result<(), Violation> {
+        for promise in &mut self.0 {
+            question(promise.as_mut()).map_err(|text| Violation {
+                promise: promise.name(),
+                text,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Guards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Guards").field(&self.0.len()).finish()
+    }
+}

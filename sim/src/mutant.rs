@@ -1,0 +1,307 @@
+//! Bugs to put in: each proves that the promise meant for it would notice.
+//!
+//! A [`Bug`] sits between a machine and its driver and spoils what passes, so that the pair behaves
+//! as a reflector with that bug would.
+
+use std::time::Duration;
+
+use heliostat_core::event::{ChangeKind, ListPart, WatchEvent};
+use heliostat_core::reflector::{Activity, AttemptId, Input, Output, Report};
+use heliostat_core::time::Time;
+use heliostat_core::version::ResourceVersion;
+
+use crate::world::Widget;
+
+/// A bug.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mutant {
+    /// A `Deleted` moves the version and deletes nothing.
+    DropsDeletes,
+    /// A delete that only a relist shows is not carried out.
+    KeepsWhatARelistMisses,
+    /// A list older than the store is taken for a new one.
+    AppliesStaleLists,
+    /// Delays are announced and not waited for.
+    SkipsBackoff,
+    /// Delays that the server asked for are not waited for.
+    IgnoresRetryAfter,
+    /// The first event after a watch-list's end mark is lost.
+    LosesHandover,
+    /// A delete before the end mark is not carried out.
+    ForgetsUnstage,
+    /// An undecodable object of a list is dropped instead of kept.
+    ForgetsKeep,
+    /// The first page counts as the whole list.
+    CommitsHalfLists,
+    /// A version that goes back is not reported.
+    HidesRewinds,
+    /// The answer to a probe is not believed.
+    IgnoresProbes,
+    /// No timer ever fires.
+    NeverTimesOut,
+    /// No timer fires while watching.
+    IgnoresSilence,
+    /// Every change is applied twice.
+    AppliesTwice,
+    /// Two changes change places.
+    SwapsChanges,
+    /// Every fifth event of a watch is lost.
+    LosesEvents,
+    /// What is staged is seen before the commit.
+    LeaksStaged,
+    /// A bookmark takes an object away.
+    BookmarksDelete,
+    /// A watch is opened twice.
+    OpensTwice,
+    /// A watch begins one version too late.
+    ResumesTooLate,
+    /// Answers to requests that are over are believed.
+    BelievesLateAnswers,
+    /// Permits are not given back.
+    KeepsPermits,
+}
+
+/// A bug at work; or none.
+#[derive(Debug, Default)]
+pub struct Bug {
+    mutant: Option<Mutant>,
+    /// How far ahead the machine's clock is.
+    ahead: Duration,
+    /// The server asked for a delay.
+    asked_to_wait: bool,
+    /// The next event is lost.
+    loses_next: bool,
+    events: u64,
+    held_back: Option<Output<Widget>>,
+}
+
+impl Bug {
+    /// A bug of this kind.
+    #[must_use]
+    pub fn new(mutant: Option<Mutant>) -> Self {
+        Self {
+            mutant,
+            ..Self::default()
+        }
+    }
+
+    /// The time as the machine sees it.
+    #[must_use]
+    pub fn clock(&self, now: Time) -> Time {
+        now + self.ahead
+    }
+
+    /// When the machine is woken, in true time.
+    #[must_use]
+    pub fn wake_at(&self, timeout: Option<Time>, activity: Activity) -> Option<Time> {
+        match self.mutant {
+            Some(Mutant::NeverTimesOut) => None,
+            Some(Mutant::IgnoresSilence) if activity == Activity::Watching => {
+                Some(Time::ZERO + FAR_AWAY)
+            }
+            Some(_) | None => {
+                let behind = Time::since_start(self.ahead);
+                timeout.map(|timeout| Time::since_start(timeout.saturating_since(behind)))
+            }
+        }
+    }
+
+    /// What reaches the machine of an input.
+    pub fn input(
+        &mut self,
+        mut input: Input<Widget>,
+        live: Option<AttemptId>,
+        last: &ResourceVersion,
+        activity: Activity,
+    ) -> Option<Input<Widget>> {
+        let Some(mutant) = self.mutant else {
+            return Some(input);
+        };
+        match (&mut input, mutant) {
+            (
+                Input::ListPart {
+                    part: ListPart::Metadata(metadata),
+                    ..
+                },
+                _,
+            ) => {
+                let older = metadata.resource_version.is_older_than(last);
+                let probed = activity == Activity::Probing;
+                match mutant {
+                    Mutant::AppliesStaleLists if older => metadata.resource_version = last.clone(),
+                    Mutant::IgnoresProbes if older && probed => {
+                        metadata.resource_version = last.clone();
+                    }
+                    Mutant::CommitsHalfLists => metadata.continue_token = None,
+                    _ => {}
+                }
+            }
+            (Input::Failed { error, .. }, Mutant::IgnoresRetryAfter) => {
+                let status = error.status();
+                self.asked_to_wait = status.is_some_and(|status| status.retry_after().is_some());
+            }
+            (Input::Event { event, .. }, _) if is_change(event) => {
+                self.events += 1;
+                let fifth = self.events.is_multiple_of(5) && mutant == Mutant::LosesEvents;
+                if std::mem::take(&mut self.loses_next) || fifth {
+                    return None;
+                }
+            }
+            _ => {}
+        }
+        if let (Some(live), Mutant::BelievesLateAnswers) = (live, mutant) {
+            relabel(&mut input, live);
+        }
+        Some(input)
+    }
+
+    /// What is done of what the machine says.
+    pub fn output(&mut self, output: Output<Widget>) -> Vec<Output<Widget>> {
+        let Some(mutant) = self.mutant else {
+            return vec![output];
+        };
+        match (output, mutant) {
+            (
+                Output::Apply {
+                    change: ChangeKind::Deleted,
+                    version,
+                    ..
+                },
+                Mutant::DropsDeletes,
+            ) => version
+                .map(|version| Output::Moved { version })
+                .into_iter()
+                .collect(),
+            (Output::Unstage(_), Mutant::ForgetsUnstage)
+            | (Output::Keep(_), Mutant::ForgetsKeep)
+            | (Output::ReleasePermit, Mutant::KeepsPermits)
+            | (Output::Report(Report::Rewind(_)), Mutant::HidesRewinds) => Vec::new(),
+            (Output::Report(Report::BackingOff { delay }), Mutant::SkipsBackoff) => {
+                self.ahead += delay;
+                vec![Output::Report(Report::BackingOff { delay })]
+            }
+            (Output::Report(Report::BackingOff { delay }), Mutant::IgnoresRetryAfter) => {
+                if std::mem::take(&mut self.asked_to_wait) {
+                    self.ahead += delay;
+                    // It does not even know that it should wait.
+                    return Vec::new();
+                }
+                vec![Output::Report(Report::BackingOff { delay })]
+            }
+            (
+                Output::Report(Report::Synced {
+                    version,
+                    watch_list: true,
+                }),
+                Mutant::LosesHandover,
+            ) => {
+                self.loses_next = true;
+                vec![Output::Report(Report::Synced {
+                    version,
+                    watch_list: true,
+                })]
+            }
+            (
+                Output::Apply {
+                    change,
+                    entry,
+                    version,
+                },
+                Mutant::AppliesTwice,
+            ) => {
+                let again = Output::Apply {
+                    change,
+                    entry: entry.clone(),
+                    version: version.clone(),
+                };
+                let once = Output::Apply {
+                    change,
+                    entry,
+                    version,
+                };
+                vec![once, again]
+            }
+            (output @ Output::Apply { .. }, Mutant::SwapsChanges) => match self.held_back.take() {
+                Some(earlier) => vec![output, earlier],
+                None => {
+                    self.held_back = Some(output);
+                    Vec::new()
+                }
+            },
+            (Output::Watch { attempt, options }, Mutant::OpensTwice) => {
+                let again = Output::Watch {
+                    attempt,
+                    options: options.clone(),
+                };
+                vec![Output::Watch { attempt, options }, again]
+            }
+            (
+                Output::Watch {
+                    attempt,
+                    mut options,
+                },
+                Mutant::ResumesTooLate,
+            ) => {
+                if let (Some(version), false) = (
+                    options.resource_version.as_decimal(),
+                    options.send_initial_events,
+                ) {
+                    options.resource_version = ResourceVersion::from(version + 1);
+                }
+                vec![Output::Watch { attempt, options }]
+            }
+            (output, _) => vec![output],
+        }
+    }
+
+    /// True if what is staged is put into the store at once.
+    #[must_use]
+    pub fn leaks_staged(&self) -> bool {
+        self.mutant == Some(Mutant::LeaksStaged)
+    }
+
+    /// True if a bookmark takes an object away.
+    #[must_use]
+    pub fn bookmarks_delete(&self) -> bool {
+        self.mutant == Some(Mutant::BookmarksDelete)
+    }
+
+    /// True if a replace keeps what it should take away.
+    #[must_use]
+    pub fn keeps_what_a_relist_misses(&self) -> bool {
+        self.mutant == Some(Mutant::KeepsWhatARelistMisses)
+    }
+
+    /// True if there is a bug at all.
+    #[must_use]
+    pub const fn is_some(&self) -> bool {
+        self.mutant.is_some()
+    }
+}
+
+/// Later than any story's end.
+const FAR_AWAY: Duration = Duration::from_secs(1_000_000);
+
+const fn is_change(event: &WatchEvent<Widget>) -> bool {
+    matches!(
+        event,
+        WatchEvent::Added(_) | WatchEvent::Modified(_) | WatchEvent::Deleted(_)
+    )
+}
+
+/// Makes an answer look as if it belonged to the live request.
+const fn relabel(input: &mut Input<Widget>, live: AttemptId) {
+    match input {
+        Input::ListPart { attempt, .. }
+        | Input::ListEnded { attempt }
+        | Input::WatchOpened { attempt }
+        | Input::Event { attempt, .. }
+        | Input::WatchEnded { attempt }
+        | Input::Failed { attempt, .. } => *attempt = live,
+        Input::Start
+        | Input::Stop
+        | Input::PermitGranted { .. }
+        | Input::Committed(_)
+        | Input::Resynced(_) => {}
+    }
+}

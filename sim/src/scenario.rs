@@ -1,0 +1,404 @@
+//! Everything that a seed decides before its story begins: who mirrors, which server it is, what
+//! goes wrong, and when.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use heliostat_core::budget::BudgetConfig;
+use heliostat_core::reflector::{
+    BackoffConfig, FirstList, ReflectorConfig, RejectPolicy, VersionTracking, WatchListFallback,
+    WatchListMode,
+};
+use heliostat_core::rng::Rng;
+use heliostat_core::time::Time;
+
+use crate::faults::{BodyFault, EventFault, FaultPlan, RequestFault, StreamFault, pick};
+use crate::world::Workload;
+
+/// A whole seed, decided.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The mirrors.
+    pub clients: Vec<ClientPlan>,
+    /// What kind of server they talk to.
+    pub server: ServerPlan,
+    /// What goes wrong.
+    pub faults: FaultPlan,
+    /// What happens to the source.
+    pub story: StoryPlan,
+    /// The budget that the mirrors share, if they do: its limit.
+    pub budget: Option<NonZeroUsize>,
+    /// The distance that the budget keeps between two requests.
+    pub budget_spacing: Duration,
+}
+
+/// One mirror's configuration, readable: the core's own has no getters.
+#[derive(Clone, Debug)]
+pub struct ClientPlan {
+    /// The machine's own seed.
+    pub seed: u64,
+    /// See [`ReflectorConfig::watch_list`].
+    pub watch_list: bool,
+    /// See [`ReflectorConfig::watch_list_fallback`].
+    pub fall_back_on_any_error: bool,
+    /// See [`ReflectorConfig::page_size`].
+    pub page_size: u32,
+    /// See [`ReflectorConfig::list_pages_max`].
+    pub list_pages_max: u64,
+    /// See [`ReflectorConfig::first_list`].
+    pub first_list: FirstList,
+    /// See [`ReflectorConfig::list_from_any_always`].
+    pub list_from_any_always: bool,
+    /// See [`ReflectorConfig::list_idle_timeout`].
+    pub list_idle: Duration,
+    /// See [`ReflectorConfig::watch_timeout_range`].
+    pub watch_timeout: (Duration, Duration),
+    /// See [`ReflectorConfig::watch_end_grace`].
+    pub watch_end_grace: Duration,
+    /// See [`ReflectorConfig::silence_timeout`].
+    pub silence: Option<Duration>,
+    /// See [`ReflectorConfig::watch_list_idle_timeout`].
+    pub watch_list_idle: Duration,
+    /// See [`ReflectorConfig::watch_list_timeout`].
+    pub watch_list_timeout: Duration,
+    /// See [`ReflectorConfig::watch_list_retry_after`].
+    pub watch_list_retry_after: Duration,
+    /// See [`ReflectorConfig::resync_period`].
+    pub resync: Duration,
+    /// See [`ReflectorConfig::reject_policy`].
+    pub reject: RejectPolicy,
+    /// See [`ReflectorConfig::max_internal_error_retry`].
+    pub retry: Duration,
+    /// See [`ReflectorConfig::version_tracking`].
+    pub tracking: VersionTracking,
+    /// See [`ReflectorConfig::budgeted`].
+    pub budgeted: bool,
+    /// The base and the cap of the backoff.
+    pub backoff: (Duration, Duration),
+    /// See [`ReflectorConfig::connection_backoff`].
+    pub own_connection_backoff: bool,
+}
+
+impl ClientPlan {
+    fn draw(rng: &mut Rng, budgeted: bool) -> Self {
+        let shortest_watch = choose(rng, &[8, 30, 300]);
+        Self {
+            seed: rng.next_u64(),
+            watch_list: rng.one_in(2),
+            fall_back_on_any_error: !rng.one_in(4),
+            page_size: choose(rng, &[0, 0, 1, 3, 7]),
+            list_pages_max: 40,
+            first_list: choose(
+                rng,
+                &[FirstList::Any, FirstList::Any, FirstList::MostRecent],
+            ),
+            list_from_any_always: rng.one_in(6),
+            list_idle: seconds(choose(rng, &[5, 20, 60])),
+            watch_timeout: (seconds(shortest_watch), seconds(2 * shortest_watch)),
+            watch_end_grace: seconds(choose(rng, &[2, 30])),
+            silence: choose(rng, &[None, Some(10), Some(30), Some(90)]).map(seconds),
+            watch_list_idle: seconds(choose(rng, &[5, 30])),
+            watch_list_timeout: seconds(choose(rng, &[20, 120])),
+            watch_list_retry_after: seconds(choose(rng, &[30, 600])),
+            resync: seconds(choose(rng, &[0, 0, 15, 60])),
+            reject: choose(
+                rng,
+                &[
+                    RejectPolicy::KeepLast,
+                    RejectPolicy::KeepLast,
+                    RejectPolicy::Drop,
+                ],
+            ),
+            retry: seconds(choose(rng, &[0, 0, 5])),
+            tracking: if rng.one_in(8) {
+                VersionTracking::LastWriter
+            } else {
+                VersionTracking::Strict
+            },
+            budgeted,
+            backoff: choose(rng, &[(800, 30_000), (800, 30_000), (200, 5_000)])
+                .map_both(Duration::from_millis),
+            own_connection_backoff: rng.one_in(4),
+        }
+    }
+
+    /// The machine's configuration.
+    #[must_use]
+    pub fn config(&self) -> ReflectorConfig {
+        let backoff = BackoffConfig::exponential(self.backoff.0, self.backoff.1);
+        let config = ReflectorConfig::default()
+            .watch_list(if self.watch_list {
+                WatchListMode::Auto
+            } else {
+                WatchListMode::Off
+            })
+            .watch_list_fallback(if self.fall_back_on_any_error {
+                WatchListFallback::OnAnyError
+            } else {
+                WatchListFallback::OnInvalid
+            })
+            .page_size(self.page_size)
+            .list_pages_max(self.list_pages_max)
+            .first_list(self.first_list)
+            .list_from_any_always(self.list_from_any_always)
+            .list_idle_timeout(self.list_idle)
+            .watch_timeout_range(self.watch_timeout.0, self.watch_timeout.1)
+            .watch_end_grace(self.watch_end_grace)
+            .silence_timeout(self.silence)
+            .watch_list_idle_timeout(self.watch_list_idle)
+            .watch_list_timeout(self.watch_list_timeout)
+            .watch_list_retry_after(self.watch_list_retry_after)
+            .resync_period(self.resync)
+            .reject_policy(self.reject)
+            .max_internal_error_retry(self.retry)
+            .version_tracking(self.tracking)
+            .budgeted(self.budgeted)
+            .backoff(backoff.clone());
+        if self.own_connection_backoff {
+            config.connection_backoff(backoff)
+        } else {
+            config
+        }
+    }
+}
+
+/// How a server answers a watch-list.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WatchListServing {
+    /// As it should be.
+    Supported,
+    /// 422.
+    Refused,
+    /// As a plain watch: the words are unknown to the server and ignored.
+    Ignored,
+    /// The initial state comes and the end mark never does.
+    WithoutEndMark,
+    /// The end mark comes late.
+    LateEndMark,
+}
+
+/// What kind of server it is. These are no faults: they stay when the faults stop.
+#[derive(Clone, Debug)]
+pub struct ServerPlan {
+    /// How it answers a watch-list.
+    pub watch_list: WatchListServing,
+    /// How often it sends bookmarks, if at all.
+    pub bookmarks: Option<Duration>,
+    /// Lists from `0` come whole, whatever the limit.
+    pub whole_from_cache: bool,
+    /// A limit with a version means exactly that version.
+    pub exact_pages: bool,
+    /// How many revisions a replica may be behind.
+    pub lag: u64,
+    /// An expired version is an error event in an accepted watch, not a refusal.
+    pub expired_in_stream: bool,
+    /// Somebody between closes watches on which nothing came for so long.
+    pub idle_close: Option<Duration>,
+    /// The metadata of a list comes after its items.
+    pub metadata_last: bool,
+    /// At most so many items in a part of a list.
+    pub part_items: usize,
+    /// An answer takes up to this long.
+    pub latency: Duration,
+}
+
+impl ServerPlan {
+    fn draw(rng: &mut Rng) -> Self {
+        use WatchListServing::{Ignored, LateEndMark, Refused, Supported, WithoutEndMark};
+        Self {
+            watch_list: choose(
+                rng,
+                &[
+                    Supported,
+                    Supported,
+                    Supported,
+                    Refused,
+                    Ignored,
+                    WithoutEndMark,
+                    LateEndMark,
+                ],
+            ),
+            bookmarks: choose(rng, &[None, Some(5), Some(60)]).map(seconds),
+            whole_from_cache: rng.one_in(2),
+            exact_pages: rng.one_in(2),
+            lag: choose(rng, &[0, 3, 10]),
+            expired_in_stream: rng.one_in(2),
+            idle_close: choose(rng, &[None, None, Some(7), Some(60)]).map(seconds),
+            metadata_last: rng.one_in(2),
+            part_items: choose(rng, &[1, 3, 100]),
+            latency: Duration::from_millis(choose(rng, &[2, 50, 400])),
+        }
+    }
+}
+
+/// What happens to the source, and when.
+#[derive(Clone, Debug)]
+pub struct StoryPlan {
+    /// Writes before anybody looks.
+    pub written_before: u64,
+    /// The mean time between two writes.
+    pub write_every: Duration,
+    /// What is written.
+    pub workload: Workload,
+    /// When the source forgets.
+    pub compactions: Vec<Time>,
+    /// When the source restarts.
+    pub restarts: Vec<Time>,
+    /// When the source is restored from a backup.
+    pub restores: Vec<Time>,
+    /// When all requests fail in one way.
+    pub outages: Vec<Outage>,
+    /// When the faults stop and nobody writes any more.
+    pub quiet: Time,
+}
+
+/// A time in which all requests fail in one way.
+#[derive(Clone, Copy, Debug)]
+pub struct Outage {
+    /// From then on.
+    pub from: Time,
+    /// Until then.
+    pub to: Time,
+    /// How they fail.
+    pub fault: RequestFault,
+}
+
+impl StoryPlan {
+    fn draw(rng: &mut Rng) -> Self {
+        let length = seconds(choose(rng, &[40, 120, 400]));
+        let quiet = Time::ZERO + length;
+        let mut moments = |most: u64| {
+            let count = rng.below(most + 1);
+            (0..count)
+                .map(|_| Time::ZERO + rng.duration_below(length))
+                .collect::<Vec<_>>()
+        };
+        let compactions = moments(3);
+        let restarts = moments(1);
+        let restores = moments(1);
+        let outages = moments(2);
+        let outages = outages.into_iter().map(|from| Outage {
+            from,
+            to: from + seconds(3) + rng.duration_below(seconds(60)),
+            fault: pick(&RequestFault::LASTING, rng).unwrap_or(RequestFault::Refused),
+        });
+        Self {
+            compactions,
+            restarts,
+            restores,
+            outages: outages.collect(),
+            quiet,
+            written_before: rng.below(40),
+            write_every: Duration::from_millis(choose(rng, &[300, 2_000, 10_000])),
+            workload: Workload {
+                names: choose(rng, &[3, 8, 16]),
+                deletes: choose(rng, &[20, 45]),
+                elsewhere: choose(rng, &[0, 20]),
+                undecodable: choose(rng, &[0, 0, 30]),
+            },
+        }
+    }
+}
+
+impl Scenario {
+    /// The world of a seed.
+    #[must_use]
+    pub fn draw(seed: u64) -> Self {
+        let mut rng = Rng::seeded(seed);
+        let rng = &mut rng;
+        let count = choose(rng, &[1, 1, 2, 3]);
+        let budgeted = rng.one_in(3);
+        let mut clients: Vec<_> = (0..count)
+            .map(|_| ClientPlan::draw(rng, budgeted))
+            .collect();
+        let server = ServerPlan::draw(rng);
+        let story = StoryPlan::draw(rng);
+        let mut faults = draw_faults(rng);
+        let limit = choose(rng, &[1, 2]);
+        let budget = NonZeroUsize::new(limit).filter(|_| budgeted);
+        let budget_spacing = Duration::from_millis(choose(rng, &[0, 200]));
+        let last_writer = clients
+            .iter()
+            .any(|client| client.tracking == VersionTracking::LastWriter);
+        if last_writer {
+            // The last writer's version may be none at all, and a watch from none loses deletes:
+            // this is what the option gives up.
+            faults
+                .event
+                .retain(|fault| *fault != EventFault::Unversioned);
+        }
+        if !story.restores.is_empty() {
+            // A source that went back and a client that never asks cannot find each other.
+            for client in &mut clients {
+                client.silence.get_or_insert(seconds(20));
+            }
+            // What a mirror holds beyond its version cannot be seen to be of another history.
+            faults
+                .event
+                .retain(|fault| *fault != EventFault::Unversioned);
+            if last_writer {
+                faults
+                    .event
+                    .retain(|fault| *fault != EventFault::StaleBookmark);
+            }
+        }
+        Self {
+            clients,
+            server,
+            faults,
+            story,
+            budget,
+            budget_spacing,
+        }
+    }
+
+    /// The budget's configuration.
+    #[must_use]
+    pub fn budget_config(&self, limit: NonZeroUsize) -> BudgetConfig {
+        BudgetConfig::new()
+            .limit(limit)
+            .spacing(self.budget_spacing)
+    }
+}
+
+fn draw_faults(rng: &mut Rng) -> FaultPlan {
+    if rng.one_in(8) {
+        return FaultPlan::default();
+    }
+    FaultPlan {
+        request: some_of(&RequestFault::ALL, rng),
+        request_chance: choose(rng, &[20, 100, 300]),
+        body: some_of(&BodyFault::ALL, rng),
+        body_chance: choose(rng, &[20, 100, 300]),
+        stream: some_of(&StreamFault::ALL, rng),
+        stream_chance: choose(rng, &[100, 400, 800]),
+        event: some_of(&EventFault::ALL, rng),
+        event_chance: choose(rng, &[0, 30, 150]),
+        slow_chance: choose(rng, &[0, 30]),
+        commit_chance: choose(rng, &[0, 0, 0, 100]),
+        change_chance: choose(rng, &[0, 0, 0, 20]),
+    }
+}
+
+fn some_of<F: Copy>(all: &[F], rng: &mut Rng) -> Vec<F> {
+    all.iter().copied().filter(|_| rng.one_in(2)).collect()
+}
+
+fn choose<C: Copy>(rng: &mut Rng, choices: &[C]) -> C {
+    pick(choices, rng).unwrap_or(choices[0])
+}
+
+const fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
+
+/// A pair of which both halves are mapped alike.
+trait MapBoth<A> {
+    fn map_both<B>(self, map: impl Fn(A) -> B) -> (B, B);
+}
+
+impl<A> MapBoth<A> for (A, A) {
+    fn map_both<B>(self, map: impl Fn(A) -> B) -> (B, B) {
+        (map(self.0), map(self.1))
+    }
+}

@@ -1,0 +1,446 @@
+//! Watches: how they begin, what is sent on them, and how they end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use heliostat_core::error::{SourceError, TransportError, TransportErrorKind};
+use heliostat_core::event::{ChangeKind, WatchEvent};
+use heliostat_core::options::WatchOptions;
+use heliostat_core::status::Status;
+use heliostat_core::version::ResourceVersion;
+
+use super::list::wrong_kind;
+use super::{Answer, ConnectionId, Origin, Server, Stream, Surroundings};
+use crate::agenda::Happening;
+use crate::coverage::Seen;
+use crate::faults::{EventFault, StreamFault, draw, expired, stream_error, too_large, truncated};
+use crate::scenario::WatchListServing;
+use crate::world::{Record, Widget};
+
+impl Server {
+    pub(super) fn answer_watch(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        id: ConnectionId,
+        options: &WatchOptions,
+    ) {
+        let version = &options.resource_version;
+        if options.send_initial_events {
+            match self.plan.watch_list {
+                WatchListServing::Refused => {
+                    around.coverage.count(Seen::WatchListRefused);
+                    let status = Status::failure(422, "Invalid", "sendInitialEvents is forbidden");
+                    return self.refuse(around, id, Some(status.into()));
+                }
+                WatchListServing::Ignored => around.coverage.count(Seen::WatchListIgnored),
+                WatchListServing::Supported
+                | WatchListServing::WithoutEndMark
+                | WatchListServing::LateEndMark => {
+                    return self.begin_watch_list(around, id, options);
+                }
+            }
+        }
+        let present = around.world.revision();
+        match version.as_decimal().filter(|asked| *asked > 0) {
+            Some(asked) if asked < self.window => self.refuse_expired(around, id),
+            Some(asked) => {
+                if asked > present {
+                    around.coverage.count(Seen::WatchFuture);
+                }
+                around.coverage.count(Seen::WatchServed);
+                self.accept(around, id, options, asked);
+                self.pump(around, id);
+            }
+            None => {
+                around.coverage.count(Seen::WatchServed);
+                self.accept(around, id, options, present);
+                self.send_state(around, id, present);
+            }
+        }
+    }
+
+    fn refuse_expired(&mut self, around: &mut Surroundings<'_>, id: ConnectionId) {
+        around.coverage.count(Seen::WatchExpired);
+        let status = expired(&mut self.rng);
+        if self.plan.expired_in_stream {
+            let origin = Origin::default();
+            self.send(around, id, Answer::Opened, origin);
+            self.send(around, id, Answer::Event(WatchEvent::Error(status)), origin);
+            self.send(around, id, Answer::WatchEnded, origin);
+        } else {
+            self.refuse(around, id, Some(status.into()));
+        }
+    }
+
+    /// Accepts a watch, and decides how it will end.
+    fn accept(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        id: ConnectionId,
+        options: &WatchOptions,
+        position: u64,
+    ) {
+        let doom = if self.quiet {
+            None
+        } else {
+            draw(
+                &self.faults.stream,
+                self.faults.stream_chance,
+                &mut self.rng,
+            )
+        };
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.stream = Some(Stream {
+                position,
+                initial: options.send_initial_events,
+                doom,
+            });
+        }
+        self.send(around, id, Answer::Opened, Origin::default());
+        let now = around.now;
+        if let Some(seconds) = options.timeout_seconds {
+            let ends = now + Duration::from_secs(u64::from(seconds));
+            around.agenda.plan(ends, Happening::WatchTimeout(id));
+        }
+        if let Some(idle) = self.plan.idle_close {
+            around.agenda.plan(now + idle, Happening::IdleCheck(id));
+        }
+        if let Some(period) = self.plan.bookmarks {
+            let first = period.mul_f64(0.5 + self.rng.unit());
+            around.agenda.plan(now + first, Happening::Bookmark(id));
+        }
+        let doomed = match doom {
+            None | Some(StreamFault::Overdue) => return,
+            Some(StreamFault::VeryShort) => Duration::from_millis(900),
+            Some(_) => Duration::from_secs(60),
+        };
+        let doomed = now + self.rng.duration_below(doomed);
+        around.agenda.plan(doomed, Happening::Doom(id));
+    }
+
+    fn begin_watch_list(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        id: ConnectionId,
+        options: &WatchOptions,
+    ) {
+        let present = around.world.revision();
+        let asked = options.resource_version.as_decimal();
+        if asked.is_some_and(|asked| asked > present) {
+            around.coverage.count(Seen::TooLarge);
+            let status = too_large();
+            if self.rng.one_in(2) {
+                return self.refuse(around, id, Some(status.into()));
+            }
+            self.send(around, id, Answer::Opened, Origin::default());
+            let error = Answer::Event(WatchEvent::Error(status));
+            self.send(around, id, error, Origin::default());
+            return self.send(around, id, Answer::WatchEnded, Origin::default());
+        }
+        around.coverage.count(Seen::WatchListServed);
+        let position = match asked {
+            Some(asked) => self.replica(around, asked),
+            None => present,
+        };
+        self.accept(around, id, options, position);
+        self.send_state(around, id, position);
+        let mark = match self.plan.watch_list {
+            WatchListServing::LateEndMark => {
+                around.coverage.count(Seen::WatchListEndMarkLate);
+                self.rng.duration_below(Duration::from_secs(60))
+            }
+            WatchListServing::Supported => self.rng.duration_below(Duration::from_secs(3)),
+            WatchListServing::WithoutEndMark
+            | WatchListServing::Ignored
+            | WatchListServing::Refused => return,
+        };
+        around
+            .agenda
+            .plan(around.now + mark, Happening::EndMark(id));
+    }
+
+    /// Sends the state at a revision as `Added` events, in the order of the keys.
+    fn send_state(&mut self, around: &mut Surroundings<'_>, id: ConnectionId, revision: u64) {
+        let objects = around.world.truth().state_at(revision);
+        for widget in objects.values() {
+            let version = ResourceVersion::from(widget.revision);
+            let event = if widget.decodable {
+                WatchEvent::Added(widget.entry(version))
+            } else {
+                WatchEvent::Rejected(widget.rejection(Some(ChangeKind::Added), version))
+            };
+            self.send(around, id, Answer::Event(event), at(revision));
+        }
+    }
+
+    /// The end mark of a watch-list is due.
+    pub(super) fn end_mark(&mut self, around: &mut Surroundings<'_>, id: ConnectionId) {
+        self.pump(around, id);
+        let Some(stream) = self.stream_mut(id) else {
+            return;
+        };
+        stream.initial = false;
+        let position = stream.position;
+        around.coverage.count(Seen::WatchListEndMark);
+        self.send_bookmark(around, id, at(position), true);
+    }
+
+    /// Something was written: all watches hear of it.
+    pub fn pump_all(&mut self, around: &mut Surroundings<'_>) {
+        let open = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| connection.stream.is_some());
+        let ids: Vec<_> = open.map(|(id, _)| *id).collect();
+        for id in ids {
+            self.pump(around, id);
+        }
+    }
+
+    /// Sends what has happened since the stream's position.
+    fn pump(&mut self, around: &mut Surroundings<'_>, id: ConnectionId) {
+        let world = around.world;
+        let present = world.revision();
+        let Some(stream) = self.stream_mut(id) else {
+            return;
+        };
+        let (position, initial) = (stream.position, stream.initial);
+        if present <= position {
+            return;
+        }
+        stream.position = present;
+        for record in world.truth().changes(position, present) {
+            if initial {
+                around.coverage.count(Seen::ChangeBeforeEndMark);
+                if record.after.is_none() {
+                    around.coverage.count(Seen::DeleteBeforeEndMark);
+                }
+            }
+            self.send_change(around, id, record, initial);
+        }
+    }
+
+    fn send_change(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        id: ConnectionId,
+        record: &Record,
+        initial: bool,
+    ) {
+        let fault = if self.quiet {
+            None
+        } else {
+            draw(&self.faults.event, self.faults.event_chance, &mut self.rng)
+        };
+        let before = record.revision - 1;
+        match fault {
+            Some(EventFault::Unversioned) if !initial => {
+                around.coverage.count(Seen::Unversioned);
+                let origin = Origin {
+                    odd_version: true,
+                    ..at(record.revision)
+                };
+                let event = change_event(record, &ResourceVersion::UNSET);
+                return self.send(around, id, Answer::Event(event), origin);
+            }
+            Some(EventFault::Unknown) => {
+                around.coverage.count(Seen::UnknownEvent);
+                let version = [ResourceVersion::UNSET, before.into()];
+                let which = usize::from(self.rng.one_in(2));
+                let event = WatchEvent::Unknown {
+                    event_type: "SHUFFLED".to_owned(),
+                    resource_version: version[which].clone(),
+                };
+                self.send(around, id, Answer::Event(event), at(before));
+            }
+            Some(EventFault::WrongKind) => {
+                around.coverage.count(Seen::WrongKind);
+                let event = WatchEvent::Rejected(wrong_kind());
+                self.send(around, id, Answer::Event(event), at(before));
+            }
+            Some(EventFault::StaleBookmark) if !initial => {
+                around.coverage.count(Seen::StaleBookmark);
+                let past = before
+                    .saturating_sub(1 + self.rng.below(8))
+                    .max(self.window);
+                let origin = Origin {
+                    odd_version: true,
+                    ..at(past)
+                };
+                self.send_bookmark(around, id, origin, false);
+            }
+            Some(EventFault::StrayEndMark) if !initial => {
+                around.coverage.count(Seen::StrayEndMark);
+                self.send_bookmark(around, id, at(before), true);
+            }
+            Some(_) | None => {}
+        }
+        let event = change_event(record, &ResourceVersion::from(record.revision));
+        self.send(around, id, Answer::Event(event), at(record.revision));
+    }
+
+    /// A bookmark is due.
+    pub(super) fn bookmark(&mut self, around: &mut Surroundings<'_>, id: ConnectionId) {
+        let (Some(period), Some(_)) = (self.plan.bookmarks, self.stream_mut(id)) else {
+            return;
+        };
+        around
+            .agenda
+            .plan(around.now + period, Happening::Bookmark(id));
+        self.pump(around, id);
+        let present = around.world.revision();
+        match self.stream_mut(id) {
+            Some(stream) if !stream.initial && stream.position <= present => {
+                let position = stream.position;
+                around.coverage.count(Seen::Bookmark);
+                self.send_bookmark(around, id, at(position), false);
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    fn send_bookmark(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        id: ConnectionId,
+        origin: Origin,
+        initial_events_end: bool,
+    ) {
+        let bookmark = WatchEvent::Bookmark {
+            resource_version: ResourceVersion::from(origin.revision),
+            initial_events_end,
+        };
+        self.send(around, id, Answer::Event(bookmark), origin);
+    }
+
+    /// A watch has reached the time that it was asked to last.
+    pub(super) fn watch_timeout(&mut self, around: &mut Surroundings<'_>, id: ConnectionId) {
+        match self.stream_mut(id) {
+            Some(stream) if stream.doom == Some(StreamFault::Overdue) => {
+                around.coverage.count(Seen::StreamOverdue);
+            }
+            Some(_) => {
+                around.coverage.count(Seen::WatchTimeout);
+                self.end_stream(around, id, Answer::WatchEnded);
+            }
+            None => {}
+        }
+    }
+
+    /// Closes a watch on which nothing was sent for too long.
+    pub(super) fn idle_check(&mut self, around: &mut Surroundings<'_>, id: ConnectionId) {
+        let Some(idle) = self.plan.idle_close else {
+            return;
+        };
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        if connection.stream.is_none() {
+            return;
+        }
+        let due = connection.last_sent + idle;
+        if due > around.now {
+            around.agenda.plan(due, Happening::IdleCheck(id));
+            return;
+        }
+        around.coverage.count(Seen::IdleClosed);
+        self.end_stream(around, id, Answer::WatchEnded);
+    }
+
+    /// What goes wrong with a watch goes wrong now.
+    pub(super) fn doom(&mut self, around: &mut Surroundings<'_>, id: ConnectionId) {
+        let Some(fault) = self.stream_mut(id).and_then(|stream| stream.doom) else {
+            return;
+        };
+        // A watch that is half-open when the faults stop is found all the same; one that would only
+        // now break does not.
+        if self.quiet {
+            return;
+        }
+        let transport = |kind| SourceError::from(TransportError::new(kind, "simulated"));
+        let (seen, answer) = match fault {
+            StreamFault::Cut => {
+                let error = transport(TransportErrorKind::Closed);
+                (Seen::StreamCut, Some(Answer::Failed(error)))
+            }
+            StreamFault::TimedOut => {
+                let error = transport(TransportErrorKind::TimedOut);
+                (Seen::StreamTimedOut, Some(Answer::Failed(error)))
+            }
+            StreamFault::Truncated => {
+                let error = SourceError::from(truncated("watch frame"));
+                (Seen::StreamTruncated, Some(Answer::Failed(error)))
+            }
+            StreamFault::ClosedEarly => (Seen::StreamClosedEarly, Some(Answer::WatchEnded)),
+            StreamFault::VeryShort => (Seen::StreamVeryShort, Some(Answer::WatchEnded)),
+            StreamFault::Stalled => (Seen::StreamStalled, None),
+            StreamFault::Error => {
+                let event = WatchEvent::Error(stream_error(&mut self.rng));
+                self.send(around, id, Answer::Event(event), Origin::default());
+                (Seen::StreamError, Some(Answer::WatchEnded))
+            }
+            StreamFault::Overdue => return,
+        };
+        around.coverage.count(seen);
+        let loses_what_is_under_way = fault != StreamFault::Error && self.rng.one_in(2);
+        if loses_what_is_under_way {
+            self.drop_in_flight(around.now, id);
+        }
+        match answer {
+            Some(answer) => self.end_stream(around, id, answer),
+            None => self.close_stream(id),
+        }
+    }
+
+    fn end_stream(&mut self, around: &mut Surroundings<'_>, id: ConnectionId, answer: Answer) {
+        self.close_stream(id);
+        self.send(around, id, answer, Origin::default());
+    }
+
+    fn close_stream(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.stream = None;
+        }
+    }
+
+    fn stream_mut(&mut self, id: ConnectionId) -> Option<&mut Stream> {
+        self.connections.get_mut(&id)?.stream.as_mut()
+    }
+}
+
+const fn at(revision: u64) -> Origin {
+    Origin {
+        timeline: 0,
+        revision,
+        odd_version: false,
+    }
+}
+
+/// A change as an event, under the version that the server puts on it.
+fn change_event(record: &Record, version: &ResourceVersion) -> WatchEvent<Widget> {
+    let change = match (&record.before, &record.after) {
+        (_, None) => ChangeKind::Deleted,
+        (None, Some(_)) => ChangeKind::Added,
+        (Some(_), Some(_)) => ChangeKind::Modified,
+    };
+    let Some(widget) = record
+        .after
+        .as_ref()
+        .or(record.before.as_ref())
+        .map(Arc::clone)
+    else {
+        return WatchEvent::Unknown {
+            event_type: String::new(),
+            resource_version: version.clone(),
+        };
+    };
+    if !widget.decodable {
+        return WatchEvent::Rejected(widget.rejection(Some(change), version.clone()));
+    }
+    let entry = widget.entry(version.clone());
+    match change {
+        ChangeKind::Added => WatchEvent::Added(entry),
+        ChangeKind::Modified => WatchEvent::Modified(entry),
+        ChangeKind::Deleted => WatchEvent::Deleted(entry),
+    }
+}

@@ -1,0 +1,562 @@
+//! One seed from beginning to end: the loop over virtual time, and after every step the promises.
+
+use std::time::Duration;
+
+use heliostat_core::budget::{RequestBudget, RequestId};
+use heliostat_core::event::ListPart;
+use heliostat_core::reflector::{Activity, AttemptId, FallBackReason, Input, Output, Report};
+use heliostat_core::rng::Rng;
+use heliostat_core::time::Time;
+
+use crate::agenda::{Agenda, Happening};
+use crate::client::{Permit, Said, Seat};
+use crate::coverage::{Coverage, Seen};
+use crate::invariants::{Guards, Heard, View, Violation};
+use crate::liveness::Liveness;
+use crate::mutant::{Bug, Mutant};
+use crate::scenario::Scenario;
+use crate::server::{Answer, Carried, ConnectionId, Origin, Server, Surroundings};
+use crate::trace::{Detail, Trace};
+use crate::world::{Widget, World, Write};
+
+/// How a seed went.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// The promise that was broken, if one was.
+    pub violation: Option<Violation>,
+    /// Everything that happened, as one number.
+    pub trace_hash: u64,
+    /// How many steps there were.
+    pub steps: u64,
+    /// How much virtual time passed.
+    pub lasted: Duration,
+    /// What was exercised.
+    pub coverage: Coverage,
+    /// The last steps, if they were asked for.
+    pub lines: Vec<String>,
+}
+
+/// Runs a seed.
+#[must_use]
+pub fn run(seed: u64, mutant: Option<Mutant>, detail: Detail) -> Outcome {
+    let mut simulation = Simulation::new(seed, mutant, detail);
+    let violation = simulation.run().err();
+    Outcome {
+        seed,
+        violation,
+        trace_hash: simulation.trace.hash(),
+        steps: simulation.trace.steps(),
+        lasted: simulation.now.elapsed(),
+        coverage: simulation.coverage,
+        lines: simulation.trace.into_lines(),
+    }
+}
+
+struct Simulation {
+    now: Time,
+    scenario: Scenario,
+    world: World,
+    server: Server,
+    agenda: Agenda,
+    seats: Vec<Seat>,
+    guards: Vec<Guards>,
+    budget: Option<RequestBudget>,
+    wishes: Vec<(RequestId, usize, AttemptId)>,
+    liveness: Liveness,
+    quiet: bool,
+    writer: Rng,
+    coverage: Coverage,
+    trace: Trace,
+}
+
+/// More steps than any story has: a loop without progress.
+const STEPS_MAX: u64 = 2_000_000;
+
+/// How often a machine may be woken at one moment before that counts as a loop.
+const WAKES_AT_ONCE_MAX: u32 = 16;
+
+impl Simulation {
+    fn new(seed: u64, mutant: Option<Mutant>, detail: Detail) -> Self {
+        let scenario = Scenario::draw(seed);
+        let mut writer = Rng::seeded(seed ^ 0x3a11);
+        let mut world = World::new(100);
+        for _ in 0..scenario.story.written_before {
+            let write = scenario.story.workload.next(&world, &mut writer);
+            world.write(&write);
+        }
+        let server = Server::new(&scenario, &world, seed ^ 0x05e7_7e70);
+        let chances = (scenario.faults.commit_chance, scenario.faults.change_chance);
+        let plans = scenario.clients.iter().cloned().enumerate();
+        let seats: Vec<_> = plans
+            .map(|(number, plan)| Seat::new(number, plan, chances, Bug::new(mutant)))
+            .collect();
+        let budget = scenario
+            .budget
+            .map(|limit| RequestBudget::new(scenario.budget_config(limit), Rng::seeded(seed)));
+        let mut agenda = Agenda::default();
+        plan_story(&scenario, &mut agenda);
+        Self {
+            now: Time::ZERO,
+            guards: seats.iter().map(|_| Guards::new()).collect(),
+            liveness: Liveness::new(&scenario),
+            scenario,
+            world,
+            server,
+            agenda,
+            seats,
+            budget,
+            wishes: Vec::new(),
+            quiet: false,
+            writer,
+            coverage: Coverage::default(),
+            trace: Trace::new(detail),
+        }
+    }
+
+    fn run(&mut self) -> Result<(), Violation> {
+        for seat in 0..self.seats.len() {
+            self.tell(seat, Input::Start, Origin::default())?;
+        }
+        while !self.is_over()? {
+            self.grant()?;
+            self.hold_writes_back();
+            let Some(next) = self.next_time() else {
+                return Err(broken("wedged", "nothing will ever happen again"));
+            };
+            self.now = self.now.max(next);
+            if self.trace.steps() > STEPS_MAX {
+                return Err(broken("wedged", "the story does not end"));
+            }
+            self.step()?;
+        }
+        for seat in 0..self.seats.len() {
+            self.tell(seat, Input::Stop, Origin::default())?;
+        }
+        match &self.budget {
+            Some(budget) if budget.under_way() + budget.waiting() > 0 => Err(broken(
+                "permits",
+                "all mirrors have stopped and permits are out",
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Does everything that is due at one moment first on the agenda, then on the timers.
+    fn step(&mut self) -> Result<(), Violation> {
+        if self.agenda.next_time().is_some_and(|at| at <= self.now)
+            && let Some(happening) = self.agenda.take_next()
+        {
+            return self.happen(happening);
+        }
+        for seat in 0..self.seats.len() {
+            self.wake(seat)?;
+        }
+        Ok(())
+    }
+
+    fn wake(&mut self, number: usize) -> Result<(), Violation> {
+        for _ in 0..WAKES_AT_ONCE_MAX {
+            let seat = &mut self.seats[number];
+            let wakes = seat
+                .bug
+                .wake_at(seat.machine.poll_timeout(), seat.activity());
+            if wakes.is_none_or(|at| at > self.now) {
+                return Ok(());
+            }
+            let clock = seat.bug.clock(self.now);
+            self.trace.step(self.now, [1, number as u64, 0], || {
+                format!("seat {number}: timer")
+            });
+            self.seats[number].machine.handle_timeout(clock);
+            self.drain(number, Origin::default())?;
+            self.settle(number, Origin::default())?;
+        }
+        Err(broken("wedged", "a timer that is handled stays due"))
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), Violation> {
+        if let Happening::Deliver(id, carried) = happening {
+            return self.deliver(id, carried);
+        }
+        if !matches!(happening, Happening::IdleCheck(_)) {
+            let (now, text) = (self.now, &happening);
+            self.trace
+                .step(now, [2, self.world.revision(), 0], || format!("{text:?}"));
+        }
+        match happening {
+            Happening::Write => self.write(),
+            Happening::Restore => self.restore(),
+            Happening::Compact => {
+                self.coverage.count(Seen::Compaction);
+                self.server.compact(&self.world);
+            }
+            Happening::Quiet => self.fall_quiet(),
+            Happening::Deliver(..) => {}
+            Happening::Restart => {
+                self.coverage.count(Seen::Restart);
+                let (server, mut around) = self.server();
+                server.restart(&mut around);
+            }
+            other => {
+                let (server, mut around) = self.server();
+                server.happen(&mut around, &other);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) {
+        if self.quiet {
+            return;
+        }
+        let mean = self.scenario.story.write_every;
+        let next = self.now + self.writer.duration_below(mean * 2);
+        self.agenda.plan(next, Happening::Write);
+        let write = self
+            .scenario
+            .story
+            .workload
+            .next(&self.world, &mut self.writer);
+        let recreated =
+            matches!(&write, Write::Put { key, .. } if !self.world.present().contains_key(key));
+        if self.world.is_held_back() {
+            self.coverage.count(Seen::WriteHeldBack);
+        } else if self.world.write(&write) {
+            self.coverage.count(Seen::Write);
+            if recreated {
+                self.coverage.count(Seen::Recreated);
+            }
+            if matches!(
+                &write,
+                Write::Put {
+                    decodable: false,
+                    ..
+                }
+            ) {
+                self.coverage.count(Seen::Undecodable);
+            }
+            let (server, mut around) = self.server();
+            server.pump_all(&mut around);
+        }
+    }
+
+    /// The source goes back by some of its recent changes.
+    fn restore(&mut self) {
+        self.coverage.count(Seen::Restore);
+        let revision = self.world.revision();
+        let depth = 1 + self.writer.below(25);
+        self.world.restore(revision.saturating_sub(depth).max(100));
+        let (server, mut around) = self.server();
+        server.restored(&mut around);
+    }
+
+    fn fall_quiet(&mut self) {
+        self.quiet = true;
+        self.server.quiet();
+        for seat in &mut self.seats {
+            seat.stop_store_faults();
+        }
+        self.liveness.begin(self.now);
+    }
+
+    fn deliver(&mut self, id: ConnectionId, carried: Carried) -> Result<(), Violation> {
+        let Some((number, attempt)) = self.server.deliver(id, &carried) else {
+            return Ok(());
+        };
+        let Carried { answer, origin, .. } = carried;
+        let late = self.seats[number]
+            .live
+            .is_none_or(|(live, _)| live != attempt);
+        if late {
+            self.coverage.count(Seen::LateAnswer);
+        }
+        self.trace
+            .step(self.now, [3, number as u64, origin.revision], || {
+                let word = if late { " (late)" } else { "" };
+                format!("seat {number}: hears {attempt}{word} {answer:?}")
+            });
+        let heard = Heard {
+            attempt,
+            answer: &answer,
+            late,
+        };
+        let view = view(&self.world, &self.seats[number], self.now, origin);
+        self.guards[number].ask(|promise| promise.hear(view, heard))?;
+        if !late {
+            self.note_answer(number, &answer, origin);
+        }
+        let input = match answer {
+            Answer::Part(part) => Input::ListPart { attempt, part },
+            Answer::ListEnded => Input::ListEnded { attempt },
+            Answer::Opened => Input::WatchOpened { attempt },
+            Answer::Event(event) => Input::Event { attempt, event },
+            Answer::WatchEnded => Input::WatchEnded { attempt },
+            Answer::Failed(error) => Input::Failed { attempt, error },
+        };
+        self.tell(number, input, origin)
+    }
+
+    /// What a driver and the bookkeeping take from an answer before the machine hears it.
+    fn note_answer(&mut self, number: usize, answer: &Answer, origin: Origin) {
+        let seat = &mut self.seats[number];
+        if answer.is_last() {
+            seat.live = None;
+        }
+        let listing = seat.activity() == Activity::Listing;
+        if listing && matches!(answer, Answer::Part(ListPart::Metadata(_))) {
+            seat.collecting
+                .get_or_insert((origin.timeline, origin.revision));
+        }
+    }
+
+    fn tell(
+        &mut self,
+        number: usize,
+        input: Input<Widget>,
+        origin: Origin,
+    ) -> Result<(), Violation> {
+        let seat = &mut self.seats[number];
+        let clock = seat.bug.clock(self.now);
+        let live = seat.live.map(|(live, _)| live);
+        let last = seat.machine.last_sync_resource_version().clone();
+        let activity = seat.activity();
+        if let Some(input) = seat.bug.input(input, live, &last, activity) {
+            seat.machine.handle_input(clock, input);
+        }
+        self.drain(number, origin)?;
+        self.settle(number, origin)
+    }
+
+    fn drain(&mut self, number: usize, origin: Origin) -> Result<(), Violation> {
+        while let Some(output) = self.seats[number].machine.poll_output() {
+            if self.seats[number].bug.is_some() {
+                for output in self.seats[number].bug.output(output) {
+                    self.execute(number, output, origin)?;
+                }
+            } else {
+                self.execute(number, output, origin)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn execute(
+        &mut self,
+        number: usize,
+        output: Output<Widget>,
+        origin: Origin,
+    ) -> Result<(), Violation> {
+        let said = Said::of(&output);
+        self.trace
+            .step(self.now, [4, number as u64, said.number()], || {
+                format!("seat {number}: {said}")
+            });
+        let view_before = view(&self.world, &self.seats[number], self.now, origin);
+        self.guards[number].ask(|promise| promise.say(view_before, &said))?;
+        let clock = self.seats[number].bug.clock(self.now);
+        self.seats[number].execute(clock, output, origin, &mut self.coverage);
+        self.act(number, &said);
+        self.count(number, &said);
+        let view_after = view(&self.world, &self.seats[number], self.now, origin);
+        self.guards[number].ask(|promise| promise.done(view_after, &said))
+    }
+
+    /// Does what an output wants of the server and of the budget.
+    fn act(&mut self, number: usize, said: &Said) {
+        match said {
+            Said::List(attempt, options) => {
+                let (server, mut around) = self.server();
+                let id = server.ask_list(&mut around, (number, *attempt), options.clone());
+                self.seats[number].live = Some((*attempt, id));
+            }
+            Said::Watch(attempt, options) => {
+                let (server, mut around) = self.server();
+                let id = server.ask_watch(&mut around, (number, *attempt), options.clone());
+                self.seats[number].live = Some((*attempt, id));
+            }
+            Said::Abort(attempt) => {
+                if let Some((live, id)) = self.seats[number].live.take_if(|live| live.0 == *attempt)
+                {
+                    debug_assert_eq!(live, *attempt);
+                    self.server.abort(id);
+                }
+            }
+            Said::AcquirePermit(attempt) => {
+                if let Some(budget) = &mut self.budget {
+                    let id = budget.request();
+                    self.wishes.push((id, number, *attempt));
+                    self.seats[number].permit = Permit::Wanted(id);
+                }
+            }
+            Said::ReleasePermit => {
+                let permit = std::mem::take(&mut self.seats[number].permit);
+                if let (Some(budget), Permit::Wanted(id) | Permit::Held(id)) =
+                    (&mut self.budget, permit)
+                {
+                    budget.release(id);
+                    self.wishes.retain(|(wish, ..)| *wish != id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn grant(&mut self) -> Result<(), Violation> {
+        while let Some(budget) = &mut self.budget
+            && let Some(granted) = budget.poll_grant(self.now)
+        {
+            let limit = self.scenario.budget.map_or(0, std::num::NonZero::get);
+            if budget.under_way() > limit {
+                return Err(broken(
+                    "permits",
+                    "more permits are out than the budget has",
+                ));
+            }
+            let Some(which) = self.wishes.iter().position(|(wish, ..)| *wish == granted) else {
+                return Err(broken("permits", "a permit is granted that nobody wants"));
+            };
+            let (id, number, attempt) = self.wishes.remove(which);
+            self.seats[number].permit = Permit::Held(id);
+            self.trace.step(self.now, [5, number as u64, 0], || {
+                format!("seat {number}: permit")
+            });
+            self.tell(number, Input::PermitGranted { attempt }, Origin::default())?;
+        }
+        if self
+            .wishes
+            .iter()
+            .any(|(id, ..)| self.budget.as_ref().is_some_and(|b| !b.is_granted(*id)))
+        {
+            self.coverage.count(Seen::PermitWaited);
+        }
+        Ok(())
+    }
+
+    /// After a restore the source must not write past the version of a mirror that has not noticed:
+    /// nobody could then tell the histories apart.
+    fn hold_writes_back(&mut self) {
+        let world = &self.world;
+        let positions = self.seats.iter().flat_map(|seat| {
+            let position = seat.position;
+            let stands = position.version.map(|version| (position.timeline, version));
+            stands.into_iter().chain(seat.collecting)
+        });
+        let foreign = positions.filter(|(timeline, version)| world.is_foreign(*timeline, *version));
+        let ceiling = foreign.map(|(_, version)| version).min();
+        self.world.set_ceiling(ceiling);
+    }
+
+    fn settle(&mut self, number: usize, origin: Origin) -> Result<(), Violation> {
+        let view = view(&self.world, &self.seats[number], self.now, origin);
+        self.guards[number].ask(|promise| promise.settled(view))
+    }
+
+    fn next_time(&self) -> Option<Time> {
+        let timers = self.seats.iter().filter_map(|seat| {
+            seat.bug
+                .wake_at(seat.machine.poll_timeout(), seat.activity())
+        });
+        let budget = self.budget.as_ref().and_then(RequestBudget::poll_timeout);
+        timers.chain(budget).chain(self.agenda.next_time()).min()
+    }
+
+    fn is_over(&mut self) -> Result<bool, Violation> {
+        if !self.quiet {
+            return Ok(false);
+        }
+        let views = self
+            .seats
+            .iter()
+            .map(|seat| view(&self.world, seat, self.now, Origin::default()));
+        let over = self.liveness.is_over(self.now, views)?;
+        if over {
+            self.coverage.count(Seen::Converged);
+        }
+        Ok(over)
+    }
+
+    fn server(&mut self) -> (&mut Server, Surroundings<'_>) {
+        let around = Surroundings {
+            now: self.now,
+            world: &self.world,
+            agenda: &mut self.agenda,
+            coverage: &mut self.coverage,
+        };
+        (&mut self.server, around)
+    }
+
+    fn count(&mut self, number: usize, said: &Said) {
+        let seen = match said {
+            Said::Keep(_) => Seen::Kept,
+            Said::Remove(..) => Seen::Dropped,
+            Said::List(..) if self.seats[number].activity() == Activity::Probing => Seen::Probed,
+            Said::Report(report) => match seen_in(report) {
+                Some(seen) => seen,
+                None => return,
+            },
+            _ => return,
+        };
+        self.coverage.count(seen);
+    }
+}
+
+const fn view<'a>(world: &'a World, seat: &'a Seat, now: Time, origin: Origin) -> View<'a> {
+    View {
+        now,
+        world,
+        seat,
+        origin,
+    }
+}
+
+fn broken(promise: &'static str, text: &str) -> Violation {
+    Violation {
+        promise,
+        text: text.to_owned(),
+    }
+}
+
+fn plan_story(scenario: &Scenario, agenda: &mut Agenda) {
+    let story = &scenario.story;
+    agenda.plan(Time::ZERO, Happening::Write);
+    for at in &story.compactions {
+        agenda.plan(*at, Happening::Compact);
+    }
+    for at in &story.restarts {
+        agenda.plan(*at, Happening::Restart);
+    }
+    for at in &story.restores {
+        agenda.plan(*at, Happening::Restore);
+    }
+    agenda.plan(story.quiet, Happening::Quiet);
+}
+
+fn seen_in(report: &Report) -> Option<Seen> {
+    Some(match report {
+        Report::RoundFailed { .. } => Seen::RoundFailed,
+        Report::WatchFailed {
+            error,
+            relist: false,
+        } if error.class() == "internal" => Seen::RetriedInPlace,
+        Report::BackingOff { .. } => Seen::BackedOff,
+        Report::VeryShortWatch => Seen::VeryShortWatch,
+        Report::SilentWatch { .. } => Seen::Silence,
+        Report::OverdueWatch => Seen::Overdue,
+        Report::Synced {
+            watch_list: true, ..
+        } => Seen::SyncedByWatchList,
+        Report::Synced {
+            watch_list: false, ..
+        } => Seen::Synced,
+        Report::WatchListFellBack {
+            reason: FallBackReason::NoEndMark { .. },
+        } => Seen::NoEndMark,
+        Report::WatchListFellBack { .. } => Seen::FellBack,
+        Report::WatchListWaiting { .. } => Seen::WaitingForEndMark,
+        Report::Rewind(rewind) if rewind.confirmed => Seen::RewindConfirmed,
+        Report::Rewind(_) => Seen::RewindRejected,
+        _ => return None,
+    })
+}
