@@ -156,7 +156,7 @@ async fn w_21_a_watch_that_is_reset_just_ends() {
 }
 
 #[tokio::test]
-async fn w_21_garbage_in_a_watch_is_an_error_after_what_was_good() {
+async fn w_22_garbage_in_a_watch_is_one_error_and_the_end_of_it() {
     for garbage in ["}{", "<html>", "{\"type\":\"ADDED\",\"object\":{]}}\n"] {
         let reply = Reply::capture("watch-json").then(Step::Send(garbage.into()));
         let server = Server::always(reply).await;

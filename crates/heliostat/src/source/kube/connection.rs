@@ -14,27 +14,22 @@
 //! | HTTP | 1.1, a connection for each watch | all that `kube-client`'s TLS connector offers |
 //! | compression | gzip on lists unless the kubeconfig turns it off, none on watches | servers compress lists above 128 KiB |
 //!
-//! Behind a proxy, `kube-client`'s own connector is used, which has no keep-alive.
+//! Behind a proxy, `kube-client`'s own connector is used, which has no keep-alive. Which servers a
+//! proxy of the environment is for is decided by `proxy`.
 
 use std::env;
 use std::error::Error;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use http::Uri;
 use kube_client::Config;
-use kube_client::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube_client::config::KubeConfigOptions;
 
 use super::cluster::{Cluster, Compression};
 use super::failure::explain_setup;
+use super::kubeconfig::{KUBECONFIG, ProxyOrigin, Search, choose_context, find_kubeconfig, read};
 use super::likeness::{NEAR, likeness};
-use super::transport;
-
-/// The variable that names kubeconfig files, separated as in `PATH`.
-const KUBECONFIG: &str = "KUBECONFIG";
-
-/// Where a kubeconfig is looked for below the home directory.
-const DEFAULT_KUBECONFIG: &str = ".kube/config";
+use super::{proxy, transport};
 
 /// How to reach a cluster.
 ///
@@ -99,14 +94,20 @@ impl Connection {
     /// See [`ConnectError`]. Whether the server answers shows at the first request.
     pub async fn connect(self) -> Result<Cluster, ConnectError> {
         let server = self.server.as_deref().map(parse_server).transpose()?;
-        let mut config = match &server {
+        let (mut config, proxy) = match &server {
             Some(url) if self.kubeconfig.is_none() && self.context.is_none() => {
-                Config::new(url.clone())
+                (Config::new(url.clone()), ProxyOrigin::Kubeconfig)
             }
             _ => self.configuration().await?,
         };
         if let Some(url) = server {
             config.cluster_url = url;
+        }
+        if proxy == ProxyOrigin::Environment {
+            let exceptions = env::var("NO_PROXY").or_else(|_| env::var("no_proxy"));
+            if proxy::bypasses(&config.cluster_url, &exceptions.unwrap_or_default()) {
+                config.proxy_url = None;
+            }
         }
         config.read_timeout = None;
         config.default_retry = false;
@@ -135,61 +136,30 @@ impl Connection {
         }
     }
 
-    async fn configuration(&self) -> Result<Config, ConnectError> {
+    async fn configuration(&self) -> Result<(Config, ProxyOrigin), ConnectError> {
         let (places, kubeconfig) = match &self.kubeconfig {
             Some(path) => (path.display().to_string(), read(path)?),
             None => match find_kubeconfig(env::var_os(KUBECONFIG), env::home_dir())? {
                 Search::Found { places, kubeconfig } => (places, *kubeconfig),
-                Search::NotFound { looked_at } => return self.in_cluster(looked_at),
+                Search::NotFound { looked_at } => {
+                    let config = self.in_cluster(looked_at)?;
+                    return Ok((config, ProxyOrigin::Environment));
+                }
             },
         };
-        let name = self.context_of(&kubeconfig, &places)?;
+        let name = choose_context(&kubeconfig, self.context.as_deref(), &places)?;
+        let proxy = ProxyOrigin::of(&kubeconfig, &name);
         let options = KubeConfigOptions {
             context: Some(name.clone()),
             ..KubeConfigOptions::default()
         };
-        Config::from_custom_kubeconfig(kubeconfig, &options)
-            .await
-            .map_err(|source| ConnectError::Context {
-                name,
-                places,
-                source: Box::new(source),
-            })
-    }
-
-    /// The context to use: it must be there, and the error says which ones are.
-    fn context_of(&self, kubeconfig: &Kubeconfig, places: &str) -> Result<String, ConnectError> {
-        let known = || {
-            let mut names: Vec<String> = kubeconfig
-                .contexts
-                .iter()
-                .map(|context| context.name.clone())
-                .collect();
-            names.sort();
-            names
-        };
-        let wanted = self
-            .context
-            .as_ref()
-            .or(kubeconfig.current_context.as_ref());
-        let Some(name) = wanted.filter(|name| !name.is_empty()) else {
-            return Err(ConnectError::NoCurrentContext {
-                places: places.to_owned(),
-                known: known(),
-            });
-        };
-        if kubeconfig
-            .contexts
-            .iter()
-            .any(|context| context.name == *name)
-        {
-            return Ok(name.clone());
-        }
-        Err(ConnectError::UnknownContext {
-            name: name.clone(),
-            places: places.to_owned(),
-            known: known(),
-        })
+        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+        let config = config.map_err(|source| ConnectError::Context {
+            name,
+            places,
+            source: Box::new(source),
+        })?;
+        Ok((config, proxy))
     }
 
     /// The pod's service account, where no kubeconfig is. A context cannot be in it.
@@ -295,79 +265,6 @@ fn hint(wanted: Option<&str>, known: &[String]) -> String {
     }
 }
 
-/// What a search for kubeconfig files came to.
-enum Search {
-    Found {
-        places: String,
-        kubeconfig: Box<Kubeconfig>,
-    },
-    NotFound {
-        looked_at: Vec<String>,
-    },
-}
-
-/// Looks where kubectl looks. A file that is not there is skipped; one that is broken is an error.
-fn find_kubeconfig(
-    variable: Option<OsString>,
-    home: Option<PathBuf>,
-) -> Result<Search, ConnectError> {
-    let variable = variable.filter(|value| !value.is_empty());
-    let mut looked_at = Vec::new();
-    let candidates: Vec<PathBuf> = match (&variable, home) {
-        (Some(value), _) => env::split_paths(value)
-            .filter(|path| !path.as_os_str().is_empty())
-            .collect(),
-        (None, Some(home)) => {
-            looked_at.push("$KUBECONFIG (not set)".to_owned());
-            vec![home.join(DEFAULT_KUBECONFIG)]
-        }
-        (None, None) => {
-            looked_at.push("$KUBECONFIG (not set)".to_owned());
-            looked_at.push("~/.kube/config (no home directory)".to_owned());
-            Vec::new()
-        }
-    };
-    let mut found: Option<Kubeconfig> = None;
-    let mut places = Vec::new();
-    for path in candidates {
-        if !path.exists() {
-            looked_at.push(format!("{} (no such file)", path.display()));
-            continue;
-        }
-        let next = read(&path)?;
-        places.push(path.display().to_string());
-        found = Some(match found {
-            None => next,
-            Some(merged) => merged
-                .merge(next)
-                .map_err(|error| unreadable(&path, error))?,
-        });
-    }
-    Ok(match found {
-        Some(kubeconfig) => Search::Found {
-            places: places.join(", "),
-            kubeconfig: Box::new(kubeconfig),
-        },
-        None => Search::NotFound { looked_at },
-    })
-}
-
-fn read(path: &Path) -> Result<Kubeconfig, ConnectError> {
-    Kubeconfig::read_from(path).map_err(|error| unreadable(path, error))
-}
-
-fn unreadable(path: &Path, error: KubeconfigError) -> ConnectError {
-    let reason = match &error {
-        KubeconfigError::ReadConfig(error, _) => error.to_string(),
-        other => other.to_string(),
-    };
-    ConnectError::Kubeconfig {
-        path: path.display().to_string(),
-        reason,
-        source: Box::new(error),
-    }
-}
-
 fn parse_server(url: &str) -> Result<Uri, ConnectError> {
     let wrong = |reason: String| ConnectError::Server {
         url: url.to_owned(),
@@ -393,86 +290,6 @@ fn parse_server(url: &str) -> Result<Uri, ConnectError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const TWO_CONTEXTS: &str = "
-apiVersion: v1
-kind: Config
-clusters:
-- name: here
-  cluster: {server: 'https://10.0.0.1:6443'}
-contexts:
-- name: production
-  context: {cluster: here, namespace: shop}
-- name: staging
-  context: {cluster: missing}
-";
-
-    fn kubeconfig() -> Kubeconfig {
-        Kubeconfig::from_yaml(TWO_CONTEXTS).unwrap()
-    }
-
-    #[test]
-    fn an_unknown_context_lists_the_known_ones() {
-        let text = |name: &str| {
-            Connection::new()
-                .context(name)
-                .context_of(&kubeconfig(), "cfg")
-                .unwrap_err()
-                .to_string()
-        };
-        assert_eq!(
-            text("producton"),
-            "no context \"producton\" in cfg; did you mean \"production\"? There are: production, staging"
-        );
-        assert_eq!(
-            text("zzz"),
-            "no context \"zzz\" in cfg; choose one of: production, staging"
-        );
-    }
-
-    #[test]
-    fn without_a_current_context_one_must_be_chosen() {
-        let error = Connection::new()
-            .context_of(&kubeconfig(), "cfg")
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "no current context in cfg; choose one of: production, staging"
-        );
-        let empty = Connection::new().context_of(&Kubeconfig::default(), "cfg");
-        assert!(
-            empty
-                .unwrap_err()
-                .to_string()
-                .ends_with("no contexts in it")
-        );
-    }
-
-    #[test]
-    fn every_place_that_was_looked_at_is_named() {
-        let nowhere = Some(PathBuf::from("/nonexistent-home"));
-        let Search::NotFound { looked_at } = find_kubeconfig(None, nowhere).unwrap() else {
-            panic!("found a kubeconfig in a directory that does not exist");
-        };
-        assert_eq!(
-            looked_at,
-            [
-                "$KUBECONFIG (not set)",
-                "/nonexistent-home/.kube/config (no such file)"
-            ]
-        );
-        let two = OsString::from("/nonexistent-a::/nonexistent-b");
-        let Search::NotFound { looked_at } = find_kubeconfig(Some(two), None).unwrap() else {
-            panic!("found a kubeconfig that does not exist");
-        };
-        assert_eq!(
-            looked_at,
-            [
-                "/nonexistent-a (no such file)",
-                "/nonexistent-b (no such file)"
-            ]
-        );
-    }
 
     #[test]
     fn addresses_need_a_scheme_and_a_host() {

@@ -20,6 +20,8 @@
 //! | `failure` | the errors of HTTP, TLS and sockets |
 //! | `likeness` | what was probably meant by an unknown name |
 //! | `connection` | from a kubeconfig or an address to a cluster |
+//! | `kubeconfig` | finding kubeconfig files and contexts |
+//! | `proxy` | which servers a proxy of the environment is not for |
 //! | `transport` | TCP, timeouts and the connection pool |
 //! | [`discovery`] | which resources there are |
 
@@ -42,6 +44,10 @@ mod failure;
 mod likeness;
 
 mod connection;
+
+mod kubeconfig;
+
+mod proxy;
 
 mod transport;
 
