@@ -46,7 +46,7 @@ pub enum Recovery {
 ///
 /// The table is the reference reflector's (`client-go`), together with the retries that its HTTP
 /// layer makes below it: an answer of 5xx to a watch request that names a time to wait is waited
-/// for, and a connection that closes or stays silent is no reason to list again.
+/// for, also when it asks for a watch-list, and a connection that closes or stays silent is no reason to list again.
 #[must_use]
 pub fn recovery(error: &SourceError, phase: Phase, fallback: WatchListFallback) -> Recovery {
     match phase {
@@ -61,11 +61,9 @@ pub fn recovery(error: &SourceError, phase: Phase, fallback: WatchListFallback) 
             at_least: retry_after(error),
         },
         Phase::WatchStream => in_stream(error),
-        Phase::WatchList if is_unreachable(error) || is_too_many_requests(error) => {
-            Recovery::Backoff {
-                at_least: retry_after(error),
-            }
-        }
+        Phase::WatchList if is_unreachable(error) || asks_to_wait(error) => Recovery::Backoff {
+            at_least: retry_after(error),
+        },
         Phase::WatchList if names_lost_version(error) => Recovery::ListConsistently,
         Phase::WatchList => match fallback {
             WatchListFallback::OnAnyError => Recovery::FallBack,
@@ -98,12 +96,6 @@ fn names_lost_version(error: &SourceError) -> bool {
     error
         .status()
         .is_some_and(|status| status.is_expired() || status.is_too_large())
-}
-
-fn is_too_many_requests(error: &SourceError) -> bool {
-    error
-        .status()
-        .is_some_and(crate::status::Status::is_too_many_requests)
 }
 
 fn is_invalid(error: &SourceError) -> bool {
@@ -246,6 +238,7 @@ mod tests {
         assert_eq!(row(&busy(429))[1], Recovery::Backoff { at_least });
         assert_eq!(row(&busy(503))[1], Recovery::Backoff { at_least });
         assert_eq!(row(&busy(429))[3], Recovery::Backoff { at_least });
+        assert_eq!(row(&busy(503))[3], Recovery::Backoff { at_least });
     }
 
     #[test]
