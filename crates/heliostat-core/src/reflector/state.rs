@@ -88,6 +88,8 @@ pub(super) struct WatchListing {
     /// When the end mark must have come.
     pub(super) deadline: Time,
     pub(super) restarts: u32,
+    /// The server accepted it.
+    pub(super) opened: bool,
     /// The version that the events have told; unset until something besides `Added` came.
     pub(super) tracked: ResourceVersion,
     /// True until something besides `Added` came.

@@ -80,8 +80,11 @@ impl<T> ReflectorMachine<T> {
                 self.sign_of_life(now);
                 State::Watching(watch)
             }
-            // What counts for a watch-list is its events.
-            State::WatchListing(watch) if watch.attempt == attempt => State::WatchListing(watch),
+            State::WatchListing(mut watch) if watch.attempt == attempt => {
+                // No deadline is put off by this: what counts for a watch-list is its events.
+                watch.opened = true;
+                State::WatchListing(watch)
+            }
             other => self.late(other),
         }
     }

@@ -26,7 +26,8 @@ impl<T> ReflectorMachine<T> {
             .deadline
             .unwrap_or(now + self.config.watch_list_timeout);
         if deadline <= now {
-            return self.list_instead(now, self.no_end_mark());
+            let waited = self.config.watch_list_timeout;
+            return self.list_instead(now, FallBackReason::NoEndMark { waited });
         }
         let version = if self.version_unavailable {
             ResourceVersion::UNSET
@@ -39,6 +40,7 @@ impl<T> ReflectorMachine<T> {
             started: now,
             deadline,
             restarts: attempt.restarts,
+            opened: false,
             tracked: ResourceVersion::UNSET,
             only_added: true,
             events: 0,
@@ -79,6 +81,7 @@ impl<T> ReflectorMachine<T> {
             Timer::WatchListIdle,
             now + self.config.watch_list_idle_timeout,
         );
+        watch.opened = true;
         watch.last_event = Some(now);
         let (version, added) = match event {
             WatchEvent::Added(entry) => {
@@ -208,22 +211,22 @@ impl<T> ReflectorMachine<T> {
     ) -> State {
         match recovery(&error, Phase::WatchList, self.config.watch_list_fallback) {
             Recovery::Backoff { at_least } => {
+                let cut_off = watch.opened && matches!(error, SourceError::Transport(_));
                 self.report(Report::WatchFailed {
                     error,
                     relist: false,
                 });
+                if cut_off {
+                    // A connection that breaks is like a stream that ends.
+                    return self.watch_list_ended(now, watch);
+                }
                 self.output(Output::AbortReplace);
-                // The time in which the server could not be asked does not count.
-                self.retry_later(
-                    now,
-                    at_least,
-                    AfterDelay::WatchList(WatchListTry::default()),
-                )
+                self.retry_later(now, at_least, AfterDelay::WatchList(watch.next_try()))
             }
             Recovery::ListConsistently => {
                 self.report(Report::WatchFailed {
                     error,
-                    relist: true,
+                    relist: false,
                 });
                 self.version_unavailable = true;
                 self.start_over(now, watch, None)
@@ -265,13 +268,12 @@ impl<T> ReflectorMachine<T> {
         self.output(Output::Abort {
             attempt: watch.attempt,
         });
-        self.watch_list_suspended_until = Some(now + self.config.watch_list_retry_after);
-        self.list_instead(
-            now,
-            FallBackReason::NoEndMark {
-                waited: now - watch.started,
-            },
-        )
+        let waited = if now < watch.deadline {
+            now - watch.started
+        } else {
+            self.config.watch_list_timeout
+        };
+        self.list_instead(now, FallBackReason::NoEndMark { waited })
     }
 
     pub(super) fn warn_of_missing_end_mark(&mut self, now: Time, state: State) -> State {
@@ -290,12 +292,6 @@ impl<T> ReflectorMachine<T> {
         state
     }
 
-    fn no_end_mark(&self) -> FallBackReason {
-        FallBackReason::NoEndMark {
-            waited: self.config.watch_list_timeout,
-        }
-    }
-
     fn list_instead(&mut self, now: Time, reason: FallBackReason) -> State {
         if matches!(reason, FallBackReason::NoEndMark { .. }) {
             self.watch_list_suspended_until = Some(now + self.config.watch_list_retry_after);
@@ -304,6 +300,17 @@ impl<T> ReflectorMachine<T> {
         self.output(Output::AbortReplace);
         self.timers.clear_request();
         self.begin(now, Expensive::List)
+    }
+}
+
+impl WatchListing {
+    /// What a try that failed leaves to the next one: the time for the end mark, if the server was
+    /// reached at all. The time in which it could not be asked does not count.
+    fn next_try(&self) -> WatchListTry {
+        WatchListTry {
+            deadline: self.opened.then_some(self.deadline),
+            restarts: self.restarts,
+        }
     }
 }
 
