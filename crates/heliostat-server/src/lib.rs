@@ -51,7 +51,6 @@ mod http;
 
 pub use api_server::fault::{Fault, FaultId, FaultRule, Verb};
 pub use api_server::kind::{Kind, Scope};
-pub use api_server::object::EventType;
 pub use api_server::status::Status;
 pub use api_server::storage::Backup;
 pub use api_server::view::INITIAL_EVENTS_END;

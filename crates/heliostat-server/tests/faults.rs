@@ -54,6 +54,12 @@ async fn answers_are_replaced_by_errors() {
     assert_eq!(busy.header("content-type"), "text/plain; charset=utf-8");
     assert_eq!(busy.header("retry-after"), "1");
     assert_eq!(busy.text(), "Too many requests, please try again later.\n");
+    let loading = list_with(&server, Fault::NotReady { retry_after }).await;
+    assert_eq!(
+        (loading.code.as_u16(), loading.header("retry-after")),
+        (429, "1")
+    );
+    assert_eq!(loading.json()["reason"], "TooManyRequests");
     let internal = list_with(&server, Fault::InternalError).await;
     assert_eq!(
         (internal.code.as_u16(), &internal.json()["reason"]),

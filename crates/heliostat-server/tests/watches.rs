@@ -487,3 +487,68 @@ async fn answers_are_indented_for_people_and_watches_never_are() {
     assert_eq!(body.iter().filter(|byte| **byte == b'\n').count(), 1);
     server.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_watch_that_falls_out_of_the_window_ends_cleanly() {
+    let server = ApiServer::builder()
+        .event_window(2)
+        .build()
+        .serve_local()
+        .await
+        .unwrap();
+    let mut watch = Watch::open(&server, &format!("{MAPS}?watch=1&resourceVersion=1")).await;
+    // Nothing is polled in between, so the watch sees none of these in time.
+    for index in 0..5 {
+        let name = format!("cm-{index}");
+        server
+            .storage()
+            .create("configmaps", config_map(&name, "1"))
+            .unwrap();
+    }
+    assert_eq!(watch.next_short().await, "end");
+    let mut again = Watch::open(&server, &format!("{MAPS}?watch=1&resourceVersion=1")).await;
+    assert_eq!(again.next_short().await, "ERROR(410 Expired)");
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn watches_end_with_the_definition_of_their_kind() {
+    let server = serve().await;
+    let definition = |short: &str| {
+        json!({
+            "metadata": {"name": "gadgets.test.dev"},
+            "spec": {
+                "group": "test.dev",
+                "scope": "Cluster",
+                "names": {"plural": "gadgets", "kind": "Gadget", "shortNames": [short]},
+                "versions": [{"name": "v1", "served": true, "storage": true}],
+            },
+        })
+    };
+    let crds = "customresourcedefinitions.apiextensions.k8s.io";
+    let path = "/apis/test.dev/v1/gadgets?watch=1";
+    assert_eq!(get(&server, path).await.code, 404);
+    server.storage().create(crds, definition("gd")).unwrap();
+    let mut watch = Watch::open(&server, path).await;
+    // A change that is none to the kind leaves its watches alone; another ends them.
+    let label = json!({"metadata": {"labels": {"a": "b"}}});
+    server
+        .storage()
+        .merge_patch(crds, "gadgets.test.dev", label)
+        .unwrap();
+    let gadget = json!({"apiVersion": "test.dev/v1", "kind": "Gadget", "metadata": {"name": "g"}});
+    server.storage().create("gadgets.test.dev", gadget).unwrap();
+    assert_eq!(watch.next_short().await, "ADDED g");
+    let names = json!({"spec": {"names": {"shortNames": ["gg"]}}});
+    server
+        .storage()
+        .merge_patch(crds, "gadgets.test.dev", names)
+        .unwrap();
+    assert_eq!(watch.next_short().await, "end");
+    let mut watch = Watch::open(&server, path).await;
+    assert_eq!(watch.next_short().await, "ADDED g");
+    server.storage().delete(crds, "gadgets.test.dev").unwrap();
+    assert_eq!(watch.next_short().await, "end");
+    assert_eq!(get(&server, path).await.code, 404);
+    server.shutdown().await;
+}

@@ -34,6 +34,11 @@ pub enum Fault {
         /// What `Retry-After` says.
         retry_after: Duration,
     },
+    /// 429 with a Status and `Retry-After`, as a watch cache answers that is still loading.
+    NotReady {
+        /// What `Retry-After` says.
+        retry_after: Duration,
+    },
     /// 500 with reason InternalError.
     InternalError,
     /// 503 with reason ServiceUnavailable and `Retry-After`.

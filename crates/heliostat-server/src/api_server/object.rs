@@ -17,7 +17,7 @@ use super::kind::{Kind, Object};
 
 /// The kinds of watch events, as the wire spells them.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum EventType {
+pub(crate) enum EventType {
     /// The object came into view.
     Added,
     /// The object changed.
@@ -32,7 +32,7 @@ pub enum EventType {
 
 impl EventType {
     /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Added => "ADDED",
             Self::Modified => "MODIFIED",

@@ -20,8 +20,12 @@ impl Registry {
         }
     }
 
-    /// Adds a kind, or replaces the one of the same qualified name.
+    /// Adds a kind, or replaces the one of the same qualified name. A kind that has not changed
+    /// stays the same one, so that its watches go on.
     pub(crate) fn register(&mut self, kind: Kind) {
+        if self.kinds.iter().any(|known| **known == kind) {
+            return;
+        }
         let kind = Arc::new(kind);
         match self
             .kinds
@@ -48,6 +52,11 @@ impl Registry {
     /// The kind of a qualified name, as `pods` or `deployments.apps`.
     pub(crate) fn named(&self, qualified: &str) -> Option<&Arc<Kind>> {
         self.kinds.iter().find(|kind| kind.qualified() == qualified)
+    }
+
+    /// Whether a kind is still served as it was when it was looked up.
+    pub(crate) fn serves(&self, kind: &Arc<Kind>) -> bool {
+        self.kinds.iter().any(|known| Arc::ptr_eq(known, kind))
     }
 
     /// Every kind, in order.

@@ -91,10 +91,11 @@ fn named(group: &str, version: &str) -> GroupVersion {
 const NAMESPACE_SUBRESOURCES: [&str; 2] = ["status", "finalize"];
 
 fn resource(of: GroupVersion, parts: &[&str]) -> Route {
-    if parts
-        .iter()
-        .any(|part| matches!(*part, "" | "." | ".." | "watch"))
-    {
+    if parts.iter().any(|part| matches!(*part, "" | "." | "..")) {
+        return Route::Unknown;
+    }
+    // The old form of watches, `/api/v1/watch/pods`, is not served.
+    if parts.first() == Some(&"watch") {
         return Route::Unknown;
     }
     let core = of.group.is_empty();
@@ -158,6 +159,7 @@ mod tests {
             "/api/v1/namespaces/a/status",
             ("namespaces", None, Some("a"), Some("status")),
         );
+        check("/api/v1/nodes/watch", ("nodes", None, Some("watch"), None));
         check("/api/v1/nodes/n%2D1", ("nodes", None, Some("n-1"), None));
         check(
             "/apis/apps/v1/namespaces/a/deployments",

@@ -158,7 +158,7 @@ impl Status {
     }
 
     /// 400: the request cannot be understood.
-    pub fn bad_request(message: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::failure(400, "BadRequest", message)
     }
 
@@ -179,7 +179,7 @@ impl Status {
     }
 
     /// 404: no object of that name.
-    pub fn not_found(kind: &Kind, name: &str) -> Self {
+    pub(crate) fn not_found(kind: &Kind, name: &str) -> Self {
         let message = format!("{} {name:?} not found", kind.qualified());
         Self::failure(404, "NotFound", message).with_details(Self::about(kind, name))
     }
@@ -228,7 +228,7 @@ impl Status {
     }
 
     /// 410: the version is older than the history. Also what a watch's ERROR event holds.
-    pub fn expired(message: impl Into<String>) -> Self {
+    pub(crate) fn expired(message: impl Into<String>) -> Self {
         Self::failure(410, "Expired", message)
     }
 
@@ -303,7 +303,7 @@ impl Status {
     }
 
     /// 429 from a server whose storage is not ready.
-    pub fn too_many_requests(message: impl Into<String>, retry_after: u32) -> Self {
+    pub(crate) fn too_many_requests(message: impl Into<String>, retry_after: u32) -> Self {
         let details = StatusDetails {
             retry_after_seconds: Some(retry_after),
             ..StatusDetails::default()
@@ -312,7 +312,7 @@ impl Status {
     }
 
     /// 500 with a reason that clients know.
-    pub fn internal_error(cause: &str) -> Self {
+    pub(crate) fn internal_error(cause: &str) -> Self {
         let details = StatusDetails {
             causes: vec![StatusCause {
                 reason: String::new(),
@@ -331,7 +331,7 @@ impl Status {
     }
 
     /// 503: try again later.
-    pub fn unavailable(message: impl Into<String>, retry_after: u32) -> Self {
+    pub(crate) fn unavailable(message: impl Into<String>, retry_after: u32) -> Self {
         let details = StatusDetails {
             retry_after_seconds: Some(retry_after),
             ..StatusDetails::default()

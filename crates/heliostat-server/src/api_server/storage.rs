@@ -373,3 +373,172 @@ fn page(objects: &Objects, version: u64, start: &str, plan: &ListPlan) -> Page {
         remaining,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::super::history::Read as HistoryRead;
+    use super::super::object::EventType;
+    use super::super::query::Query;
+    use super::super::rules::DeleteOptions;
+    use super::super::watch::seen;
+    use super::super::write::{Address, Part, Stamp, Writer};
+    use super::*;
+
+    /// Key to content and version, as a client that sees everything knows it.
+    type Model = BTreeMap<String, (Value, u64)>;
+
+    const KEYS: u64 = 5;
+
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, bound: u64) -> u64 {
+            // xorshift64: enough to choose among a few things.
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % bound
+        }
+    }
+
+    fn kind(storage: &Storage) -> Arc<Kind> {
+        Arc::clone(storage.registry().named("configmaps").unwrap())
+    }
+
+    fn selection(kind: &Kind, labels: &str) -> Selection {
+        Selection::parse(kind, Some("ns"), labels, "").unwrap()
+    }
+
+    fn note(model: &mut Model, object: &StoredObject) {
+        let content = Value::Object(object.decode())["metadata"]["labels"].clone();
+        model.insert(object.key().to_string(), (content, object.version()));
+    }
+
+    /// Creates, changes or deletes one of a few objects, or writes elsewhere.
+    fn step(storage: &mut Storage, random: &mut Random) {
+        let kind = kind(storage);
+        let stamp = Stamp {
+            now: Timestamp::UNIX_EPOCH,
+            entropy: u128::from(random.0),
+        };
+        let writer = Writer {
+            stamp,
+            dry_run: false,
+            internal: true,
+        };
+        let name = format!("cm-{}", random.below(KEYS));
+        let address = Address {
+            namespace: Some("ns"),
+            name: &name,
+            part: Part::Main,
+        };
+        let object = json!({
+            "metadata": {"name": name, "namespace": "ns", "labels": {"app": random.below(3).to_string()}},
+        });
+        let object = object.as_object().unwrap().clone();
+        let exists = storage.get(&kind, &format!("ns/{name}")).is_some();
+        match (exists, random.below(4)) {
+            (_, 0) => storage.skip_revisions(random.below(3)),
+            (true, 1) => {
+                storage
+                    .delete(&kind, address, &DeleteOptions::default(), &writer)
+                    .unwrap();
+            }
+            (true, _) => drop(storage.update(&kind, address, object, &writer).unwrap()),
+            (false, _) => drop(storage.create(&kind, Some("ns"), object, &writer).unwrap()),
+        }
+    }
+
+    /// The state at a version, by an exact list.
+    fn listed(storage: &Storage, version: u64, labels: &str) -> Option<Model> {
+        let kind = kind(storage);
+        let query =
+            format!("resourceVersion={version}&resourceVersionMatch=Exact&labelSelector={labels}");
+        let plan = ListPlan::parse(&kind, Some("ns"), &Query::parse(&query)).unwrap();
+        let mut model = Model::new();
+        for object in storage.list(&kind, &plan).ok()?.items {
+            note(&mut model, &object);
+        }
+        Some(model)
+    }
+
+    /// Applies what a watch from `start` tells, in batches, to what was there.
+    fn follow(storage: &Storage, start: u64, labels: &str, mut model: Model) -> Model {
+        let kind = kind(storage);
+        let selection = selection(&kind, labels);
+        let mut position = start;
+        loop {
+            let HistoryRead::Events { events, up_to } = storage.read(&kind, position, 3) else {
+                panic!("a start that was accepted is never overrun");
+            };
+            for event in &events {
+                let Some((event_type, object)) = seen(event, &selection) else {
+                    continue;
+                };
+                let known = model.contains_key(&**object.key());
+                assert_eq!(
+                    known,
+                    event_type != EventType::Added,
+                    "each change fits the last"
+                );
+                if event_type == EventType::Deleted {
+                    model.remove(&**object.key());
+                } else {
+                    note(&mut model, &object);
+                }
+            }
+            if up_to == storage.revision() {
+                return model;
+            }
+            position = up_to;
+        }
+    }
+
+    fn check(seed: u64, window: usize) {
+        let mut storage = Storage::new(window);
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut states: BTreeMap<u64, Model> = BTreeMap::new();
+        for _ in 0..60 {
+            step(&mut storage, &mut random);
+            let mut model = Model::new();
+            for object in storage.objects(&kind(&storage)).values() {
+                note(&mut model, object);
+            }
+            states.insert(storage.revision(), model);
+        }
+        let newest = states.last_key_value().unwrap().1.clone();
+        let mut followed = 0;
+        for (version, state) in &states {
+            let Some(past) = listed(&storage, *version, "") else {
+                continue;
+            };
+            assert_eq!(&past, state, "seed {seed}: the list at {version}");
+            assert_eq!(
+                follow(&storage, *version, "", past),
+                newest,
+                "seed {seed}: from {version}"
+            );
+            for labels in ["app=1", "app!=2"] {
+                let past = listed(&storage, *version, labels).unwrap();
+                let now = listed(&storage, storage.revision(), labels).unwrap();
+                let end = follow(&storage, *version, labels, past);
+                assert_eq!(end, now, "seed {seed}: {labels} from {version}");
+            }
+            followed += 1;
+        }
+        assert!(followed > 0);
+    }
+
+    #[test]
+    fn every_past_state_plus_its_watch_is_the_present() {
+        for seed in 0..30 {
+            check(seed, 1_000);
+            check(seed, 7);
+        }
+    }
+}

@@ -113,6 +113,9 @@ async fn dispatch(state: &ServerState, request: Request<Incoming>, pretty: bool)
     let route = Route::parse(request.uri().path());
     let query = Query::parse(request.uri().query().unwrap_or_default());
     let Route::Resource(target) = route else {
+        if request.method() != Method::GET {
+            return Err(Status::method_not_allowed(request.method().as_str(), "").into());
+        }
         let accept = text(request.headers(), header::ACCEPT).map(str::to_owned);
         let known = text(request.headers(), header::IF_NONE_MATCH);
         return Ok(document(state, &route, &query, accept.as_deref(), known));
@@ -201,6 +204,10 @@ async fn faulty(call: &Call<'_>) -> Option<Outcome> {
                     "the server is currently unable to handle the request",
                     seconds,
                 )
+            }
+            Fault::NotReady { retry_after } => {
+                let seconds = u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX);
+                Status::too_many_requests("storage is (re)initializing", seconds)
             }
             Fault::Expired => {
                 Status::expired("The resourceVersion for the provided list is too old.")

@@ -327,8 +327,8 @@ impl WatchStream {
         let now = self.storage.now();
         loop {
             let read = self.storage.read(|storage| {
-                let gone = storage.registry().named(self.kind.qualified()).is_none();
-                let over = gone || storage.epoch() != self.epoch;
+                let served = storage.registry().serves(&self.kind);
+                let over = !served || storage.epoch() != self.epoch;
                 (!over).then(|| storage.read(&self.kind, self.position, BATCH_EVENTS))
             });
             let Some(Read::Events { events, up_to }) = read else {
