@@ -29,6 +29,7 @@ pub struct RawHeader<'a> {
     pub uid: Option<Cow<'a, str>>,
     /// `metadata.resourceVersion`.
     pub resource_version: Option<Cow<'a, str>>,
+    metadata_is_read: bool,
 }
 
 impl<'a> RawHeader<'a> {
@@ -44,58 +45,83 @@ impl<'a> RawHeader<'a> {
     /// ```
     #[must_use]
     pub fn read(bytes: &'a [u8]) -> Self {
-        let mut header = Self::default();
-        for (key, value) in Members::of(bytes) {
-            match &*key {
-                "apiVersion" => set(&mut header.api_version, value),
-                "kind" => set(&mut header.kind, value),
-                "metadata" if !header.has_metadata => header.read_metadata(value),
-                _ => continue,
-            }
-            if header.has_metadata && header.has_kind() {
-                break;
-            }
-        }
-        header
+        Self::read_until(bytes, |header| header.has_kind() && header.has_identity())
     }
 
-    /// Reads `apiVersion` and `kind` and nothing else.
+    /// Reads what names the object; of `apiVersion` and `kind` no more than comes before that. In an
+    /// item of a list, which has neither, this spares the way to its end.
+    #[must_use]
+    pub fn read_identity(bytes: &'a [u8]) -> Self {
+        Self::read_until(bytes, Self::has_identity)
+    }
+
+    /// Reads `apiVersion` and `kind`, and no more of the rest than comes before them.
     #[must_use]
     pub fn read_kind(bytes: &'a [u8]) -> Self {
+        Self::read_until(bytes, Self::has_kind)
+    }
+
+    fn read_until(bytes: &'a [u8], is_enough: impl Fn(&Self) -> bool) -> Self {
         let mut header = Self::default();
-        for (key, value) in Members::of(bytes) {
-            match &*key {
-                "apiVersion" => set(&mut header.api_version, value),
-                "kind" => set(&mut header.kind, value),
-                _ => continue,
-            }
-            if header.has_kind() {
-                break;
-            }
-        }
+        // Bytes that cannot be followed any further end the reading, and that is all.
+        let _ = header.read_members(&mut Cursor { rest: bytes }, is_enough);
         header
     }
 
-    fn read_metadata(&mut self, bytes: &'a [u8]) {
-        self.has_metadata = bytes.first() == Some(&b'{');
-        for (key, value) in Members::of(bytes) {
-            match &*key {
-                "name" => set(&mut self.name, value),
-                "namespace" => set(&mut self.namespace, value),
-                "uid" => set(&mut self.uid, value),
-                "resourceVersion" => set(&mut self.resource_version, value),
-                _ => continue,
-            }
-            let all = [
-                &self.name,
-                &self.namespace,
-                &self.uid,
-                &self.resource_version,
-            ];
-            if all.iter().all(|member| member.is_some()) {
-                break;
+    fn read_members(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        is_enough: impl Fn(&Self) -> bool,
+    ) -> Option<()> {
+        let mut members = Members::Before;
+        while !is_enough(self) {
+            match &*members.next_key(cursor)? {
+                "apiVersion" => set(&mut self.api_version, cursor.value()?),
+                "kind" => set(&mut self.kind, cursor.value()?),
+                "metadata" if !self.metadata_is_read && cursor.peek() == Some(b'{') => {
+                    self.has_metadata = true;
+                    self.read_metadata(cursor, &is_enough)?;
+                    self.metadata_is_read = true;
+                }
+                _ => drop(cursor.value()?),
             }
         }
+        Some(())
+    }
+
+    /// Reads the metadata where it lies, without looking for its end first.
+    fn read_metadata(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        is_enough: impl Fn(&Self) -> bool,
+    ) -> Option<()> {
+        let mut members = Members::Before;
+        while !is_enough(self) {
+            let Some(key) = members.next_key(cursor) else {
+                return members.is_over().then_some(());
+            };
+            let member = match &*key {
+                "name" => &mut self.name,
+                "namespace" => &mut self.namespace,
+                "uid" => &mut self.uid,
+                "resourceVersion" => &mut self.resource_version,
+                _ => {
+                    cursor.value()?;
+                    continue;
+                }
+            };
+            set(member, cursor.value()?);
+        }
+        Some(())
+    }
+
+    /// True once nothing more of the metadata can matter.
+    const fn has_identity(&self) -> bool {
+        let all = self.name.is_some()
+            && self.namespace.is_some()
+            && self.uid.is_some()
+            && self.resource_version.is_some();
+        all || self.metadata_is_read
     }
 
     const fn has_kind(&self) -> bool {
@@ -172,53 +198,65 @@ fn set<'a>(member: &mut Option<Cow<'a, str>>, value: &'a [u8]) {
     }
 }
 
-/// The members of an object: readable names and the bytes of their values. Ends where the object
-/// ends or can no longer be followed.
-struct Members<'a> {
+/// A place in the bytes.
+struct Cursor<'a> {
     rest: &'a [u8],
-    separator: u8,
 }
 
-impl<'a> Members<'a> {
-    const fn of(bytes: &'a [u8]) -> Self {
-        Self {
-            rest: bytes,
-            separator: b'{',
-        }
+impl<'a> Cursor<'a> {
+    /// The next byte that is not white space.
+    fn peek(&mut self) -> Option<u8> {
+        let spaces = self.rest.iter().take_while(|&&byte| is_space(byte));
+        self.rest = self.rest.get(spaces.count()..)?;
+        self.rest.first().copied()
     }
 
-    fn separator(&mut self, separator: u8) -> Option<()> {
-        self.rest = skip_space(self.rest).strip_prefix(&[separator])?;
-        Some(())
+    fn take(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.rest = self.rest.get(1..)?;
+        Some(byte)
     }
 
+    /// The bytes of the next value.
     fn value(&mut self) -> Option<&'a [u8]> {
-        let bytes = skip_space(self.rest);
-        let end = ValueScan::of(*bytes.first()?)?.find_end(bytes)?;
-        let (value, rest) = bytes.split_at_checked(end)?;
+        let end = ValueScan::of(self.peek()?)?.find_end(self.rest)?;
+        let (value, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest;
         Some(value)
     }
 }
 
-impl<'a> Iterator for Members<'a> {
-    type Item = (Cow<'a, str>, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            self.separator(self.separator)?;
-            self.separator = b',';
-            let key = self.value()?;
-            self.separator(b':')?;
-            let value = self.value()?;
-            if let Some(key) = text(key) {
-                return Some((key, value));
-            }
-        }
-    }
+/// Goes through the members of an object.
+enum Members {
+    Before,
+    Within,
+    Over,
 }
 
-fn skip_space(bytes: &[u8]) -> &[u8] {
-    let spaces = bytes.iter().take_while(|&&byte| is_space(byte)).count();
-    bytes.get(spaces..).unwrap_or_default()
+impl Members {
+    /// The name of the next member, empty if it cannot be read; the cursor is then before the
+    /// value. Nothing at the end of the object, or if it cannot be followed.
+    fn next_key<'a>(&mut self, cursor: &mut Cursor<'a>) -> Option<Cow<'a, str>> {
+        match (&*self, cursor.take()?) {
+            (Self::Before, b'{') if cursor.peek()? != b'}' => *self = Self::Within,
+            (Self::Before, b'{') => {
+                cursor.take()?;
+                *self = Self::Over;
+                return None;
+            }
+            (Self::Within, b',') => {}
+            (Self::Within, b'}') => {
+                *self = Self::Over;
+                return None;
+            }
+            _ => return None,
+        }
+        let key = text(cursor.value()?).unwrap_or_default();
+        (cursor.take()? == b':').then_some(key)
+    }
+
+    /// True if the end of the object was reached.
+    const fn is_over(&self) -> bool {
+        matches!(self, Self::Over)
+    }
 }

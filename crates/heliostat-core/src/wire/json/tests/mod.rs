@@ -3,6 +3,7 @@
 
 mod broken;
 mod captures;
+mod header;
 mod limits;
 mod list;
 mod property;

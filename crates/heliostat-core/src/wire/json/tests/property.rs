@@ -151,6 +151,8 @@ proptest! {
         let header = RawHeader::read(text.as_bytes());
         prop_assert!(header.has_metadata);
         prop_assert_eq!(header.header(), header_of(&object));
+        let identity = RawHeader::read_identity(text.as_bytes());
+        prop_assert_eq!(identity.header(), header_of(&object));
     }
 
     #[test]
