@@ -71,6 +71,9 @@ pub struct ReflectorMachine<T> {
     backoff: Backoff,
     connection_backoff: Option<Backoff>,
     retry_window: RetryWindow,
+    /// When the source last proved that it is not behind the store: by an event, a bookmark, a
+    /// replace or the answer to a probe.
+    proved_at: Time,
     /// No watch-list is tried before this.
     watch_list_suspended_until: Option<Time>,
     resync_running: bool,
@@ -97,6 +100,7 @@ impl<T> ReflectorMachine<T> {
                 .clone()
                 .map(|backoff| Backoff::new(backoff, now)),
             retry_window: RetryWindow::new(config.max_internal_error_retry),
+            proved_at: now,
             watch_list_suspended_until: None,
             resync_running: false,
             config,
@@ -296,6 +300,7 @@ impl<T> ReflectorMachine<T> {
     }
 
     fn enter_watch_phase(&mut self, now: Time, source: CommitSource) -> State {
+        self.proved_at = now;
         self.retry_window = RetryWindow::new(self.config.max_internal_error_retry);
         let resync = self.config.resync_period.map(|period| now + period);
         self.timers.set_or_clear(Timer::Resync, resync);

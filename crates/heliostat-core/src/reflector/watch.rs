@@ -121,6 +121,7 @@ impl<T> ReflectorMachine<T> {
         watch.alive = true;
         watch.opened = true;
         self.sign_of_life(now);
+        self.proved_at = now;
         match event {
             WatchEvent::Added(entry) => self.change(now, watch, ChangeKind::Added, entry),
             WatchEvent::Modified(entry) => self.change(now, watch, ChangeKind::Modified, entry),
@@ -259,7 +260,7 @@ impl<T> ReflectorMachine<T> {
                     self.report(Report::VeryShortWatch);
                     return self.end_round(now, None);
                 }
-                self.start_watch(now)
+                self.watch_again(now, &watch)
             }
             State::WatchListing(watch) if watch.attempt == attempt => {
                 self.watch_list_ended(now, &watch)
@@ -329,7 +330,7 @@ impl<T> ReflectorMachine<T> {
             self.report(Report::VeryShortWatch);
             return self.end_round(now, None);
         }
-        self.start_watch(now)
+        self.watch_again(now, watch)
     }
 
     /// Only a request that failed goes to the watch error handler; the end of a stream does not.
@@ -373,9 +374,26 @@ impl<T> ReflectorMachine<T> {
         }
         self.watch_completed(now, &watch);
         self.report(Report::SilentWatch { silence });
-        if watch.alive || !self.last_version.is_real() {
+        self.watch_again(now, &watch)
+    }
+
+    /// Opens a watch after one that brought something; after one that brought nothing too, unless
+    /// nothing has come for so long, over all watches, that the source is asked for its version
+    /// first. A watch that always ends before the silence timeout would otherwise hide for ever that
+    /// the source went back.
+    fn watch_again(&mut self, now: Time, watch: &Watching) -> State {
+        let long_silent = self
+            .config
+            .silence_timeout
+            .is_some_and(|silence| now - self.proved_at >= silence);
+        if watch.alive || !long_silent || !self.last_version.is_real() {
             return self.start_watch(now);
         }
+        self.probe(now)
+    }
+
+    /// Asks the source for its present version.
+    fn probe(&mut self, now: Time) -> State {
         let attempt = self.next_attempt();
         self.timers.clear_request();
         self.timers
@@ -400,7 +418,10 @@ impl<T> ReflectorMachine<T> {
                 self.timers.clear_request();
                 self.start_round(now)
             }
-            Some(_) | None => self.start_watch(now),
+            Some(_) | None => {
+                self.proved_at = now;
+                self.start_watch(now)
+            }
         }
     }
 
@@ -436,7 +457,7 @@ impl<T> ReflectorMachine<T> {
                 });
                 self.watch_completed(now, &watch);
                 self.report(Report::OverdueWatch);
-                self.start_watch(now)
+                self.watch_again(now, &watch)
             }
             State::WatchListing(_) => self.end_mark_overdue(now, state),
             other => other,

@@ -101,6 +101,7 @@ scripts! {
     w_23_a_watch_kept_alive_beyond_its_end_is_opened_again,
     w_23_a_watch_that_is_never_answered_is_asked_again,
     w_23_after_a_stream_without_any_sign_of_life_the_source_is_asked_for_its_version,
+    w_23_short_watches_that_bring_nothing_do_not_hide_a_source_that_went_back,
     w_23_without_a_silence_deadline_the_end_of_the_watch_is_the_deadline,
     wl_01_wl_05_wl_14_r_21_the_initial_state_through_a_watch,
     wl_02_wl_04_l_08_later_events_win_and_deletions_remove,
