@@ -66,6 +66,8 @@ pub struct ReflectorMachine<T> {
     last_version: ResourceVersion,
     /// The last version is of no use: the next list or watch-list asks for the most recent state.
     version_unavailable: bool,
+    /// The version at which a watch expired last.
+    expired_version: ResourceVersion,
     /// A list from `0` came in pages, so the server keeps no watch cache: page every list.
     always_paginate: bool,
     backoff: Backoff,
@@ -93,6 +95,7 @@ impl<T> ReflectorMachine<T> {
             holds_permit: false,
             last_version: ResourceVersion::UNSET,
             version_unavailable: false,
+            expired_version: ResourceVersion::UNSET,
             always_paginate: false,
             backoff: Backoff::new(config.backoff.clone(), now),
             connection_backoff: config

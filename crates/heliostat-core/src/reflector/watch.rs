@@ -6,6 +6,7 @@ use crate::error::{SourceError, TransportError, TransportErrorKind};
 use crate::event::{ChangeKind, Rejection, WatchEvent};
 use crate::object::Entry;
 use crate::options::{ListOptions, WatchOptions};
+use crate::status::Status;
 use crate::time::Time;
 use crate::version::ResourceVersion;
 
@@ -284,6 +285,9 @@ impl<T> ReflectorMachine<T> {
         if watch.opened {
             self.watch_completed(now, watch);
         }
+        if error.status().is_some_and(Status::is_expired) {
+            self.version_expired();
+        }
         match recovery(&error, phase, self.config.watch_list_fallback) {
             Recovery::Resume => self.watch_cut_off(now, watch, error),
             Recovery::Backoff { at_least } => {
@@ -317,6 +321,16 @@ impl<T> ReflectorMachine<T> {
                 self.end_round(now, None)
             }
         }
+    }
+
+    /// The version has left the history. The next list asks for it all the same, since a server that
+    /// answers with anything newer answers cheaply; but if the same version has expired before, that
+    /// list brought nothing newer (a limit may mean exactly this version), and never would.
+    fn version_expired(&mut self) {
+        if self.expired_version == self.last_version {
+            self.version_unavailable = true;
+        }
+        self.expired_version.clone_from(&self.last_version);
     }
 
     /// A connection that breaks is like a watch that ends, also when it was very short.

@@ -82,6 +82,7 @@ scripts! {
     w_08_an_answer_after_the_error_event_is_late,
     w_08_w_09_expired_in_the_stream_lists_at_the_last_version_after_a_delay,
     w_09_a_throttled_stream_is_opened_again_after_a_delay,
+    w_09_a_version_that_expires_again_is_listed_without_it,
     w_09_e_06_e_12_everything_else_in_the_stream_ends_the_round_in_silence,
     w_09_e_06_internal_errors_end_the_round_by_default,
     w_09_w_16_e_06_internal_errors_are_retried_at_once_within_the_window,
