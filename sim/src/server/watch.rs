@@ -245,11 +245,16 @@ impl Server {
             }
             Some(EventFault::Unknown) => {
                 around.coverage.count(Seen::UnknownEvent);
-                let version = [ResourceVersion::UNSET, before.into()];
-                let which = usize::from(self.rng.one_in(2));
+                // Where events without a version exist, this one is one of them.
+                let unversioned = self.faults.event.contains(&EventFault::Unversioned);
+                let resource_version = if unversioned {
+                    ResourceVersion::UNSET
+                } else {
+                    before.into()
+                };
                 let event = WatchEvent::Unknown {
                     event_type: "SHUFFLED".to_owned(),
-                    resource_version: version[which].clone(),
+                    resource_version,
                 };
                 self.send(around, id, Answer::Event(event), at(before));
             }
