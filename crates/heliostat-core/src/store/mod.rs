@@ -58,7 +58,8 @@ pub trait Store<T>: Send {
     fn unstage(&mut self, key: &ObjectKey);
 
     /// Carries the present state of this object, if there is one, over into the set aside: the
-    /// object exists at the source, but its new state cannot be understood.
+    /// object exists at the source, but its new state cannot be understood. A state of it that is in
+    /// the set aside already is newer, and stays.
     fn keep(&mut self, key: &ObjectKey);
 
     /// Puts the set aside in the place of the present one, in one step. Objects that did not change

@@ -53,12 +53,15 @@ impl<T> Staging<T> {
         self.next.remove(key);
     }
 
-    /// Carries the state that the object had at the start over, if it had one.
+    /// Carries the state that the object had at the start over, if it had one; what was staged of it
+    /// since is newer and stays.
     pub fn keep(&mut self, key: &ObjectKey) {
         if let Some(old) = self.base.get(key) {
             let old = old.clone();
             self.name(old.key().clone());
-            self.next.insert(old.key().clone(), old);
+            if !self.next.contains_key(key) {
+                self.next.insert(old.key().clone(), old);
+            }
         }
     }
 

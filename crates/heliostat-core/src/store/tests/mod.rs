@@ -181,11 +181,26 @@ fn s_06_what_is_staged_can_be_taken_out_and_what_was_there_carried_over() {
     store.unstage(&key("a"));
     store.unstage(&key("d"));
     store.unstage(&key("nobody"));
-    store.stage(entry("b", 5, "y"));
     store.keep(&key("b"));
     store.keep(&key("nobody"));
     store.commit_replace(&2.into()).unwrap();
     assert_eq!(names(store.view().iter()), ["b"]);
+    assert_eq!(labelled(store.view(), "x"), ["b"]);
+}
+
+#[test]
+fn s_06_what_was_staged_is_newer_than_what_is_carried_over() {
+    let mut store = store_of(&[("a", "x"), ("b", "x")]);
+    store.begin_replace();
+    store.stage(entry("a", 5, "y"));
+    store.keep(&key("a"));
+    store.stage(entry("b", 5, "y"));
+    store.unstage(&key("b"));
+    store.keep(&key("b"));
+    store.stage(entry("new", 5, "y"));
+    store.keep(&key("new"));
+    store.commit_replace(&6.into()).unwrap();
+    assert_eq!(labelled(store.view(), "y"), ["a", "new"]);
     assert_eq!(labelled(store.view(), "x"), ["b"]);
 }
 

@@ -145,7 +145,8 @@ impl Model {
                 if let Some(staging) = &mut self.staging
                     && let Some(old) = staging.base.get(*key)
                 {
-                    staging.next.insert((*key).to_owned(), old.clone());
+                    let next = staging.next.entry((*key).to_owned());
+                    next.or_insert_with(|| old.clone());
                 }
             }
             (Step::Commit(version), _) => {
