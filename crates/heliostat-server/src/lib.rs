@@ -40,6 +40,17 @@
 //! | [`Kind`] | what is served |
 //! | [`Status`] | what a client gets instead of an object |
 //!
+//! # What it is not
+//!
+//! - No admission, defaulting, schemas or controllers: a namespace need not exist, deleting one
+//!   leaves its objects, pods go at once, `propagationPolicy` is ignored. Pods start as `Pending`.
+//! - JSON only. Requests for protobuf, YAML or CBOR alone get a 406, such bodies a 415; server-side
+//!   apply gets a 415 too.
+//! - No authentication: whoever can connect can write.
+//! - Of a CustomResourceDefinition the stored version is served, without conversion.
+//! - Subresources other than `status` do not exist.
+//! - The window is counted in events, not bytes: objects of a megabyte want a smaller one.
+//!
 //! Inside, `api_server` is pure (no socket, no clock) and decides everything; `http` is the only
 //! room that knows hyper; `handle` puts one lock around the storage.
 #![deny(missing_docs)]

@@ -103,4 +103,24 @@ mod tests {
             assert_eq!(Query::parse(text).flag("w"), expected, "{text}");
         }
     }
+
+    #[test]
+    fn any_text_is_decoded_without_a_panic() {
+        let alphabet = [
+            "%", "%4", "%41", "%zz", "&", "=", "+", "é", "\u{0}", "a", "%C3", "%A9",
+        ];
+        let mut state = 7_u64;
+        for _ in 0..2_000 {
+            let mut text = String::new();
+            for _ in 0..12 {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                let at = usize::try_from(state >> 33).unwrap() % alphabet.len();
+                text.push_str(alphabet[at]);
+            }
+            assert!(decode(&text, true).len() <= text.len() * 3);
+            assert!(!Query::parse(&text).flag("never"));
+        }
+    }
 }

@@ -91,7 +91,9 @@ fn named(group: &str, version: &str) -> GroupVersion {
 const NAMESPACE_SUBRESOURCES: [&str; 2] = ["status", "finalize"];
 
 fn resource(of: GroupVersion, parts: &[&str]) -> Route {
-    if parts.iter().any(|part| matches!(*part, "" | "." | "..")) {
+    // Keys are made of names: what would change a key's meaning names nothing.
+    let impossible = |part: &&str| matches!(*part, "" | "." | "..") || part.contains(['/', '%']);
+    if parts.iter().any(impossible) {
         return Route::Unknown;
     }
     // The old form of watches, `/api/v1/watch/pods`, is not served.

@@ -197,5 +197,5 @@ pub(crate) fn count_generation(object: &mut Object) {
         .get("generation")
         .and_then(Value::as_i64)
         .unwrap_or(0);
-    metadata.insert("generation".to_owned(), (generation + 1).into());
+    metadata.insert("generation".to_owned(), generation.saturating_add(1).into());
 }

@@ -9,7 +9,7 @@ use crate::api_server::options::WatchPlan;
 use super::service::ServerState;
 
 /// The longest a watch may be asked to last: beyond any use, and far from where clocks overflow.
-const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
+pub(super) const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// When the stream says something of itself.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Timers {
         let period = state.config.bookmark_period;
         Self {
             deadline,
-            next_bookmark: Some(now + period),
+            next_bookmark: now.checked_add(period),
             last_bookmark: timeout
                 .min(TIMEOUT_MAX)
                 .checked_sub(state.config.last_bookmark_lead)
@@ -47,7 +47,7 @@ impl Timers {
 
     pub(super) fn sent_bookmark(&mut self) {
         let now = Instant::now();
-        self.next_bookmark = Some(now + self.period);
+        self.next_bookmark = now.checked_add(self.period);
         self.last_bookmark = self.last_bookmark.filter(|at| *at > now);
     }
 

@@ -30,7 +30,7 @@ use super::body::BodyError;
 use super::gauge::WatchGuard;
 use super::service::ServerState;
 use super::stream_faults::StreamFaults;
-use super::timers::Timers;
+use super::timers::{TIMEOUT_MAX, Timers};
 
 /// How many events are read from the history at a time.
 const BATCH_EVENTS: usize = 256;
@@ -133,7 +133,7 @@ impl WatchStream {
         stream.phase = match stream.plan.start {
             Start::State(required) if required > stream.storage.revision() => Phase::Opening {
                 required,
-                deadline: Instant::now() + state.config.too_large_wait,
+                deadline: Instant::now() + state.config.too_large_wait.min(TIMEOUT_MAX),
             },
             _ => stream.opened(),
         };

@@ -52,6 +52,14 @@ pub(crate) enum Operation {
     },
 }
 
+/// How many bytes all copies of one patch may add, as in kube-apiserver: without a bound a few
+/// operations could double a document over and over.
+const COPIED_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// How deep a patched document may be: what is stored must be readable again, and the parser stops
+/// at 128.
+const DEPTH_MAX: usize = 120;
+
 /// Applies all operations to `target`, or says which one cannot be.
 pub(super) fn apply(target: &mut Value, operations: &[Operation]) -> Result<(), String> {
     if operations.len() > OPERATIONS_MAX {
@@ -60,9 +68,42 @@ pub(super) fn apply(target: &mut Value, operations: &[Operation]) -> Result<(), 
             "the patch has {len} operations, at most {OPERATIONS_MAX} are allowed"
         ));
     }
-    operations
-        .iter()
-        .try_for_each(|operation| step(target, operation))
+    let mut copied = 0;
+    for operation in operations {
+        if let Operation::Copy { from, .. } = operation {
+            copied += target
+                .pointer(from)
+                .map_or(0, |value| value.to_string().len());
+            if copied > COPIED_BYTES_MAX {
+                return Err(format!(
+                    "the copies of the patch exceed {COPIED_BYTES_MAX} bytes"
+                ));
+            }
+        }
+        step(target, operation)?;
+    }
+    Ok(())
+}
+
+/// Refuses a value that would make the document too deep, before it is in: so no document here is
+/// ever deeper than twice the limit.
+fn check_depth(path: &str, value: &Value) -> Result<(), String> {
+    if path.matches('/').count() + depth(value) > DEPTH_MAX {
+        return Err(format!(
+            "the document would have more than {DEPTH_MAX} levels"
+        ));
+    }
+    Ok(())
+}
+
+/// How many levels a value has.
+fn depth(value: &Value) -> usize {
+    let below = match value {
+        Value::Array(list) => list.iter().map(depth).max(),
+        Value::Object(map) => map.values().map(depth).max(),
+        _ => return 0,
+    };
+    1 + below.unwrap_or(0)
 }
 
 fn step(target: &mut Value, operation: &Operation) -> Result<(), String> {
@@ -70,6 +111,7 @@ fn step(target: &mut Value, operation: &Operation) -> Result<(), String> {
         Operation::Add { path, value } => add(target, path, value.clone()),
         Operation::Remove { path } => remove(target, path).map(drop),
         Operation::Replace { path, value } => {
+            check_depth(path, value)?;
             let place = target
                 .pointer_mut(path)
                 .ok_or_else(|| missing("replace", path))?;
@@ -103,6 +145,7 @@ fn split(path: &str) -> Option<(&str, String)> {
 }
 
 fn add(target: &mut Value, path: &str, value: Value) -> Result<(), String> {
+    check_depth(path, &value)?;
     if path.is_empty() {
         *target = value;
         return Ok(());
@@ -186,5 +229,19 @@ mod tests {
                 "{patch}"
             );
         }
+    }
+
+    #[test]
+    fn a_patch_cannot_blow_a_document_up() {
+        let doubling: Vec<Value> = (0..64)
+            .map(|index| json!({"op": "copy", "from": "", "path": format!("/c{index}")}))
+            .collect();
+        let error = check(json!({"a": "x".repeat(1_000)}), Value::Array(doubling)).unwrap_err();
+        assert!(error.contains("exceed"), "{error}");
+        let deepening: Vec<Value> = (0..200)
+            .map(|index| json!({"op": "add", "path": "/a".repeat(index + 1), "value": {}}))
+            .collect();
+        let error = check(json!({}), Value::Array(deepening)).unwrap_err();
+        assert!(error.contains("levels"), "{error}");
     }
 }
