@@ -338,7 +338,9 @@ impl<T> ReflectorMachine<T> {
             Err(error) => {
                 self.report(Report::ResyncFailed(error));
                 self.abort_request(&state);
-                self.end_round(now, None)
+                // A delay that runs, perhaps at the server's wish, is not made shorter by this.
+                let left = self.timers.left(Timer::Backoff, now);
+                self.end_round(now, left)
             }
         }
     }

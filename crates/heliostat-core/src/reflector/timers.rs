@@ -1,5 +1,7 @@
 //! The machine's deadlines: one small table of named timers.
 
+use std::time::Duration;
+
 use crate::time::Time;
 
 /// What a deadline is for.
@@ -58,6 +60,11 @@ impl Timers {
         let resync = self.0[Timer::Resync as usize];
         self.0 = [None; COUNT];
         self.0[Timer::Resync as usize] = resync;
+    }
+
+    /// How long it is until a deadline that is set.
+    pub(super) fn left(&self, timer: Timer, now: Time) -> Option<Duration> {
+        self.0[timer as usize].map(|at| at - now)
     }
 
     pub(super) fn next(&self) -> Option<Time> {

@@ -87,6 +87,7 @@ scripts! {
     r_15_a_resync_that_outlasts_its_round,
     r_15_r_23_a_resync_that_is_answered_after_the_stop,
     r_15_resync_goes_on_beside_the_watches_of_a_round,
+    r_15_w_19_a_resync_that_fails_does_not_shorten_a_delay,
     r_15_w_19_resync_runs_only_while_watching_and_its_failure_ends_the_round,
     r_19_an_older_event_is_a_rewind_and_is_settled_by_a_consistent_list,
     r_19_r_22_a_list_older_than_what_was_seen_is_never_applied_silently,
