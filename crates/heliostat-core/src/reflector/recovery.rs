@@ -45,8 +45,9 @@ pub enum Recovery {
 /// Decides what follows from a failure.
 ///
 /// The table is the reference reflector's (`client-go`), together with the retries that its HTTP
-/// layer makes below it: an answer of 5xx to a watch request that names a time to wait is waited
-/// for, also when it asks for a watch-list, and a connection that closes or stays silent is no reason to list again.
+/// layer makes below it: an answer of 5xx that names a time to wait, given to a watch request or a
+/// watch-list, is waited for, and a connection that closes or stays silent is no reason to list
+/// again.
 #[must_use]
 pub fn recovery(error: &SourceError, phase: Phase, fallback: WatchListFallback) -> Recovery {
     match phase {

@@ -143,7 +143,7 @@ impl<T> ReflectorMachine<T> {
                 }
                 State::Watching(watch)
             }
-            WatchEvent::Rejected(rejection) => self.rejected(watch, rejection),
+            WatchEvent::Rejected(rejection) => self.rejected(now, watch, rejection),
             WatchEvent::Error(status) => {
                 self.output(Output::Abort {
                     attempt: watch.attempt,
@@ -225,21 +225,23 @@ impl<T> ReflectorMachine<T> {
         self.end_round(now, None)
     }
 
-    fn rejected(&mut self, mut watch: Watching, rejection: Rejection) -> State {
+    fn rejected(&mut self, now: Time, mut watch: Watching, rejection: Rejection) -> State {
         self.report(Report::Rejected(rejection.clone()));
         if !rejection.reason.is_member() {
             return State::Watching(watch);
         }
-        watch.events += 1;
         let gone = rejection.change == Some(ChangeKind::Deleted);
         if gone || rejection.change == Some(ChangeKind::Modified) {
             watch.unordered = false;
         }
+        if !watch.unordered && self.goes_back(&rejection.resource_version) {
+            return self.version_went_back(now, &watch, rejection.resource_version);
+        }
+        watch.events += 1;
         if self.config.reject_policy == RejectPolicy::Stop && !gone {
             return self.stop(&State::Watching(watch), Some(rejection));
         }
-        let old = self.goes_back(&rejection.resource_version);
-        let version = if watch.unordered || old {
+        let version = if watch.unordered {
             None
         } else {
             self.move_version(&rejection.resource_version)
