@@ -47,7 +47,9 @@ impl Promise for Replayed {
             }
             Said::Keep(key) => {
                 if let Some(known) = self.known.get(key) {
-                    self.staged.insert(key.clone(), Arc::clone(known));
+                    let known = Arc::clone(known);
+                    // What was staged is newer than what is known.
+                    self.staged.entry(key.clone()).or_insert(known);
                 }
             }
             Said::Commit(_) => self.commit(view),
