@@ -92,7 +92,7 @@ fn work(arguments: &Arguments, tally: &Tally) {
         hash ^= outcome.trace_hash;
         tally.steps.fetch_add(outcome.steps, Ordering::Relaxed);
         tally.done.fetch_add(1, Ordering::Relaxed);
-        if outcome.violation.is_some() {
+        if !outcome.violations.is_empty() {
             tally.broken.store(true, Ordering::Relaxed);
             tally.keep(outcome);
         }
@@ -205,8 +205,9 @@ fn tell_failure(
     for line in &again.lines {
         writeln!(out, "{line}")?;
     }
-    if let Some(violation) = &failure.violation {
-        writeln!(out, "\nbroken promise: {violation}")?;
+    writeln!(out)?;
+    for violation in &failure.violations {
+        writeln!(out, "broken promise: {violation}")?;
     }
     if again.trace_hash != failure.trace_hash {
         writeln!(

@@ -24,8 +24,8 @@ use crate::world::{Widget, World, Write};
 pub struct Outcome {
     /// The seed.
     pub seed: u64,
-    /// The promise that was broken, if one was.
-    pub violation: Option<Violation>,
+    /// The promises that were broken in the first step in which one was, in that order.
+    pub violations: Vec<Violation>,
     /// Everything that happened, as one number.
     pub trace_hash: u64,
     /// How many steps there were.
@@ -42,10 +42,13 @@ pub struct Outcome {
 #[must_use]
 pub fn run(seed: u64, mutant: Option<Mutant>, detail: Detail) -> Outcome {
     let mut simulation = Simulation::new(seed, mutant, detail);
-    let violation = simulation.run().err();
+    let violations = match simulation.run() {
+        Ok(()) => simulation.broken,
+        Err(violation) => vec![violation],
+    };
     Outcome {
         seed,
-        violation,
+        violations,
         trace_hash: simulation.trace.hash(),
         steps: simulation.trace.steps(),
         lasted: simulation.now.elapsed(),
@@ -69,6 +72,8 @@ struct Simulation {
     writer: Rng,
     coverage: Coverage,
     trace: Trace,
+    /// The promises that were broken in the present step.
+    broken: Vec<Violation>,
 }
 
 /// More steps than any story has: a loop without progress.
@@ -112,14 +117,15 @@ impl Simulation {
             writer,
             coverage: Coverage::default(),
             trace: Trace::new(detail),
+            broken: Vec::new(),
         }
     }
 
     fn run(&mut self) -> Result<(), Violation> {
         for seat in 0..self.seats.len() {
-            self.tell(seat, Input::Start, Origin::default())?;
+            self.tell(seat, Input::Start, Origin::default());
         }
-        while !self.is_over()? {
+        while self.broken.is_empty() && !self.is_over()? {
             self.grant()?;
             self.hold_writes_back();
             let Some(next) = self.next_time() else {
@@ -131,8 +137,11 @@ impl Simulation {
             }
             self.step()?;
         }
+        if !self.broken.is_empty() {
+            return Ok(());
+        }
         for seat in 0..self.seats.len() {
-            self.tell(seat, Input::Stop, Origin::default())?;
+            self.tell(seat, Input::Stop, Origin::default());
         }
         match &self.budget {
             Some(budget) if budget.under_way() + budget.waiting() > 0 => Err(broken(
@@ -148,7 +157,8 @@ impl Simulation {
         if self.agenda.next_time().is_some_and(|at| at <= self.now)
             && let Some(happening) = self.agenda.take_next()
         {
-            return self.happen(happening);
+            self.happen(happening);
+            return Ok(());
         }
         for seat in 0..self.seats.len() {
             self.wake(seat)?;
@@ -170,13 +180,13 @@ impl Simulation {
                 format!("seat {number}: timer")
             });
             self.seats[number].machine.handle_timeout(clock);
-            self.drain(number, Origin::default())?;
-            self.settle(number, Origin::default())?;
+            self.drain(number, Origin::default());
+            self.settle(number, Origin::default());
         }
         Err(broken("wedged", "a timer that is handled stays due"))
     }
 
-    fn happen(&mut self, happening: Happening) -> Result<(), Violation> {
+    fn happen(&mut self, happening: Happening) {
         if let Happening::Deliver(id, carried) = happening {
             return self.deliver(id, carried);
         }
@@ -204,7 +214,6 @@ impl Simulation {
                 server.happen(&mut around, &other);
             }
         }
-        Ok(())
     }
 
     fn write(&mut self) {
@@ -261,9 +270,9 @@ impl Simulation {
         self.liveness.begin(self.now);
     }
 
-    fn deliver(&mut self, id: ConnectionId, carried: Carried) -> Result<(), Violation> {
+    fn deliver(&mut self, id: ConnectionId, carried: Carried) {
         let Some((number, attempt)) = self.server.deliver(id, &carried) else {
-            return Ok(());
+            return;
         };
         let Carried { answer, origin, .. } = carried;
         let late = self.seats[number]
@@ -283,7 +292,7 @@ impl Simulation {
             late,
         };
         let view = view(&self.world, &self.seats[number], self.now, origin);
-        self.guards[number].ask(|promise| promise.hear(view, heard))?;
+        self.guards[number].ask(&mut self.broken, |promise| promise.hear(view, heard));
         if !late {
             self.note_answer(number, &answer, origin);
         }
@@ -295,7 +304,7 @@ impl Simulation {
             Answer::WatchEnded => Input::WatchEnded { attempt },
             Answer::Failed(error) => Input::Failed { attempt, error },
         };
-        self.tell(number, input, origin)
+        self.tell(number, input, origin);
     }
 
     /// What a driver and the bookkeeping take from an answer before the machine hears it.
@@ -311,12 +320,7 @@ impl Simulation {
         }
     }
 
-    fn tell(
-        &mut self,
-        number: usize,
-        input: Input<Widget>,
-        origin: Origin,
-    ) -> Result<(), Violation> {
+    fn tell(&mut self, number: usize, input: Input<Widget>, origin: Origin) {
         let seat = &mut self.seats[number];
         let clock = seat.bug.clock(self.now);
         let live = seat.live.map(|(live, _)| live);
@@ -325,42 +329,36 @@ impl Simulation {
         if let Some(input) = seat.bug.input(input, live, &last, activity) {
             seat.machine.handle_input(clock, input);
         }
-        self.drain(number, origin)?;
-        self.settle(number, origin)
+        self.drain(number, origin);
+        self.settle(number, origin);
     }
 
-    fn drain(&mut self, number: usize, origin: Origin) -> Result<(), Violation> {
+    fn drain(&mut self, number: usize, origin: Origin) {
         while let Some(output) = self.seats[number].machine.poll_output() {
             if self.seats[number].bug.is_some() {
                 for output in self.seats[number].bug.output(output) {
-                    self.execute(number, output, origin)?;
+                    self.execute(number, output, origin);
                 }
             } else {
-                self.execute(number, output, origin)?;
+                self.execute(number, output, origin);
             }
         }
-        Ok(())
     }
 
-    fn execute(
-        &mut self,
-        number: usize,
-        output: Output<Widget>,
-        origin: Origin,
-    ) -> Result<(), Violation> {
+    fn execute(&mut self, number: usize, output: Output<Widget>, origin: Origin) {
         let said = Said::of(&output);
         self.trace
             .step(self.now, [4, number as u64, said.number()], || {
                 format!("seat {number}: {said}")
             });
         let view_before = view(&self.world, &self.seats[number], self.now, origin);
-        self.guards[number].ask(|promise| promise.say(view_before, &said))?;
+        self.guards[number].ask(&mut self.broken, |promise| promise.say(view_before, &said));
         let clock = self.seats[number].bug.clock(self.now);
         self.seats[number].execute(clock, output, origin, &mut self.coverage);
         self.act(number, &said);
         self.count(number, &said);
         let view_after = view(&self.world, &self.seats[number], self.now, origin);
-        self.guards[number].ask(|promise| promise.done(view_after, &said))
+        self.guards[number].ask(&mut self.broken, |promise| promise.done(view_after, &said));
     }
 
     /// Does what an output wants of the server and of the budget.
@@ -422,7 +420,7 @@ impl Simulation {
             self.trace.step(self.now, [5, number as u64, 0], || {
                 format!("seat {number}: permit")
             });
-            self.tell(number, Input::PermitGranted { attempt }, Origin::default())?;
+            self.tell(number, Input::PermitGranted { attempt }, Origin::default());
         }
         if self
             .wishes
@@ -448,9 +446,9 @@ impl Simulation {
         self.world.set_ceiling(ceiling);
     }
 
-    fn settle(&mut self, number: usize, origin: Origin) -> Result<(), Violation> {
+    fn settle(&mut self, number: usize, origin: Origin) {
         let view = view(&self.world, &self.seats[number], self.now, origin);
-        self.guards[number].ask(|promise| promise.settled(view))
+        self.guards[number].ask(&mut self.broken, |promise| promise.settled(view));
     }
 
     fn next_time(&self) -> Option<Time> {

@@ -126,21 +126,20 @@ impl Guards {
         ])
     }
 
-    /// Asks every promise, and names the first that is broken.
-    ///
-    /// # Errors
-    /// The promise that is broken.
+    /// Asks every promise; notes those that are broken.
     pub fn ask(
         &mut self,
+        broken: &mut Vec<Violation>,
         mut question: impl FnMut(&mut dyn Promise) -> Verdict,
-    ) -> Result<(), Violation> {
+    ) {
         for promise in &mut self.0 {
-            question(promise.as_mut()).map_err(|text| Violation {
-                promise: promise.name(),
-                text,
-            })?;
+            if let Err(text) = question(promise.as_mut()) {
+                broken.push(Violation {
+                    promise: promise.name(),
+                    text,
+                });
+            }
         }
-        Ok(())
     }
 }
 

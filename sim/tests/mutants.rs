@@ -1,0 +1,64 @@
+//! Proves the checkers: a mirror with a bug is caught, by the promise that is meant for the bug, and
+//! soon.
+//!
+//! Most bugs break several promises, and which of them breaks first depends on the seed. So seeds are
+//! run until the promise meant for the bug is among those that broke in the first bad step.
+
+use std::collections::BTreeSet;
+
+use heliostat_sim::mutant::Mutant;
+use heliostat_sim::simulation::run;
+use heliostat_sim::trace::Detail;
+
+/// Within so many seeds every bug must be caught.
+const SEEDS: u64 = 400;
+
+/// Runs seeds with a bug until the promise meant for it has been named.
+fn check(mutant: Mutant, promise: &str) {
+    let mut named = BTreeSet::new();
+    for seed in 0..SEEDS {
+        let violations = run(seed, Some(mutant), Detail::Hash).violations;
+        named.extend(violations.iter().map(|violation| violation.promise));
+        if named.contains(promise) {
+            return;
+        }
+    }
+    panic!("{mutant:?}: {promise} was not broken within {SEEDS} seeds, but {named:?}");
+}
+
+macro_rules! caught {
+    ($($test:ident: $mutant:ident by $promise:literal,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                check(Mutant::$mutant, $promise);
+            }
+        )*
+    };
+}
+
+caught! {
+    a_delete_that_is_dropped_is_caught: DropsDeletes by "mirror",
+    a_delete_that_is_dropped_was_never_told: DropsDeletes by "reliable",
+    a_delete_lost_on_a_relist_is_caught: KeepsWhatARelistMisses by "replayed",
+    a_stale_list_that_is_applied_is_caught: AppliesStaleLists by "mirror",
+    a_backoff_that_is_skipped_is_caught: SkipsBackoff by "polite",
+    a_retry_after_that_is_ignored_is_caught: IgnoresRetryAfter by "polite",
+    an_event_lost_at_the_hand_over_is_caught: LosesHandover by "reliable",
+    a_delete_before_the_end_mark_that_is_forgotten_is_caught: ForgetsUnstage by "mirror",
+    a_state_that_is_not_kept_is_caught: ForgetsKeep by "mirror",
+    half_a_list_is_caught: CommitsHalfLists by "mirror",
+    a_rewind_that_is_hidden_is_caught: HidesRewinds by "monotonic",
+    a_rewind_that_is_not_looked_for_is_caught: IgnoresProbes by "liveness",
+    a_machine_without_timers_is_caught: NeverTimesOut by "wedged",
+    a_silence_that_is_not_noticed_is_caught: IgnoresSilence by "wedged",
+    a_change_applied_twice_is_caught: AppliesTwice by "unique",
+    changes_out_of_order_are_caught: SwapsChanges by "ordered",
+    a_lost_event_is_caught: LosesEvents by "reliable",
+    staged_data_that_leaks_is_caught: LeaksStaged by "atomic",
+    a_bookmark_that_changes_something_is_caught: BookmarksDelete by "bookmarkable",
+    two_requests_at_once_are_caught: OpensTwice by "attempts",
+    a_watch_that_begins_too_late_is_caught: ResumesTooLate by "resumable",
+    a_late_answer_that_is_believed_is_caught: BelievesLateAnswers by "late",
+    a_permit_that_is_kept_is_caught: KeepsPermits by "permits",
+}
