@@ -22,6 +22,9 @@ use super::{ReflectorMachine, RoundError};
 /// A watch that lasts less than this and brings nothing is an error: `client-go`'s one second.
 pub(super) const VERY_SHORT: Duration = Duration::from_secs(1);
 
+/// The shortest time a watch is asked to last, whatever the user says: the wire takes whole seconds.
+const WATCH_TIMEOUT_SHORTEST: Duration = Duration::from_secs(1);
+
 impl<T> ReflectorMachine<T> {
     /// Opens a watch at the last version.
     pub(super) fn start_watch(&mut self, now: Time) -> State {
@@ -66,7 +69,8 @@ impl<T> ReflectorMachine<T> {
 
     pub(super) fn draw_watch_timeout(&mut self) -> Duration {
         let (min, max) = self.config.watch_timeout;
-        min + self.rng.duration_below(max.saturating_sub(min))
+        let timeout = min + self.rng.duration_below(max.saturating_sub(min));
+        timeout.max(WATCH_TIMEOUT_SHORTEST)
     }
 
     fn sign_of_life(&mut self, now: Time) {

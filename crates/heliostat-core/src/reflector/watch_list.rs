@@ -314,7 +314,7 @@ impl WatchListing {
     }
 }
 
-/// The wire takes whole seconds; a part of one is cut off, but never all of it.
+/// The wire takes whole seconds; a part of one is cut off.
 pub(super) fn whole_seconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX).max(1)
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
