@@ -72,16 +72,16 @@ scripts! {
     l_06_a_table_instead_of_a_list_fails_the_round,
     l_07_a_list_without_metadata_is_a_failure,
     l_08_r_17_a_store_that_refuses_the_list_fails_the_round_and_the_version_stays,
+    l_10_l_19_a_stop_between_pages_asks_for_no_more,
     l_11_an_empty_list_is_valid,
     l_11_w_03_r_20_a_list_without_a_version_is_watched_from_none_and_listed_from_any,
     l_12_the_version_of_the_pages_is_the_first_ones,
-    l_14_the_limit_is_kept_for_all_pages_but_not_for_the_rescue,
+    l_13_l_14_the_limit_is_kept_for_all_pages_but_not_for_the_rescue,
     l_15_an_empty_token_is_no_token,
     l_17_an_expired_page_is_rescued_by_one_whole_list_as_first_asked_for,
     l_17_l_03_the_rescue_may_expire_too_and_is_then_listed_without_a_version,
     l_18_gone_on_a_later_page_is_no_rescue_but_a_list_without_a_version,
     l_18_l_19_any_other_error_on_a_later_page_ends_the_list,
-    l_19_stop_between_pages_asks_for_no_more,
     late_answers_are_counted_and_change_nothing,
     r_09_r_13_r_26_rounds_follow_each_other_until_the_stop,
     r_14_wl_13_a_refusal_costs_one_request_a_round_and_is_asked_again,
@@ -186,7 +186,10 @@ scripts! {
 fn every_script_is_listed() {
     let listed = LISTED.iter().map(|name| (*name).to_owned()).collect();
     let present: std::collections::BTreeSet<String> = story::names();
-    assert_eq!(present, listed, "left: the files, right: the list in this file");
+    assert_eq!(
+        present, listed,
+        "left: the files, right: the list in this file"
+    );
 }
 
 /// A stop at any moment gives up what is under way: no request, no staged object, no permit.

@@ -82,7 +82,10 @@ pub(crate) const fn change(change: ChangeKind) -> &'static str {
 pub(crate) fn report(report: &Report) -> Option<String> {
     Some(match report {
         Report::RoundFailed { phase, error } => {
-            format!("round failed, handler told: {}: {error}", phase_word(*phase))
+            format!(
+                "round failed, handler told: {}: {error}",
+                phase_word(*phase)
+            )
         }
         Report::WatchFailed { error, relist } => {
             let next = if *relist { "list" } else { "watch again" };
@@ -107,11 +110,16 @@ pub(crate) fn report(report: &Report) -> Option<String> {
         Report::VeryShortWatch => "very short watch".to_owned(),
         Report::SilentWatch { silence } => format!("silent watch: {}", seconds(*silence)),
         Report::OverdueWatch => "overdue watch".to_owned(),
-        Report::Synced { version, watch_list } => {
+        Report::Synced {
+            version,
+            watch_list,
+        } => {
             let through = if *watch_list { "watch-list" } else { "list" };
             format!("synced at rv={version} through a {through}")
         }
-        Report::WatchListFellBack { reason } => format!("watch-list fell back: {}", fall_back(reason)),
+        Report::WatchListFellBack { reason } => {
+            format!("watch-list fell back: {}", fall_back(reason))
+        }
         Report::WatchListWaiting {
             waiting,
             since_event,
@@ -120,7 +128,10 @@ pub(crate) fn report(report: &Report) -> Option<String> {
                 || "no event yet".to_owned(),
                 |since| format!("last event {} ago", seconds(since)),
             );
-            format!("waiting for the end mark for {}, {since}", seconds(*waiting))
+            format!(
+                "waiting for the end mark for {}, {since}",
+                seconds(*waiting)
+            )
         }
         Report::Rejected(rejection) => rejection.to_string(),
         Report::UnknownEvent { event_type } => format!("unknown event {event_type}"),

@@ -116,11 +116,7 @@ impl Settings {
     }
 }
 
-fn watch_list(
-    config: ReflectorConfig,
-    name: &str,
-    value: &str,
-) -> Result<ReflectorConfig, String> {
+fn watch_list(config: ReflectorConfig, name: &str, value: &str) -> Result<ReflectorConfig, String> {
     Ok(match name {
         "watch-list" => config.watch_list(match value {
             "auto" => WatchListMode::Auto,

@@ -96,7 +96,10 @@ impl World {
         ensure(self.open.is_empty(), "a request is left open")?;
         ensure(self.store.staged.is_none(), "staged objects are left")?;
         ensure(self.permit == Permit::None, "a permit is left")?;
-        ensure(self.machine().poll_timeout().is_none(), "a deadline is left")
+        ensure(
+            self.machine().poll_timeout().is_none(),
+            "a deadline is left",
+        )
     }
 
     fn machine(&mut self) -> &mut ReflectorMachine<()> {
@@ -488,6 +491,9 @@ fn told(answer: Answer) -> Option<Result<(), StoreError>> {
 }
 
 fn ensure(holds: bool, otherwise: &str) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(otherwise.to_owned()) }
+    if holds {
+        Ok(())
+    } else {
+        Err(otherwise.to_owned())
+    }
 }
-
