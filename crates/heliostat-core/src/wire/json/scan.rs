@@ -224,7 +224,9 @@ impl Masks {
 /// Bit `n` of the result says whether lane `n` has this byte.
 #[inline]
 fn equal(bytes: u8x16, byte: u8) -> u64 {
-    u64::from(bytes.simd_eq(u8x16::splat(byte)).to_bitmask())
+    let lanes = bytes.cmp_eq(u8x16::splat(byte)).move_mask();
+    // Sixteen lanes, so the sign is never set.
+    u64::from(lanes.cast_unsigned())
 }
 
 /// Bit `n` of the result is the parity of the bits up to `n`: one between an opening quote, this
