@@ -1,0 +1,76 @@
+//! What can be said on the command line. The arguments of a command stand with the command.
+
+use clap::builder::Styles;
+use clap::builder::styling::AnsiColor;
+use clap::{Parser, Subcommand};
+
+use crate::command::{apiserver, completions, demo, mirror};
+use crate::log::Filter;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "heliostat",
+    version,
+    about = "A mirror of Kubernetes objects that stays true",
+    long_about = "A mirror of Kubernetes objects that stays true.\n\n\
+        It lists a collection once, watches it from the version the list ended at, survives cut \
+        connections, expired versions and restarted servers, and never loses a change: what \
+        vanished while it could not see is told as deleted.",
+    after_help = EXAMPLES,
+    after_long_help = EXAMPLES,
+    arg_required_else_help = true,
+    propagate_version = true,
+    max_term_width = 100,
+    styles = STYLES,
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// What is logged on stderr: a level (error, warn, info, debug, trace), or directives such as
+    /// `heliostat=debug,warn`. Without it RUST_LOG decides, else `warn`
+    #[arg(long, global = true, value_name = "FILTER", value_parser = Filter::parse)]
+    pub(crate) log: Option<Filter>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Mirror a resource and print what it holds or how it changes
+    Mirror(Box<mirror::MirrorArgs>),
+    /// See it work: a server, churn, faults, and a mirror that stays true
+    Demo(demo::DemoArgs),
+    /// Serve a Kubernetes-style API from memory
+    Apiserver(apiserver::ApiserverArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  heliostat demo                                   see it work, without a cluster
+  heliostat mirror pods -A                         the pods of the present cluster, and every change
+  heliostat mirror deploy -n shop -o jsonl         one JSON object a line for each change
+  heliostat mirror pods -A --once -o name          the keys, once
+  heliostat apiserver --pods 500 --churn 20        a server to try things on
+  heliostat completions bash > /etc/bash_completion.d/heliostat";
+
+/// The colours of cargo's help.
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

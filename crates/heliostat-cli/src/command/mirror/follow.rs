@@ -1,0 +1,134 @@
+//! Following a mirror: print what changes until a signal comes, then a summary.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, timeout};
+
+use crate::duration;
+use crate::endpoint::Endpoint;
+use crate::failure::Failure;
+use crate::output::Kind;
+use crate::output::printer::Printer;
+use crate::signals::Signals;
+
+use super::MirrorArgs;
+use super::args::WatchList;
+use super::fleet::{Fleet, Mirrored, Tally};
+use super::once::LOOK_PERIOD;
+use super::progress::Progress;
+use super::target::Target;
+use super::telling;
+
+/// How long the mirrors may take to stop: one that waits for a printer that is stuck does not.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub(super) async fn run<K: Mirrored>(
+    args: &MirrorArgs,
+    target: &Target,
+    signals: &mut Signals,
+    endpoint: Option<Endpoint>,
+) -> Result<(), Failure> {
+    let started = Instant::now();
+    let kind = Kind::of(&target.found, args.metadata_only);
+    let (mut printer, outlet) = Printer::start(args.output, kind).map_err(Failure::Write)?;
+    let tally = Arc::new(Tally::default());
+    let mut fleet = Fleet::start::<K>(args, target, Some(&outlet), &tally);
+    let mut tasks = JoinSet::new();
+    if let Some(endpoint) = endpoint {
+        tasks.spawn(endpoint.serve(fleet.readiness()));
+    }
+    for mirror in &fleet.mirrors {
+        let statuses = mirror.handle.watch_status();
+        let outlet = Some(outlet.clone());
+        let demands = args.watch_list == WatchList::On;
+        tasks.spawn(telling::tell(
+            Arc::clone(&mirror.name),
+            statuses,
+            outlet,
+            demands,
+        ));
+    }
+    drop(outlet);
+    let outcome = until_the_end(&mut fleet, signals, &mut printer, target).await;
+    tasks.shutdown().await;
+    let summary = summary(&fleet, &tally, started);
+    // Stopping drops the taps, and with the last one the printer ends.
+    if timeout(STOP_TIMEOUT, fleet.stop()).await.is_err() {
+        tracing::debug!("a mirror did not stop in time");
+    }
+    match outcome {
+        Ok(End::Signal) => {
+            let printed = printer.finish().await.map_err(Failure::Write);
+            telling::say(&summary);
+            printed
+        }
+        Ok(End::Printer(result)) => result.map_err(Failure::Write),
+        Err(failure) => {
+            // What was printed so far stays; the failure is the news.
+            let _ = printer.finish().await;
+            Err(failure)
+        }
+    }
+}
+
+/// What a following ends with, if not with a failure.
+enum End {
+    Signal,
+    Printer(std::io::Result<()>),
+}
+
+async fn until_the_end(
+    fleet: &mut Fleet,
+    signals: &mut Signals,
+    printer: &mut Printer,
+    target: &Target,
+) -> Result<End, Failure> {
+    let mut looks = interval(LOOK_PERIOD);
+    let mut progress = Some(Progress::new(&target.found.full_name()));
+    loop {
+        tokio::select! {
+            biased;
+            () = signals.wait() => return Ok(End::Signal),
+            result = printer.ended() => return Ok(End::Printer(result)),
+            failure = fleet.hopeless() => return Err(failure),
+            _ = looks.tick(), if progress.is_some() => {}
+        }
+        let statuses = fleet.statuses();
+        if statuses.iter().all(|status| status.synced) {
+            progress = None;
+        }
+        if let Some(progress) = &mut progress {
+            progress.show(&statuses);
+        }
+    }
+}
+
+fn summary(fleet: &Fleet, tally: &Tally, started: Instant) -> String {
+    let statuses = fleet.statuses();
+    let what = match &*fleet.mirrors {
+        [mirror] => mirror.name.to_string(),
+        mirrors => format!("{} collections", mirrors.len()),
+    };
+    let sum = |count: fn(&heliostat::status::Counts) -> u64| -> u64 {
+        statuses.iter().map(|status| count(&status.counts)).sum()
+    };
+    let objects: usize = statuses.iter().filter_map(|status| status.objects).sum();
+    let version = match &*statuses {
+        [status] if status.synced => format!(" at version {}", status.resource_version),
+        _ => String::new(),
+    };
+    format!(
+        "mirrored {what} for {}: {objects} objects{version}; since the first list {} added, {} \
+         updated, {} deleted; {} lists, {} watches, {} failures",
+        duration::show(started.elapsed()),
+        tally.added.load(Ordering::Relaxed),
+        tally.updated.load(Ordering::Relaxed),
+        tally.deleted.load(Ordering::Relaxed),
+        sum(|counts| counts.lists),
+        sum(|counts| counts.watches),
+        sum(|counts| counts.failures),
+    )
+}

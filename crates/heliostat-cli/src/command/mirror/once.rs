@@ -1,0 +1,139 @@
+//! `--once`: wait until the mirror is complete, print it, end.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use heliostat::status::ReflectorStatus;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval};
+
+use crate::duration;
+use crate::endpoint::Endpoint;
+use crate::failure::Failure;
+use crate::output::{Format, Kind};
+use crate::signals::Signals;
+
+use super::MirrorArgs;
+use super::args::WatchList;
+use super::fleet::{Fleet, Mirrored, Tally};
+use super::progress::Progress;
+use super::target::Target;
+use super::telling;
+
+/// How often progress is looked at.
+pub(super) const LOOK_PERIOD: Duration = Duration::from_millis(100);
+
+pub(super) async fn run<K: Mirrored>(
+    args: &MirrorArgs,
+    target: &Target,
+    signals: &mut Signals,
+    endpoint: Option<Endpoint>,
+) -> Result<(), Failure> {
+    let mut fleet = Fleet::start::<K>(args, target, None, &Arc::new(Tally::default()));
+    let mut tasks = JoinSet::new();
+    if let Some(endpoint) = endpoint {
+        tasks.spawn(endpoint.serve(fleet.readiness()));
+    }
+    for mirror in &fleet.mirrors {
+        let statuses = mirror.handle.watch_status();
+        let demands = args.watch_list == WatchList::On;
+        tasks.spawn(telling::tell(
+            Arc::clone(&mirror.name),
+            statuses,
+            None,
+            demands,
+        ));
+    }
+    let mut progress = Progress::new(&target.found.full_name());
+    let outcome = wait(args, &mut fleet, signals, &mut progress).await;
+    progress.clear();
+    outcome?;
+    let (items, version) = fleet.content();
+    fleet.stop().await;
+    let kind = Kind::of(&target.found, args.metadata_only);
+    if items.is_empty() && args.output == Format::Table {
+        telling::say(&format!("no {} found", kind.resource));
+    }
+    let format = args.output;
+    // On a thread of its own: a pipe that nobody reads must not hold signals up.
+    let printing = tokio::task::spawn_blocking(move || {
+        let mut out = crate::output::stdout(format);
+        format.print(&kind, &items, version.as_ref(), &mut out)
+    });
+    tokio::select! {
+        biased;
+        () = signals.wait() => Err(Failure::Interrupted),
+        printed = printing => printed
+            .unwrap_or_else(|panic| Err(io::Error::other(panic)))
+            .map_err(Failure::Write),
+    }
+}
+
+async fn wait(
+    args: &MirrorArgs,
+    fleet: &mut Fleet,
+    signals: &mut Signals,
+    progress: &mut Progress,
+) -> Result<(), Failure> {
+    let mut looks = interval(LOOK_PERIOD);
+    let mut patience = Patience::new(args.timeout);
+    loop {
+        tokio::select! {
+            biased;
+            () = signals.wait() => return Err(Failure::Interrupted),
+            synced = Fleet::wait_synced(&fleet.mirrors) => return synced,
+            _ = looks.tick() => {}
+        }
+        // Not in the select above: it needs the fleet for itself.
+        if let Some(failure) = fleet.hopeless_now() {
+            return Err(failure);
+        }
+        let statuses = fleet.statuses();
+        progress.show(&statuses);
+        patience.look(&statuses)?;
+    }
+}
+
+/// Ends when nothing has come for too long. Failures are not something.
+struct Patience {
+    limit: Duration,
+    since: Instant,
+    last_event: Option<Instant>,
+    failures: u64,
+}
+
+impl Patience {
+    fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            since: Instant::now(),
+            last_event: None,
+            failures: 0,
+        }
+    }
+
+    fn look(&mut self, statuses: &[ReflectorStatus]) -> Result<(), Failure> {
+        let failures = statuses.iter().map(|status| status.counts.failures).sum();
+        let last_event = statuses.iter().filter_map(|status| status.last_event).max();
+        if last_event != self.last_event && failures == self.failures {
+            self.since = Instant::now();
+        }
+        self.last_event = last_event;
+        self.failures = failures;
+        if self.since.elapsed() < self.limit {
+            return Ok(());
+        }
+        let last_error = statuses
+            .iter()
+            .filter(|status| !status.synced)
+            .find_map(|status| status.last_error.as_ref());
+        Err(Failure::TooLate {
+            waited: duration::show(self.limit),
+            reason: last_error.map_or_else(
+                || "the server did not answer".to_owned(),
+                |error| error.message.clone(),
+            ),
+        })
+    }
+}

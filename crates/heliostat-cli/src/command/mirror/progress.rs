@@ -1,0 +1,93 @@
+//! How far the first lists are: a bar on stderr, if that is a terminal.
+
+use std::io::{self, IsTerminal as _};
+
+use heliostat::status::ReflectorStatus;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::log;
+
+/// With a total: a bar. Spaces around, so that it stands free of the edge.
+const BAR: &str = " {spinner:.cyan} {msg} [{bar:32.cyan/blue}] {pos}/{len} ({per_sec}, {elapsed})";
+
+/// Without one: what has come so far.
+const COUNT: &str = " {spinner:.cyan} {msg} {pos} received ({per_sec}, {elapsed})";
+
+/// How far the first lists are.
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+    total_known: bool,
+}
+
+impl Progress {
+    /// A bar, if there is a terminal to see it.
+    pub(super) fn new(what: &str) -> Self {
+        let bar = io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(style(COUNT));
+            bar.set_message(format!("listing {what}"));
+            log::keep_clear_of(Some(bar.clone()));
+            bar
+        });
+        Self {
+            bar,
+            total_known: false,
+        }
+    }
+
+    /// Shows the state of things. Finished mirrors count with all they hold.
+    pub(super) fn show(&mut self, statuses: &[ReflectorStatus]) {
+        let Some(bar) = &self.bar else {
+            return;
+        };
+        let mut received = 0;
+        let mut total = Some(0);
+        for status in statuses {
+            let (here, expected) = match (&status.progress, status.synced) {
+                (_, true) => {
+                    let objects = status.objects.unwrap_or(0) as u64;
+                    (objects, Some(objects))
+                }
+                (Some(progress), false) => {
+                    let expected = progress.remaining.map(|rest| progress.received + rest);
+                    (progress.received, expected)
+                }
+                (None, false) => (0, None),
+            };
+            received += here;
+            total = total
+                .zip(expected)
+                .map(|(total, expected)| total + expected);
+        }
+        if let Some(total) = total {
+            if !self.total_known {
+                bar.set_style(style(BAR));
+                self.total_known = true;
+            }
+            bar.set_length(total);
+        }
+        bar.set_position(received);
+        bar.tick();
+    }
+
+    /// Takes the bar away.
+    pub(super) fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            log::keep_clear_of(None);
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template);
+    style
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸─")
+}

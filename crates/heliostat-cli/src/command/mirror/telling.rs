@@ -1,0 +1,106 @@
+//! What is said on stderr while a mirror runs: what failed and when it is tried again, and that it
+//! is true again.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use heliostat::core::reflector::Activity;
+use heliostat::status::ReflectorStatus;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::duration;
+use crate::output::Message;
+use crate::output::printer::Outlet;
+
+/// Failures that the library has logged as warnings itself.
+const LOGGED: [&str; 5] = [
+    "rejected",
+    "very_short_watch",
+    "unknown_event",
+    "store",
+    "resync",
+];
+
+/// Says something on stderr that is no warning.
+pub(super) fn say(text: &str) {
+    // If stderr is gone, there is nobody left to tell.
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Tells of failures and recoveries until the mirror ends.
+pub(super) async fn tell(
+    name: Arc<str>,
+    mut statuses: watch::Receiver<ReflectorStatus>,
+    outlet: Option<Outlet>,
+    demands_watch_list: bool,
+) {
+    let mut teller = Teller {
+        name,
+        outlet,
+        demands_watch_list,
+        last_error: None,
+        failing_since: None,
+        fallbacks: 0,
+    };
+    while statuses.changed().await.is_ok() {
+        let status = statuses.borrow_and_update().clone();
+        teller.look(&status);
+    }
+}
+
+struct Teller {
+    name: Arc<str>,
+    outlet: Option<Outlet>,
+    demands_watch_list: bool,
+    last_error: Option<Instant>,
+    failing_since: Option<Instant>,
+    fallbacks: u64,
+}
+
+impl Teller {
+    fn look(&mut self, status: &ReflectorStatus) {
+        if status.counts.watch_list_fallbacks > self.fallbacks {
+            self.fallbacks = status.counts.watch_list_fallbacks;
+            if self.demands_watch_list {
+                let name = &self.name;
+                tracing::warn!("the server does not stream {name}: listed instead");
+            }
+        }
+        let new_error = status.last_error.as_ref();
+        if let Some(error) = new_error.filter(|error| Some(error.at) != self.last_error) {
+            self.last_error = Some(error.at);
+            let retry_in = status.retry_at.map(|at| at - Instant::now());
+            if !LOGGED.contains(&error.class) {
+                self.say_failure(&error.message, retry_in);
+            }
+            if retry_in.is_some() {
+                self.failing_since.get_or_insert(error.at);
+            }
+            if let Some(outlet) = &self.outlet {
+                outlet.put(Message::Error {
+                    source: Arc::clone(&self.name),
+                    class: error.class,
+                    message: error.message.clone(),
+                    retry_in,
+                });
+            }
+        }
+        // A watch that was asked for is one that works when something has come since the failure.
+        let alive = status.activity == Activity::Watching && status.last_event > self.last_error;
+        if let Some(since) = self.failing_since.filter(|_| alive) {
+            self.failing_since = None;
+            let name = &self.name;
+            let after = duration::show(since.elapsed());
+            tracing::warn!("{name}: watching again after {after}");
+        }
+    }
+
+    /// An end that is followed up at once is everyday life; one that is waited for is not.
+    fn say_failure(&self, message: &str, retry_in: Option<std::time::Duration>) {
+        match retry_in {
+            Some(retry_in) => tracing::warn!("{message}, in {}", duration::show(retry_in)),
+            None => tracing::info!("{message}"),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The commands, one file or folder each.
+
+pub(crate) mod mirror;
+
+pub(crate) mod demo;
+
+pub(crate) mod apiserver;
+
+pub(crate) mod completions;
+
+mod pace;
+
+use crate::args::Command;
+use crate::failure::Failure;
+
+/// Runs a command to its end.
+pub(crate) async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Mirror(args) => Box::pin(mirror::run(*args)).await,
+        Command::Demo(args) => Box::pin(demo::run(args)).await,
+        Command::Apiserver(args) => apiserver::run(args).await,
+        Command::Completions(args) => completions::run(&args),
+    }
+}

@@ -1,0 +1,161 @@
+//! The endpoint for operators: `/metrics` for Prometheus, `/healthz`, `/readyz`.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::failure::Failure;
+
+/// The upper bounds of durations, in seconds: from a list on loopback to the longest watch.
+const SECONDS_BUCKETS: &[f64] = &[
+    0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0,
+];
+
+/// The upper bounds of counts of objects.
+const ITEMS_BUCKETS: &[f64] = &[
+    1.0, 10.0, 50.0, 100.0, 500.0, 1e3, 5e3, 1e4, 5e4, 1e5, 5e5, 1e6,
+];
+
+/// How often the recorder tidies up what it has collected: its own suggestion.
+const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
+
+/// How many connections are served at a time: a few scrapers, and no more than that.
+const CONNECTIONS_MAX: usize = 32;
+
+/// How long a client may take to send its request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The pause after a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The recorder and its listener. Made before the first mirror is started, since metrics that are
+/// registered earlier go nowhere.
+pub(crate) struct Endpoint {
+    listener: TcpListener,
+    address: SocketAddr,
+    recorder: PrometheusHandle,
+}
+
+impl Endpoint {
+    /// Listens and records; nothing is served yet.
+    pub(crate) async fn bind(address: &str) -> Result<Self, Failure> {
+        let failed = |error| Failure::Listen {
+            address: address.to_owned(),
+            error,
+        };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS_BUCKETS)?
+            .set_buckets_for_metric(Matcher::Prefix("reflector_items".to_owned()), ITEMS_BUCKETS)?
+            .install_recorder()?;
+        Ok(Self {
+            listener,
+            address: bound,
+            recorder,
+        })
+    }
+
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until it is dropped.
+    pub(crate) async fn serve(self, ready: impl Fn() -> bool + Send + Sync + 'static) {
+        let shared = Arc::new(Shared {
+            recorder: self.recorder,
+            ready: Box::new(ready),
+        });
+        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut connections = JoinSet::new();
+        let mut upkeep = tokio::time::interval(UPKEEP_PERIOD);
+        loop {
+            tokio::select! {
+                _ = upkeep.tick() => shared.recorder.run_upkeep(),
+                Some(_) = connections.join_next() => {}
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        // One connection too many is closed at once.
+                        if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
+                            let shared = Arc::clone(&shared);
+                            connections.spawn(async move {
+                                serve_connection(stream, shared).await;
+                                drop(permit);
+                            });
+                        }
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "could not accept a connection for metrics");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+}
+
+struct Shared {
+    recorder: PrometheusHandle,
+    ready: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
+    let service = service_fn(|request| {
+        let answer = shared.answer(&request);
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let served = builder.serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = served.await {
+        tracing::debug!(%error, "a connection for metrics ended early");
+    }
+}
+
+impl Shared {
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET is known here\n");
+            answer
+                .headers_mut()
+                .insert(ALLOW, http::HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        match request.uri().path() {
+            "/metrics" => text(StatusCode::OK, self.recorder.render()),
+            "/healthz" => text(StatusCode::OK, "ok\n"),
+            "/readyz" if (self.ready)() => text(StatusCode::OK, "ok\n"),
+            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not synced yet\n"),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "there are /metrics, /healthz and /readyz\n",
+            ),
+        }
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    // The version of the text format that Prometheus asks for.
+    let plain = http::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}

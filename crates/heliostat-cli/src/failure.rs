@@ -1,0 +1,125 @@
+//! Why a command failed: the cause, and what to do next.
+
+use std::io;
+
+use anstyle::AnsiColor;
+use heliostat::core::error::SourceError;
+use heliostat::source::kube::ConnectError;
+use heliostat::source::kube::discovery::ResolveError;
+use heliostat_server::Status;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("cannot start: {0}")]
+    Runtime(#[source] io::Error),
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        address: String,
+        #[source]
+        error: io::Error,
+    },
+    #[error("cannot write: {0}")]
+    Write(#[source] io::Error),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    #[error("cannot mirror {what}: {error}")]
+    Source { what: String, error: SourceError },
+    #[error("gave up after {waited}: {reason}")]
+    TooLate { waited: String, reason: String },
+    #[error("interrupted before the mirror was complete")]
+    Interrupted,
+    #[error("the mirror stopped by itself")]
+    Stopped,
+    #[error("cannot fill the server: {0}")]
+    Fill(#[from] Status),
+    #[error("cannot install the metrics: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    #[error("the mirror did not converge: {0}")]
+    Diverged(String),
+}
+
+impl Failure {
+    /// True if whoever read the output has gone away, which is none of our business.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Tells it on stderr, with the next step.
+    pub(crate) fn tell(&self) {
+        use io::Write as _;
+        let label = AnsiColor::Red.on_default().bold();
+        let hint = AnsiColor::Cyan.on_default().bold();
+        let mut stderr = anstream::stderr().lock();
+        // If stderr is gone, there is nobody left to tell.
+        let _ = writeln!(stderr, "{label}error:{label:#} {self}");
+        if let Some(next) = self.next_step() {
+            let _ = writeln!(stderr, "{hint} hint:{hint:#} {next}");
+        }
+    }
+
+    /// What to do about it, where the message does not say so itself.
+    fn next_step(&self) -> Option<&'static str> {
+        match self {
+            Self::Source { error, .. } => next_step(error),
+            Self::TooLate { .. } => Some(
+                "is the server running, and is this its address? Give another with --server, \
+                 --context or --kubeconfig, or more time with --timeout",
+            ),
+            Self::Listen { error, .. } if error.kind() == io::ErrorKind::AddrInUse => {
+                Some("choose another address; port 0 takes a free one")
+            }
+            Self::Listen { .. } => Some("choose another address, for example 127.0.0.1:0"),
+            Self::Resolve(_) => Some("`kubectl api-resources` lists what the server has"),
+            Self::Diverged(_) => {
+                Some("this is a bug: please report it, with the seed and the output")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// True for an error that waiting does not mend: somebody has to change something.
+pub(crate) fn is_permanent(error: &SourceError) -> bool {
+    match error {
+        SourceError::Api(status) => {
+            status.is_unauthorized()
+                || status.is_forbidden()
+                || status.is_not_found()
+                || status.is_bad_request()
+                || status.is_invalid()
+                || status.is_not_acceptable()
+        }
+        SourceError::Request(_) => true,
+        _ => false,
+    }
+}
+
+fn next_step(error: &SourceError) -> Option<&'static str> {
+    match error {
+        SourceError::Api(status) if status.is_unauthorized() => {
+            Some("log in again, or choose other credentials with --kubeconfig or --context")
+        }
+        SourceError::Api(status) if status.is_forbidden() => Some(
+            "the verbs `list` and `watch` are needed; choose a namespace where you have them \
+             with -n (`kubectl auth can-i list RESOURCE -n NAMESPACE` tells), or ask for them",
+        ),
+        SourceError::Api(status) if status.is_not_found() => {
+            Some("is the resource still served? `kubectl api-resources` lists what the server has")
+        }
+        SourceError::Api(status) if status.is_bad_request() || status.is_invalid() => {
+            Some("check --selector and --field-selector")
+        }
+        SourceError::Request(_) => Some("check the names and selectors on the command line"),
+        SourceError::Transport(_) => Some(
+            "is the server running, and is this its address? Give another with --server, \
+             --context or --kubeconfig",
+        ),
+        SourceError::Decode(_) => {
+            Some("is this the address of a Kubernetes API? A proxy or a login page may be between")
+        }
+        _ => None,
+    }
+}

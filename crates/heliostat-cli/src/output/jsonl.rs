@@ -1,0 +1,36 @@
+//! JSON, one object a line: the format for programs.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{Follow, Item, Kind, Message};
+
+pub(super) fn print(kind: &Kind, items: &[Item], out: &mut dyn Write) -> io::Result<()> {
+    for item in items {
+        line(&item.value(kind)?, out)?;
+    }
+    Ok(())
+}
+
+#[derive(Debug)]
+pub(super) struct Follower {
+    kind: Kind,
+}
+
+impl Follower {
+    pub(super) const fn new(kind: Kind) -> Self {
+        Self { kind }
+    }
+}
+
+impl Follow for Follower {
+    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()> {
+        line(&message.to_value(&self.kind)?, out)
+    }
+}
+
+fn line(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    out.write_all(b"\n")
+}

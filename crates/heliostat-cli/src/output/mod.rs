@@ -1,0 +1,302 @@
+//! What is printed: the words for objects and changes, one file for each format, and the thread that
+//! writes them.
+//!
+//! Behind the tap nothing depends on the type of the object: an object is something that can be
+//! turned into JSON, and only if a format asks for it.
+
+mod columns;
+
+mod json;
+
+mod jsonl;
+
+mod name;
+
+mod table;
+
+mod yaml;
+
+pub(crate) mod printer;
+
+use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use heliostat::core::object::{Entry, Header};
+use heliostat::core::version::ResourceVersion;
+use heliostat::source::kube::DiscoveredResource;
+use heliostat::store::Delta;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// The formats.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table for people; changes follow as lines with +, ~ and -
+    #[default]
+    Table,
+    /// `namespace/name`, one a line; changes as `+ key`, `~ key`, `- key`
+    Name,
+    /// A List; changes as one indented object each
+    Json,
+    /// One object a line; changes as one line each
+    Jsonl,
+    /// One document for each object or change
+    Yaml,
+}
+
+/// An object of any kind.
+pub(crate) trait Object: Send + Sync {
+    /// The object as JSON.
+    fn to_value(&self) -> Result<Value, serde_json::Error>;
+}
+
+impl<K: Serialize + Send + Sync> Object for K {
+    fn to_value(&self) -> Result<Value, serde_json::Error> {
+        serde_json::to_value(self)
+    }
+}
+
+/// An object with its header.
+#[derive(Clone)]
+pub(crate) struct Item {
+    pub(crate) header: Header,
+    object: Arc<dyn Object>,
+}
+
+impl Item {
+    pub(crate) fn new<K: Serialize + Send + Sync + 'static>(entry: Entry<K>) -> Self {
+        Self {
+            header: entry.header,
+            object: entry.object,
+        }
+    }
+
+    /// The whole object. Items of lists may come without their kind; here they have it.
+    fn value(&self, kind: &Kind) -> io::Result<Value> {
+        let mut value = self.object.to_value().map_err(io::Error::other)?;
+        if let Value::Object(fields) = &mut value {
+            let mut name = |field: &str, text: &str| {
+                fields
+                    .entry(field)
+                    .or_insert_with(|| Value::String(text.to_owned()));
+            };
+            name("apiVersion", &kind.api_version);
+            name("kind", &kind.kind);
+        }
+        Ok(value)
+    }
+}
+
+/// What kind of object is printed.
+#[derive(Clone, Debug)]
+pub(crate) struct Kind {
+    /// As the objects themselves say it.
+    pub(crate) api_version: String,
+    pub(crate) kind: String,
+    /// The kind that is mirrored, also where only its metadata is.
+    pub(crate) resource: String,
+    pub(crate) namespaced: bool,
+    pub(crate) metadata_only: bool,
+}
+
+impl Kind {
+    pub(crate) fn of(found: &DiscoveredResource, metadata_only: bool) -> Self {
+        let (api_version, kind) = if metadata_only {
+            ("meta.k8s.io/v1", "PartialObjectMetadata")
+        } else {
+            (&*found.resource.api_version, &*found.resource.kind)
+        };
+        Self {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            resource: found.full_name(),
+            namespaced: found.namespaced,
+            metadata_only,
+        }
+    }
+}
+
+/// Something to tell of a mirror.
+pub(crate) enum Message {
+    Change(Box<Change>),
+    /// A whole list is in.
+    Synced {
+        /// Which mirror, where there are several.
+        source: Arc<str>,
+        version: ResourceVersion,
+    },
+    /// Something failed; the mirror tries again.
+    Error {
+        source: Arc<str>,
+        class: &'static str,
+        message: String,
+        retry_in: Option<Duration>,
+    },
+}
+
+/// A change of one object.
+pub(crate) struct Change {
+    pub(crate) verb: Verb,
+    pub(crate) item: Item,
+    /// The state before, for an update.
+    old: Option<Item>,
+    /// For a delete: the last state is only what was known.
+    tombstone: bool,
+}
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verb {
+    Added,
+    Updated,
+    Deleted,
+    Resynced,
+}
+
+impl Verb {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "Added",
+            Self::Updated => "Updated",
+            Self::Deleted => "Deleted",
+            Self::Resynced => "Resynced",
+        }
+    }
+
+    const fn sign(self) -> char {
+        match self {
+            Self::Added => '+',
+            Self::Updated => '~',
+            Self::Deleted => '-',
+            Self::Resynced => '=',
+        }
+    }
+}
+
+impl Message {
+    /// What a tap told of the mirror called `source`.
+    pub(crate) fn of<K: Serialize + Send + Sync + 'static>(
+        source: &Arc<str>,
+        delta: Delta<K>,
+    ) -> Self {
+        let change = |verb, entry| Change {
+            verb,
+            item: Item::new(entry),
+            old: None,
+            tombstone: false,
+        };
+        Self::Change(Box::new(match delta {
+            Delta::Added(entry) => change(Verb::Added, entry),
+            Delta::Resynced(entry) => change(Verb::Resynced, entry),
+            Delta::Updated { old, new } => Change {
+                old: Some(Item::new(old)),
+                ..change(Verb::Updated, new)
+            },
+            Delta::Deleted { last, tombstone } => Change {
+                tombstone,
+                ..change(Verb::Deleted, last)
+            },
+            Delta::Replaced { version } => {
+                return Self::Synced {
+                    source: Arc::clone(source),
+                    version,
+                };
+            }
+        }))
+    }
+
+    /// The message as one JSON object: what jsonl, json and yaml print.
+    fn to_value(&self, kind: &Kind) -> io::Result<Value> {
+        Ok(match self {
+            Self::Change(change) => {
+                let header = &change.item.header;
+                let mut value = json!({
+                    "type": change.verb.as_str(),
+                    "key": header.key.as_str(),
+                    "resourceVersion": header.resource_version.to_string(),
+                    "object": change.item.value(kind)?,
+                });
+                if change.tombstone {
+                    value["tombstone"] = true.into();
+                }
+                value
+            }
+            Self::Synced { source, version } => json!({
+                "type": "Synced",
+                "source": &**source,
+                "resourceVersion": version.to_string(),
+            }),
+            Self::Error {
+                source,
+                class,
+                message,
+                retry_in,
+            } => {
+                let mut value = json!({
+                    "type": "Error",
+                    "source": &**source,
+                    "class": class,
+                    "message": message,
+                });
+                if let Some(retry_in) = retry_in {
+                    let seconds = (retry_in.as_secs_f64() * 1e3).round() / 1e3;
+                    value["retryInSeconds"] = seconds.into();
+                }
+                value
+            }
+        })
+    }
+}
+
+/// Prints what a mirror tells, as it comes.
+trait Follow: Send {
+    /// Prints one message.
+    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// How many bytes are collected before they are written, unless there is nothing more to print.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Stdout for this format. Tables are coloured, and lose their colours here where there is no
+/// terminal, or none that wants them; all else goes out byte for byte.
+pub(crate) fn stdout(format: Format) -> BufWriter<Box<dyn Write>> {
+    let stdout = io::stdout();
+    let out: Box<dyn Write> = match format {
+        Format::Table => Box::new(anstream::AutoStream::auto(stdout)),
+        Format::Name | Format::Json | Format::Jsonl | Format::Yaml => Box::new(stdout),
+    };
+    BufWriter::with_capacity(BUFFER_BYTES, out)
+}
+
+impl Format {
+    /// What follows a mirror in this format.
+    fn follow(self, kind: Kind) -> Box<dyn Follow> {
+        match self {
+            Self::Table => Box::new(table::Follower::new(kind)),
+            Self::Name => Box::new(name::Follower),
+            Self::Json => Box::new(json::Follower::new(kind)),
+            Self::Jsonl => Box::new(jsonl::Follower::new(kind)),
+            Self::Yaml => Box::new(yaml::Follower::new(kind)),
+        }
+    }
+
+    /// Prints a whole collection, in the order given.
+    pub(crate) fn print(
+        self,
+        kind: &Kind,
+        items: &[Item],
+        version: Option<&ResourceVersion>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        match self {
+            Self::Table => table::print(kind, items, out),
+            Self::Name => name::print(items, out),
+            Self::Json => json::print(kind, items, version, out),
+            Self::Jsonl => jsonl::print(kind, items, out),
+            Self::Yaml => yaml::print(kind, items, out),
+        }?;
+        out.flush()
+    }
+}

@@ -1,0 +1,190 @@
+//! Tables for people. Every line is coloured here; the stream behind `out` takes the colours away
+//! where nobody sees them.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use jiff::Timestamp;
+
+use super::columns::{self, Columns};
+use super::{Change, Follow, Item, Kind, Message, Verb};
+
+/// Prints a whole table.
+pub(super) fn print(kind: &Kind, items: &[Item], out: &mut dyn Write) -> io::Result<()> {
+    let mut table = Table::new(kind);
+    let rows = items
+        .iter()
+        .map(|item| table.row(kind, item))
+        .collect::<io::Result<Vec<_>>>()?;
+    table.widen(&rows);
+    if rows.is_empty() {
+        return Ok(());
+    }
+    table.heading("", out)?;
+    for row in &rows {
+        table.line("", row, None, out)?;
+    }
+    Ok(())
+}
+
+/// Prints the first state as a table, and every change as a line of it with a sign in front.
+#[derive(Debug)]
+pub(super) struct Follower {
+    kind: Kind,
+    table: Table,
+    /// What came before the first list was complete; then there is nothing to wait for.
+    initial: Option<Vec<Vec<String>>>,
+}
+
+impl Follower {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self {
+            table: Table::new(&kind),
+            kind,
+            initial: Some(Vec::new()),
+        }
+    }
+
+    fn change(&self, change: &Change, out: &mut dyn Write) -> io::Result<()> {
+        let row = self.table.row(&self.kind, &change.item)?;
+        let old = change.old.as_ref();
+        let old = old.map(|old| self.table.row(&self.kind, old)).transpose()?;
+        let sign = format!("{} ", change.verb.sign());
+        let style = match change.verb {
+            Verb::Added => AnsiColor::Green.on_default(),
+            Verb::Updated => AnsiColor::Yellow.on_default(),
+            Verb::Deleted => AnsiColor::Red.on_default(),
+            Verb::Resynced => Style::new().dimmed(),
+        };
+        write!(out, "{style}{sign}{style:#}")?;
+        let paint = Paint {
+            row: match change.verb {
+                Verb::Updated => Style::new(),
+                Verb::Added | Verb::Deleted | Verb::Resynced => style,
+            },
+            old: old.as_deref(),
+        };
+        self.table.line("", &row, Some(&paint), out)
+    }
+}
+
+impl Follow for Follower {
+    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()> {
+        match (message, &mut self.initial) {
+            (Message::Change(change), Some(initial)) if change.verb == Verb::Added => {
+                initial.push(self.table.row(&self.kind, &change.item)?);
+                Ok(())
+            }
+            (Message::Change(change), _) => self.change(change, out),
+            (Message::Synced { .. }, initial) => {
+                let Some(rows) = initial.take() else {
+                    return Ok(());
+                };
+                self.table.widen(&rows);
+                self.table.heading("  ", out)?;
+                rows.iter()
+                    .try_for_each(|row| self.table.line("  ", row, None, out))
+            }
+            // Told on stderr.
+            (Message::Error { .. }, _) => Ok(()),
+        }
+    }
+}
+
+/// How a line is coloured.
+struct Paint<'a> {
+    row: Style,
+    /// The row before: cells that changed stand out.
+    old: Option<&'a [String]>,
+}
+
+#[derive(Debug)]
+struct Table {
+    headings: Vec<&'static str>,
+    columns: Columns,
+    widths: Vec<usize>,
+}
+
+impl Table {
+    fn new(kind: &Kind) -> Self {
+        let columns = Columns::of(kind);
+        let namespace = kind.namespaced.then_some("NAMESPACE");
+        let headings: Vec<_> = namespace
+            .into_iter()
+            .chain(["NAME"])
+            .chain(columns.headings.iter().copied())
+            .chain(["AGE"])
+            .collect();
+        Self {
+            widths: headings.iter().map(|heading| heading.len()).collect(),
+            headings,
+            columns,
+        }
+    }
+
+    fn row(&self, kind: &Kind, item: &Item) -> io::Result<Vec<String>> {
+        let object = item.value(kind)?;
+        let key = &item.header.key;
+        let mut row = Vec::with_capacity(self.headings.len());
+        if kind.namespaced {
+            row.push(key.namespace().unwrap_or_default().to_owned());
+        }
+        row.push(key.name().to_owned());
+        row.extend(self.columns.cells(&object));
+        row.push(columns::age(&object, Timestamp::now()));
+        // What an object says must not reach a terminal as anything but text.
+        for cell in &mut row {
+            if cell.contains(char::is_control) {
+                *cell = cell.replace(char::is_control, "?");
+            }
+        }
+        Ok(row)
+    }
+
+    fn widen(&mut self, rows: &[Vec<String>]) {
+        for row in rows {
+            for (width, cell) in self.widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+    }
+
+    fn heading(&self, indent: &str, out: &mut dyn Write) -> io::Result<()> {
+        let headings: Vec<String> = self.headings.iter().map(|&text| text.to_owned()).collect();
+        let bold = Style::new().bold();
+        let paint = Paint {
+            row: bold,
+            old: None,
+        };
+        self.line(indent, &headings, Some(&paint), out)
+    }
+
+    fn line(
+        &self,
+        indent: &str,
+        row: &[String],
+        paint: Option<&Paint<'_>>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        write!(out, "{indent}")?;
+        for (index, (cell, width)) in row.iter().zip(&self.widths).enumerate() {
+            let last = index + 1 == row.len();
+            // The age is the time that passed, not a change.
+            let changed = !last
+                && paint
+                    .and_then(|paint| paint.old?.get(index))
+                    .is_some_and(|old| old != cell);
+            let style = match paint {
+                Some(_) if changed => AnsiColor::Yellow.on_default().bold(),
+                Some(paint) => paint.row,
+                None => Style::new(),
+            };
+            write!(out, "{style}{cell}{style:#}")?;
+            if !last {
+                let padding = width.saturating_sub(cell.chars().count()) + 3;
+                write!(out, "{:padding$}", "")?;
+            }
+        }
+        writeln!(out)
+    }
+}
