@@ -12,6 +12,7 @@
 
 mod command;
 mod print;
+mod random;
 mod settings;
 mod story;
 mod world;
@@ -198,4 +199,10 @@ fn r_23_a_stop_after_any_command_of_any_script_leaves_nothing_behind() {
     for name in story::names() {
         story::check_stops(&name);
     }
+}
+
+/// The promises that hold in every story hold in stories that nobody wrote, too.
+#[test]
+fn any_commands_in_any_order_keep_every_promise() {
+    random::check();
 }

@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) config: ReflectorConfig,
     /// Whether a permit is needed.
     pub(crate) budgeted: bool,
+    /// Whether the version may never go back.
+    pub(crate) strict: bool,
     backoff: BackoffConfig,
 }
 
@@ -30,6 +32,7 @@ impl Default for Settings {
                 .backoff(backoff.clone())
                 .watch_timeout_range(watch, watch),
             budgeted: false,
+            strict: true,
             backoff,
         }
     }
@@ -59,11 +62,14 @@ impl Settings {
                 "none" => None,
                 value => Some(duration(value)?),
             }),
-            "version-tracking" => config.version_tracking(match value {
-                "strict" => VersionTracking::Strict,
-                "last-writer" => VersionTracking::LastWriter,
-                _ => return Err(unknown(name, value)),
-            }),
+            "version-tracking" => {
+                self.strict = value == "strict";
+                config.version_tracking(match value {
+                    "strict" => VersionTracking::Strict,
+                    "last-writer" => VersionTracking::LastWriter,
+                    _ => return Err(unknown(name, value)),
+                })
+            }
             "record-initial-versions" => config.record_initial_versions(flag(value)?),
             "resync-period" => config.resync_period(duration(value)?),
             "max-internal-error-retry" => config.max_internal_error_retry(duration(value)?),

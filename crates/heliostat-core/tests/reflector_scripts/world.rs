@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use heliostat_core::event::{ChangeKind, Item, ListPart, WatchEvent};
 use heliostat_core::object::{Entry, ObjectKey};
-use heliostat_core::reflector::{Activity, AttemptId, Input, Output, ReflectorMachine};
+use heliostat_core::reflector::{Activity, AttemptId, Input, Output, ReflectorMachine, Report};
 use heliostat_core::store::StoreError;
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
@@ -29,6 +29,10 @@ pub(crate) struct World {
     /// Requests that are neither over nor given up.
     open: BTreeSet<AttemptId>,
     permit: Permit,
+    /// The version that the machine had reached after the last command.
+    reached: ResourceVersion,
+    /// A consistent read confirmed since then that the source went back.
+    rewound: bool,
     stopped: bool,
     lines: Vec<String>,
 }
@@ -85,7 +89,36 @@ impl World {
             }
         }
         self.execute_outputs()?;
+        self.check_at_rest()?;
         Ok(std::mem::take(&mut self.lines))
+    }
+
+    /// What must hold whenever nothing is left to do: the version went back only where that was
+    /// confirmed, no permit is held where none is needed, and nothing is staged outside of a list and
+    /// a watch-list.
+    fn check_at_rest(&mut self) -> Result<(), String> {
+        let Some(machine) = &self.machine else {
+            return Ok(());
+        };
+        let version = machine.last_sync_resource_version();
+        let back = self.settings.strict && version.is_older_than(&self.reached);
+        ensure(!back || self.rewound, "the version went back")?;
+        self.reached = version.clone();
+        self.rewound = false;
+        match machine.activity() {
+            Activity::Idle
+            | Activity::Watching
+            | Activity::Probing
+            | Activity::BackingOff
+            | Activity::Stopped => {
+                ensure(self.permit == Permit::None, "a permit is held for nothing")?;
+                ensure(
+                    self.store.staged.is_none(),
+                    "staged objects wait for nothing",
+                )
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What must hold once the machine has stopped.
@@ -288,6 +321,9 @@ impl World {
                 self.say(format!("abort {attempt}"));
             }
             Output::Report(report) => {
+                if let Report::Rewind(rewind) = &report {
+                    self.rewound |= rewind.confirmed;
+                }
                 if let Some(text) = print::report(&report) {
                     self.say(format!("* {text}"));
                 }
