@@ -20,6 +20,8 @@ pub enum Happening {
     Restore,
     /// Faults stop and nobody writes any more.
     Quiet,
+    /// Somebody stops this mirror.
+    Stop(usize),
     /// A request reaches the server.
     Arrive(ConnectionId),
     /// An answer reaches the client.

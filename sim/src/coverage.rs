@@ -112,6 +112,7 @@ things_seen! {
     Probed => "mirror: source probed",
     RewindRejected => "mirror: old answer not applied",
     RewindConfirmed => "mirror: rewind confirmed",
+    Stopped => "mirror: stopped in the middle",
     Resynced => "mirror: resynced",
     PermitWaited => "mirror: waited for a permit",
     RetriedInPlace => "mirror: watch retried in place",

@@ -144,11 +144,13 @@ pub enum BodyFault {
     Stale,
     /// For a while every page has a token, also the last.
     Endless,
+    /// The token of a further page has expired.
+    ExpiredToken,
 }
 
 impl BodyFault {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Cut,
         Self::Truncated,
         Self::Stalled,
@@ -156,6 +158,7 @@ impl BodyFault {
         Self::MetadataTwice,
         Self::Stale,
         Self::Endless,
+        Self::ExpiredToken,
     ];
 }
 

@@ -25,6 +25,8 @@
 //!   that has not noticed yet. For the same reason no seed has both a restore and events without a
 //!   version: what a mirror holds beyond its version has no version to be found out by.
 //! - **A restored source is seen only by looking.** Seeds with a restore have an eye on silence.
+//! - **A watch is accepted before its first event**, where a source goes back. A restored source behind
+//!   a proxy that holds the headers of a watch back until the first event looks like one that is down.
 //! - **All servers are restored at once.** No replica goes on serving the old history.
 //! - **A list has a version.** A source whose lists have none can lose deletes between the list and
 //!   the watch, whatever the client does.

@@ -59,6 +59,9 @@ impl Liveness {
 
 /// Why a mirror is not yet where it should be.
 fn not_yet(view: View<'_>) -> Option<String> {
+    if view.seat.stopped {
+        return None;
+    }
     if view.seat.activity() != Activity::Watching {
         return Some(view.seat.activity().as_str().to_owned());
     }
@@ -75,5 +78,6 @@ fn longest_way_back(plan: &ClientPlan) -> Duration {
         None => (plan.watch_timeout.1 + plan.watch_end_grace) * 2,
     };
     let watch_list = plan.watch_list_timeout * 2;
-    WAIT_MAX + backoff + plan.list_idle * 4 + watch + watch_list + Duration::from_secs(60)
+    let lag = plan.timer_lag * 20;
+    lag + WAIT_MAX + backoff + plan.list_idle * 4 + watch + watch_list + Duration::from_secs(60)
 }

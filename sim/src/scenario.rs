@@ -77,6 +77,10 @@ pub struct ClientPlan {
     pub backoff: (Duration, Duration),
     /// See [`ReflectorConfig::connection_backoff`].
     pub own_connection_backoff: bool,
+    /// How late the driver is with every timer.
+    pub timer_lag: Duration,
+    /// When somebody stops the mirror, if anybody does.
+    pub stops: Option<Time>,
 }
 
 impl ClientPlan {
@@ -109,7 +113,7 @@ impl ClientPlan {
                     RejectPolicy::Drop,
                 ],
             ),
-            retry: seconds(choose(rng, &[0, 0, 5])),
+            retry: seconds(choose(rng, &[0, 5, 30])),
             tracking: if rng.one_in(8) {
                 VersionTracking::LastWriter
             } else {
@@ -119,6 +123,8 @@ impl ClientPlan {
             backoff: choose(rng, &[(800, 30_000), (800, 30_000), (200, 5_000)])
                 .map_both(Duration::from_millis),
             own_connection_backoff: rng.one_in(4),
+            timer_lag: Duration::from_millis(choose(rng, &[0, 0, 300, 3_000])),
+            stops: None,
         }
     }
 
@@ -198,6 +204,8 @@ pub struct ServerPlan {
     pub metadata_last: bool,
     /// At most so many items in a part of a list.
     pub part_items: usize,
+    /// The headers of a watch come with its first event.
+    pub headers_late: bool,
     /// An answer takes up to this long.
     pub latency: Duration,
 }
@@ -226,6 +234,7 @@ impl ServerPlan {
             idle_close: choose(rng, &[None, None, Some(7), Some(60)]).map(seconds),
             metadata_last: rng.one_in(2),
             part_items: choose(rng, &[1, 3, 100]),
+            headers_late: rng.one_in(8),
             latency: Duration::from_millis(choose(rng, &[2, 50, 400])),
         }
     }
@@ -265,7 +274,7 @@ pub struct Outage {
 
 impl StoryPlan {
     fn draw(rng: &mut Rng) -> Self {
-        let length = seconds(choose(rng, &[40, 120, 400]));
+        let length = seconds(choose(rng, &[40, 150, 400]));
         let quiet = Time::ZERO + length;
         let mut moments = |most: u64| {
             let count = rng.below(most + 1);
@@ -311,9 +320,13 @@ impl Scenario {
         let mut clients: Vec<_> = (0..count)
             .map(|_| ClientPlan::draw(rng, budgeted))
             .collect();
-        let server = ServerPlan::draw(rng);
+        let mut server = ServerPlan::draw(rng);
         let story = StoryPlan::draw(rng);
         let mut faults = draw_faults(rng);
+        for client in &mut clients {
+            let moment = Time::ZERO + rng.duration_below(story.quiet.elapsed());
+            client.stops = rng.one_in(10).then_some(moment);
+        }
         let limit = choose(rng, &[1, 2]);
         let budget = NonZeroUsize::new(limit).filter(|_| budgeted);
         let budget_spacing = Duration::from_millis(choose(rng, &[0, 200]));
@@ -332,6 +345,8 @@ impl Scenario {
             for client in &mut clients {
                 client.silence.get_or_insert(seconds(20));
             }
+            // Nor can they where a watch that is accepted looks like one that is not.
+            server.headers_late = false;
             // What a mirror holds beyond its version cannot be seen to be of another history.
             faults
                 .event
@@ -369,7 +384,7 @@ fn draw_faults(rng: &mut Rng) -> FaultPlan {
         request: some_of(&RequestFault::ALL, rng),
         request_chance: choose(rng, &[20, 100, 300]),
         body: some_of(&BodyFault::ALL, rng),
-        body_chance: choose(rng, &[20, 100, 300]),
+        body_chance: choose(rng, &[50, 200, 400]),
         stream: some_of(&StreamFault::ALL, rng),
         stream_chance: choose(rng, &[100, 400, 800]),
         event: some_of(&EventFault::ALL, rng),

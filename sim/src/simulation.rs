@@ -169,10 +169,7 @@ impl Simulation {
     fn wake(&mut self, number: usize) -> Result<(), Violation> {
         for _ in 0..WAKES_AT_ONCE_MAX {
             let seat = &mut self.seats[number];
-            let wakes = seat
-                .bug
-                .wake_at(seat.machine.poll_timeout(), seat.activity());
-            if wakes.is_none_or(|at| at > self.now) {
+            if seat.wakes().is_none_or(|at| at > self.now) {
                 return Ok(());
             }
             let clock = seat.bug.clock(self.now);
@@ -203,6 +200,10 @@ impl Simulation {
                 self.server.compact(&self.world);
             }
             Happening::Quiet => self.fall_quiet(),
+            Happening::Stop(seat) => {
+                self.coverage.count(Seen::Stopped);
+                self.tell(seat, Input::Stop, Origin::default());
+            }
             Happening::Deliver(..) => {}
             Happening::Restart => {
                 self.coverage.count(Seen::Restart);
@@ -452,10 +453,7 @@ impl Simulation {
     }
 
     fn next_time(&self) -> Option<Time> {
-        let timers = self.seats.iter().filter_map(|seat| {
-            seat.bug
-                .wake_at(seat.machine.poll_timeout(), seat.activity())
-        });
+        let timers = self.seats.iter().filter_map(Seat::wakes);
         let budget = self.budget.as_ref().and_then(RequestBudget::poll_timeout);
         timers.chain(budget).chain(self.agenda.next_time()).min()
     }
@@ -527,6 +525,11 @@ fn plan_story(scenario: &Scenario, agenda: &mut Agenda) {
     }
     for at in &story.restores {
         agenda.plan(*at, Happening::Restore);
+    }
+    for (number, client) in scenario.clients.iter().enumerate() {
+        if let Some(at) = client.stops {
+            agenda.plan(at, Happening::Stop(number));
+        }
     }
     agenda.plan(story.quiet, Happening::Quiet);
 }

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use heliostat_core::budget::RequestId;
 use heliostat_core::event::ChangeKind;
-use heliostat_core::object::ObjectKey;
+use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::reflector::{Activity, AttemptId, Input, Output, ReflectorMachine};
 use heliostat_core::rng::Rng;
+use heliostat_core::store::index::IndexFunc;
 use heliostat_core::store::indexer::IndexedObjects;
 use heliostat_core::store::snapshot::Snapshot;
 use heliostat_core::store::{Store, StoreError};
@@ -26,6 +27,9 @@ use crate::server::{ConnectionId, Origin};
 use crate::world::Widget;
 
 pub use said::Said;
+
+/// The name of the index in every store: [`Widget::residue`].
+pub const RESIDUE_INDEX: &str = "residue";
 
 /// Where a seat stands with the shared budget.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -95,11 +99,15 @@ impl Seat {
     pub fn new(number: usize, plan: ClientPlan, chances: (u64, u64), bug: Bug) -> Self {
         let machine = ReflectorMachine::new(plan.config(), Time::ZERO, plan.seed);
         let rng = Rng::seeded(plan.seed ^ 0x0005_703e);
+        let mut store = IndexedObjects::new();
+        let residue = IndexFunc::new(|entry: &Entry<Widget>| [entry.object.residue()]);
+        let added = store.add_indexes([(RESIDUE_INDEX, residue)]);
+        debug_assert!(added.is_ok(), "the store has no other index");
         Self {
             number,
             machine,
             plan,
-            store: IndexedObjects::new(),
+            store,
             live: None,
             permit: Permit::None,
             position: Position::default(),
@@ -132,6 +140,15 @@ impl Seat {
     #[must_use]
     pub const fn activity(&self) -> Activity {
         self.machine.activity()
+    }
+
+    /// When the driver wakes the machine next.
+    #[must_use]
+    pub fn wakes(&self) -> Option<Time> {
+        let wakes = self
+            .bug
+            .wake_at(self.machine.poll_timeout(), self.activity());
+        wakes.map(|at| at + self.plan.timer_lag)
     }
 
     /// Does to the store what an output says, and answers the machine where it waits for it. Outputs

@@ -128,7 +128,10 @@ fn is_fine_for_policy(
             (None, None) => true,
             (earlier, Some(now)) => {
                 let same = earlier.is_some_and(|earlier| earlier.is_same_state(now));
-                let newer = earlier.is_none_or(|earlier| earlier.revision <= now.revision);
+                // Of two histories, neither is newer.
+                let newer = earlier.is_none_or(|earlier| {
+                    earlier.revision <= now.revision || !was_true(view.world, position, earlier)
+                });
                 same || (newer && was_true(view.world, position, now))
             }
         },

@@ -2,14 +2,15 @@
 //!
 //! Of one watch, by the names that etcd's robustness tests use: [`ordered`], [`unique`],
 //! [`reliable`], [`resumable`], [`bookmarkable`], [`atomic`]. Of the mirror as a whole: it equals
-//! the source ([`mirror`]), never goes back unless the source does ([`monotonic`]), and tells every
-//! change ([`replayed`]). Of its manners: requests ([`polite`], [`attempts`]), late answers
+//! the source ([`mirror`]), never goes back unless the source does ([`monotonic`]), tells every change
+//! ([`replayed`]), and its indexes belong to its objects ([`indexed`]). Of its manners: requests ([`polite`], [`attempts`]), late answers
 //! ([`late`]), permits ([`permits`]), and that it never waits for something that need not come
 //! ([`wedged`]).
 
 mod atomic;
 mod attempts;
 mod bookmarkable;
+mod indexed;
 mod late;
 mod mirror;
 mod monotonic;
@@ -112,7 +113,7 @@ impl Guards {
             Box::new(attempts::Attempts::default()),
             Box::new(late::Late::default()),
             Box::new(polite::Polite::default()),
-            Box::new(permits::Permits),
+            Box::new(permits::Permits::default()),
             Box::new(resumable::Resumable),
             Box::new(ordered::Ordered::default()),
             Box::new(unique::Unique),
@@ -122,6 +123,7 @@ impl Guards {
             Box::new(monotonic::Monotonic::default()),
             Box::new(replayed::Replayed::default()),
             Box::new(mirror::Mirror::default()),
+            Box::new(indexed::Indexed),
             Box::new(wedged::Wedged),
         ])
     }

@@ -7,8 +7,11 @@ use super::{Promise, Verdict, View};
 use crate::client::{Permit, Said};
 
 /// See the module.
-#[derive(Debug)]
-pub(super) struct Permits;
+#[derive(Debug, Default)]
+pub(super) struct Permits {
+    /// A set is being collected: a list belongs to it, otherwise it is a probe.
+    collecting: bool,
+}
 
 impl Promise for Permits {
     fn name(&self) -> &'static str {
@@ -16,11 +19,16 @@ impl Promise for Permits {
     }
 
     fn say(&mut self, view: View<'_>, said: &Said) -> Verdict {
+        match said {
+            Said::BeginReplace => self.collecting = true,
+            Said::AbortReplace | Said::Commit(_) => self.collecting = false,
+            _ => {}
+        }
         let permit = view.seat.permit;
         let held = matches!(permit, Permit::Held(_));
         let expensive = match said {
             // A probe asks for one object and needs none.
-            Said::List(..) => view.seat.activity() != Activity::Probing,
+            Said::List(..) => self.collecting,
             Said::Watch(_, options) => options.send_initial_events,
             Said::AcquirePermit(_) if permit != Permit::None => {
                 return Err(format!("{said} with {permit:?}"));

@@ -110,6 +110,8 @@ pub(super) struct Stream {
     pub(super) position: u64,
     /// The end mark is still to come, or never comes.
     pub(super) initial: bool,
+    /// The client knows that the watch is accepted.
+    pub(super) opened: bool,
     /// What will go wrong.
     pub(super) doom: Option<StreamFault>,
 }

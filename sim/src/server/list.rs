@@ -69,8 +69,12 @@ impl Server {
         let limit = options.limit.map(|limit| limit as usize);
         if let Some(token) = &options.continue_token {
             let (revision, after) = parse_token(token);
-            if revision < self.compacted || revision > present {
+            let expired = fault == Some(BodyFault::ExpiredToken);
+            if expired || revision < self.compacted || revision > present {
                 around.coverage.count(Seen::TokenExpired);
+                if self.rng.one_in(4) {
+                    return Err(Status::failure(410, "Gone", "token too old"));
+                }
                 return Err(Status::failure(410, "Expired", "token too old"));
             }
             return Ok(Page {
@@ -205,7 +209,8 @@ impl Server {
                 BodyFault::WithoutMetadata
                 | BodyFault::MetadataTwice
                 | BodyFault::Stale
-                | BodyFault::Endless,
+                | BodyFault::Endless
+                | BodyFault::ExpiredToken,
             )
             | None => (None, None),
         };

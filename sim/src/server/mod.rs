@@ -172,6 +172,7 @@ impl Server {
             | Happening::Restart
             | Happening::Restore
             | Happening::Quiet
+            | Happening::Stop(_)
             | Happening::Deliver(..) => {}
         }
     }

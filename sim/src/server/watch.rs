@@ -93,10 +93,13 @@ impl Server {
             connection.stream = Some(Stream {
                 position,
                 initial: options.send_initial_events,
+                opened: false,
                 doom,
             });
         }
-        self.send(around, id, Answer::Opened, Origin::default());
+        if !self.plan.headers_late {
+            self.open(around, id);
+        }
         let now = around.now;
         if let Some(seconds) = options.timeout_seconds {
             let ends = now + Duration::from_secs(u64::from(seconds));
@@ -116,6 +119,16 @@ impl Server {
         };
         let doomed = now + self.rng.duration_below(doomed);
         around.agenda.plan(doomed, Happening::Doom(id));
+    }
+
+    /// Sends the headers of an accepted watch, if they were not sent yet.
+    fn open(&mut self, around: &mut Surroundings<'_>, id: ConnectionId) {
+        let opened = self
+            .stream_mut(id)
+            .map(|stream| std::mem::replace(&mut stream.opened, true));
+        if opened == Some(false) {
+            self.send(around, id, Answer::Opened, Origin::default());
+        }
     }
 
     fn begin_watch_list(
@@ -169,6 +182,7 @@ impl Server {
             } else {
                 WatchEvent::Rejected(widget.rejection(Some(ChangeKind::Added), version))
             };
+            self.open(around, id);
             self.send(around, id, Answer::Event(event), at(revision));
         }
     }
@@ -233,6 +247,7 @@ impl Server {
             draw(&self.faults.event, self.faults.event_chance, &mut self.rng)
         };
         let before = record.revision - 1;
+        self.open(around, id);
         match fault {
             Some(EventFault::Unversioned) if !initial => {
                 around.coverage.count(Seen::Unversioned);
@@ -311,6 +326,7 @@ impl Server {
         origin: Origin,
         initial_events_end: bool,
     ) {
+        self.open(around, id);
         let bookmark = WatchEvent::Bookmark {
             resource_version: ResourceVersion::from(origin.revision),
             initial_events_end,
@@ -380,6 +396,7 @@ impl Server {
             StreamFault::VeryShort => (Seen::StreamVeryShort, Some(Answer::WatchEnded)),
             StreamFault::Stalled => (Seen::StreamStalled, None),
             StreamFault::Error => {
+                self.open(around, id);
                 let event = WatchEvent::Error(stream_error(&mut self.rng));
                 self.send(around, id, Answer::Event(event), Origin::default());
                 (Seen::StreamError, Some(Answer::WatchEnded))
