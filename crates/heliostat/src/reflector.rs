@@ -26,7 +26,7 @@ use crate::store::{Indexer, IndexerWriter};
 /// use heliostat::Reflector;
 /// use heliostat::source::memory::MemorySource;
 ///
-/// let source = MemorySource::new();
+/// let source = MemorySource::<String>::new();
 /// source.create("team/blue".parse()?, "sky".to_owned())?;
 ///
 /// let (reflector, store) = Reflector::with_indexer(source.clone());

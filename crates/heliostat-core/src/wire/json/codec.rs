@@ -88,7 +88,10 @@ where
         bytes: &[u8],
         envelope_kind: Option<&GroupVersionKind>,
     ) -> Result<Entry<K>, RejectionReason> {
-        let mut object: K = serde_json::from_slice(bytes)
+        // Checked as a whole once, the text need not be checked string by string.
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| RejectionReason::Undecodable(error.to_string()))?;
+        let mut object: K = serde_json::from_str(text)
             .map_err(|error| RejectionReason::Undecodable(error.to_string()))?;
         if let (Some(adopt), Some(kind)) = (self.adopt, envelope_kind) {
             adopt(&mut object, kind);

@@ -6,6 +6,7 @@
 //! | `codec` | an object by way of serde |
 //! | [`header`] | name, version and kind of an object, read from its bytes alone |
 //! | `split` | an object cut into its members and elements, at any chunk boundary |
+//! | `prune` | managed fields cut out of an object's bytes |
 //! | `scan` | where a value ends: the fast inner loop, and the strict check behind it |
 //!
 //! Every byte is looked at once to find the ends, then once by the codec. The scan counts brackets
@@ -24,8 +25,11 @@ mod split;
 
 mod scan;
 
+mod prune;
+
 pub use codec::JsonCodec;
 pub use list::ListDecoder;
+pub use prune::without_managed_fields;
 pub use watch::WatchDecoder;
 
 #[cfg(test)]

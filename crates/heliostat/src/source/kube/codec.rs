@@ -14,25 +14,38 @@ use heliostat_core::event::RejectionReason;
 use heliostat_core::object::{Entry, GroupVersionKind, Header, ObjectKey, Uid};
 use heliostat_core::version::ResourceVersion;
 use heliostat_core::wire::Codec;
-use heliostat_core::wire::json::JsonCodec;
+use heliostat_core::wire::json::{JsonCodec, without_managed_fields};
 
 /// The kind under which metadata alone is sent, whatever the kind of the object is.
 const METADATA_API_VERSION: &str = "meta.k8s.io/v1";
 const METADATA_KIND: &str = "PartialObjectMetadata";
 
 /// Makes a codec for each request.
-pub(super) struct CodecMaker<T>(Arc<dyn Fn() -> AnyCodec<T> + Send + Sync>);
+pub(super) struct CodecMaker<T>(Arc<dyn Fn() -> Box<dyn Codec<Object = T>> + Send + Sync>);
+
+/// What becomes of `metadata.managedFields`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum ManagedFields {
+    Kept,
+    Cut,
+}
 
 impl<T> CodecMaker<T> {
     pub(super) fn new<C>(make: impl Fn() -> C + Send + Sync + 'static) -> Self
     where
         C: Codec<Object = T> + 'static,
     {
-        Self(Arc::new(move || AnyCodec(Box::new(make()))))
+        Self(Arc::new(move || Box::new(make())))
     }
 
-    pub(super) fn make(&self) -> AnyCodec<T> {
-        (self.0)()
+    pub(super) fn make(&self, managed_fields: ManagedFields) -> AnyCodec<T> {
+        AnyCodec {
+            codec: (self.0)(),
+            scratch: match managed_fields {
+                ManagedFields::Kept => None,
+                ManagedFields::Cut => Some(Vec::new()),
+            },
+        }
     }
 }
 
@@ -68,7 +81,11 @@ impl<T> fmt::Debug for CodecMaker<T> {
 }
 
 /// A codec whose type is not known here. Next to decoding an object, one call more is nothing.
-pub(super) struct AnyCodec<T>(Box<dyn Codec<Object = T>>);
+pub(super) struct AnyCodec<T> {
+    codec: Box<dyn Codec<Object = T>>,
+    /// Room for the bytes of an object without its managed fields, if they are to be cut.
+    scratch: Option<Vec<u8>>,
+}
 
 impl<T> Codec for AnyCodec<T> {
     type Object = T;
@@ -78,11 +95,15 @@ impl<T> Codec for AnyCodec<T> {
         bytes: &[u8],
         envelope_kind: Option<&GroupVersionKind>,
     ) -> Result<Entry<T>, RejectionReason> {
-        self.0.decode(bytes, envelope_kind)
+        let bytes = match &mut self.scratch {
+            Some(scratch) => without_managed_fields(bytes, scratch),
+            None => bytes,
+        };
+        self.codec.decode(bytes, envelope_kind)
     }
 
     fn expected_kind(&self) -> Option<&GroupVersionKind> {
-        self.0.expected_kind()
+        self.codec.expected_kind()
     }
 }
 

@@ -15,6 +15,7 @@
 //! | `codec` | the bytes of an object into the user's type |
 //! | `body` | the body of an answer as plain chunks |
 //! | `reading` | the body of an answer through a decoder, as a stream |
+//! | `decode_thread` | the threads on which that is done |
 //! | `cluster` | the client, and how a request is sent |
 //! | `answer` | the head of an answer: success, content type |
 //! | `failure` | the errors of HTTP, TLS and sockets |
@@ -32,6 +33,8 @@ mod collection;
 mod codec;
 
 mod reading;
+
+mod decode_thread;
 
 mod body;
 

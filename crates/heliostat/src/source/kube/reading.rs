@@ -1,11 +1,13 @@
 //! The body of an answer, chunk by chunk through a decoder, as a stream of what is decoded.
 //!
-//! No more is read than the consumer asks for: a slow consumer slows the server by way of TCP. What
-//! is held is one chunk's worth of decoded parts and the one object that the chunk cuts through.
+//! Little more is read than the consumer asks for: a slow consumer slows the server by way of TCP.
+//! What is held is a few chunks, the decoded parts of one or two, and the one object that a chunk cuts
+//! through.
 
 use std::collections::VecDeque;
 use std::mem;
 
+use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 
 use heliostat_core::error::{DecodeError, SourceError};
@@ -16,28 +18,39 @@ use heliostat_core::wire::{Codec, DecodeLimits};
 use super::answer::Encoding;
 use super::body::{Chunks, chunks};
 use super::cluster::Answer;
+use super::decode_thread::{DecodeThread, Lane, Panicked};
 use super::failure::{RequestLine, is_end_of_watch};
 use crate::list_watch::{ListStream, WatchStream};
 
 /// The parts of a list. Ends with an error unless the list is complete.
-pub(super) fn list<C>(answer: Answer, codec: C, limits: DecodeLimits) -> ListStream<C::Object>
+pub(super) fn list<C>(
+    answer: Answer,
+    codec: C,
+    limits: DecodeLimits,
+    thread: &DecodeThread,
+) -> ListStream<C::Object>
 where
     C: Codec + 'static,
     C::Object: Send + Sync + 'static,
 {
     match answer.encoding {
-        Encoding::Json => Reading::start(answer, ListDecoder::new(codec, limits)),
+        Encoding::Json => Reading::start(answer, ListDecoder::new(codec, limits), thread),
     }
 }
 
 /// The events of a watch. However the connection ends, the stream just ends.
-pub(super) fn watch<C>(answer: Answer, codec: C, limits: DecodeLimits) -> WatchStream<C::Object>
+pub(super) fn watch<C>(
+    answer: Answer,
+    codec: C,
+    limits: DecodeLimits,
+    thread: &DecodeThread,
+) -> WatchStream<C::Object>
 where
     C: Codec + 'static,
     C::Object: Send + Sync + 'static,
 {
     match answer.encoding {
-        Encoding::Json => Reading::start(answer, WatchDecoder::new(codec, limits)),
+        Encoding::Json => Reading::start(answer, WatchDecoder::new(codec, limits), thread),
     }
 }
 
@@ -89,33 +102,43 @@ where
     const MAY_BE_CUT_OFF: bool = true;
 }
 
+/// How many chunks are read ahead of the decoder: enough that neither waits for the other, few enough
+/// that a slow consumer slows the server.
+const CHUNKS_AHEAD: usize = 2;
+
+/// What the decoder made of one chunk.
+type Decoded<P> = (Vec<P>, Result<(), DecodeError>);
+
 struct Reading<D: Decode> {
     line: RequestLine,
     chunks: Chunks,
-    decoder: D,
+    lane: Lane<D, Decoded<D::Part>>,
     /// Decoded, and not yet asked for.
     ready: VecDeque<D::Part>,
-    after: After,
+    /// What comes after all that is decoded; unknown while there are chunks.
+    end: Option<End>,
 }
 
-/// What comes after the parts that are ready.
-enum After {
-    More,
+/// How an answer ends.
+enum End {
+    Clean,
     Failure(SourceError),
-    Nothing,
+    /// Told already.
+    Over,
 }
 
 impl<D: Decode> Reading<D> {
     fn start(
         answer: Answer,
         decoder: D,
+        thread: &DecodeThread,
     ) -> stream::BoxStream<'static, Result<D::Part, SourceError>> {
         let reading = Self {
             line: answer.line,
             chunks: chunks(answer.response),
-            decoder,
+            lane: thread.lane(decoder),
             ready: VecDeque::new(),
-            after: After::More,
+            end: None,
         };
         stream::unfold(reading, |mut reading| async move {
             let part = reading.next().await?;
@@ -130,33 +153,64 @@ impl<D: Decode> Reading<D> {
             if let Some(part) = self.ready.pop_front() {
                 return Some(Ok(part));
             }
-            match mem::replace(&mut self.after, After::Nothing) {
-                After::More => self.after = self.read().await,
-                After::Failure(error) => return Some(Err(error)),
-                After::Nothing => return None,
+            if self.lane.waiting() == 0
+                && let Some(end) = &mut self.end
+            {
+                return match mem::replace(end, End::Over) {
+                    End::Failure(error) => Some(Err(error)),
+                    End::Clean | End::Over => None,
+                };
             }
+            self.advance().await;
         }
     }
 
-    /// Takes in one chunk of the body.
-    async fn read(&mut self) -> After {
-        let mut parts = Vec::new();
-        let after = match self.chunks.next().await {
-            Some(Ok(chunk)) => self.decoder.push(&chunk, &mut parts).map(|()| After::More),
+    /// Waits for the next chunk or the next result, whichever comes first.
+    async fn advance(&mut self) {
+        let reads = self.end.is_none() && self.lane.waiting() <= CHUNKS_AHEAD;
+        tokio::select! {
+            // Results first: what is decoded is asked for before more is read.
+            biased;
+            result = self.lane.receive() => match result {
+                Ok((parts, outcome)) => self.decoded(parts, outcome),
+                Err(Panicked) => {
+                    let reason = "the codec panicked".to_owned();
+                    let error = DecodeError::Malformed { what: "answer", offset: 0, reason };
+                    self.end = Some(End::Failure(error.into()));
+                }
+            },
+            chunk = self.chunks.next(), if reads => self.read(chunk),
+        }
+    }
+
+    fn decoded(&mut self, parts: Vec<D::Part>, outcome: Result<(), DecodeError>) {
+        self.ready = VecDeque::from(parts);
+        match outcome {
+            Ok(()) => {}
+            Err(DecodeError::Truncated { what, bytes }) if D::MAY_BE_CUT_OFF => {
+                tracing::debug!(request = %self.line, what, bytes, "the watch was cut off");
+            }
+            Err(error) => self.end = Some(End::Failure(error.into())),
+        }
+    }
+
+    /// Hands a chunk of the body to the decoder.
+    fn read(&mut self, chunk: Option<Result<Bytes, kube_client::Error>>) {
+        match chunk {
+            Some(Ok(chunk)) => self.lane.send(move |decoder| {
+                let mut parts = Vec::new();
+                let outcome = decoder.push(&chunk, &mut parts);
+                (parts, outcome)
+            }),
             Some(Err(error)) if D::MAY_BE_CUT_OFF && is_end_of_watch(&error) => {
                 tracing::debug!(request = %self.line, %error, "the watch was cut off");
-                Ok(After::Nothing)
+                self.end = Some(End::Clean);
             }
-            Some(Err(error)) => Ok(After::Failure(self.line.read_failed(error))),
-            None => match self.decoder.finish() {
-                Err(DecodeError::Truncated { what, bytes }) if D::MAY_BE_CUT_OFF => {
-                    tracing::debug!(request = %self.line, what, bytes, "the watch was cut off");
-                    Ok(After::Nothing)
-                }
-                end => end.map(|()| After::Nothing),
-            },
-        };
-        self.ready = VecDeque::from(parts);
-        after.unwrap_or_else(|error| After::Failure(error.into()))
+            Some(Err(error)) => self.end = Some(End::Failure(self.line.read_failed(error))),
+            None => {
+                self.lane.send(|decoder| (Vec::new(), decoder.finish()));
+                self.end = Some(End::Clean);
+            }
+        }
     }
 }

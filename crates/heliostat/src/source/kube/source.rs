@@ -11,8 +11,9 @@ use heliostat_core::options::{ListOptions, WatchOptions};
 use heliostat_core::wire::{Codec, DecodeLimits};
 
 use super::cluster::{Ask, Cluster, Compression};
-use super::codec::CodecMaker;
+use super::codec::{CodecMaker, ManagedFields};
 use super::collection::{Collection, Form, Place};
+use super::decode_thread::DecodeThread;
 use super::discovery::DiscoveredResource;
 use super::reading;
 use crate::list_watch::{ListStream, ListerWatcher, WatchStream};
@@ -52,6 +53,8 @@ pub struct KubeSource<K> {
     form: Form,
     limits: DecodeLimits,
     codec: CodecMaker<K>,
+    managed_fields: ManagedFields,
+    thread: DecodeThread,
 }
 
 impl<K> KubeSource<K>
@@ -139,6 +142,8 @@ where
             form,
             limits: DecodeLimits::default(),
             codec: CodecMaker::json(kind),
+            managed_fields: ManagedFields::Kept,
+            thread: DecodeThread::next(),
         }
     }
 }
@@ -179,6 +184,8 @@ impl<T> KubeSource<T> {
             form: Form::Full,
             limits: DecodeLimits::default(),
             codec: CodecMaker::new(make),
+            managed_fields: ManagedFields::Kept,
+            thread: DecodeThread::next(),
         }
     }
 
@@ -196,6 +203,14 @@ impl<T> KubeSource<T> {
     #[must_use]
     pub fn fields(mut self, selector: &str) -> Self {
         self.collection.set_fields(selector);
+        self
+    }
+
+    /// Leaves `metadata.managedFields` out of every object, before it is decoded: about half the work
+    /// and more than half the memory of a typical pod. Kept by default.
+    #[must_use]
+    pub const fn without_managed_fields(mut self) -> Self {
+        self.managed_fields = ManagedFields::Cut;
         self
     }
 
@@ -245,7 +260,12 @@ impl<T: Send + Sync + 'static> ListerWatcher for KubeSource<T> {
             compression: Compression::Allowed,
         };
         let answer = self.cluster.get(ask).await?;
-        Ok(reading::list(answer, self.codec.make(), self.limits))
+        Ok(reading::list(
+            answer,
+            self.codec.make(self.managed_fields),
+            self.limits,
+            &self.thread,
+        ))
     }
 
     async fn watch(&self, options: WatchOptions) -> Result<WatchStream<T>, SourceError> {
@@ -259,7 +279,12 @@ impl<T: Send + Sync + 'static> ListerWatcher for KubeSource<T> {
             compression: Compression::Refused,
         };
         let answer = self.cluster.get(ask).await?;
-        Ok(reading::watch(answer, self.codec.make(), self.limits))
+        Ok(reading::watch(
+            answer,
+            self.codec.make(self.managed_fields),
+            self.limits,
+            &self.thread,
+        ))
     }
 
     fn description(&self) -> String {
@@ -278,6 +303,8 @@ impl<T> Clone for KubeSource<T> {
             form: self.form,
             limits: self.limits,
             codec: self.codec.clone(),
+            managed_fields: self.managed_fields,
+            thread: self.thread.clone(),
         }
     }
 }

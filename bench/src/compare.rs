@@ -1,0 +1,181 @@
+//! The comparison: every client in turn, several times, medians and ratios.
+
+use std::process::Stdio;
+
+use clap::Args;
+use serde::Serialize;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::client::{Cost, ManagedFields, Who};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// How many pods the collection holds.
+    #[arg(long, default_value_t = 10_000)]
+    pods: usize,
+    /// How many updates follow.
+    #[arg(long, default_value_t = 20_000)]
+    updates: usize,
+    /// How often each client runs.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Also print the medians as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            pods: 10_000,
+            updates: 20_000,
+            runs: 5,
+            json: false,
+        }
+    }
+}
+
+/// The medians of one way to mirror, ours and the peer's.
+#[derive(Serialize)]
+struct Pair {
+    managed_fields: &'static str,
+    heliostat: Cost,
+    kube_rs: Cost,
+}
+
+pub(crate) async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
+    let (mut server, address) = start_server(&options).await?;
+    let mut pairs = Vec::new();
+    for (fields, name) in [
+        (ManagedFields::Kept, "kept"),
+        (ManagedFields::Cleared, "cleared"),
+    ] {
+        let mut ours = Vec::new();
+        let mut theirs = Vec::new();
+        for run in 0..options.runs {
+            eprintln!("managed fields {name}: run {} of {}", run + 1, options.runs);
+            ours.push(measure(&options, &address, Who::Heliostat, fields).await?);
+            theirs.push(measure(&options, &address, Who::KubeRs, fields).await?);
+        }
+        pairs.push(Pair {
+            managed_fields: name,
+            heliostat: median(&ours),
+            kube_rs: median(&theirs),
+        });
+    }
+    server.kill().await?;
+    print_table(&options, &pairs);
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&pairs)?);
+    }
+    Ok(())
+}
+
+async fn start_server(options: &Options) -> Result<(Child, String), Box<dyn std::error::Error>> {
+    let mut server = Command::new(std::env::current_exe()?)
+        .args(["serve", "--pods", &options.pods.to_string()])
+        .args(["--updates", &options.updates.to_string()])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let output = server.stdout.take().ok_or("the server has no output")?;
+    let line = BufReader::new(output)
+        .lines()
+        .next_line()
+        .await?
+        .unwrap_or_default();
+    let address = line
+        .strip_prefix("listening on ")
+        .ok_or("the server did not start")?;
+    Ok((server, address.to_owned()))
+}
+
+async fn measure(
+    options: &Options,
+    address: &str,
+    who: Who,
+    fields: ManagedFields,
+) -> Result<Cost, Box<dyn std::error::Error>> {
+    let word = |value: Option<clap::builder::PossibleValue>| {
+        value
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    };
+    let output = Command::new(std::env::current_exe()?)
+        .args(["client", "--server", address])
+        .args(["--who", &word(clap::ValueEnum::to_possible_value(&who))])
+        .args([
+            "--managed-fields",
+            &word(clap::ValueEnum::to_possible_value(&fields)),
+        ])
+        .args(["--pods", &options.pods.to_string()])
+        .args(["--updates", &options.updates.to_string()])
+        .stderr(Stdio::inherit())
+        .output()
+        .await?;
+    if !output.status.success() {
+        return Err(format!("the {who:?} client failed: {}", output.status).into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn median(costs: &[Cost]) -> Cost {
+    let of = |field: fn(&Cost) -> f64| {
+        let mut values: Vec<f64> = costs.iter().map(field).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    };
+    Cost {
+        sync_wall: of(|cost| cost.sync_wall),
+        sync_cpu: of(|cost| cost.sync_cpu),
+        sync_resident: of(|cost| cost.sync_resident),
+        sync_peak: of(|cost| cost.sync_peak),
+        update_wall: of(|cost| cost.update_wall),
+        update_cpu: of(|cost| cost.update_cpu),
+        update_resident: of(|cost| cost.update_resident),
+    }
+}
+
+/// A row of the table: what, how to read it, and the most that ours may be of the peer's.
+type Row = (&'static str, fn(&Cost) -> f64, f64);
+
+/// Ours is nowhere slower or larger, at least 1.3 times as fast on updates, and at most 0.6 of the
+/// memory after them.
+const ROWS: [Row; 7] = [
+    ("sync, wall s", |cost| cost.sync_wall, 1.0),
+    ("sync, CPU s", |cost| cost.sync_cpu, 1.0),
+    ("after sync, resident MiB", |cost| cost.sync_resident, 1.0),
+    ("during sync, peak MiB", |cost| cost.sync_peak, 1.0),
+    ("updates, wall s", |cost| cost.update_wall, 1.0 / 1.3),
+    ("updates, CPU s", |cost| cost.update_cpu, 1.0),
+    (
+        "after updates, resident MiB",
+        |cost| cost.update_resident,
+        0.6,
+    ),
+];
+
+fn print_table(options: &Options, pairs: &[Pair]) {
+    println!(
+        "{} pods, {} updates, medians of {}; ratio = heliostat / kube-rs",
+        options.pods, options.updates, options.runs
+    );
+    for pair in pairs {
+        println!("\nmanaged fields {}", pair.managed_fields);
+        println!(
+            "{:<30} {:>10} {:>10} {:>7} {:>8}",
+            "", "heliostat", "kube-rs", "ratio", "at most"
+        );
+        for (what, of, most) in ROWS {
+            let (ours, theirs) = (of(&pair.heliostat), of(&pair.kube_rs));
+            let ratio = ours / theirs;
+            let verdict = if ratio <= most {
+                "holds"
+            } else {
+                "DOES NOT HOLD"
+            };
+            println!("{what:<30} {ours:>10.2} {theirs:>10.2} {ratio:>7.2} {most:>8.2}  {verdict}");
+        }
+    }
+}

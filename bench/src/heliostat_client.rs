@@ -1,0 +1,41 @@
+//! The mirror of this project: typed pods in an `Indexer`, lists in pages as the peer's.
+
+use heliostat::Reflector;
+use heliostat::core::reflector::{ReflectorConfig, WatchListMode};
+use heliostat::core::version::ResourceVersion;
+use heliostat::source::kube::KubeSource;
+use k8s_openapi::api::core::v1::Pod;
+
+use crate::client::{Cost, ManagedFields, Meter, Options, ask_for_updates, connect};
+use crate::data::LIST_VERSION;
+
+pub(crate) async fn run(
+    options: &Options,
+) -> Result<Cost, Box<dyn std::error::Error + Send + Sync>> {
+    let client = connect(&options.server)?;
+    let mut meter = Meter::begin()?;
+    let mut source = KubeSource::<Pod>::all(client.clone());
+    if options.managed_fields == ManagedFields::Cleared {
+        source = source.without_managed_fields();
+    }
+    let (reflector, store) = Reflector::with_indexer(source);
+    let config = ReflectorConfig::default()
+        .watch_list(WatchListMode::Off)
+        .page_size(500);
+    let mirror = reflector.config(config).start();
+    mirror.wait_synced().await?;
+    meter.synced()?;
+    assert_eq!(store.len(), options.pods, "the mirror is not whole");
+
+    meter.updates_begin()?;
+    ask_for_updates(&client).await?;
+    store
+        .wait_for(&ResourceVersion::from(
+            LIST_VERSION + options.updates as u64,
+        ))
+        .await?;
+    let cost = meter.updated()?;
+    assert_eq!(store.len(), options.pods, "the mirror is not whole");
+    mirror.stop().await;
+    Ok(cost)
+}

@@ -1,0 +1,70 @@
+//! The peer: `kube_runtime::reflector` over `kube_runtime::watcher`, typed pods, default settings.
+
+use futures_util::StreamExt;
+use k8s_openapi::api::core::v1::Pod;
+use kube_client::Api;
+use kube_core::ResourceExt;
+use kube_runtime::{WatchStreamExt, reflector, watcher};
+
+use crate::client::{Cost, ManagedFields, Meter, Options, ask_for_updates, connect};
+
+pub(crate) async fn run(options: Options) -> Result<Cost, Box<dyn std::error::Error>> {
+    // On a task of the runtime, where programs run their watchers.
+    tokio::spawn(async move { mirror(&options).await.map_err(|error| error.to_string()) })
+        .await?
+        .map_err(Into::into)
+}
+
+async fn mirror(options: &Options) -> Result<Cost, Box<dyn std::error::Error + Send + Sync>> {
+    let client = connect(&options.server)?;
+    let mut meter = Meter::begin()?;
+    let api: Api<Pod> = Api::all(client.clone());
+    let (reader, writer) = reflector::store();
+    let cleared = options.managed_fields == ManagedFields::Cleared;
+    let events = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .modify(move |pod| {
+            if cleared {
+                pod.managed_fields_mut().clear();
+            }
+        });
+    let mut events = Box::pin(reflector(writer, events));
+    while let Some(event) = events.next().await {
+        if matches!(event?, watcher::Event::InitDone) {
+            break;
+        }
+    }
+    meter.synced()?;
+    assert_eq!(
+        reader.state().len(),
+        options.pods,
+        "the mirror is not whole"
+    );
+
+    meter.updates_begin()?;
+    let asking = client.clone();
+    // The peer's watch is opened by polling it, so the start signal is sent from beside.
+    tokio::spawn(async move {
+        ask_for_updates(&asking)
+            .await
+            .map_err(|error| error.to_string())
+    });
+    let mut left = options.updates;
+    while left > 0 {
+        match events.next().await {
+            Some(event) => {
+                if matches!(event?, watcher::Event::Apply(_)) {
+                    left -= 1;
+                }
+            }
+            None => return Err("the watch ended before its last update".into()),
+        }
+    }
+    let cost = meter.updated()?;
+    assert_eq!(
+        reader.state().len(),
+        options.pods,
+        "the mirror is not whole"
+    );
+    Ok(cost)
+}

@@ -1,0 +1,52 @@
+//! What the operating system says of this process: CPU time and resident memory.
+
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+
+/// A reading of this process, since its start.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Usage {
+    /// User and system time of all threads, in seconds.
+    pub(crate) cpu: f64,
+    /// Resident set, in MiB.
+    pub(crate) resident: f64,
+    /// The highest resident set so far, in MiB.
+    pub(crate) peak: f64,
+}
+
+/// Clock ticks a second in `/proc`: fixed at 100 on Linux for user space.
+const TICKS: f64 = 100.0;
+
+impl Usage {
+    pub(crate) fn now() -> std::io::Result<Self> {
+        let stat = fs::read_to_string("/proc/self/stat")?;
+        // The command's name may hold spaces; the fields after it are counted from its bracket.
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
+        let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok());
+        let cpu = (ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0)) / TICKS;
+        let status = fs::read_to_string("/proc/self/status")?;
+        Ok(Self {
+            cpu,
+            resident: kibibytes(&status, "VmRSS:"),
+            peak: kibibytes(&status, "VmHWM:"),
+        })
+    }
+}
+
+fn kibibytes(status: &str, name: &str) -> f64 {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .unwrap_or_default();
+    line.split_whitespace()
+        .next()
+        .and_then(|text| text.parse::<f64>().ok())
+        .unwrap_or(0.0)
+        / 1024.0
+}

@@ -1,0 +1,209 @@
+//! Cutting `metadata.managedFields` out of an object's bytes, before anything decodes them.
+//!
+//! Managed fields are half of a typical object's bytes and more than half of its decoded memory, and
+//! hardly anybody reads them. Members are found by where their values end; what does not look as
+//! expected is left as it is, for the codec to judge.
+
+use std::ops::Range;
+
+use super::scan::{ValueScan, is_space};
+
+/// Copies `object` into `scratch` without its `metadata.managedFields` and gives the copy; gives
+/// `object` itself if it has none.
+///
+/// ```
+/// use heliostat_core::wire::json::without_managed_fields;
+///
+/// let object = br#"{"metadata":{"name":"a","managedFields":[{"manager":"kubectl"}]},"data":{}}"#;
+/// let lean = without_managed_fields(object, &mut Vec::new()).to_vec();
+/// assert_eq!(lean, br#"{"metadata":{"name":"a"},"data":{}}"#);
+/// ```
+pub fn without_managed_fields<'a>(object: &'a [u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    match managed_fields(object) {
+        Some(cut) => {
+            scratch.clear();
+            scratch.extend_from_slice(object.get(..cut.start).unwrap_or_default());
+            scratch.extend_from_slice(object.get(cut.end..).unwrap_or_default());
+            scratch
+        }
+        None => object,
+    }
+}
+
+/// Where the member stands, together with one of the commas beside it.
+fn managed_fields(object: &[u8]) -> Option<Range<usize>> {
+    let metadata = Members::of(object, 0)?.find(|member| member.is(object, b"\"metadata\""))?;
+    let member = Members::of(object, metadata.value.start)?
+        .find(|member| member.is(object, b"\"managedFields\""))?;
+    let after = skip_spaces(object, member.value.end);
+    if object.get(after) == Some(&b',') {
+        return Some(member.name.start..skip_spaces(object, after + 1));
+    }
+    // The last member: the comma before it goes with it, if it is not also the first.
+    let before = object.get(..member.name.start)?;
+    let kept = before.trim_ascii_end();
+    let start = kept.strip_suffix(b",").map_or(kept.len(), <[u8]>::len);
+    Some(start..member.value.end)
+}
+
+/// One member of an object, by its places in the bytes.
+struct Member {
+    /// With its quotes.
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+impl Member {
+    fn is(&self, bytes: &[u8], name: &[u8]) -> bool {
+        bytes.get(self.name.clone()) == Some(name)
+    }
+}
+
+/// The members of an object, in turn; ends early where the bytes are not as they should be.
+struct Members<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Members<'a> {
+    /// The members of the object that begins at `start`.
+    fn of(bytes: &'a [u8], start: usize) -> Option<Self> {
+        let start = skip_spaces(bytes, start);
+        (bytes.get(start) == Some(&b'{')).then_some(Self {
+            bytes,
+            at: start + 1,
+        })
+    }
+
+    fn value(&self, start: usize) -> Option<Range<usize>> {
+        let rest = self.bytes.get(start..)?;
+        let length = ValueScan::of(*rest.first()?)?.find_end(rest)?;
+        Some(start..start + length)
+    }
+}
+
+impl Iterator for Members<'_> {
+    type Item = Member;
+
+    fn next(&mut self) -> Option<Member> {
+        let mut start = skip_spaces(self.bytes, self.at);
+        if self.bytes.get(start) == Some(&b',') {
+            start = skip_spaces(self.bytes, start + 1);
+        }
+        if self.bytes.get(start) != Some(&b'"') {
+            return None;
+        }
+        let name = self.value(start)?;
+        let colon = skip_spaces(self.bytes, name.end);
+        if self.bytes.get(colon) != Some(&b':') {
+            return None;
+        }
+        let value = self.value(skip_spaces(self.bytes, colon + 1))?;
+        self.at = value.end;
+        Some(Member { name, value })
+    }
+}
+
+fn skip_spaces(bytes: &[u8], from: usize) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
+    from + rest.iter().take_while(|&&byte| is_space(byte)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pruned(object: &str) -> String {
+        let mut scratch = Vec::new();
+        let lean = without_managed_fields(object.as_bytes(), &mut scratch);
+        String::from_utf8(lean.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_member_goes_with_one_of_its_commas() {
+        let managed = r#""managedFields" : [ {"a":"]}"} ]"#;
+        let check = |members: &str, expected: &str| {
+            let object = format!(r#"{{"spec":{{}},"metadata":{{{members}}},"data":"x"}}"#);
+            let lean = format!(r#"{{"spec":{{}},"metadata":{{{expected}}},"data":"x"}}"#);
+            assert_eq!(pruned(&object), lean);
+        };
+        check(managed, "");
+        check(&format!(r#""name":"a",{managed}"#), r#""name":"a""#);
+        check(&format!(r#""name":"a" , {managed} "#), r#""name":"a"  "#);
+        check(&format!(r#"{managed},"name":"a""#), r#""name":"a""#);
+        check(
+            &format!(r#""b":1,{managed} , "name":"a""#),
+            r#""b":1,"name":"a""#,
+        );
+    }
+
+    #[test]
+    fn what_is_called_so_elsewhere_stays() {
+        for object in [
+            r#"{"metadata":{"name":"a"},"spec":{"managedFields":[1]}}"#,
+            r#"{"metadata":{"annotations":{"managedFields":"x"}}}"#,
+            r#"{"metadata":{"name":"\"managedFields\":[1]"}}"#,
+            r#"{"managedFields":[1]}"#,
+            r#"{"metadata":"managedFields"}"#,
+            r#"["metadata"]"#,
+            "",
+            "{",
+            r#"{"metadata":{"managedFields":[1"#,
+        ] {
+            assert_eq!(pruned(object), object);
+        }
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".*".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(names(), inner, 0..4)
+                    .prop_map(|members| members.into_iter().collect()),
+            ]
+        })
+    }
+
+    fn names() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just("managedFields".to_owned()),
+            Just("metadata".to_owned()),
+            ".*"
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_rest_is_the_same_object(
+            metadata in prop::collection::btree_map(names(), values(), 0..5),
+            spec in values(),
+            pretty: bool,
+        ) {
+            let object = json!({"metadata": metadata, "spec": spec});
+            let text = if pretty {
+                serde_json::to_string_pretty(&object).unwrap()
+            } else {
+                object.to_string()
+            };
+            let mut expected = object;
+            if let Some(metadata) = expected.get_mut("metadata").and_then(Value::as_object_mut) {
+                metadata.remove("managedFields");
+            }
+            prop_assert_eq!(serde_json::from_str::<Value>(&pruned(&text)).unwrap(), expected);
+        }
+
+        #[test]
+        fn any_bytes_are_safe(bytes: Vec<u8>) {
+            let _ = without_managed_fields(&bytes, &mut Vec::new());
+        }
+    }
+}

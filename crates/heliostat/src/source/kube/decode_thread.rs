@@ -1,0 +1,149 @@
+//! The threads on which answers are decoded.
+//!
+//! Decoding is the most of a mirror's work, so it is done beside the runtime: neither the socket nor
+//! the store waits for it. All answers of one source are decoded on one thread, and each thread
+//! serves many sources. Objects of a mirror thus come from one thread's part of the heap, where an
+//! update finds the room that an older one has left; decoded by whichever worker is free, they would
+//! spread over all parts and leave holes in each.
+
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::thread;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// More threads than this do not help: the sockets and the stores need cores too.
+const THREADS_MAX: usize = 4;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The thread on which a source's answers are decoded.
+#[derive(Clone, Debug)]
+pub(super) struct DecodeThread(mpsc::Sender<Job>);
+
+/// One answer's place on a decoding thread: work goes in, results come out in the same order.
+pub(super) struct Lane<D, R> {
+    decoder: Arc<Mutex<D>>,
+    jobs: mpsc::Sender<Job>,
+    results_in: UnboundedSender<Result<R, Panicked>>,
+    results: UnboundedReceiver<Result<R, Panicked>>,
+    waiting: usize,
+}
+
+impl<D: Send + 'static, R: Send + 'static> Lane<D, R> {
+    /// How many results are still to come.
+    pub(super) const fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Has the decoder work on something. The caller keeps the number of waiting results small.
+    pub(super) fn send(&mut self, work: impl FnOnce(&mut D) -> R + Send + 'static) {
+        let decoder = Arc::clone(&self.decoder);
+        let results = self.results_in.clone();
+        let job = move || {
+            // Never contended: the jobs of a lane run one after the other.
+            let mut decoder = decoder.lock().unwrap_or_else(PoisonError::into_inner);
+            // A codec is user code: its panic costs its own answer, not the thread.
+            let result = catch_unwind(AssertUnwindSafe(|| work(&mut decoder)));
+            // Nobody listens any more once the answer is given up.
+            let _ = results.send(result.map_err(|_| Panicked));
+        };
+        self.waiting += 1;
+        if let Err(mpsc::SendError(job)) = self.jobs.send(Box::new(job)) {
+            // The thread could not be started: the work is done here and now.
+            job();
+        }
+    }
+
+    /// The next result; never, if none is waited for.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(super) async fn receive(&mut self) -> Result<R, Panicked> {
+        if self.waiting == 0 {
+            return std::future::pending().await;
+        }
+        let result = self.results.recv().await;
+        self.waiting -= 1;
+        result.unwrap_or(Err(Panicked))
+    }
+}
+
+/// The codec panicked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Panicked;
+
+impl DecodeThread {
+    /// The thread whose turn it is.
+    pub(super) fn next() -> Self {
+        static THREADS: OnceLock<Vec<DecodeThread>> = OnceLock::new();
+        static TURN: AtomicUsize = AtomicUsize::new(0);
+        let threads = THREADS.get_or_init(|| {
+            let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            (0..cores.min(THREADS_MAX)).map(Self::start).collect()
+        });
+        let turn = TURN.fetch_add(1, Ordering::Relaxed) % threads.len().max(1);
+        threads.get(turn).cloned().unwrap_or_else(|| Self::start(0))
+    }
+
+    /// A lane for a decoder.
+    pub(super) fn lane<D, R>(&self, decoder: D) -> Lane<D, R> {
+        let (results_in, results) = unbounded_channel();
+        Lane {
+            decoder: Arc::new(Mutex::new(decoder)),
+            jobs: self.0.clone(),
+            results_in,
+            results,
+            waiting: 0,
+        }
+    }
+
+    /// Starts a thread that works for as long as the process runs.
+    fn start(number: usize) -> Self {
+        let (jobs, work) = mpsc::channel::<Job>();
+        let name = format!("heliostat-decode-{number}");
+        let started = thread::Builder::new().name(name).spawn(move || {
+            for job in work {
+                job();
+            }
+        });
+        if let Err(error) = started {
+            tracing::error!(%error, "could not start a decoding thread");
+        }
+        Self(jobs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn results_come_in_the_order_of_the_work() {
+        let mut lane = DecodeThread::next().lane(Vec::new());
+        for number in 0..100 {
+            lane.send(move |seen: &mut Vec<u32>| {
+                seen.push(number);
+                seen.len()
+            });
+        }
+        for expected in 1..=100 {
+            assert_eq!(lane.receive().await, Ok(expected));
+        }
+        assert_eq!(lane.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_its_own_answer_only() {
+        let mut broken = DecodeThread::next().lane(());
+        broken.send(|()| -> u32 { panic!("the codec's fault") });
+        assert_eq!(broken.receive().await, Err(Panicked));
+        for _ in 0..2 * THREADS_MAX {
+            let mut lane = DecodeThread::next().lane(());
+            lane.send(|()| 7);
+            assert_eq!(lane.receive().await, Ok(7));
+        }
+    }
+}
