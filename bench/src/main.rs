@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     runtime.block_on(async {
         match arguments
             .command
-            .unwrap_or(Command::Compare(compare::Options::default()))
+            .unwrap_or_else(|| Command::Compare(compare::Options::default()))
         {
             Command::Compare(options) => compare::run(options).await,
             Command::Serve {

@@ -82,7 +82,7 @@ fn answer(
             let refused = Full::new(Bytes::from_static(REFUSED)).boxed();
             return respond(StatusCode::UNPROCESSABLE_ENTITY, refused);
         }
-        return respond(StatusCode::OK, watch(Arc::clone(replay)));
+        return respond(StatusCode::OK, watch(replay));
     }
     let page = value("continue")
         .and_then(|token| token.parse().ok())
@@ -110,8 +110,8 @@ fn respond(
 }
 
 /// Waits for the start signal, sends all updates, then stays open.
-fn watch(replay: Arc<Replay>) -> BoxBody<Bytes, Infallible> {
-    let begun = Arc::clone(&replay);
+fn watch(replay: &Arc<Replay>) -> BoxBody<Bytes, Infallible> {
+    let begun = Arc::clone(replay);
     let frames = stream::once(async move {
         begun.begin.notified().await;
         stream::iter(begun.updates.clone())

@@ -78,7 +78,10 @@ enum Permit {
 }
 
 /// What woke the driver.
-#[expect(clippy::large_enum_variant, reason = "on the stack for a moment, one at a time")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "on the stack for a moment, one at a time"
+)]
 enum Wake<T> {
     Stop,
     Granted(AttemptId, ListPermit),

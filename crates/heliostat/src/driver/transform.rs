@@ -11,7 +11,10 @@ use crate::list_watch::ListerWatcher;
 use super::{Driver, panic_message};
 
 impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
-    #[expect(clippy::result_large_err, reason = "a rejection is the other form of an item")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "a rejection is the other form of an item"
+    )]
     pub(super) fn transform_part(&mut self, part: ListPart<S::Object>) -> ListPart<S::Object> {
         match part {
             ListPart::Items(items) if self.options.transform.is_some() => {
