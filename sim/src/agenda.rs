@@ -25,7 +25,7 @@ pub enum Happening {
     /// A request reaches the server.
     Arrive(ConnectionId),
     /// An answer reaches the client.
-    Deliver(ConnectionId, Carried),
+    Deliver(ConnectionId, Box<Carried>),
     /// A bookmark is due on a watch.
     Bookmark(ConnectionId),
     /// The end mark of a watch-list is due.

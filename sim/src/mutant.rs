@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use heliostat_core::event::{ChangeKind, ListPart, WatchEvent};
+use heliostat_core::object::Entry;
+use heliostat_core::options::WatchOptions;
 use heliostat_core::reflector::{Activity, AttemptId, Input, Output, Report};
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
@@ -23,6 +25,8 @@ pub enum Mutant {
     AppliesStaleLists,
     /// Delays are announced and not waited for.
     SkipsBackoff,
+    /// Delays are not even announced.
+    NeverBacksOff,
     /// Delays that the server asked for are not waited for.
     IgnoresRetryAfter,
     /// The first event after a watch-list's end mark is lost.
@@ -43,8 +47,8 @@ pub enum Mutant {
     IgnoresSilence,
     /// Every change is applied twice.
     AppliesTwice,
-    /// Two changes change places.
-    SwapsChanges,
+    /// After a change the one before it is applied again.
+    RepeatsOldChanges,
     /// Every fifth event of a watch is lost.
     LosesEvents,
     /// What is staged is seen before the commit.
@@ -59,6 +63,10 @@ pub enum Mutant {
     BelievesLateAnswers,
     /// Permits are not given back.
     KeepsPermits,
+    /// Requests are not given up.
+    ForgetsAborts,
+    /// The index files every object under one value.
+    MisfilesObjects,
 }
 
 /// A bug at work; or none.
@@ -72,7 +80,7 @@ pub struct Bug {
     /// The next event is lost.
     loses_next: bool,
     events: u64,
-    held_back: Option<Output<Widget>>,
+    last_change: Option<Output<Widget>>,
 }
 
 impl Bug {
@@ -160,98 +168,72 @@ impl Bug {
         let Some(mutant) = self.mutant else {
             return vec![output];
         };
-        match (output, mutant) {
-            (
-                Output::Apply {
-                    change: ChangeKind::Deleted,
-                    version,
-                    ..
-                },
-                Mutant::DropsDeletes,
-            ) => version
-                .map(|version| Output::Moved { version })
-                .into_iter()
-                .collect(),
-            (Output::Unstage(_), Mutant::ForgetsUnstage)
-            | (Output::Keep(_), Mutant::ForgetsKeep)
-            | (Output::ReleasePermit, Mutant::KeepsPermits)
-            | (Output::Report(Report::Rewind(_)), Mutant::HidesRewinds) => Vec::new(),
-            (Output::Report(Report::BackingOff { delay }), Mutant::SkipsBackoff) => {
-                self.ahead += delay;
-                vec![Output::Report(Report::BackingOff { delay })]
-            }
-            (Output::Report(Report::BackingOff { delay }), Mutant::IgnoresRetryAfter) => {
-                if std::mem::take(&mut self.asked_to_wait) {
-                    self.ahead += delay;
-                    // It does not even know that it should wait.
-                    return Vec::new();
-                }
-                vec![Output::Report(Report::BackingOff { delay })]
-            }
-            (
-                Output::Report(Report::Synced {
-                    version,
-                    watch_list: true,
-                }),
-                Mutant::LosesHandover,
-            ) => {
-                self.loses_next = true;
-                vec![Output::Report(Report::Synced {
-                    version,
-                    watch_list: true,
-                })]
-            }
-            (
-                Output::Apply {
-                    change,
-                    entry,
-                    version,
-                },
-                Mutant::AppliesTwice,
-            ) => {
-                let again = Output::Apply {
-                    change,
-                    entry: entry.clone(),
-                    version: version.clone(),
-                };
-                let once = Output::Apply {
-                    change,
-                    entry,
-                    version,
-                };
-                vec![once, again]
-            }
-            (output @ Output::Apply { .. }, Mutant::SwapsChanges) => match self.held_back.take() {
-                Some(earlier) => vec![output, earlier],
-                None => {
-                    self.held_back = Some(output);
-                    Vec::new()
-                }
-            },
-            (Output::Watch { attempt, options }, Mutant::OpensTwice) => {
-                let again = Output::Watch {
-                    attempt,
-                    options: options.clone(),
-                };
-                vec![Output::Watch { attempt, options }, again]
-            }
-            (
-                Output::Watch {
-                    attempt,
-                    mut options,
-                },
-                Mutant::ResumesTooLate,
-            ) => {
-                if let (Some(version), false) = (
-                    options.resource_version.as_decimal(),
-                    options.send_initial_events,
-                ) {
-                    options.resource_version = ResourceVersion::from(version + 1);
-                }
-                vec![Output::Watch { attempt, options }]
-            }
-            (output, _) => vec![output],
+        match output {
+            Output::Apply {
+                change,
+                entry,
+                version,
+            } => self.change(mutant, change, entry, version),
+            Output::Watch { attempt, options } => watch(mutant, attempt, options),
+            Output::Report(report) => self.report(mutant, report),
+            Output::Unstage(_) if mutant == Mutant::ForgetsUnstage => Vec::new(),
+            Output::Keep(_) if mutant == Mutant::ForgetsKeep => Vec::new(),
+            Output::ReleasePermit if mutant == Mutant::KeepsPermits => Vec::new(),
+            Output::Abort { .. } if mutant == Mutant::ForgetsAborts => Vec::new(),
+            output => vec![output],
         }
+    }
+
+    fn change(
+        &mut self,
+        mutant: Mutant,
+        change: ChangeKind,
+        entry: Entry<Widget>,
+        version: Option<ResourceVersion>,
+    ) -> Vec<Output<Widget>> {
+        let apply = |entry, version| Output::Apply {
+            change,
+            entry,
+            version,
+        };
+        match mutant {
+            Mutant::DropsDeletes if change == ChangeKind::Deleted => {
+                let moved = version.map(|version| Output::Moved { version });
+                moved.into_iter().collect()
+            }
+            Mutant::AppliesTwice => {
+                let once = apply(entry.clone(), version.clone());
+                vec![once, apply(entry, version)]
+            }
+            Mutant::RepeatsOldChanges => {
+                let kept = apply(entry.clone(), version.clone());
+                let old = self.last_change.replace(kept);
+                std::iter::once(apply(entry, version)).chain(old).collect()
+            }
+            _ => vec![apply(entry, version)],
+        }
+    }
+
+    fn report(&mut self, mutant: Mutant, report: Report) -> Vec<Output<Widget>> {
+        match (&report, mutant) {
+            (Report::Rewind(_), Mutant::HidesRewinds) => return Vec::new(),
+            (Report::BackingOff { delay }, Mutant::SkipsBackoff) => self.ahead += *delay,
+            (Report::BackingOff { delay }, Mutant::NeverBacksOff) => {
+                self.ahead += *delay;
+                return Vec::new();
+            }
+            (Report::BackingOff { delay }, Mutant::IgnoresRetryAfter) if self.asked_to_wait => {
+                self.asked_to_wait = false;
+                self.ahead += *delay;
+                // It does not even know that it should wait.
+                return Vec::new();
+            }
+            (Report::Synced { watch_list, .. }, Mutant::LosesHandover) => {
+                self.loses_next = *watch_list;
+            }
+            _ => {}
+        }
+        vec![Output::Report(report)]
     }
 
     /// True if what is staged is put into the store at once.
@@ -272,6 +254,12 @@ impl Bug {
         self.mutant == Some(Mutant::KeepsWhatARelistMisses)
     }
 
+    /// True if the index is wrong.
+    #[must_use]
+    pub fn misfiles_objects(&self) -> bool {
+        self.mutant == Some(Mutant::MisfilesObjects)
+    }
+
     /// True if there is a bug at all.
     #[must_use]
     pub const fn is_some(&self) -> bool {
@@ -287,6 +275,20 @@ const fn is_change(event: &WatchEvent<Widget>) -> bool {
         event,
         WatchEvent::Added(_) | WatchEvent::Modified(_) | WatchEvent::Deleted(_)
     )
+}
+
+fn watch(mutant: Mutant, attempt: AttemptId, mut options: WatchOptions) -> Vec<Output<Widget>> {
+    let open = |options| Output::Watch { attempt, options };
+    match mutant {
+        Mutant::OpensTwice => vec![open(options.clone()), open(options)],
+        Mutant::ResumesTooLate if !options.send_initial_events => {
+            if let Some(version) = options.resource_version.as_decimal() {
+                options.resource_version = ResourceVersion::from(version + 1);
+            }
+            vec![open(options)]
+        }
+        _ => vec![open(options)],
+    }
 }
 
 /// Makes an answer look as if it belonged to the live request.

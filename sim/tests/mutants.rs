@@ -13,15 +13,16 @@ use heliostat_sim::trace::Detail;
 /// Within so many seeds every bug must be caught.
 const SEEDS: u64 = 400;
 
-/// Runs seeds with a bug until the promise meant for it has been named.
+/// Runs seeds with a bug until a broken promise is told of with these first words.
 fn check(mutant: Mutant, promise: &str) {
     let mut named = BTreeSet::new();
     for seed in 0..SEEDS {
         let violations = run(seed, Some(mutant), Detail::Hash).violations;
-        named.extend(violations.iter().map(|violation| violation.promise));
-        if named.contains(promise) {
+        let mut texts = violations.iter().map(ToString::to_string);
+        if texts.any(|text| text.starts_with(promise)) {
             return;
         }
+        named.extend(violations.iter().map(ToString::to_string).take(1));
     }
     panic!("{mutant:?}: {promise} was not broken within {SEEDS} seeds, but {named:?}");
 }
@@ -43,6 +44,7 @@ caught! {
     a_delete_lost_on_a_relist_is_caught: KeepsWhatARelistMisses by "replayed",
     a_stale_list_that_is_applied_is_caught: AppliesStaleLists by "mirror",
     a_backoff_that_is_skipped_is_caught: SkipsBackoff by "polite",
+    requests_without_any_backoff_are_caught: NeverBacksOff by "polite: too many requests",
     a_retry_after_that_is_ignored_is_caught: IgnoresRetryAfter by "polite",
     an_event_lost_at_the_hand_over_is_caught: LosesHandover by "reliable",
     a_delete_before_the_end_mark_that_is_forgotten_is_caught: ForgetsUnstage by "mirror",
@@ -53,7 +55,7 @@ caught! {
     a_machine_without_timers_is_caught: NeverTimesOut by "wedged",
     a_silence_that_is_not_noticed_is_caught: IgnoresSilence by "wedged",
     a_change_applied_twice_is_caught: AppliesTwice by "unique",
-    changes_out_of_order_are_caught: SwapsChanges by "ordered",
+    changes_out_of_order_are_caught: RepeatsOldChanges by "ordered",
     a_lost_event_is_caught: LosesEvents by "reliable",
     staged_data_that_leaks_is_caught: LeaksStaged by "atomic",
     a_bookmark_that_changes_something_is_caught: BookmarksDelete by "bookmarkable",
@@ -61,4 +63,6 @@ caught! {
     a_watch_that_begins_too_late_is_caught: ResumesTooLate by "resumable",
     a_late_answer_that_is_believed_is_caught: BelievesLateAnswers by "late",
     a_permit_that_is_kept_is_caught: KeepsPermits by "permits",
+    a_request_that_is_not_given_up_is_caught: ForgetsAborts by "attempts",
+    a_wrong_index_is_caught: MisfilesObjects by "indexed",
 }

@@ -1,6 +1,6 @@
 //! Seeds: a sweep of them keeps every promise, and each of them goes the same way twice.
 
-use heliostat_sim::coverage::Coverage;
+use heliostat_sim::coverage::{Coverage, Seen};
 use heliostat_sim::simulation::run;
 use heliostat_sim::trace::Detail;
 
@@ -33,6 +33,6 @@ fn a_thousand_seeds_keep_every_promise_and_leave_nothing_out() {
         }
         coverage.merge(&outcome.coverage);
     }
-    let missing: Vec<_> = coverage.missing().map(|seen| seen.name()).collect();
+    let missing: Vec<_> = coverage.missing().map(Seen::name).collect();
     assert!(missing.is_empty(), "never exercised: {missing:?}");
 }

@@ -100,7 +100,14 @@ impl Seat {
         let machine = ReflectorMachine::new(plan.config(), Time::ZERO, plan.seed);
         let rng = Rng::seeded(plan.seed ^ 0x0005_703e);
         let mut store = IndexedObjects::new();
-        let residue = IndexFunc::new(|entry: &Entry<Widget>| [entry.object.residue()]);
+        let misfiles = bug.misfiles_objects();
+        let residue = IndexFunc::new(move |entry: &Entry<Widget>| {
+            [if misfiles {
+                "zero"
+            } else {
+                entry.object.residue()
+            }]
+        });
         let added = store.add_indexes([(RESIDUE_INDEX, residue)]);
         debug_assert!(added.is_ok(), "the store has no other index");
         Self {

@@ -117,7 +117,7 @@ impl Guards {
             Box::new(resumable::Resumable),
             Box::new(ordered::Ordered::default()),
             Box::new(unique::Unique),
-            Box::new(reliable::Reliable::default()),
+            Box::new(reliable::Reliable),
             Box::new(bookmarkable::Bookmarkable::default()),
             Box::new(atomic::Atomic::default()),
             Box::new(monotonic::Monotonic::default()),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use heliostat_core::error::SourceError;
 use heliostat_core::event::WatchEvent;
 use heliostat_core::reflector::Report;
+use heliostat_core::status::Status;
 use heliostat_core::time::Time;
 
 use super::{Heard, Promise, Verdict, View};
@@ -49,7 +50,7 @@ impl Promise for Polite {
                 // A version too large is asked about otherwise, at once.
                 let wait = status
                     .filter(|status| !status.is_too_large())
-                    .and_then(|s| s.retry_after());
+                    .and_then(Status::retry_after);
                 if let Some(wait) = wait {
                     self.asked_for = view.now + wait;
                 }
@@ -99,7 +100,7 @@ impl Promise for Polite {
         if self.requests.len() > most {
             let count = self.requests.len();
             return Err(format!(
-                "{count} requests within {WINDOW:?}, at most {most} are accounted for"
+                "too many requests: {count} within {WINDOW:?}, at most {most} are accounted for"
             ));
         }
         Ok(())

@@ -7,7 +7,7 @@ use crate::client::Said;
 use crate::world::Record;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reliable;
 
 impl Promise for Reliable {

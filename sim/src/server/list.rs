@@ -38,7 +38,7 @@ impl Server {
         };
         let page = match self.resolve(around, options, fault) {
             Ok(page) => page,
-            Err(status) => return self.refuse(around, id, Some(status.into())),
+            Err(status) => return self.refuse(around, id, Some((*status).into())),
         };
         let seen = match options.continue_token {
             Some(_) => Seen::PageServed,
@@ -64,7 +64,7 @@ impl Server {
         around: &mut Surroundings<'_>,
         options: &ListOptions,
         fault: Option<BodyFault>,
-    ) -> Result<Page, Status> {
+    ) -> Result<Page, Box<Status>> {
         let present = around.world.revision();
         let limit = options.limit.map(|limit| limit as usize);
         if let Some(token) = &options.continue_token {
@@ -73,9 +73,9 @@ impl Server {
             if expired || revision < self.compacted || revision > present {
                 around.coverage.count(Seen::TokenExpired);
                 if self.rng.one_in(4) {
-                    return Err(Status::failure(410, "Gone", "token too old"));
+                    return Err(Status::failure(410, "Gone", "token too old").into());
                 }
-                return Err(Status::failure(410, "Expired", "token too old"));
+                return Err(Status::failure(410, "Expired", "token too old").into());
             }
             return Ok(Page {
                 revision,
@@ -98,7 +98,7 @@ impl Server {
                 .min(present)
         } else if asked > present {
             around.coverage.count(Seen::TooLarge);
-            return Err(too_large());
+            return Err(too_large().into());
         } else if version.is_real() && exact {
             asked
         } else {
@@ -106,7 +106,7 @@ impl Server {
         };
         if revision < self.compacted {
             around.coverage.count(Seen::ExactExpired);
-            return Err(Status::failure(410, "Expired", "version too old"));
+            return Err(Status::failure(410, "Expired", "version too old").into());
         }
         let whole = version.is_any() && self.plan.whole_from_cache;
         Ok(Page {
@@ -151,7 +151,7 @@ impl Server {
         let last_key = shown
             .last()
             .map(|widget| widget.key.clone())
-            .or(page.after.clone());
+            .or_else(|| page.after.clone());
         let mut token = more.then(|| make_token(page.revision, last_key.as_ref(), 0));
         if around.now < self.endless_until && options.limit.is_some() {
             around.coverage.count(Seen::EndlessToken);
@@ -231,6 +231,7 @@ impl Server {
     }
 }
 
+#[expect(clippy::result_large_err, reason = "the core's own type of an item")]
 fn item(widget: &std::sync::Arc<Widget>) -> Item<Widget> {
     let version = ResourceVersion::from(widget.revision);
     if widget.decodable {

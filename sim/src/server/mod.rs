@@ -5,6 +5,7 @@
 //! answer carries its [`Origin`], which no client sees: a checker compares with it.
 
 mod connection;
+mod end;
 mod list;
 mod watch;
 
@@ -240,7 +241,9 @@ impl Server {
             },
             generation: connection.generation,
         };
-        around.agenda.plan(arrives, Happening::Deliver(id, carried));
+        around
+            .agenda
+            .plan(arrives, Happening::Deliver(id, Box::new(carried)));
     }
 
     /// Drops what is still on its way on a connection.

@@ -1,15 +1,19 @@
 //! One seed from beginning to end: the loop over virtual time, and after every step the promises.
 
+mod permits;
+mod seen;
+mod source;
+
 use std::time::Duration;
 
 use heliostat_core::budget::{RequestBudget, RequestId};
 use heliostat_core::event::ListPart;
-use heliostat_core::reflector::{Activity, AttemptId, FallBackReason, Input, Output, Report};
+use heliostat_core::reflector::{Activity, AttemptId, Input, Output};
 use heliostat_core::rng::Rng;
 use heliostat_core::time::Time;
 
 use crate::agenda::{Agenda, Happening};
-use crate::client::{Permit, Said, Seat};
+use crate::client::{Said, Seat};
 use crate::coverage::{Coverage, Seen};
 use crate::invariants::{Guards, Heard, View, Violation};
 use crate::liveness::Liveness;
@@ -17,7 +21,9 @@ use crate::mutant::{Bug, Mutant};
 use crate::scenario::Scenario;
 use crate::server::{Answer, Carried, ConnectionId, Origin, Server, Surroundings};
 use crate::trace::{Detail, Trace};
-use crate::world::{Widget, World, Write};
+use crate::world::{Widget, World};
+
+use source::plan_story;
 
 /// How a seed went.
 #[derive(Debug)]
@@ -185,7 +191,7 @@ impl Simulation {
 
     fn happen(&mut self, happening: Happening) {
         if let Happening::Deliver(id, carried) = happening {
-            return self.deliver(id, carried);
+            return self.deliver(id, *carried);
         }
         if !matches!(happening, Happening::IdleCheck(_)) {
             let (now, text) = (self.now, &happening);
@@ -215,60 +221,6 @@ impl Simulation {
                 server.happen(&mut around, &other);
             }
         }
-    }
-
-    fn write(&mut self) {
-        if self.quiet {
-            return;
-        }
-        let mean = self.scenario.story.write_every;
-        let next = self.now + self.writer.duration_below(mean * 2);
-        self.agenda.plan(next, Happening::Write);
-        let write = self
-            .scenario
-            .story
-            .workload
-            .next(&self.world, &mut self.writer);
-        let recreated =
-            matches!(&write, Write::Put { key, .. } if !self.world.present().contains_key(key));
-        if self.world.is_held_back() {
-            self.coverage.count(Seen::WriteHeldBack);
-        } else if self.world.write(&write) {
-            self.coverage.count(Seen::Write);
-            if recreated {
-                self.coverage.count(Seen::Recreated);
-            }
-            if matches!(
-                &write,
-                Write::Put {
-                    decodable: false,
-                    ..
-                }
-            ) {
-                self.coverage.count(Seen::Undecodable);
-            }
-            let (server, mut around) = self.server();
-            server.pump_all(&mut around);
-        }
-    }
-
-    /// The source goes back by some of its recent changes.
-    fn restore(&mut self) {
-        self.coverage.count(Seen::Restore);
-        let revision = self.world.revision();
-        let depth = 1 + self.writer.below(25);
-        self.world.restore(revision.saturating_sub(depth).max(100));
-        let (server, mut around) = self.server();
-        server.restored(&mut around);
-    }
-
-    fn fall_quiet(&mut self) {
-        self.quiet = true;
-        self.server.quiet();
-        for seat in &mut self.seats {
-            seat.stop_store_faults();
-        }
-        self.liveness.begin(self.now);
     }
 
     fn deliver(&mut self, id: ConnectionId, carried: Carried) {
@@ -382,69 +334,10 @@ impl Simulation {
                     self.server.abort(id);
                 }
             }
-            Said::AcquirePermit(attempt) => {
-                if let Some(budget) = &mut self.budget {
-                    let id = budget.request();
-                    self.wishes.push((id, number, *attempt));
-                    self.seats[number].permit = Permit::Wanted(id);
-                }
-            }
-            Said::ReleasePermit => {
-                let permit = std::mem::take(&mut self.seats[number].permit);
-                if let (Some(budget), Permit::Wanted(id) | Permit::Held(id)) =
-                    (&mut self.budget, permit)
-                {
-                    budget.release(id);
-                    self.wishes.retain(|(wish, ..)| *wish != id);
-                }
-            }
+            Said::AcquirePermit(attempt) => self.acquire(number, *attempt),
+            Said::ReleasePermit => self.release(number),
             _ => {}
         }
-    }
-
-    fn grant(&mut self) -> Result<(), Violation> {
-        while let Some(budget) = &mut self.budget
-            && let Some(granted) = budget.poll_grant(self.now)
-        {
-            let limit = self.scenario.budget.map_or(0, std::num::NonZero::get);
-            if budget.under_way() > limit {
-                return Err(broken(
-                    "permits",
-                    "more permits are out than the budget has",
-                ));
-            }
-            let Some(which) = self.wishes.iter().position(|(wish, ..)| *wish == granted) else {
-                return Err(broken("permits", "a permit is granted that nobody wants"));
-            };
-            let (id, number, attempt) = self.wishes.remove(which);
-            self.seats[number].permit = Permit::Held(id);
-            self.trace.step(self.now, [5, number as u64, 0], || {
-                format!("seat {number}: permit")
-            });
-            self.tell(number, Input::PermitGranted { attempt }, Origin::default());
-        }
-        if self
-            .wishes
-            .iter()
-            .any(|(id, ..)| self.budget.as_ref().is_some_and(|b| !b.is_granted(*id)))
-        {
-            self.coverage.count(Seen::PermitWaited);
-        }
-        Ok(())
-    }
-
-    /// After a restore the source must not write past the version of a mirror that has not noticed:
-    /// nobody could then tell the histories apart.
-    fn hold_writes_back(&mut self) {
-        let world = &self.world;
-        let positions = self.seats.iter().flat_map(|seat| {
-            let position = seat.position;
-            let stands = position.version.map(|version| (position.timeline, version));
-            stands.into_iter().chain(seat.collecting)
-        });
-        let foreign = positions.filter(|(timeline, version)| world.is_foreign(*timeline, *version));
-        let ceiling = foreign.map(|(_, version)| version).min();
-        self.world.set_ceiling(ceiling);
     }
 
     fn settle(&mut self, number: usize, origin: Origin) {
@@ -482,20 +375,6 @@ impl Simulation {
         };
         (&mut self.server, around)
     }
-
-    fn count(&mut self, number: usize, said: &Said) {
-        let seen = match said {
-            Said::Keep(_) => Seen::Kept,
-            Said::Remove(..) => Seen::Dropped,
-            Said::List(..) if self.seats[number].activity() == Activity::Probing => Seen::Probed,
-            Said::Report(report) => match seen_in(report) {
-                Some(seen) => seen,
-                None => return,
-            },
-            _ => return,
-        };
-        self.coverage.count(seen);
-    }
 }
 
 const fn view<'a>(world: &'a World, seat: &'a Seat, now: Time, origin: Origin) -> View<'a> {
@@ -512,52 +391,4 @@ fn broken(promise: &'static str, text: &str) -> Violation {
         promise,
         text: text.to_owned(),
     }
-}
-
-fn plan_story(scenario: &Scenario, agenda: &mut Agenda) {
-    let story = &scenario.story;
-    agenda.plan(Time::ZERO, Happening::Write);
-    for at in &story.compactions {
-        agenda.plan(*at, Happening::Compact);
-    }
-    for at in &story.restarts {
-        agenda.plan(*at, Happening::Restart);
-    }
-    for at in &story.restores {
-        agenda.plan(*at, Happening::Restore);
-    }
-    for (number, client) in scenario.clients.iter().enumerate() {
-        if let Some(at) = client.stops {
-            agenda.plan(at, Happening::Stop(number));
-        }
-    }
-    agenda.plan(story.quiet, Happening::Quiet);
-}
-
-fn seen_in(report: &Report) -> Option<Seen> {
-    Some(match report {
-        Report::RoundFailed { .. } => Seen::RoundFailed,
-        Report::WatchFailed {
-            error,
-            relist: false,
-        } if error.class() == "internal" => Seen::RetriedInPlace,
-        Report::BackingOff { .. } => Seen::BackedOff,
-        Report::VeryShortWatch => Seen::VeryShortWatch,
-        Report::SilentWatch { .. } => Seen::Silence,
-        Report::OverdueWatch => Seen::Overdue,
-        Report::Synced {
-            watch_list: true, ..
-        } => Seen::SyncedByWatchList,
-        Report::Synced {
-            watch_list: false, ..
-        } => Seen::Synced,
-        Report::WatchListFellBack {
-            reason: FallBackReason::NoEndMark { .. },
-        } => Seen::NoEndMark,
-        Report::WatchListFellBack { .. } => Seen::FellBack,
-        Report::WatchListWaiting { .. } => Seen::WaitingForEndMark,
-        Report::Rewind(rewind) if rewind.confirmed => Seen::RewindConfirmed,
-        Report::Rewind(_) => Seen::RewindRejected,
-        _ => return None,
-    })
 }
