@@ -15,7 +15,7 @@ use crate::budget::ListBudget;
 use crate::driver::{self, Driver};
 use crate::list_watch::ListerWatcher;
 use crate::status::ReflectorStatus;
-use crate::store::{Indexer, IndexerWriter};
+use crate::store::{Indexer, IndexerWriter, NamespaceWriter};
 
 /// Lists a source, watches it from the version the list ended at, and keeps a store faithful to it.
 ///
@@ -79,6 +79,26 @@ impl<S: ListerWatcher> Reflector<S, IndexerWriter<S::Object>> {
     pub fn with_indexer(source: S) -> (Self, Indexer<S::Object>) {
         let store = Indexer::with_namespace_index();
         (Self::new(source, store.writer()), store)
+    }
+}
+
+impl<S: ListerWatcher> Reflector<S, NamespaceWriter<S::Object>> {
+    /// A reflector for each of several namespaces, and the one store that they keep true together.
+    ///
+    /// Each namespace fails and recovers for itself; the store is synced when all have been listed,
+    /// and its version is the oldest of theirs.
+    #[track_caller]
+    pub fn with_namespaces<N: AsRef<str>>(
+        sources: impl IntoIterator<Item = (N, S)>,
+    ) -> (Vec<Self>, Indexer<S::Object>) {
+        let (names, sources): (Vec<N>, Vec<S>) = sources.into_iter().unzip();
+        let store = Indexer::with_namespace_index();
+        let writers = store.namespace_writers(names.iter().map(AsRef::as_ref));
+        let reflectors = sources
+            .into_iter()
+            .zip(writers)
+            .map(|(source, writer)| Self::new(source, writer));
+        (reflectors.collect(), store)
     }
 }
 

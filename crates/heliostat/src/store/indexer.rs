@@ -405,6 +405,10 @@ impl<T: Send + Sync> Store<T> for IndexerWriter<T> {
         let _writing = self.shared.lock_writing();
         self.shared.move_version(version);
     }
+
+    fn object_count(&self) -> Option<usize> {
+        Some(self.shared.snapshot().len())
+    }
 }
 
 impl<T> Drop for IndexerWriter<T> {

@@ -5,6 +5,8 @@
 
 pub mod indexer;
 
+mod namespaces;
+
 pub mod tap;
 
 mod waiters;
@@ -18,5 +20,6 @@ pub use heliostat_core::store::index::{
 pub use heliostat_core::store::snapshot::Snapshot;
 pub use heliostat_core::store::{Store, StoreError};
 pub use indexer::{Indexer, IndexerWriter};
+pub use namespaces::NamespaceWriter;
 pub use tap::{Delta, Tap};
 pub use waiters::WriterGone;

@@ -152,3 +152,27 @@ async fn one_budget_lets_one_mirror_list_at_a_time() {
     assert_eq!(keys(&store), ["b"]);
     first.wait_synced().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn several_namespaces_share_one_store() {
+    let everything = source(&["a/x", "b/y", "c/z"]);
+    let only = |namespace: &'static str| {
+        everything.filtered(move |entry| entry.key().namespace() == Some(namespace))
+    };
+    let sources = [("a", only("a")), ("b", only("b"))];
+    let (reflectors, store) = Reflector::with_namespaces(sources);
+    let mirrors: Vec<_> = reflectors
+        .into_iter()
+        .map(|reflector| reflector.config(list_config()).start())
+        .collect();
+    store.wait_synced().await.unwrap();
+    assert_eq!(keys(&store), ["a/x", "b/y"]);
+    everything.wait_for_open_watches(2).await;
+    everything.delete(&key("a/x")).unwrap();
+    everything.create(key("b/w"), "w".to_owned()).unwrap();
+    everything.bookmark();
+    caught_up(&everything, &store).await;
+    assert_eq!(keys(&store), ["b/w", "b/y"]);
+    assert_eq!(mirrors[0].status().objects, Some(0));
+    assert_eq!(mirrors[1].status().objects, Some(2));
+}
