@@ -61,7 +61,7 @@ impl Follower {
 
 impl Follow for Follower {
     fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()> {
-        pretty(&message.to_value(&self.kind)?, &mut *out)?;
+        pretty(&message.to_record(&self.kind)?, &mut *out)?;
         out.write_all(b"\n")
     }
 }

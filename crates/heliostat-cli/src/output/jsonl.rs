@@ -26,7 +26,7 @@ impl Follower {
 
 impl Follow for Follower {
     fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()> {
-        line(&message.to_value(&self.kind)?, out)
+        line(&message.to_record(&self.kind)?, out)
     }
 }
 

@@ -28,7 +28,7 @@ use heliostat::core::version::ResourceVersion;
 use heliostat::source::kube::DiscoveredResource;
 use heliostat::store::Delta;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The formats.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
@@ -207,47 +207,71 @@ impl Message {
         }))
     }
 
-    /// The message as one JSON object: what jsonl, json and yaml print.
-    fn to_value(&self, kind: &Kind) -> io::Result<Value> {
+    /// The message as one object: what jsonl, json and yaml print.
+    fn to_record(&self, kind: &Kind) -> io::Result<Record<'_>> {
         Ok(match self {
             Self::Change(change) => {
                 let header = &change.item.header;
-                let mut value = json!({
-                    "type": change.verb.as_str(),
-                    "key": header.key.as_str(),
-                    "resourceVersion": header.resource_version.to_string(),
-                    "object": change.item.value(kind)?,
-                });
-                if change.tombstone {
-                    value["tombstone"] = true.into();
+                Record {
+                    word: change.verb.as_str(),
+                    key: Some(header.key.as_str()),
+                    resource_version: Some(header.resource_version.to_string()),
+                    tombstone: change.tombstone,
+                    object: Some(change.item.value(kind)?),
+                    ..Record::default()
                 }
-                value
             }
-            Self::Synced { source, version } => json!({
-                "type": "Synced",
-                "source": &**source,
-                "resourceVersion": version.to_string(),
-            }),
+            Self::Synced { source, version } => Record {
+                word: "Synced",
+                source: Some(source),
+                resource_version: Some(version.to_string()),
+                ..Record::default()
+            },
             Self::Error {
                 source,
                 class,
                 message,
                 retry_in,
-            } => {
-                let mut value = json!({
-                    "type": "Error",
-                    "source": &**source,
-                    "class": class,
-                    "message": message,
-                });
-                if let Some(retry_in) = retry_in {
-                    let seconds = (retry_in.as_secs_f64() * 1e3).round() / 1e3;
-                    value["retryInSeconds"] = seconds.into();
-                }
-                value
-            }
+            } => Record {
+                word: "Error",
+                source: Some(source),
+                class: Some(class),
+                message: Some(message),
+                // Milliseconds are as much as anybody wants to know.
+                retry_in_seconds: retry_in.map(|it| (it.as_secs_f64() * 1e3).round() / 1e3),
+                ..Record::default()
+            },
         })
     }
+}
+
+/// A message for programs. The fields come in this order.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Record<'a> {
+    #[serde(rename = "type")]
+    word: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_version: Option<String>,
+    #[serde(skip_serializing_if = "is_false")]
+    tombstone: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_in_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<Value>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// Prints what a mirror tells, as it comes.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use serde_json::Value;
+use serde::Serialize;
 
 use super::{Follow, Item, Kind, Message};
 
@@ -26,11 +26,11 @@ impl Follower {
 
 impl Follow for Follower {
     fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()> {
-        document(&message.to_value(&self.kind)?, out)
+        document(&message.to_record(&self.kind)?, out)
     }
 }
 
-fn document(value: &Value, out: &mut dyn Write) -> io::Result<()> {
+fn document(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     let text = serde_saphyr::to_string(value).map_err(io::Error::other)?;
     writeln!(out, "---\n{}", text.trim_end_matches('\n'))
 }

@@ -210,6 +210,7 @@ impl Demo {
     /// The last comparison, which decides the exit code.
     async fn end(self, screen: &mut Screen) -> Result<(), Failure> {
         self.running.faults().clear();
+        let played = self.started.elapsed();
         let revision = self.running.storage().revision();
         let expected = self.running.storage().versions("pods")?;
         let waiting = Instant::now();
@@ -224,6 +225,7 @@ impl Demo {
         let differences = differences(&expected, &found);
         let summary = screen::Summary {
             view,
+            played,
             caught_up_after,
             state,
             differences: differences.len(),

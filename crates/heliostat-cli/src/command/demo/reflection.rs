@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use heliostat::core::reflector::{Activity, BackoffConfig, ReflectorConfig};
+use heliostat::core::reflector::{Activity, BackoffConfig, BackoffReset, ReflectorConfig};
 use heliostat::core::version::ResourceVersion;
 use heliostat::source::kube::{Cluster, KubeSource};
 use heliostat::status::Counts;
@@ -19,9 +19,9 @@ use super::lag::Lag;
 /// demo's server.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The shortest and the longest pause after a failure, before jitter: a quarter of the usual ones, for
-/// who looks on has less patience than a program, and the server of the demo nobody else to serve.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(8));
+/// The shortest and the longest pause after a failure, before jitter. Shorter than the defaults, and
+/// starting over for each fault: the server of the demo has one client, who has somebody looking on.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(4));
 
 /// A mirror of all pods, with what it told.
 pub(super) struct Reflection {
@@ -66,9 +66,11 @@ impl Reflection {
             let told = Arc::clone(&told);
             move |delta: Delta<Pod>| told.hear(&delta, &lag)
         };
+        let backoff = BackoffConfig::exponential(PAUSES.0, PAUSES.1)
+            .reset(BackoffReset::AfterQuiet(SILENCE_TIMEOUT));
         let config = ReflectorConfig::default()
             .silence_timeout(Some(SILENCE_TIMEOUT))
-            .backoff(BackoffConfig::exponential(PAUSES.0, PAUSES.1));
+            .backoff(backoff);
         let handle = Reflector::new(KubeSource::<Pod>::all(cluster), Tap::new(&store, listener))
             .config(config)
             .seed(seed)

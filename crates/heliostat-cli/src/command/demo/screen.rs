@@ -39,6 +39,7 @@ pub(super) struct View {
 #[derive(Debug)]
 pub(super) struct Summary {
     pub(super) view: View,
+    pub(super) played: Duration,
     pub(super) caught_up_after: Duration,
     pub(super) state: State,
     pub(super) differences: usize,
@@ -106,7 +107,7 @@ impl Screen {
             Some(picture) => picture.all.println(format!("{GOOD}✓{GOOD:#} {text}")),
             None => {
                 let mut out = anstream::stdout().lock();
-                writeln!(out, "recovered: {text}")?;
+                writeln!(out, "recovered after {}", text.trim_start())?;
                 out.flush()
             }
         }
@@ -148,26 +149,30 @@ impl Screen {
         }
         writeln!(
             out,
-            "  {} changes in {}; the mirror told {} added, {} updated, {} deleted ({} of them \
-             found gone by a list)",
+            "  server  {} changes in {}",
             thousands(view.changes),
-            duration::show(view.elapsed),
+            duration::show(summary.played)
+        )?;
+        writeln!(
+            out,
+            "  mirror  told {} added, {} updated, {} deleted, {} of them found gone by a list",
             thousands(state.added),
             thousands(state.updated),
             thousands(state.deleted),
-            state.vanished
+            thousands(state.vanished)
         )?;
-        let troubles = &view.troubles;
         writeln!(
             out,
-            "  {} faults survived, the slowest in {}; {} lists, {} watches, {} whole states; worst \
-             lag {}",
-            troubles.past,
-            duration::show(troubles.slowest),
-            state.counts.lists,
+            "          from {} watches and {} pages of lists; worst lag {}",
             state.counts.watches,
-            state.wholes,
+            state.counts.lists,
             duration::show(view.lag.worst_ever)
+        )?;
+        writeln!(
+            out,
+            "  faults  {} survived, the slowest in {}",
+            view.troubles.past,
+            duration::show(view.troubles.slowest)
         )?;
         out.flush()
     }

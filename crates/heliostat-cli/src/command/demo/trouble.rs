@@ -56,14 +56,14 @@ impl Trouble {
 
     const fn as_str(self) -> &'static str {
         match self {
-            Self::Cut => "the connection was cut in the middle of an event",
-            Self::Close => "the server ended the watch",
-            Self::ExpiredEvent => "the watch was told that its version has expired",
-            Self::ExpiredHistory => "the connection was cut, and the history expired meanwhile",
-            Self::Restart => "the server restarted and forgot its history",
-            Self::Unreachable => "the connection was cut, and three more attempts failed",
-            Self::Busy => "the watch ended, and the server was too busy for two requests",
-            Self::Silence => "the connection went silent without an end",
+            Self::Cut => "connection cut in the middle of an event",
+            Self::Close => "watch ended by the server",
+            Self::ExpiredEvent => "watch told that its version expired",
+            Self::ExpiredHistory => "connection cut and history expired",
+            Self::Restart => "server restarted without its history",
+            Self::Unreachable => "connection cut, three more failed",
+            Self::Busy => "watch ended, server too busy twice",
+            Self::Silence => "connection silent without an end",
         }
     }
 
@@ -146,7 +146,7 @@ impl Troubles {
             return Some(line);
         }
         let due = self.next_at.is_some_and(|at| at <= Instant::now());
-        if due && mirror.activity == Activity::Watching && mirror.wholes > 0 {
+        if due && is_well(server, mirror) {
             let trouble = self.choose();
             self.under_way = Some(UnderWay {
                 trouble,
@@ -181,6 +181,18 @@ impl Troubles {
     }
 }
 
+/// How many versions a mirror may be behind and count as well: what is on its way at a busy moment.
+const BEHIND_MAX: u64 = 100;
+
+/// Only a mirror that is well is worth a fault: what it makes of it could not be told otherwise.
+fn is_well(server: &RunningServer, mirror: &State) -> bool {
+    let revision = server.storage().revision();
+    mirror.activity == Activity::Watching
+        && mirror
+            .version
+            .is_some_and(|version| version + BEHIND_MAX >= revision)
+}
+
 impl UnderWay {
     /// Over is a fault when a new watch is open and the mirror has all that was written until then.
     fn is_over(&mut self, revision: u64, mirror: &State) -> bool {
@@ -198,17 +210,10 @@ impl UnderWay {
         let wholes = mirror.wholes - self.before.wholes;
         let vanished = mirror.vanished - self.before.vanished;
         let how = match wholes {
-            0 => "it watched on from its last version, without a new list".to_owned(),
-            _ => format!(
-                "it took the whole state again, {} objects, and told only what differed \
-                 ({vanished} had vanished)",
-                mirror.objects
-            ),
+            0 => "watched on from its last version".to_owned(),
+            _ => format!("listed again, {vanished} had vanished"),
         };
-        format!(
-            "{}; true again after {}: {how}",
-            self.trouble.as_str(),
-            duration::show(took)
-        )
+        let fault = self.trouble.as_str();
+        format!("{:>8}  {fault}: {how}", duration::show(took))
     }
 }

@@ -1,0 +1,16 @@
+//! The program as its users run it: the real binary, over real HTTP, with real signals.
+//!
+//! Nothing sleeps: a test waits for lines, for the end of a process, or for an answer, each with a
+//! deadline that nothing reaches unless it is broken.
+
+mod common;
+
+mod once;
+
+mod follow;
+
+mod failures;
+
+mod whole;
+
+mod kubectl;
