@@ -15,7 +15,7 @@
 //! ```
 //!
 //! One round is a list or a watch-list, then watches until one of them cannot simply be opened again.
-//! The transitions live by state: [`list`], [`watch_list`] and [`watch`].
+//! The transitions live by state: `list`, `watch_list` and `watch`.
 
 mod backoff;
 mod config;
