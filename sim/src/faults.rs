@@ -314,12 +314,12 @@ fn with_wait(status: Status, rng: &mut Rng) -> Status {
 
 /// An error event's status.
 pub fn stream_error(rng: &mut Rng) -> Status {
-    match rng.below(7) {
+    match rng.below(8) {
         0 => expired(rng),
         1 => Status::failure(429, "TooManyRequests", ""),
         2 => with_wait(Status::failure(429, "TooManyRequests", ""), rng),
-        3 | 4 => Status::failure(500, "InternalError", ""),
-        5 => Status::failure(500, "StoreReadError", ""),
+        3..=5 => Status::failure(500, "InternalError", ""),
+        6 => Status::failure(500, "StoreReadError", ""),
         _ => too_large(),
     }
 }

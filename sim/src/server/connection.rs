@@ -112,6 +112,8 @@ pub(super) struct Stream {
     pub(super) initial: bool,
     /// The client knows that the watch is accepted.
     pub(super) opened: bool,
+    /// The version that was asked for, or 0.
+    pub(super) asked: u64,
     /// What will go wrong.
     pub(super) doom: Option<StreamFault>,
 }

@@ -12,7 +12,7 @@ use super::list::wrong_kind;
 use super::{Answer, ConnectionId, Origin, Server, Stream, Surroundings};
 use crate::agenda::Happening;
 use crate::coverage::Seen;
-use crate::faults::{EventFault, StreamFault, draw, expired, too_large};
+use crate::faults::{BodyFault, EventFault, StreamFault, draw, expired, too_large};
 use crate::scenario::WatchListServing;
 use crate::world::{Record, Widget};
 
@@ -93,6 +93,7 @@ impl Server {
                 position,
                 initial: options.send_initial_events,
                 opened: false,
+                asked: options.resource_version.as_decimal().unwrap_or_default(),
                 doom,
             });
         }
@@ -114,6 +115,7 @@ impl Server {
         let doomed = match doom {
             None | Some(StreamFault::Overdue) => return,
             Some(StreamFault::VeryShort) => Duration::from_millis(900),
+            Some(_) if self.rng.one_in(2) => Duration::from_secs(5),
             Some(_) => Duration::from_secs(60),
         };
         let doomed = now + self.rng.duration_below(doomed);
@@ -193,9 +195,29 @@ impl Server {
             return;
         };
         stream.initial = false;
-        let position = stream.position;
+        let (position, asked) = (stream.position, stream.asked);
         around.coverage.count(Seen::WatchListEndMark);
-        self.send_bookmark(around, id, at(position), true);
+        let origin = self.end_mark_origin(around, position, asked);
+        self.send_bookmark(around, id, origin, true);
+    }
+
+    /// The end mark tells the position; of a replica that is behind, a version older than asked for.
+    fn end_mark_origin(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        position: u64,
+        asked: u64,
+    ) -> Origin {
+        let fault = draw(&self.faults.body, self.faults.body_chance, &mut self.rng);
+        if self.quiet || asked == 0 || fault != Some(BodyFault::Stale) {
+            return at(position);
+        }
+        around.coverage.count(Seen::StaleAnswer);
+        let behind = 1 + self.rng.below(5);
+        Origin {
+            odd_version: true,
+            ..at(asked.saturating_sub(behind).max(1))
+        }
     }
 
     /// Something was written: all watches hear of it.
