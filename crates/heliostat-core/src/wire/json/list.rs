@@ -175,8 +175,13 @@ impl<C: Codec> ListDecoder<C> {
                 self.envelope.kind_is_known()?;
             }
             ListMember::Metadata => {
-                let metadata: Option<WireMetadata> =
+                // serde would take an array for a struct.
+                let metadata: Option<Map<String, Value>> =
                     serde_json::from_slice(bytes).map_err(malformed)?;
+                let metadata: Option<WireMetadata> = metadata
+                    .map(|members| WireMetadata::deserialize(Value::Object(members)))
+                    .transpose()
+                    .map_err(malformed)?;
                 self.envelope.has_metadata = metadata.is_some();
                 let metadata = metadata.map(ListMetadata::from);
                 self.envelope.keep_token(metadata.as_ref());

@@ -3,11 +3,10 @@
 //! Frames are values, not lines, so a server may print them pretty. A frame counts once it is
 //! complete: what a connection cuts off is not an event. `type` and `object` may each come once.
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::DecodeError;
-use crate::event::{ChangeKind, Rejection, RejectionReason, WatchEvent};
+use crate::event::{ChangeKind, INITIAL_EVENTS_END, Rejection, RejectionReason, WatchEvent};
 use crate::status::{CAUSE_UNEXPECTED_SERVER_RESPONSE, Status, StatusCause, StatusDetails};
 use crate::version::ResourceVersion;
 use crate::wire::{Codec, DecodeLimits};
@@ -56,28 +55,6 @@ enum EventType {
 enum FrameMember {
     Type,
     Object,
-}
-
-/// All of a bookmark that means something. Servers before 1.30 or so send the zero values of the
-/// type's required members along, such as `"containers":null`, which do not decode as the type.
-#[derive(Deserialize)]
-struct BookmarkObject {
-    metadata: Option<BookmarkMetadata>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct BookmarkMetadata {
-    resource_version: Option<String>,
-    annotations: Option<BookmarkAnnotations>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct BookmarkAnnotations {
-    // The name is that of `INITIAL_EVENTS_END`: an attribute takes no constant.
-    #[serde(rename = "k8s.io/initial-events-end")]
-    initial_events_end: Value,
 }
 
 /// What is being decoded, for messages.
@@ -277,21 +254,31 @@ fn decode_change<C: Codec>(
     })
 }
 
+/// Takes of a bookmark what means something, and not as the mirror's type: older servers send the
+/// zero values of the type's required members along, such as `"containers":null`, which do not
+/// decode as that.
 fn decode_bookmark<C: Codec>(
     codec: &C,
     bytes: &[u8],
 ) -> Result<WatchEvent<C::Object>, RejectionReason> {
     check_kind(codec, bytes)?;
-    let object: BookmarkObject = serde_json::from_slice(bytes)
+    let object: Map<String, Value> = serde_json::from_slice(bytes)
         .map_err(|error| RejectionReason::Undecodable(error.to_string()))?;
-    let metadata = object
-        .metadata
-        .ok_or_else(|| RejectionReason::NoMetadata("the bookmark has none".to_owned()))?;
-    let version = metadata.resource_version.as_deref();
-    let annotations = metadata.annotations.unwrap_or_default();
+    let no_metadata = |what: &str| RejectionReason::NoMetadata(what.to_owned());
+    let metadata = match object.get("metadata") {
+        Some(Value::Object(metadata)) => metadata,
+        _ => return Err(no_metadata("the bookmark has none")),
+    };
+    let resource_version = match metadata.get("resourceVersion") {
+        Some(Value::String(version)) => ResourceVersion::from(version.as_str()),
+        None | Some(Value::Null) => ResourceVersion::UNSET,
+        Some(_) => return Err(no_metadata("the bookmark's version is no text")),
+    };
+    let annotations = metadata.get("annotations");
+    let end = annotations.and_then(|annotations| annotations.get(INITIAL_EVENTS_END));
     Ok(WatchEvent::Bookmark {
-        resource_version: version.map_or(ResourceVersion::UNSET, ResourceVersion::from),
-        initial_events_end: annotations.initial_events_end == "true",
+        resource_version,
+        initial_events_end: end.is_some_and(|value| value == "true"),
     })
 }
 

@@ -189,6 +189,7 @@ fn l_07_metadata_that_is_not_what_it_should_be() {
     for metadata in [
         "7",
         r#"{"resourceVersion":7}"#,
+        r#"["7"]"#,
         r#"{"continue":[]}"#,
         "{nul}",
     ] {

@@ -79,9 +79,11 @@ fn wl_03_the_annotation_counts_in_its_place_alone() {
 #[test]
 fn w_10_a_bookmark_without_metadata_is_rejected() {
     let frames = r#"{"type":"BOOKMARK","object":{"kind":"Pod"}}{"type":"BOOKMARK","object":7}
-        {"type":"BOOKMARK"}"#;
+        {"type":"BOOKMARK"}{"type":"BOOKMARK","object":[{"resourceVersion":"7"}]}
+        {"type":"BOOKMARK","object":{"metadata":["7"]}}
+        {"type":"BOOKMARK","object":{"metadata":{"resourceVersion":7}}}"#;
     let events = events(frames);
-    assert_eq!(events.len(), 3);
+    assert_eq!(events.len(), 6);
     assert_eq!(
         events[0],
         "REJECTED None None@: the object has no readable metadata: the bookmark has none"
