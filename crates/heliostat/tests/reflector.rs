@@ -23,3 +23,6 @@ mod recovery;
 
 #[path = "reflector/metrics.rs"]
 mod metrics;
+
+#[path = "reflector/progress.rs"]
+mod progress;

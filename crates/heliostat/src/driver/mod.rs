@@ -36,7 +36,7 @@ use crate::budget::{ListBudget, ListPermit};
 use crate::list_watch::ListerWatcher;
 use crate::metrics::ReflectorMetrics;
 use crate::reflector::{Options, Reflector, Wish};
-use crate::status::ReflectorStatus;
+use crate::status::{Progress, ReflectorStatus};
 
 use request::{Request, Signal, next_signal};
 
@@ -266,12 +266,18 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                     .take()
                     .filter(|request| request.attempt != attempt);
             }
-            Output::BeginReplace => self.stage(Store::begin_replace),
-            Output::Stage(entries) => self.stage(|store| {
-                for entry in entries {
-                    store.stage(entry);
-                }
-            }),
+            Output::BeginReplace => {
+                self.draft.progress = Some(Progress::default());
+                self.stage(Store::begin_replace);
+            }
+            Output::Stage(entries) => {
+                self.progressed(entries.len() as u64);
+                self.stage(|store| {
+                    for entry in entries {
+                        store.stage(entry);
+                    }
+                });
+            }
             Output::Unstage(key) => self.stage(|store| store.unstage(&key)),
             Output::Keep(key) => self.stage(|store| store.keep(&key)),
             Output::AbortReplace => self.stage(Store::abort_replace),
@@ -304,6 +310,15 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
             Output::Report(report) => self.report(&report),
             Output::Stopped { cause } => self.end = Some(End { cause }),
         }
+    }
+
+    /// Objects are counted as they come: one page may hold everything, and a watch-list has no pages.
+    fn progressed(&mut self, objects: u64) {
+        let progress = self.draft.progress.get_or_insert_default();
+        progress.received += objects;
+        // What the last page said of the rest; the next one says it anew.
+        let rest = progress.remaining.map(|rest| rest.saturating_sub(objects));
+        progress.remaining = rest;
     }
 
     fn acquire_permit(&mut self, attempt: AttemptId) {
