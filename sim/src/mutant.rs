@@ -65,6 +65,8 @@ pub enum Mutant {
     KeepsPermits,
     /// Requests are not given up.
     ForgetsAborts,
+    /// Every resync is asked for twice.
+    ResyncsTwice,
     /// The index files every object under one value.
     MisfilesObjects,
 }
@@ -180,6 +182,9 @@ impl Bug {
             Output::Keep(_) if mutant == Mutant::ForgetsKeep => Vec::new(),
             Output::ReleasePermit if mutant == Mutant::KeepsPermits => Vec::new(),
             Output::Abort { .. } if mutant == Mutant::ForgetsAborts => Vec::new(),
+            Output::Resync if mutant == Mutant::ResyncsTwice => {
+                vec![Output::Resync, Output::Resync]
+            }
             output => vec![output],
         }
     }

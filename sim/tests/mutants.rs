@@ -64,5 +64,6 @@ caught! {
     a_late_answer_that_is_believed_is_caught: BelievesLateAnswers by "late",
     a_permit_that_is_kept_is_caught: KeepsPermits by "permits",
     a_request_that_is_not_given_up_is_caught: ForgetsAborts by "attempts",
+    a_resync_too_many_is_caught: ResyncsTwice by "resynced",
     a_wrong_index_is_caught: MisfilesObjects by "indexed",
 }

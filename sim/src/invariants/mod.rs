@@ -4,7 +4,7 @@
 //! [`reliable`], [`resumable`], [`bookmarkable`], [`atomic`]. Of the mirror as a whole: it equals
 //! the source ([`mirror`]), never goes back unless the source does ([`monotonic`]), tells every change
 //! ([`replayed`]), and its indexes belong to its objects ([`indexed`]). Of its manners: requests ([`polite`], [`attempts`]), late answers
-//! ([`late`]), permits ([`permits`]), and that it never waits for something that need not come
+//! ([`late`]), permits ([`permits`]), resyncs ([`resynced`]), and that it never waits for something that need not come
 //! ([`wedged`]).
 
 mod atomic;
@@ -20,6 +20,7 @@ mod polite;
 mod reliable;
 mod replayed;
 mod resumable;
+mod resynced;
 mod unique;
 mod wedged;
 
@@ -115,6 +116,7 @@ impl Guards {
             Box::new(polite::Polite::default()),
             Box::new(permits::Permits::default()),
             Box::new(resumable::Resumable),
+            Box::new(resynced::Resynced::default()),
             Box::new(ordered::Ordered::default()),
             Box::new(unique::Unique),
             Box::new(reliable::Reliable),

@@ -84,14 +84,11 @@ impl ClientPlan {
             watch_list_timeout: seconds(choose(rng, &[20, 120])),
             watch_list_retry_after: seconds(choose(rng, &[30, 600])),
             resync: seconds(choose(rng, &[0, 0, 15, 60])),
-            reject: choose(
-                rng,
-                &[
-                    RejectPolicy::KeepLast,
-                    RejectPolicy::KeepLast,
-                    RejectPolicy::Drop,
-                ],
-            ),
+            reject: match rng.below(12) {
+                0 => RejectPolicy::Stop,
+                1..=4 => RejectPolicy::Drop,
+                _ => RejectPolicy::KeepLast,
+            },
             retry: seconds(choose(rng, &[0, 5, 30])),
             tracking: if rng.one_in(8) {
                 VersionTracking::LastWriter
