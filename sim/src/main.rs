@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use heliostat_sim::coverage::{Coverage, Seen};
+use heliostat_sim::mutant::Mutant;
 use heliostat_sim::simulation::{Outcome, run};
 use heliostat_sim::trace::Detail;
 
@@ -25,6 +26,9 @@ struct Arguments {
     /// The first seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Put this bug into every mirror, to see that it is caught
+    #[arg(long, value_name = "NAME")]
+    bug: Option<Mutant>,
     /// Show all counters; with a single seed, its whole story
     #[arg(long)]
     verbose: bool,
@@ -87,7 +91,11 @@ fn work(arguments: &Arguments, tally: &Tally) {
         if number >= arguments.seeds || tally.broken.load(Ordering::Relaxed) {
             break;
         }
-        let outcome = run(arguments.seed.wrapping_add(number), None, Detail::Hash);
+        let outcome = run(
+            arguments.seed.wrapping_add(number),
+            arguments.bug,
+            Detail::Hash,
+        );
         coverage.merge(&outcome.coverage);
         hash ^= outcome.trace_hash;
         tally.steps.fetch_add(outcome.steps, Ordering::Relaxed);
@@ -160,7 +168,7 @@ fn tell(arguments: &Arguments, tally: &Tally, started: Instant) -> std::io::Resu
         }
     }
     if arguments.verbose && arguments.seeds == 1 && found.failure.is_none() {
-        let outcome = run(arguments.seed, None, Detail::Last(usize::MAX));
+        let outcome = run(arguments.seed, arguments.bug, Detail::Last(usize::MAX));
         for line in outcome.lines {
             writeln!(out, "{line}")?;
         }
@@ -196,7 +204,7 @@ fn tell_failure(
     } else {
         STEPS_SHOWN
     };
-    let again = run(seed, None, Detail::Last(shown));
+    let again = run(seed, arguments.bug, Detail::Last(shown));
     writeln!(
         out,
         "\nseed {seed} after {} steps, the last of them:",
@@ -215,5 +223,13 @@ fn tell_failure(
             "the seed went another way the second time: the simulation is not repeatable"
         )?;
     }
-    writeln!(out, "repeat it: cargo xtask sim --seeds 1 --seed {seed}")
+    // What comes after `--` reaches this program as it is.
+    let bug = arguments
+        .bug
+        .map(|bug| format!(" -- --bug {bug:?}"))
+        .unwrap_or_default();
+    writeln!(
+        out,
+        "repeat it: cargo xtask sim --seeds 1 --seed {seed}{bug}"
+    )
 }

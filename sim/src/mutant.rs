@@ -14,9 +14,23 @@ use heliostat_core::version::ResourceVersion;
 
 use crate::world::Widget;
 
-/// A bug.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Mutant {
+/// Names each bug once.
+macro_rules! mutants {
+    ($($(#[doc = $doc:literal])+ $variant:ident,)*) => {
+        /// A bug.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum Mutant {
+            $($(#[doc = $doc])+ $variant,)*
+        }
+
+        impl Mutant {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+        }
+    };
+}
+
+mutants! {
     /// A `Deleted` moves the version and deletes nothing.
     DropsDeletes,
     /// A delete that only a relist shows is not carried out.
@@ -69,6 +83,16 @@ pub enum Mutant {
     ResyncsTwice,
     /// The index files every object under one value.
     MisfilesObjects,
+}
+
+impl std::str::FromStr for Mutant {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let named = |mutant: &&Self| format!("{mutant:?}").eq_ignore_ascii_case(name);
+        let found = Self::ALL.iter().find(named).copied();
+        found.ok_or_else(|| format!("there is no bug of this name, but: {:?}", Self::ALL))
+    }
 }
 
 /// A bug at work; or none.
