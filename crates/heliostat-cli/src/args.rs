@@ -49,12 +49,12 @@ pub(crate) enum Command {
 
 const EXAMPLES: &str = "\
 Examples:
-  heliostat demo                                   see it work, without a cluster
-  heliostat mirror pods -A                         the pods of the present cluster, and every change
-  heliostat mirror deploy -n shop -o jsonl         one JSON object a line for each change
-  heliostat mirror pods -A --once -o name          the keys, once
-  heliostat apiserver --pods 500 --churn 20        a server to try things on
-  heliostat completions bash > /etc/bash_completion.d/heliostat";
+  heliostat demo                             see it work, without a cluster
+  heliostat mirror pods -A                   all pods, and every change
+  heliostat mirror deploy -n shop -o jsonl   one JSON object for each change
+  heliostat mirror pods -A --once -o name    the keys, once
+  heliostat apiserver --pods 500 --churn 20  a server to try things on
+  heliostat completions fish                 for your shell";
 
 /// The colours of cargo's help.
 const STYLES: Styles = Styles::styled()

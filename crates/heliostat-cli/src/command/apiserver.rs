@@ -48,7 +48,7 @@ pub(crate) struct ApiserverArgs {
 }
 
 const EXAMPLES: &str = "\
-When it is ready it prints one line, `listening on http://ADDR`; it serves until SIGINT or SIGTERM.
+When it is ready it prints one line, `listening on http://ADDR`; it serves until SIGINT or SIGTERM. \
 Everything is in memory: nothing is read from disk and nothing is left.
 
 Examples:

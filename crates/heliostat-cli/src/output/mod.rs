@@ -324,3 +324,6 @@ impl Format {
         out.flush()
     }
 }
+
+#[cfg(test)]
+mod tests;

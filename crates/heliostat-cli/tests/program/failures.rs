@@ -196,6 +196,42 @@ async fn a_web_page_is_told_from_an_api() {
     running.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_keeps_failing_is_given_up() {
+    let server = ApiServer::builder().build();
+    let fault = FaultRule::new(Fault::InternalError).resource("pods");
+    server.faults().inject(fault);
+    let running = server.serve_local().await.unwrap();
+    let url = running.url();
+    let finished = tokio::task::spawn_blocking(move || {
+        run(&[
+            "mirror",
+            "pods",
+            "--once",
+            "--timeout",
+            "1s",
+            "--server",
+            &url,
+        ])
+    });
+    let finished = finished.await.unwrap();
+    check(
+        &finished,
+        1,
+        &["it is tried again in", "gave up after 1.00 s: listing pods"],
+    );
+    let last = finished
+        .stderr
+        .lines()
+        .find(|line| line.contains("gave up"));
+    assert!(
+        !last.unwrap().contains("tried again"),
+        "{}",
+        finished.stderr
+    );
+    running.shutdown().await;
+}
+
 #[test]
 fn without_a_configuration_every_place_that_was_looked_at_is_named() {
     let finished = run(&["mirror", "pods"]);

@@ -1,9 +1,9 @@
 //! `heliostat mirror`: what changes is told, and nothing else; the end is orderly.
 
-use std::io::Read as _;
-use std::process::Stdio;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
 
-use crate::common::{Running, Server, command, request};
+use crate::common::{Running, Server, command, eventually, request};
 use serde_json::{Value, json};
 
 /// One word for a record: the type, the key, and a mark for a tombstone.
@@ -175,9 +175,7 @@ fn the_other_formats_follow_too() {
         let line = mirror.complaint("metrics on http://");
         let address = line.strip_prefix("metrics on http://").unwrap();
         let address = address.strip_suffix("/metrics").unwrap();
-        crate::common::eventually(|| {
-            (request(address, "GET", "/readyz", None).0 == 200).then_some(())
-        });
+        eventually(|| (request(address, "GET", "/readyz", None).0 == 200).then_some(()));
     }
     server.pod("shop", "new", "web");
     server.delete("/api/v1/namespaces/shop/pods/old");
@@ -240,6 +238,35 @@ fn a_reader_that_goes_away_ends_it_in_silence() {
             "{arguments:?}"
         );
     }
+}
+
+#[test]
+fn a_reader_that_stops_reading_does_not_hold_the_end_up() {
+    // More than a pipe takes.
+    let server = Server::with(&["--pods", "100", "--churn", "100"]);
+    let mut child = command(&["mirror", "pods", "-A", "-o", "jsonl"])
+        .args(["--server", &server.url, "--metrics-addr", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("metrics on http://").unwrap();
+    let address = address.strip_suffix("/metrics").unwrap();
+    eventually(|| (request(address, "GET", "/readyz", None).0 == 200).then_some(()));
+    let pid = child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(killed.unwrap().success());
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{rest}");
+    assert!(
+        rest.contains("the last lines were not read in time"),
+        "{rest}"
+    );
+    assert!(rest.contains("mirrored pods in all namespaces"), "{rest}");
 }
 
 #[test]

@@ -55,9 +55,9 @@ pub(crate) struct DemoArgs {
 }
 
 const EXAMPLES: &str = "\
-A server in this process is filled with pods and kept busy; a mirror in the same process follows it
-over HTTP, as it would follow a cluster. Now and then something fails: a connection is cut in the
-middle of an event, the history expires, the server restarts. The mirror must stay true to it.
+A server in this process is filled with pods and kept busy; a mirror in the same process follows \
+it over HTTP, as it would follow a cluster. Now and then something fails: a connection is cut in the \
+middle of an event, the history expires, the server restarts. The mirror must stay true to it. \
 It ends with SIGINT, or after --for, with an exact comparison; exit code 1 if anything differs.
 
 Examples:

@@ -66,8 +66,7 @@ pub(crate) struct MirrorArgs {
     #[arg(short, long, value_name = "URL", help_heading = "Where from")]
     server: Option<String>,
 
-    /// Whether to ask for the first state as a stream: auto and on try it and list where the server
-    /// will not (on also says so); off always lists
+    /// Whether to ask for the first state as a stream
     #[arg(
         long,
         value_enum,
@@ -123,10 +122,10 @@ pub(crate) struct MirrorArgs {
 /// Whether the first state is streamed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub(super) enum WatchList {
-    /// Try it, list where the server will not
+    /// Try it, and list where the server will not
     #[default]
     Auto,
-    /// The same, and say so
+    /// The same, and say on stderr when it had to list
     On,
     /// Always list
     Off,
@@ -162,21 +161,23 @@ impl MirrorArgs {
 }
 
 const EXAMPLES: &str = "\
-Without --once it follows the mirror until SIGINT or SIGTERM, then prints a summary on stderr. What
-is told is what changed in the mirror: after a cut connection or an expired version only what really
-differs, and what vanished meanwhile as deleted. As a change, an object is printed
-  table  + new, ~ changed, - deleted, = told again, with the columns of the first table
+Without --once it follows the mirror until SIGINT or SIGTERM, then prints a summary on stderr. \
+What is told is what changed in the mirror: after a cut connection or an expired version only what \
+really differs, and what vanished meanwhile as deleted.
+
+How changes are printed:
+  table  a line with + new, ~ changed, - deleted, = told again
   name   + key, ~ key, - key, = key
-  jsonl  {\"type\":\"Added\",\"key\":\"ns/name\",\"resourceVersion\":\"7\",\"object\":{..}} on one line;
-         type is Added, Updated, Deleted (\"tombstone\":true if the end itself was not seen),
-         Resynced, Synced (a whole list is in) or Error (it is tried again)
+  jsonl  {\"type\":\"Added\",\"key\":\"ns/name\",\"resourceVersion\":\"7\",\"object\":{..}}
   json   the same, indented
   yaml   the same, as documents
+The type is Added, Updated, Deleted (with \"tombstone\":true where the end itself was not seen), \
+Resynced, Synced (a whole list is in) or Error (with the time to the next try).
 
 Examples:
   heliostat mirror pods -A
   heliostat mirror po -n shop,payments -l tier=web
-  heliostat mirror pods -A --field-selector spec.nodeName=worker-a -o jsonl | jq .key
+  heliostat mirror pods -A --field-selector spec.nodeName=n1 -o jsonl
   heliostat mirror deployments.apps --once -o name
   heliostat mirror secrets -A --metadata-only --once -o yaml
-  heliostat mirror nodes --server http://127.0.0.1:8080 --metrics-addr 127.0.0.1:9090";
+  heliostat mirror nodes --metrics-addr 127.0.0.1:9090";

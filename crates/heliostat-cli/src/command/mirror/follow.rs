@@ -53,7 +53,8 @@ pub(super) async fn run<K: Mirrored>(
     }
     drop(outlet);
     let outcome = until_the_end(&mut fleet, signals, &mut printer, target).await;
-    tasks.shutdown().await;
+    // Not waited for: one of them may be waiting for a printer that is stuck.
+    drop(tasks);
     let summary = summary(&fleet, &tally, started);
     // Stopping drops the taps, and with the last one the printer ends.
     if timeout(STOP_TIMEOUT, fleet.stop()).await.is_err() {

@@ -132,7 +132,8 @@ impl Patience {
             waited: duration::show(self.limit),
             reason: last_error.map_or_else(
                 || "the server did not answer".to_owned(),
-                |error| error.message.clone(),
+                // Here it is not.
+                |error| error.message.replace("; it is tried again", ""),
             ),
         })
     }

@@ -1,17 +1,18 @@
 //! How far the first lists are: a bar on stderr, if that is a terminal.
 
+use std::fmt;
 use std::io::{self, IsTerminal as _};
 
 use heliostat::status::ReflectorStatus;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::log;
 
 /// With a total: a bar. Spaces around, so that it stands free of the edge.
-const BAR: &str = " {spinner:.cyan} {msg} [{bar:32.cyan/blue}] {pos}/{len} ({per_sec}, {elapsed})";
+const BAR: &str = " {spinner:.cyan} {msg} [{bar:32.cyan/blue}] {pos}/{len} ({rate}, {elapsed})";
 
 /// Without one: what has come so far.
-const COUNT: &str = " {spinner:.cyan} {msg} {pos} received ({per_sec}, {elapsed})";
+const COUNT: &str = " {spinner:.cyan} {msg} {pos} received ({rate}, {elapsed})";
 
 /// How far the first lists are.
 pub(super) struct Progress {
@@ -89,5 +90,9 @@ fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template);
     style
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            // Its own way to show it has four decimals.
+            let _ = write!(out, "{:.0}/s", state.per_sec());
+        })
         .progress_chars("━╸─")
 }

@@ -99,7 +99,7 @@ impl Teller {
     /// An end that is followed up at once is everyday life; one that is waited for is not.
     fn say_failure(&self, message: &str, retry_in: Option<std::time::Duration>) {
         match retry_in {
-            Some(retry_in) => tracing::warn!("{message}, in {}", duration::show(retry_in)),
+            Some(retry_in) => tracing::warn!("{message} in {}", duration::show(retry_in)),
             None => tracing::info!("{message}"),
         }
     }

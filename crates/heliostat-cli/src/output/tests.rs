@@ -1,0 +1,200 @@
+//! The formats, on objects and messages made by hand.
+
+use anstyle::AnsiColor;
+use heliostat::core::object::ObjectKey;
+use serde_json::json;
+
+use super::*;
+
+fn pods() -> Kind {
+    Kind {
+        api_version: "v1".to_owned(),
+        kind: "Pod".to_owned(),
+        resource: "pods".to_owned(),
+        namespaced: true,
+        metadata_only: false,
+    }
+}
+
+fn entry(name: &str, version: u64, phase: &str) -> Entry<Value> {
+    let header = Header {
+        key: ObjectKey::namespaced("ns", name),
+        resource_version: version.into(),
+        uid: name.into(),
+    };
+    let object = json!({
+        "metadata": {"name": name, "namespace": "ns"},
+        "spec": {"containers": [{}]},
+        "status": {"phase": phase},
+    });
+    Entry::new(header, object)
+}
+
+fn items(entries: &[Entry<Value>]) -> Vec<Item> {
+    entries.iter().cloned().map(Item::new).collect()
+}
+
+fn printed(format: Format, entries: &[Entry<Value>]) -> String {
+    let mut out = Vec::new();
+    let version = ResourceVersion::from(9);
+    format
+        .print(&pods(), &items(entries), Some(&version), &mut out)
+        .unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// What is printed of these deltas, colours and all.
+fn followed(format: Format, deltas: Vec<Delta<Value>>) -> String {
+    let mut follower = format.follow(pods());
+    let mut out = Vec::new();
+    let source: Arc<str> = "pods".into();
+    for delta in deltas {
+        let message = Message::of(&source, delta);
+        follower.tell(&message, &mut out).unwrap();
+    }
+    String::from_utf8(out).unwrap()
+}
+
+fn story() -> Vec<Delta<Value>> {
+    vec![
+        Delta::Added(entry("a", 1, "Pending")),
+        Delta::Replaced { version: 1.into() },
+        Delta::Updated {
+            old: entry("a", 1, "Pending"),
+            new: entry("a", 2, "Running"),
+        },
+        Delta::Added(entry("b", 3, "Pending")),
+        Delta::Deleted {
+            last: entry("a", 2, "Running"),
+            tombstone: true,
+        },
+        Delta::Resynced(entry("b", 3, "Pending")),
+    ]
+}
+
+fn without_colours(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
+#[test]
+fn a_list_is_json_whether_empty_or_not() {
+    let entries = [entry("a", 1, "Running"), entry("b", 2, "Running")];
+    for entries in [&entries[..], &[]] {
+        let list: Value = serde_json::from_str(&printed(Format::Json, entries)).unwrap();
+        assert_eq!(list["items"].as_array().unwrap().len(), entries.len());
+        assert_eq!(list["metadata"]["resourceVersion"], "9");
+    }
+}
+
+#[test]
+fn items_of_lists_get_the_kind_that_they_came_without() {
+    let line = printed(Format::Jsonl, &[entry("a", 1, "Running")]);
+    let object: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (&object["apiVersion"], &object["kind"]),
+        (&json!("v1"), &json!("Pod"))
+    );
+}
+
+#[test]
+fn yaml_keeps_texts_that_look_like_something_else() {
+    let mut odd = entry("a", 1, "Running");
+    let texts =
+        json!({"a": "yes", "b": "1.0", "c": "null", "d": "x: y", "e": "two\nlines\n", "f": ""});
+    odd.object = Arc::new(json!({"metadata": {"annotations": texts}}));
+    let text = printed(Format::Yaml, &[odd]);
+    for word in [
+        "a: \"yes\"",
+        "b: \"1.0\"",
+        "c: \"null\"",
+        "d: \"x: y\"",
+        "f: \"\"",
+    ] {
+        assert!(
+            text.replace('\'', "\"").contains(word),
+            "no {word} in {text}"
+        );
+    }
+    assert!(text.starts_with("---\napiVersion: v1\n"), "{text}");
+}
+
+#[test]
+fn records_have_the_type_first_and_tombstones_are_marked() {
+    let text = followed(Format::Jsonl, story());
+    let starts: Vec<&str> = text
+        .lines()
+        .map(|line| line.split(",\"object\"").next().unwrap())
+        .collect();
+    assert_eq!(
+        starts,
+        [
+            r#"{"type":"Added","key":"ns/a","resourceVersion":"1""#,
+            r#"{"type":"Synced","source":"pods","resourceVersion":"1"}"#,
+            r#"{"type":"Updated","key":"ns/a","resourceVersion":"2""#,
+            r#"{"type":"Added","key":"ns/b","resourceVersion":"3""#,
+            r#"{"type":"Deleted","key":"ns/a","resourceVersion":"2","tombstone":true"#,
+            r#"{"type":"Resynced","key":"ns/b","resourceVersion":"3""#,
+        ]
+    );
+}
+
+#[test]
+fn an_error_tells_its_class_and_the_next_try() {
+    let mut follower = Format::Jsonl.follow(pods());
+    let mut out = Vec::new();
+    let message = Message::Error {
+        source: "pods".into(),
+        class: "refused",
+        message: "nobody there".to_owned(),
+        retry_in: Some(Duration::from_micros(1_234_567)),
+    };
+    follower.tell(&message, &mut out).unwrap();
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        "{\"type\":\"Error\",\"source\":\"pods\",\"class\":\"refused\",\
+         \"message\":\"nobody there\",\"retryInSeconds\":1.235}\n"
+    );
+}
+
+#[test]
+fn names_follow_with_signs() {
+    let text = followed(Format::Name, story());
+    assert_eq!(text, "+ ns/a\n~ ns/a\n+ ns/b\n- ns/a\n= ns/b\n");
+}
+
+#[test]
+fn a_table_begins_with_the_first_state_and_goes_on_with_signs() {
+    let text = followed(Format::Table, story());
+    let plain = without_colours(&text);
+    let words: Vec<String> = plain
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "NAMESPACE NAME READY STATUS RESTARTS NODE AGE",
+            "ns a 0/1 Pending 0 <none> <none>",
+            "~ ns a 0/1 Running 0 <none> <none>",
+            "+ ns b 0/1 Pending 0 <none> <none>",
+            "- ns a 0/1 Running 0 <none> <none>",
+            "= ns b 0/1 Pending 0 <none> <none>",
+        ]
+    );
+    let starts: Vec<usize> = plain.lines().filter_map(|line| line.find("0/1")).collect();
+    assert_eq!(starts, [starts[0]; 5], "columns are aligned");
+    let updated = text.lines().nth(2).unwrap();
+    let yellow = AnsiColor::Yellow.on_default().bold().render().to_string();
+    assert!(updated.contains(&format!("{yellow}Running")), "{updated:?}");
+    assert_eq!(updated.matches(&yellow).count(), 1, "only what changed");
+}
+
+#[test]
+fn an_object_cannot_write_to_the_terminal() {
+    let text = printed(Format::Table, &[entry("a", 1, "\x1b]0;owned\x07Running")]);
+    assert!(
+        !without_colours(&text).contains(['\x1b', '\x07']),
+        "{text:?}"
+    );
+    assert!(text.contains("?]0;owned?Running"), "{text:?}");
+}
