@@ -265,9 +265,8 @@ fn decode_bookmark<C: Codec>(
     let object: Map<String, Value> = serde_json::from_slice(bytes)
         .map_err(|error| RejectionReason::Undecodable(error.to_string()))?;
     let no_metadata = |what: &str| RejectionReason::NoMetadata(what.to_owned());
-    let metadata = match object.get("metadata") {
-        Some(Value::Object(metadata)) => metadata,
-        _ => return Err(no_metadata("the bookmark has none")),
+    let Some(Value::Object(metadata)) = object.get("metadata") else {
+        return Err(no_metadata("the bookmark has none"));
     };
     let resource_version = match metadata.get("resourceVersion") {
         Some(Value::String(version)) => ResourceVersion::from(version.as_str()),
