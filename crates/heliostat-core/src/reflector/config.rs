@@ -205,8 +205,9 @@ impl ReflectorConfig {
 
     /// After how long without an event or a bookmark a watch counts as half-open: it is given up and
     /// opened again at the last version, and after a second silence the source is asked for its
-    /// present version. Default 90 s: bookmarks come about every minute. `None` relies on the end of
-    /// the watch alone.
+    /// present version. A watch that ends earlier without having brought anything does not start the
+    /// count anew. Default 90 s: bookmarks come about every minute. `None` relies on the end of the
+    /// watch alone, and does not notice a source that went back and stays silent.
     #[must_use]
     pub const fn silence_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.silence_timeout = timeout;
