@@ -223,6 +223,12 @@ impl<T: Send + Sync + 'static> MemorySource<T> {
     pub fn revision(&self) -> u64 {
         self.shared.lock().collection.revision()
     }
+
+    /// The oldest revision that a watch can start from.
+    #[must_use]
+    pub fn oldest_revision(&self) -> u64 {
+        self.shared.lock().collection.oldest_revision()
+    }
 }
 
 /// # What happens to servers

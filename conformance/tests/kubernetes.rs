@@ -1,0 +1,96 @@
+//! The Kubernetes source keeps every promise over HTTP, in each of its forms.
+
+#[path = "sources/kubernetes.rs"]
+mod kubernetes;
+
+use heliostat::source::kube::{Cluster, KubeSource};
+use heliostat_conformance::{Promise, Report, run_all};
+use heliostat_server::Kind;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube_core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
+use kubernetes::KubeHarness;
+
+fn check(report: &Report, not_tested: &[Promise]) {
+    assert!(report.is_kept(), "\n{report}");
+    let passed_over: Vec<Promise> = report.passed_over().collect();
+    assert_eq!(passed_over, not_tested, "\n{report}");
+}
+
+fn config_maps(cluster: Cluster, namespace: &str) -> KubeSource<ConfigMap> {
+    KubeSource::namespaced(cluster, namespace)
+}
+
+fn widgets(cluster: Cluster, namespace: &str) -> KubeSource<DynamicObject> {
+    let kind = GroupVersionKind::gvk("example.com", "v1", "Widget");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "widgets");
+    KubeSource::namespaced_with(cluster, namespace, &resource)
+}
+
+#[tokio::test]
+async fn typed_objects_keep_every_promise() {
+    let harness = KubeHarness {
+        resource: "configmaps",
+        api_version: "v1",
+        kind: "ConfigMap",
+        custom: None,
+        watch_list: true,
+        source: config_maps,
+    };
+    check(&run_all(&harness).await, &[]);
+}
+
+#[tokio::test]
+async fn metadata_alone_keeps_every_promise() {
+    let harness = KubeHarness {
+        resource: "configmaps",
+        api_version: "v1",
+        kind: "ConfigMap",
+        custom: None,
+        watch_list: true,
+        source: |cluster: Cluster, namespace: &str| {
+            KubeSource::<PartialObjectMeta<ConfigMap>>::namespaced(cluster, namespace)
+        },
+    };
+    check(&run_all(&harness).await, &[]);
+}
+
+/// Custom resources come with their metadata after their items.
+#[tokio::test]
+async fn custom_objects_keep_every_promise() {
+    let harness = KubeHarness {
+        resource: "widgets.example.com",
+        api_version: "example.com/v1",
+        kind: "Widget",
+        custom: Some(Kind::custom("example.com", "v1", "Widget", "widgets")),
+        watch_list: true,
+        source: widgets,
+    };
+    check(&run_all(&harness).await, &[]);
+}
+
+#[tokio::test]
+async fn objects_without_a_watch_cache_keep_every_promise() {
+    let kind = Kind::custom("example.com", "v1", "Widget", "widgets").without_watch_cache();
+    let harness = KubeHarness {
+        resource: "widgets.example.com",
+        api_version: "example.com/v1",
+        kind: "Widget",
+        custom: Some(kind),
+        watch_list: true,
+        source: widgets,
+    };
+    check(&run_all(&harness).await, &[]);
+}
+
+#[tokio::test]
+async fn only_its_check_is_passed_over_on_a_server_without_watch_lists() {
+    let harness = KubeHarness {
+        resource: "configmaps",
+        api_version: "v1",
+        kind: "ConfigMap",
+        custom: None,
+        watch_list: false,
+        source: config_maps,
+    };
+    check(&run_all(&harness).await, &[Promise::WatchListEndsWithMark]);
+}
