@@ -1,7 +1,9 @@
 //! What the fuzz targets share: a codec that keeps the bytes, and chunks from a few bytes of input.
 //!
 //! Every target holds a decoder against two oracles: itself, fed the same bytes cut differently, and
-//! serde_json, which reads the whole at once. Seeds are in `seeds/`, one folder for each target.
+//! serde_json, which reads the whole at once. Seeds are in `seeds/`, one folder for each target; from
+//! the root of the repository, with a folder of its own for what is found,
+//! `cargo fuzz run --sanitizer none NAME fuzz/corpus/NAME fuzz/seeds/NAME` starts from them.
 
 pub mod list;
 
