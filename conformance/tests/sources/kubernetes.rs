@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 /// Where the objects of every check live.
 const NAMESPACE: &str = "conformance";
 
+/// Where somebody else's objects live, of the same resource on the same server.
+const ELSEWHERE: &str = "elsewhere";
+
 /// Where an object's value stands: in its metadata, which every form of an object has.
 const VALUE: &str = "value";
 
@@ -100,8 +103,12 @@ impl<K> KubeScope<K> {
         if let Some(present) = self.get(name)? {
             object["metadata"]["uid"] = present["metadata"]["uid"].clone();
         }
+        // The writes of others, under the same name, must not show.
+        let mut other = self.template.clone();
+        other["metadata"] = json!({ "name": name, "namespace": ELSEWHERE });
         let storage = self.server.storage();
-        storage.load(self.resource, [object]).map_err(refused)?;
+        let loaded = storage.load(self.resource, [other.clone(), object, other]);
+        loaded.map_err(|status| refused(&status))?;
         let stored = self.get(name)?;
         stored
             .map(|stored| header(&stored))
@@ -111,7 +118,9 @@ impl<K> KubeScope<K> {
     fn get(&self, name: &str) -> Result<Option<Value>, HarnessError> {
         let key = format!("{NAMESPACE}/{name}");
         let storage = self.server.storage();
-        storage.get(self.resource, &key).map_err(refused)
+        storage
+            .get(self.resource, &key)
+            .map_err(|status| refused(&status))
     }
 }
 
@@ -138,7 +147,9 @@ impl<K: Resource + Send + Sync + 'static> Scope for KubeScope<K> {
     async fn delete(&self, name: &str) -> Result<(), HarnessError> {
         let key = format!("{NAMESPACE}/{name}");
         let storage = self.server.storage();
-        storage.delete(self.resource, &key).map_err(refused)
+        storage
+            .delete(self.resource, &key)
+            .map_err(|status| refused(&status))
     }
 
     async fn give_up(&self) {
@@ -176,6 +187,6 @@ fn header(object: &Value) -> Header {
     }
 }
 
-fn refused(status: Status) -> HarnessError {
+fn refused(status: &Status) -> HarnessError {
     HarnessError::new(format!("{status:?}"))
 }

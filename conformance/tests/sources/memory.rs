@@ -5,13 +5,44 @@ use heliostat::list_watch::ListerWatcher;
 use heliostat::source::memory::MemorySource;
 use heliostat_conformance::{Ability, Harness, HarnessError, Scope};
 
-/// A new collection for each check; `0` makes the source under test from it.
-pub(crate) struct MemoryHarness<F>(pub(crate) F);
+/// A new collection for each check.
+pub(crate) struct MemoryHarness<F> {
+    make: F,
+    others_write: bool,
+}
 
 /// A collection of numbers, and the source under test.
 pub(crate) struct MemoryScope<S> {
     collection: MemorySource<u64>,
     source: S,
+    others_write: bool,
+}
+
+impl<F> MemoryHarness<F> {
+    /// `make` makes the source under test from its collection.
+    pub(crate) const fn new(make: F) -> Self {
+        Self {
+            make,
+            others_write: false,
+        }
+    }
+
+    /// Before each write somebody else writes an object of the same name in a namespace.
+    pub(crate) const fn among_others(make: F) -> Self {
+        Self {
+            make,
+            others_write: true,
+        }
+    }
+}
+
+impl<S> MemoryScope<S> {
+    fn let_others_write(&self, name: &str) {
+        if self.others_write {
+            let key = ObjectKey::namespaced("elsewhere", name);
+            self.collection.apply(key, 0);
+        }
+    }
 }
 
 impl<F, S> Harness for MemoryHarness<F>
@@ -23,8 +54,12 @@ where
 
     async fn open(&self, _name: &str) -> Result<MemoryScope<S>, HarnessError> {
         let collection = MemorySource::new();
-        let source = (self.0)(collection.clone());
-        Ok(MemoryScope { collection, source })
+        let source = (self.make)(collection.clone());
+        Ok(MemoryScope {
+            collection,
+            source,
+            others_write: self.others_write,
+        })
     }
 }
 
@@ -40,16 +75,19 @@ impl<S: ListerWatcher<Object = u64>> Scope for MemoryScope<S> {
     }
 
     async fn create(&self, name: &str, value: u64) -> Result<Header, HarnessError> {
+        self.let_others_write(name);
         let created = self.collection.create(ObjectKey::cluster(name), value);
         Ok(created.map_err(HarnessError::new)?.header)
     }
 
     async fn update(&self, name: &str, value: u64) -> Result<Header, HarnessError> {
+        self.let_others_write(name);
         let updated = self.collection.update(ObjectKey::cluster(name), value);
         Ok(updated.map_err(HarnessError::new)?.header)
     }
 
     async fn delete(&self, name: &str) -> Result<(), HarnessError> {
+        self.let_others_write(name);
         let deleted = self.collection.delete(&ObjectKey::cluster(name));
         deleted.map(drop).map_err(HarnessError::new)
     }

@@ -8,23 +8,27 @@
 //! so, which makes tests exact under tokio's paused time.
 //!
 //! ```
-//! use futures_util::StreamExt;
-//! use heliostat::core::event::WatchEvent;
-//! use heliostat::core::object::ObjectKey;
-//! use heliostat::core::options::WatchOptions;
-//! use heliostat::list_watch::ListerWatcher;
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use heliostat::Reflector;
 //! use heliostat::source::memory::MemorySource;
 //!
-//! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! let source = MemorySource::<String>::new();
-//! source.apply(ObjectKey::cluster("sun"), "rising".to_owned());
+//! let (reflector, store) = Reflector::with_indexer(source.clone());
+//! let mirror = reflector.start();
+//! mirror.wait_synced().await?;
 //!
-//! let mut watch = source.watch(WatchOptions::default()).await.unwrap();
-//! let Some(Ok(WatchEvent::Added(entry))) = watch.next().await else { panic!() };
-//! assert_eq!(*entry.object, "rising");
+//! let sky = source.create("team/blue".parse()?, "sky".to_owned())?;
+//! store.wait_for(&sky.header.resource_version).await?;
+//! assert_eq!(*store.get_by_key("team/blue").unwrap().object, "sky");
 //!
-//! source.delete(&ObjectKey::cluster("sun")).unwrap();
-//! assert!(matches!(watch.next().await, Some(Ok(WatchEvent::Deleted(_)))));
+//! // The server loses its history while the mirror is cut off: it has to list again.
+//! source.close_watches();
+//! source.delete(&"team/blue".parse()?)?;
+//! source.expire();
+//! store.wait_for(&source.revision().into()).await?;
+//! assert!(store.is_empty());
+//! # Ok(())
 //! # }
 //! ```
 

@@ -1,15 +1,10 @@
 //! The suite is worth something only if it notices: each defect put into a good source is caught by
 //! the check that is meant for it.
 
-#[path = "sources/memory.rs"]
-mod memory;
-
-#[path = "sources/mutant.rs"]
-mod mutant;
-
 use heliostat_conformance::{Breach, Promise, Verdict, run, run_all};
-use memory::MemoryHarness;
-use mutant::{Defect, Mutant};
+
+use crate::memory::MemoryHarness;
+use crate::mutant::{Defect, Mutant};
 
 /// Which promise each defect breaks.
 const MEANT: [(Defect, Promise); 39] = [
@@ -72,7 +67,7 @@ const MEANT: [(Defect, Promise); 39] = [
 #[tokio::test]
 async fn every_defect_is_caught_by_the_check_meant_for_it() {
     for (defect, promise) in MEANT {
-        let harness = MemoryHarness(|source| Mutant::new(source, defect));
+        let harness = MemoryHarness::new(|source| Mutant::new(source, defect));
         let verdict = run(&harness, promise).await;
         let is_caught = matches!(
             verdict,
@@ -100,7 +95,7 @@ fn every_promise_has_a_defect_that_breaks_it() {
 
 #[tokio::test]
 async fn a_report_names_the_promise_and_what_was_seen() {
-    let harness = MemoryHarness(|source| Mutant::new(source, Defect::DropLeaks));
+    let harness = MemoryHarness::new(|source| Mutant::new(source, Defect::DropLeaks));
     let report = run_all(&harness).await;
     let broken: Vec<Promise> = report.broken().map(|(promise, _)| promise).collect();
     assert_eq!(broken, [Promise::DropGivesUp], "\n{report}");
