@@ -4,7 +4,7 @@ use crate::common::{Running, Server, run, succeed};
 
 #[test]
 fn the_demo_converges() {
-    let finished = succeed(&["demo", "--for", "5", "--pods", "200", "--rate", "100"]);
+    let finished = succeed(&["demo", "--for", "8", "--pods", "200", "--rate", "100"]);
     let lines = finished.lines();
     assert!(
         lines[0].starts_with("heliostat demo: 200 pods in "),

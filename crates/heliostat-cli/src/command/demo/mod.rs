@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use heliostat::source::kube::Connection;
 use heliostat_server::{ApiServer, RunningServer};
-use tokio::time::{Instant, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use crate::duration;
 use crate::failure::Failure;
@@ -27,7 +27,7 @@ use super::pace::{Pace, parse_rate};
 use lag::Lag;
 use reflection::Reflection;
 use screen::{Screen, View};
-use trouble::Troubles;
+use trouble::{News, Troubles};
 
 /// How large, how busy, how long.
 #[derive(Args, Debug)]
@@ -65,9 +65,13 @@ Examples:
   heliostat demo --pods 20000 --rate 1000
   heliostat demo --for 30 --seed 7";
 
-/// Events kept by the server: few enough that they are used up within a minute, so that history is
-/// short here as it is on a busy cluster.
-const EVENT_WINDOW: usize = 4096;
+/// How many events the server keeps at least: few, so that history is short here as it is on a busy
+/// cluster.
+const EVENT_WINDOW_MIN: usize = 4096;
+
+/// How many seconds of events the server keeps at least. Any less than what a mirror takes to come in
+/// on a slow machine, and it would list again and again.
+const EVENT_WINDOW_SECONDS: f64 = 20.0;
 
 /// The time between bookmarks. Much shorter than a real server's minute, so that a silent
 /// connection is noticed while somebody looks on.
@@ -85,9 +89,11 @@ const CATCH_UP: Duration = Duration::from_secs(30);
 /// Runs the demo.
 pub(crate) async fn run(args: DemoArgs) -> Result<(), Failure> {
     let mut signals = Signals::install().map_err(Failure::Runtime)?;
+    // Rates are at most a million, so this is exact.
+    let window = (args.rate * EVENT_WINDOW_SECONDS) as usize;
     let server = ApiServer::builder()
         .seed(args.seed)
-        .event_window(EVENT_WINDOW)
+        .event_window(window.max(EVENT_WINDOW_MIN))
         .bookmark_period(BOOKMARK_PERIOD)
         .build();
     World::load_namespaces(server.storage())?;
@@ -147,43 +153,53 @@ impl Demo {
         } else {
             LINE_PERIOD
         });
+        paints.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 () = signals.wait() => return Ok(()),
                 () = sleep_until(end) => return Ok(()),
-                steps = pace.tick() => {
-                    self.change(steps)?;
-                    self.make_trouble(screen)?;
-                }
+                // Seldom, and before the changes, which may be all that a slow machine can do.
                 _ = paints.tick() => {
                     let view = self.view();
                     screen.paint(&view).map_err(Failure::Write)?;
                 }
+                steps = pace.tick() => {
+                    for _ in 0..steps {
+                        self.change();
+                    }
+                    self.make_trouble(screen)?;
+                }
             }
         }
     }
 
-    fn change(&mut self, steps: u64) -> Result<(), Failure> {
-        for _ in 0..steps {
-            let at = Instant::now();
-            // Somebody may try kubectl on this server and delete a pod; the next step knows.
-            if let Err(status) = self.churn.step() {
-                tracing::debug!(%status, "a change was not possible");
-                continue;
-            }
-            self.changes += 1;
-            self.lag.written(self.running.storage().revision(), at);
+    fn change(&mut self) {
+        let at = Instant::now();
+        // Somebody may try kubectl on this server and delete a pod; the next step knows.
+        if let Err(status) = self.churn.step() {
+            tracing::debug!(%status, "a change was not possible");
+            return;
         }
-        Ok(())
+        self.changes += 1;
+        self.lag.written(self.running.storage().revision(), at);
     }
 
     fn make_trouble(&mut self, screen: &mut Screen) -> Result<(), Failure> {
         let mirror = self.mirror.state();
-        if let Some(line) = self.troubles.go_on(&self.running, &mirror) {
-            screen.tell(&line).map_err(Failure::Write)?;
+        let news = self.troubles.go_on(&self.running, &mirror);
+        match news {
+            None => Ok(()),
+            Some(News::Struck { unseen_change }) => {
+                if unseen_change {
+                    // A change that the mirror has not seen, and that nobody can tell it any more.
+                    self.change();
+                    self.running.faults().expire_history(Some(trouble::PODS));
+                }
+                Ok(())
+            }
+            Some(News::Recovered(line)) => screen.tell(&line).map_err(Failure::Write),
         }
-        Ok(())
     }
 
     fn view(&self) -> View {
@@ -199,7 +215,10 @@ impl Demo {
             changes: self.changes,
             mirror_objects: mirror.objects,
             mirror_version: mirror.version,
-            mirror_activity: mirror.activity.as_str(),
+            mirror_activity: match mirror.received {
+                Some(received) => format!("{}, {received} received", mirror.activity.as_str()),
+                None => mirror.activity.as_str().to_owned(),
+            },
             mirror_events: mirror.events,
             agree,
             lag: self.lag.recent(),

@@ -43,6 +43,8 @@ struct Told {
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub(super) activity: Activity,
+    /// How many objects of the list under way have come.
+    pub(super) received: Option<u64>,
     pub(super) version: Option<u64>,
     pub(super) objects: usize,
     /// Changes told: all kinds, and the kinds.
@@ -93,6 +95,7 @@ impl Reflection {
             (read(&told.added), read(&told.updated), read(&told.deleted));
         State {
             activity: status.activity,
+            received: status.progress.map(|progress| progress.received),
             version: self.store.resource_version().as_decimal(),
             objects: self.store.len(),
             events: added + updated + deleted,

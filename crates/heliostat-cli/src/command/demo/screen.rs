@@ -28,7 +28,7 @@ pub(super) struct View {
     pub(super) changes: u64,
     pub(super) mirror_objects: usize,
     pub(super) mirror_version: Option<u64>,
-    pub(super) mirror_activity: &'static str,
+    pub(super) mirror_activity: String,
     pub(super) mirror_events: u64,
     pub(super) agree: bool,
     pub(super) lag: RecentLag,
@@ -221,12 +221,14 @@ impl Picture {
 
 fn verdict(view: &View) -> String {
     let lag = &view.lag;
-    let lags = format!(
-        "lag {} median, {} worst of the last {} changes",
-        duration::show(lag.median),
-        duration::show(lag.worst),
-        lag.changes
-    );
+    let lags = match lag.changes {
+        0 => "nothing came lately".to_owned(),
+        changes => format!(
+            "lag {} median, {} worst of the last {changes} changes",
+            duration::show(lag.median),
+            duration::show(lag.worst),
+        ),
+    };
     if view.agree {
         return format!("{GOOD}equal, key by key{GOOD:#}; {lags}");
     }
@@ -262,7 +264,10 @@ fn line(view: &View, changes: f64, events: f64) -> String {
         shown(view.mirror_version),
         view.mirror_activity,
         if view.agree { "equal" } else { "behind" },
-        duration::show(view.lag.median)
+        match view.lag.changes {
+            0 => "-".to_owned(),
+            _ => duration::show(view.lag.median),
+        }
     )
 }
 

@@ -16,7 +16,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs
 
 /// The resource that faults concern: what the demo mirrors, and nothing else that somebody may try
 /// by hand.
-const PODS: &str = "pods";
+pub(super) const PODS: &str = "pods";
 
 /// Faults, one after the other, each until the mirror has recovered.
 #[derive(Debug)]
@@ -77,13 +77,9 @@ impl Trouble {
             }
         };
         match self {
-            Self::Cut => faults.cut_watches(Some(PODS)),
             Self::Close => faults.close_watches(Some(PODS)),
             Self::ExpiredEvent => faults.expire_watches(Some(PODS)),
-            Self::ExpiredHistory => {
-                faults.expire_history(Some(PODS));
-                faults.cut_watches(Some(PODS));
-            }
+            Self::Cut | Self::ExpiredHistory => faults.cut_watches(Some(PODS)),
             Self::Restart => faults.restart(),
             Self::Unreachable => {
                 inject(Fault::DropConnection, 3);
@@ -97,6 +93,18 @@ impl Trouble {
             Self::Silence => faults.stall_watches(Some(PODS)),
         }
     }
+}
+
+/// What has just happened.
+#[derive(Debug)]
+pub(super) enum News {
+    /// A fault.
+    Struck {
+        /// The history is to expire after one more change.
+        unseen_change: bool,
+    },
+    /// The mirror has recovered from one, in these words.
+    Recovered(String),
 }
 
 /// A fault whose end is not seen yet.
@@ -129,8 +137,8 @@ impl Troubles {
         }
     }
 
-    /// Strikes when it is time to; gives a line when a recovery is complete.
-    pub(super) fn go_on(&mut self, server: &RunningServer, mirror: &State) -> Option<String> {
+    /// Strikes when it is time to, and tells when a recovery is complete.
+    pub(super) fn go_on(&mut self, server: &RunningServer, mirror: &State) -> Option<News> {
         if let Some(under_way) = &mut self.under_way {
             let revision = server.storage().revision();
             if !under_way.is_over(revision, mirror) {
@@ -143,7 +151,7 @@ impl Troubles {
             self.slowest = self.slowest.max(took);
             let spread = PAUSE.1.saturating_sub(PAUSE.0);
             self.next_at = Some(Instant::now() + PAUSE.0 + self.rng.duration_below(spread));
-            return Some(line);
+            return Some(News::Recovered(line));
         }
         let due = self.next_at.is_some_and(|at| at <= Instant::now());
         if due && is_well(server, mirror) {
@@ -155,6 +163,9 @@ impl Troubles {
                 goal: None,
             });
             trouble.strike(server);
+            return Some(News::Struck {
+                unseen_change: trouble == Trouble::ExpiredHistory,
+            });
         }
         None
     }
