@@ -1,11 +1,11 @@
 //! The promises of a mirror, one file each, checked after every step.
 //!
-//! Of one watch, by the names that etcd's robustness tests use: [`ordered`], [`unique`],
-//! [`reliable`], [`resumable`], [`bookmarkable`], [`atomic`]. Of the mirror as a whole: it equals
-//! the source ([`mirror`]), never goes back unless the source does ([`monotonic`]), tells every change
-//! ([`replayed`]), and its indexes belong to its objects ([`indexed`]). Of its manners: requests ([`polite`], [`attempts`]), late answers
-//! ([`late`]), permits ([`permits`]), resyncs ([`resynced`]), and that it never waits for something that need not come
-//! ([`wedged`]).
+//! Of one watch, by the names that etcd's robustness tests use: `ordered`, `unique`, `reliable`,
+//! `resumable`, `bookmarkable`, `atomic`. Of the mirror as a whole: it equals the source (`mirror`),
+//! never goes back unless the source does (`monotonic`), tells every change (`replayed`), and its
+//! indexes belong to its objects (`indexed`). Of its manners: requests (`polite`, `attempts`), late
+//! answers (`late`), permits (`permits`), resyncs (`resynced`), and that it never waits for something
+//! that need not come (`wedged`).
 
 mod atomic;
 mod attempts;

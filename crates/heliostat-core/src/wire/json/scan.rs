@@ -191,6 +191,22 @@ impl NestedScan {
     }
 }
 
+/// True if no bracket of the value can lie deeper than `levels`. May be false for a value that is
+/// flatter, never true for one that is deeper: within a block all opening brackets count.
+pub(super) fn is_at_most(levels: u64, value: &[u8]) -> bool {
+    let mut scan = NestedScan::new();
+    value.chunks(BLOCK).all(|chunk| {
+        let mut block = [b' '; BLOCK];
+        for (place, byte) in block.iter_mut().zip(chunk) {
+            *place = *byte;
+        }
+        let opens = u64::from(Masks::of(&block).opens.count_ones());
+        let fits = scan.depth + opens <= levels;
+        scan.block(&block, chunk.len());
+        fits
+    })
+}
+
 /// Which bytes of a block are what.
 #[derive(Clone, Copy, Debug, Default)]
 struct Masks {
