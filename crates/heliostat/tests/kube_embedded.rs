@@ -9,12 +9,13 @@ use heliostat::list_watch::{ListerWatcher, WatchStream};
 use heliostat::source::kube::{Cluster, Connection, Discovery, KubeSource};
 use heliostat::{Indexer, Reflector};
 use heliostat_core::error::SourceError;
-use heliostat_core::event::{ListMetadata, ListPart, WatchEvent};
-use heliostat_core::object::Entry;
+use heliostat_core::event::{ListMetadata, ListPart, RejectionReason, WatchEvent};
+use heliostat_core::object::{Entry, GroupVersionKind};
 use heliostat_core::options::{ListOptions, ResourceVersionMatch, WatchOptions};
 use heliostat_core::reflector::{BackoffConfig, ReflectorConfig};
 use heliostat_core::status::Status;
 use heliostat_core::version::ResourceVersion;
+use heliostat_core::wire::Codec;
 use heliostat_server::{ApiServer, Fault, FaultRule, Kind, RunningServer, Verb};
 use k8s_openapi::api::core::v1::Pod;
 use kube_core::{DynamicObject, PartialObjectMeta};
@@ -343,5 +344,67 @@ async fn a_mirror_survives_dropped_connections_and_expiry() {
         check_mirror(&pods, &running).await;
     }
     mirror.stop().await;
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn managed_fields_are_left_out_where_nobody_wants_them() {
+    let managed = json!([{"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:a": {}}}]);
+    let mut object = pod("one", "managed", "web");
+    object["metadata"]["managedFields"] = managed;
+    let (running, cluster) = running(ApiServer::builder().build()).await;
+    running.storage().create("pods", object).unwrap();
+    for (source, expected) in [
+        (KubeSource::<Pod>::all(&cluster), 1),
+        (KubeSource::<Pod>::all(&cluster).without_managed_fields(), 0),
+    ] {
+        let (reflector, store) = Reflector::with_indexer(source);
+        let mirror = reflector.start();
+        mirror.wait_synced().await.unwrap();
+        let entry = store.get_by_key("one/managed").unwrap();
+        let count = entry
+            .object
+            .metadata
+            .managed_fields
+            .as_ref()
+            .map_or(0, Vec::len);
+        assert_eq!(count, expected);
+        assert_eq!(entry.object.metadata.name.as_deref(), Some("managed"));
+        mirror.stop().await;
+    }
+    running.shutdown().await;
+}
+
+/// Fails as no codec should.
+struct Panics;
+
+impl Codec for Panics {
+    type Object = ();
+
+    fn decode(
+        &mut self,
+        _: &[u8],
+        _: Option<&GroupVersionKind>,
+    ) -> Result<Entry<()>, RejectionReason> {
+        panic!("the codec's fault")
+    }
+
+    fn expected_kind(&self) -> Option<&GroupVersionKind> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn a_codec_that_panics_fails_its_answer_and_nothing_else() {
+    let (running, cluster) = running(ApiServer::builder().build()).await;
+    let discovery = Discovery::of(&cluster).await.unwrap();
+    let found = discovery.resolve("pods").unwrap();
+    let broken = KubeSource::<()>::with_codec(&cluster, found, None, || Panics);
+    let error = list(&broken, ListOptions::default()).await.unwrap_err();
+    assert!(error.to_string().contains("the codec panicked"), "{error}");
+    let (_, entries) = list(&KubeSource::<Pod>::all(&cluster), ListOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(entries.len(), 3);
     running.shutdown().await;
 }

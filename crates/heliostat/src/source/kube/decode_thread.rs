@@ -38,6 +38,11 @@ impl<D: Send + 'static, R: Send + 'static> Lane<D, R> {
         self.waiting
     }
 
+    /// Waits for no more results: what comes after a failure is of no interest.
+    pub(super) const fn abandon(&mut self) {
+        self.waiting = 0;
+    }
+
     /// Has the decoder work on something. The caller keeps the number of waiting results small.
     pub(super) fn send(&mut self, work: impl FnOnce(&mut D) -> R + Send + 'static) {
         let decoder = Arc::clone(&self.decoder);

@@ -176,7 +176,7 @@ impl<D: Decode> Reading<D> {
                 Err(Panicked) => {
                     let reason = "the codec panicked".to_owned();
                     let error = DecodeError::Malformed { what: "answer", offset: 0, reason };
-                    self.end = Some(End::Failure(error.into()));
+                    self.fail(error.into());
                 }
             },
             chunk = self.chunks.next(), if reads => self.read(chunk),
@@ -190,8 +190,14 @@ impl<D: Decode> Reading<D> {
             Err(DecodeError::Truncated { what, bytes }) if D::MAY_BE_CUT_OFF => {
                 tracing::debug!(request = %self.line, what, bytes, "the watch was cut off");
             }
-            Err(error) => self.end = Some(End::Failure(error.into())),
+            Err(error) => self.fail(error.into()),
         }
+    }
+
+    /// The answer cannot be decoded from here on; this counts more than how it ends.
+    fn fail(&mut self, error: SourceError) {
+        self.lane.abandon();
+        self.end = Some(End::Failure(error));
     }
 
     /// Hands a chunk of the body to the decoder.
