@@ -41,6 +41,7 @@ impl<T: Send + Sync> Indexer<T> {
             namespace: (*name).to_owned(),
             reached: Arc::clone(&reached),
             staged: BTreeMap::new(),
+            objects: 0,
         };
         names.iter().map(writer).collect()
     }
@@ -53,6 +54,8 @@ pub struct NamespaceWriter<T> {
     reached: Arc<Mutex<Reached>>,
     /// The set aside; nothing stands for an object whose present state is kept.
     staged: BTreeMap<ObjectKey, Option<Entry<T>>>,
+    /// How many objects of the store are this namespace's; asked for after every batch of events.
+    objects: usize,
 }
 
 /// How far each namespace has come; held while the store is changed, so that the store's version and
@@ -87,6 +90,18 @@ impl<T: Send + Sync> NamespaceWriter<T> {
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// Makes a change and counts what it brought or took. Nobody else feeds the store meanwhile: the
+    /// caller holds the lock that all writers of the store share.
+    fn counted(
+        &mut self,
+        change: impl FnOnce(&mut Self) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let others = self.writer.indexer().len().saturating_sub(self.objects);
+        let result = change(self);
+        self.objects = self.writer.indexer().len().saturating_sub(others);
+        result
     }
 
     fn move_version(&mut self, version: &ResourceVersion) {
@@ -137,7 +152,7 @@ impl<T: Send + Sync> Store<T> for NamespaceWriter<T> {
     fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
         let reached = Arc::clone(&self.reached);
         let _held = lock(&reached);
-        self.writer.add(entry)
+        self.counted(|this| this.writer.add(entry))
     }
 
     fn update(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
@@ -147,7 +162,7 @@ impl<T: Send + Sync> Store<T> for NamespaceWriter<T> {
     fn delete(&mut self, key: &ObjectKey, last_state: Option<Entry<T>>) -> Result<(), StoreError> {
         let reached = Arc::clone(&self.reached);
         let _held = lock(&reached);
-        self.writer.delete(key, last_state)
+        self.counted(|this| this.writer.delete(key, last_state))
     }
 
     fn begin_replace(&mut self) {
@@ -171,8 +186,8 @@ impl<T: Send + Sync> Store<T> for NamespaceWriter<T> {
         let mut reached = lock(&reached);
         reached.set(&self.namespace, version);
         match reached.by_all() {
-            Some(version) => self.replace(&version),
-            None => self.fill_in(),
+            Some(version) => self.counted(|this| this.replace(&version)),
+            None => self.counted(Self::fill_in),
         }
     }
 
@@ -189,7 +204,7 @@ impl<T: Send + Sync> Store<T> for NamespaceWriter<T> {
     }
 
     fn object_count(&self) -> Option<usize> {
-        Some(self.writer.indexer().in_namespace(&self.namespace).len())
+        Some(self.objects)
     }
 }
 
@@ -244,8 +259,15 @@ mod tests {
         assert!(!store.is_synced(), "the other namespace was never listed");
         list(b, &["b/1"], 4);
         assert!(store.is_synced());
+        assert_eq!((a.object_count(), b.object_count()), (Some(2), Some(1)));
         list(a, &["a/2"], 9);
         assert_eq!(keys(&store), ["a/2", "b/1"]);
+        assert_eq!((a.object_count(), b.object_count()), (Some(1), Some(1)));
+        b.add(entry("b/1", 10)).unwrap();
+        b.add(entry("b/2", 11)).unwrap();
+        assert_eq!(b.object_count(), Some(2));
+        b.delete(&"b/2".parse().unwrap(), None).unwrap();
+        assert_eq!(b.object_count(), Some(1));
         a.begin_replace();
         a.keep(&"a/2".parse().unwrap());
         a.commit_replace(&10.into()).unwrap();

@@ -9,9 +9,10 @@
 //! | `prune` | managed fields cut out of an object's bytes |
 //! | `scan` | where a value ends: the fast inner loop, and the strict check behind it |
 //!
-//! Every byte is looked at once to find the ends, then once by the codec. The scan counts brackets
-//! and knows strings and nothing else, so it needs no stack and no limit of depth; how deep an object
-//! may be is for its codec to say (128 levels with serde).
+//! Every byte is looked at once to find the ends; what the codec does with an object's bytes is its
+//! own affair (the one here copies them once, for a parser that works in place). The scan counts
+//! brackets and knows strings and nothing else, so it needs no stack and no limit of depth; how deep
+//! an object may be is for its codec to say (128 levels with serde).
 
 mod list;
 
