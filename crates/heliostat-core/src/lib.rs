@@ -15,6 +15,8 @@
 //! | [`reflector`] | the machine that lists, watches and keeps a store true |
 //! | [`budget`] | one limit for the expensive requests of all reflectors of a process |
 //! | [`store`] | the store contract, and keyed objects with named indexes |
+//! | [`queue`] | queues that turn changes into work |
+//! | [`informer`] | one mirror, many listeners: what is told to whom |
 //! | [`time`], [`rng`] | the only time and the only randomness the engine knows |
 #![deny(missing_docs)]
 
@@ -41,3 +43,7 @@ pub mod reflector;
 pub mod budget;
 
 pub mod store;
+
+pub mod queue;
+
+pub mod informer;

@@ -1,0 +1,97 @@
+//! `Notification`: what a handler is told.
+
+use std::sync::Arc;
+
+use crate::object::{Entry, ObjectKey};
+
+/// What a handler is told of the mirror that it listens to.
+///
+/// Whoever applies the notifications of one handler in their order to an empty map has the content of
+/// the mirror at that point.
+#[derive(Debug)]
+pub enum Notification<T> {
+    /// The object is new here.
+    Added {
+        /// The object.
+        entry: Entry<T>,
+        /// True if it was there before the handler was: it belongs to the first list, or to the state
+        /// that a late handler is given first.
+        is_in_initial_list: bool,
+    },
+    /// The object has another state, or is told again: see [`is_sync`](Self::is_sync). Where the uids
+    /// differ, it went and came again meanwhile.
+    Updated {
+        /// The state that the handler was told before.
+        old: Entry<T>,
+        /// The state now.
+        new: Entry<T>,
+    },
+    /// The object is no longer here.
+    Deleted {
+        /// Its last state.
+        last: Entry<T>,
+        /// True if that is only the last state that was known here: a list no longer had the object,
+        /// or its end could not be understood.
+        tombstone: bool,
+    },
+    /// All that was there when the handler came has been told. Comes once.
+    Synced,
+}
+
+impl<T> Notification<T> {
+    /// The object that it is about, in its newest state; none for [`Synced`](Self::Synced).
+    #[must_use]
+    pub const fn entry(&self) -> Option<&Entry<T>> {
+        match self {
+            Self::Added { entry, .. }
+            | Self::Updated { new: entry, .. }
+            | Self::Deleted { last: entry, .. } => Some(entry),
+            Self::Synced => None,
+        }
+    }
+
+    /// The key of the object that it is about; none for [`Synced`](Self::Synced).
+    #[must_use]
+    pub const fn key(&self) -> Option<&ObjectKey> {
+        match self.entry() {
+            Some(entry) => Some(entry.key()),
+            None => None,
+        }
+    }
+
+    /// True if nothing changed and the object is told again: a resync, or a list that found it as it
+    /// was.
+    #[must_use]
+    pub fn is_sync(&self) -> bool {
+        match self {
+            Self::Updated { old, new } => {
+                Arc::ptr_eq(&old.object, &new.object) || old.header.is_same_state(&new.header)
+            }
+            Self::Added { .. } | Self::Deleted { .. } | Self::Synced => false,
+        }
+    }
+}
+
+// Not derived: a derive would ask for `T: Clone`, and objects are shared.
+impl<T> Clone for Notification<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Added {
+                entry,
+                is_in_initial_list,
+            } => Self::Added {
+                entry: entry.clone(),
+                is_in_initial_list: *is_in_initial_list,
+            },
+            Self::Updated { old, new } => Self::Updated {
+                old: old.clone(),
+                new: new.clone(),
+            },
+            Self::Deleted { last, tombstone } => Self::Deleted {
+                last: last.clone(),
+                tombstone: *tombstone,
+            },
+            Self::Synced => Self::Synced,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Queues that turn changes into work: between whoever knows what changed and whoever acts on it.
+//!
+//! Each queue is a plain struct for one owner, who hands in the time and is told what to do next.
+//! Nothing waits in here: a pop of an empty queue gives nothing, and whoever shares a queue between
+//! tasks brings the waiting along.
+
+pub mod delta;
+
+pub use delta::{Deletion, Delta};
