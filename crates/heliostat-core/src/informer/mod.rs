@@ -3,5 +3,6 @@
 //! Pure bookkeeping: the tasks that call handlers, and the locks, are around it.
 
 pub mod notification;
+pub mod synced;
 
 pub use notification::Notification;
