@@ -17,6 +17,7 @@
 //! | [`store`] | the store contract, and keyed objects with named indexes |
 //! | [`queue`] | queues that turn changes into work |
 //! | [`informer`] | one mirror, many listeners: what is told to whom |
+//! | [`selector`] | label selectors: which objects are asked for |
 //! | [`time`], [`rng`] | the only time and the only randomness the engine knows |
 #![deny(missing_docs)]
 
@@ -47,3 +48,5 @@ pub mod store;
 pub mod queue;
 
 pub mod informer;
+
+pub mod selector;

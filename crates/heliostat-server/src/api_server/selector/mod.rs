@@ -1,10 +1,9 @@
 //! Label and field selectors: parsed once per request into a type that needs no check later.
 
 mod field;
-mod label;
 
 pub(crate) use field::FieldSelector;
-pub(crate) use label::LabelSelector;
+use heliostat_core::selector::{LabelSelector, SelectorError};
 
 use super::kind::Kind;
 use super::object::StoredObject;
@@ -33,7 +32,9 @@ impl Selection {
     ) -> Result<Self, Status> {
         Ok(Self {
             prefix: namespace.map(|name| format!("{name}/")).unwrap_or_default(),
-            labels: LabelSelector::parse(labels).map_err(Status::bad_request)?,
+            labels: labels
+                .parse()
+                .map_err(|error: SelectorError| Status::bad_request(error.to_string()))?,
             fields: FieldSelector::parse(kind, fields)?,
         })
     }
@@ -41,13 +42,13 @@ impl Selection {
     /// Whether the object is asked for.
     pub(crate) fn matches(&self, object: &StoredObject) -> bool {
         object.key().starts_with(&self.prefix)
-            && self.labels.matches(object)
+            && self.labels.matches(|key| object.label(key))
             && self.fields.matches(object)
     }
 
     /// Whether something beyond the namespace is asked: then counts of what remains are unknown.
     pub(crate) fn selects(&self) -> bool {
-        !self.labels.is_empty() || !self.fields.is_empty()
+        !self.labels.is_everything() || !self.fields.is_empty()
     }
 
     /// The key prefix of all that can match.
