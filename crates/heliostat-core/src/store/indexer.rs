@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::index::{Index, IndexChange, IndexError, IndexFailures, IndexFunc};
 use super::snapshot::{Indexes, Objects, Snapshot};
 use super::staging::{Staging, with_key_of};
-use super::{Store, StoreError};
+use super::{SnapshotStore, Store, StoreError};
 use crate::object::{Entry, ObjectKey};
 use crate::version::ResourceVersion;
 
@@ -92,6 +92,19 @@ impl<T> IndexedObjects<T> {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<T> {
         self.present.clone()
+    }
+
+    /// A store that holds this state.
+    pub(super) const fn of(present: Snapshot<T>) -> Self {
+        Self {
+            present,
+            staging: None,
+        }
+    }
+
+    /// Puts another state in place, and gives back the one before it.
+    pub(super) fn put(&mut self, next: Snapshot<T>) -> Snapshot<T> {
+        std::mem::replace(&mut self.present, next)
     }
 
     /// Works out what an object that came or changed does.
@@ -237,6 +250,12 @@ impl<T: Send + Sync> Store<T> for IndexedObjects<T> {
 
     fn update_resource_version(&mut self, version: &ResourceVersion) {
         self.set_resource_version(version);
+    }
+}
+
+impl<T: Send + Sync> SnapshotStore<T> for IndexedObjects<T> {
+    fn snapshot(&self) -> Snapshot<T> {
+        self.present.clone()
     }
 }
 

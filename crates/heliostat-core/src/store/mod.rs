@@ -12,6 +12,14 @@ pub mod index;
 
 pub mod staging;
 
+pub mod transaction;
+
+pub mod undelta;
+
+pub mod expiring;
+
+pub mod overlay;
+
 mod compact;
 
 #[cfg(test)]
@@ -90,6 +98,12 @@ pub trait Store<T>: Send {
     fn object_count(&self) -> Option<usize> {
         None
     }
+}
+
+/// A store whose whole state can be had at once, for the stores that are laid around one.
+pub trait SnapshotStore<T>: Store<T> {
+    /// The present state, to keep; in constant time.
+    fn snapshot(&self) -> snapshot::Snapshot<T>;
 }
 
 /// Why a store could not take a change.
