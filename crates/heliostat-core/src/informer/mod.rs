@@ -1,8 +1,21 @@
 //! One mirror, many listeners: what is told to whom, when, and how much of it is kept for later.
 //!
+//! ```text
+//! OrderedFifo ─pop_batch─▶ apply ─▶ the store, and an Outcome
+//!                                        │
+//!                             Fanout::tell ─▶ HandlerBuffer of each handler ─take─▶ Portion
+//! ```
+//!
 //! Pure bookkeeping: the tasks that call handlers, and the locks, are around it.
 
+pub mod buffer;
+mod coalesced;
+pub mod fanout;
 pub mod notification;
+pub mod portion;
 pub mod synced;
 
-pub use notification::Notification;
+pub use buffer::{Buffering, HandlerBuffer, Recreation};
+pub use fanout::{Fanout, HandlerId, Outcome, Sink};
+pub use notification::{Notification, Told};
+pub use portion::Portion;

@@ -1,4 +1,4 @@
-//! `Notification`: what a handler is told.
+//! `Notification`: what a handler is told; `Told`: the same, borrowed.
 
 use std::sync::Arc;
 
@@ -38,6 +38,34 @@ pub enum Notification<T> {
     Synced,
 }
 
+/// A [`Notification`] that is looked at where it lies, in memory that many handlers share.
+#[derive(Debug)]
+pub enum Told<'a, T> {
+    /// See [`Notification::Added`].
+    Added {
+        /// The object.
+        entry: &'a Entry<T>,
+        /// See [`Notification::Added`].
+        is_in_initial_list: bool,
+    },
+    /// See [`Notification::Updated`].
+    Updated {
+        /// The state that the handler was told before.
+        old: &'a Entry<T>,
+        /// The state now.
+        new: &'a Entry<T>,
+    },
+    /// See [`Notification::Deleted`].
+    Deleted {
+        /// Its last state.
+        last: &'a Entry<T>,
+        /// See [`Notification::Deleted`].
+        tombstone: bool,
+    },
+    /// See [`Notification::Synced`].
+    Synced,
+}
+
 impl<T> Notification<T> {
     /// The object that it is about, in its newest state; none for [`Synced`](Self::Synced).
     #[must_use]
@@ -70,28 +98,67 @@ impl<T> Notification<T> {
             Self::Added { .. } | Self::Deleted { .. } | Self::Synced => false,
         }
     }
+
+    /// True if the object went and came again under its name.
+    #[must_use]
+    pub fn is_recreation(&self) -> bool {
+        match self {
+            Self::Updated { old, new } => {
+                !old.header.uid.is_unset() && old.header.uid != new.header.uid
+            }
+            Self::Added { .. } | Self::Deleted { .. } | Self::Synced => false,
+        }
+    }
+
+    /// The same, borrowed.
+    #[must_use]
+    pub const fn as_told(&self) -> Told<'_, T> {
+        match self {
+            Self::Added {
+                entry,
+                is_in_initial_list,
+            } => Told::Added {
+                entry,
+                is_in_initial_list: *is_in_initial_list,
+            },
+            Self::Updated { old, new } => Told::Updated { old, new },
+            Self::Deleted { last, tombstone } => Told::Deleted {
+                last,
+                tombstone: *tombstone,
+            },
+            Self::Synced => Told::Synced,
+        }
+    }
+}
+
+impl<T> Told<'_, T> {
+    /// The same, to keep. Objects are shared, not copied.
+    #[must_use]
+    pub fn to_notification(&self) -> Notification<T> {
+        match self {
+            Self::Added {
+                entry,
+                is_in_initial_list,
+            } => Notification::Added {
+                entry: Entry::clone(entry),
+                is_in_initial_list: *is_in_initial_list,
+            },
+            Self::Updated { old, new } => Notification::Updated {
+                old: Entry::clone(old),
+                new: Entry::clone(new),
+            },
+            Self::Deleted { last, tombstone } => Notification::Deleted {
+                last: Entry::clone(last),
+                tombstone: *tombstone,
+            },
+            Self::Synced => Notification::Synced,
+        }
+    }
 }
 
 // Not derived: a derive would ask for `T: Clone`, and objects are shared.
 impl<T> Clone for Notification<T> {
     fn clone(&self) -> Self {
-        match self {
-            Self::Added {
-                entry,
-                is_in_initial_list,
-            } => Self::Added {
-                entry: entry.clone(),
-                is_in_initial_list: *is_in_initial_list,
-            },
-            Self::Updated { old, new } => Self::Updated {
-                old: old.clone(),
-                new: new.clone(),
-            },
-            Self::Deleted { last, tombstone } => Self::Deleted {
-                last: last.clone(),
-                tombstone: *tombstone,
-            },
-            Self::Synced => Self::Synced,
-        }
+        self.as_told().to_notification()
     }
 }

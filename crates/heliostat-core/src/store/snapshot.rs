@@ -64,6 +64,16 @@ impl<T> Snapshot<T> {
         self.objects.values()
     }
 
+    /// The objects after a key, which need not be there: to walk on where one has stopped. After no
+    /// key, all objects.
+    pub fn after(&self, key: Option<&ObjectKey>) -> impl Iterator<Item = &Entry<T>> {
+        let first = key.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = (first, Bound::Unbounded);
+        self.objects
+            .range::<_, ObjectKey>(range)
+            .map(|(_, entry)| entry)
+    }
+
     /// All keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
         self.objects.keys()

@@ -1,0 +1,217 @@
+//! `Portion`: some notifications that a handler has taken out of its buffer, to be told one by one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::notification::{Notification, Told};
+use crate::object::Entry;
+use crate::store::snapshot::Snapshot;
+use crate::time::Time;
+
+/// Some notifications for one handler, in their order. What they tell of is shared with the mirror
+/// and with all other handlers for as long as it has not been told.
+pub struct Portion<T> {
+    since: Time,
+    content: Content<T>,
+    /// Whether an object that was recreated is told as gone and come, not as changed.
+    splits_recreations: bool,
+    /// The deletion of a recreated object has been told, its addition has not.
+    half_told: bool,
+}
+
+/// Where notifications lie.
+pub(super) enum Content<T> {
+    /// In a batch.
+    Changes(ChangesCursor<T>),
+    /// In a state of the mirror, of which every object is told.
+    State(StateCursor<T>),
+}
+
+/// A walk through a batch, which other handlers may share.
+pub(super) struct ChangesCursor<T> {
+    batch: Arc<[Notification<T>]>,
+    next: usize,
+    /// False to leave out what only says that nothing changed.
+    with_syncs: bool,
+}
+
+/// A walk through a state, a few objects at a time, so that a handler costs no memory for what it
+/// has not been told yet.
+pub(super) struct StateCursor<T> {
+    snapshot: Snapshot<T>,
+    telling: Telling,
+    left: usize,
+    chunk: Vec<Entry<T>>,
+    next: usize,
+}
+
+/// How the objects of a state are told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Telling {
+    /// As new: what is there when a handler comes.
+    Initial,
+    /// As unchanged: a resync.
+    Sync,
+}
+
+/// How many objects of a state are looked up at once: finding the place in the tree costs about as
+/// much as walking over some ten objects.
+const STATE_CHUNK: usize = 256;
+
+impl<T> Portion<T> {
+    pub(super) const fn new(since: Time, content: Content<T>, splits_recreations: bool) -> Self {
+        Self {
+            since,
+            content,
+            splits_recreations,
+            half_told: false,
+        }
+    }
+
+    /// The next notification; none when all have been told.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "what it gives is borrowed from the portion"
+    )]
+    pub fn next(&mut self) -> Option<Told<'_, T>> {
+        match &mut self.content {
+            Content::State(cursor) => cursor.next(),
+            Content::Changes(cursor) => {
+                let splits = self.splits_recreations && cursor.peek()?.is_recreation();
+                if splits && !self.half_told {
+                    self.half_told = true;
+                    return cursor.peek().map(Notification::as_told).map(gone);
+                }
+                self.half_told = false;
+                let told = cursor.advance().map(Notification::as_told);
+                if splits { told.map(come) } else { told }
+            }
+        }
+    }
+
+    /// At most how many notifications are left.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.content.len()
+    }
+
+    /// True if nothing is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Since when the first of them was waiting.
+    #[must_use]
+    pub const fn since(&self) -> Time {
+        self.since
+    }
+}
+
+impl<T> Content<T> {
+    pub(super) const fn changes(batch: Arc<[Notification<T>]>, with_syncs: bool) -> Self {
+        Self::Changes(ChangesCursor {
+            batch,
+            next: 0,
+            with_syncs,
+        })
+    }
+
+    pub(super) fn state(snapshot: Snapshot<T>, telling: Telling) -> Self {
+        Self::State(StateCursor {
+            left: snapshot.len(),
+            snapshot,
+            telling,
+            chunk: Vec::new(),
+            next: 0,
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Changes(cursor) => cursor.batch.len() - cursor.next,
+            Self::State(cursor) => cursor.left,
+        }
+    }
+}
+
+impl<T> ChangesCursor<T> {
+    fn peek(&mut self) -> Option<&Notification<T>> {
+        if !self.with_syncs {
+            while self.batch.get(self.next).is_some_and(Notification::is_sync) {
+                self.next += 1;
+            }
+        }
+        self.batch.get(self.next)
+    }
+
+    fn advance(&mut self) -> Option<&Notification<T>> {
+        self.peek()?;
+        let index = self.next;
+        self.next += 1;
+        self.batch.get(index)
+    }
+}
+
+impl<T> StateCursor<T> {
+    fn next(&mut self) -> Option<Told<'_, T>> {
+        if self.next == self.chunk.len() {
+            self.refill();
+        }
+        let entry = self.chunk.get(self.next)?;
+        self.next += 1;
+        self.left = self.left.saturating_sub(1);
+        Some(match self.telling {
+            Telling::Initial => Told::Added {
+                entry,
+                is_in_initial_list: true,
+            },
+            Telling::Sync => Told::Updated {
+                old: entry,
+                new: entry,
+            },
+        })
+    }
+
+    fn refill(&mut self) {
+        let after = self.chunk.last().map(|entry| entry.key().clone());
+        let chunk = self.snapshot.after(after.as_ref()).take(STATE_CHUNK);
+        self.chunk = chunk.cloned().collect();
+        self.next = 0;
+        if self.chunk.is_empty() {
+            // Whoever holds on to a finished walk must not hold on to the state.
+            self.snapshot = Snapshot::default();
+        }
+    }
+}
+
+/// Of a recreated object: that the old one is gone.
+const fn gone<T>(told: Told<'_, T>) -> Told<'_, T> {
+    match told {
+        Told::Updated { old: last, .. } => Told::Deleted {
+            last,
+            tombstone: true,
+        },
+        other => other,
+    }
+}
+
+/// Of a recreated object: that the new one has come.
+const fn come<T>(told: Told<'_, T>) -> Told<'_, T> {
+    match told {
+        Told::Updated { new: entry, .. } => Told::Added {
+            entry,
+            is_in_initial_list: false,
+        },
+        other => other,
+    }
+}
+
+impl<T> fmt::Debug for Portion<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Portion")
+            .field("since", &self.since)
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
