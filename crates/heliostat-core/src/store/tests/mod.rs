@@ -1,6 +1,11 @@
 //! The indexed store by its promises, one by one, and against a naive model.
 
+mod expiring;
 mod model;
+mod overlay;
+mod scenarios;
+mod transaction;
+mod undelta;
 
 use std::sync::{Arc, Weak};
 
