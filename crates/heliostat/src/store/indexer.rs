@@ -7,12 +7,14 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use heliostat_core::informer::Target;
 use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::store::index::{IndexError, IndexFailures, IndexFunc, NAMESPACE_INDEX};
 use heliostat_core::store::indexer::IndexedObjects;
 use heliostat_core::store::snapshot::Snapshot;
 use heliostat_core::store::staging::Staging;
-use heliostat_core::store::{Store, StoreError};
+use heliostat_core::store::transaction::{Op, Transaction};
+use heliostat_core::store::{SnapshotStore, Store, StoreError};
 use heliostat_core::version::ResourceVersion;
 
 use super::waiters::{Waiters, Wanted, WriterGone};
@@ -153,6 +155,33 @@ impl<T> Indexer<T> {
         }
         let _writing = self.shared.lock_writing();
         self.shared.commit(staging, version);
+    }
+
+    /// Makes several changes in one step: readers see all of them or none. Gives back what each of
+    /// them found in its place, in their order.
+    ///
+    /// The version of the store moves as [`add`](Self::add) and [`delete`](Self::delete) would move
+    /// it one after the other, and in the same step. Index functions run while readers go on.
+    pub fn transact(&self, ops: impl IntoIterator<Item = Op<T>>) -> Vec<Option<Entry<T>>> {
+        // The caller's iterator may do anything, reading or writing this store included.
+        let ops: Vec<_> = ops.into_iter().collect();
+        if ops.is_empty() {
+            return Vec::new();
+        }
+        let _writing = self.shared.lock_writing();
+        let mut transaction = self.shared.read().begin_transaction();
+        let mut version = transaction.view().resource_version().clone();
+        for op in ops {
+            if let Op::Upsert(entry) = &op {
+                let own = &entry.header.resource_version;
+                if own.is_real() && !own.is_older_than(&version) {
+                    version.clone_from(own);
+                }
+            }
+            transaction.push(op);
+        }
+        transaction.set_resource_version(&version);
+        self.shared.commit_transaction(transaction)
     }
 
     /// The object of this key.
@@ -411,6 +440,39 @@ impl<T: Send + Sync> Store<T> for IndexerWriter<T> {
     }
 }
 
+impl<T: Send + Sync> SnapshotStore<T> for IndexerWriter<T> {
+    fn snapshot(&self) -> Snapshot<T> {
+        self.shared.snapshot()
+    }
+}
+
+/// The end of a delta pipeline.
+impl<T> Target<T> for IndexerWriter<T> {
+    fn upsert(&mut self, entry: Entry<T>) -> Option<Entry<T>> {
+        let _writing = self.shared.lock_writing();
+        self.shared.upsert(entry)
+    }
+
+    fn remove(&mut self, key: &ObjectKey) -> Option<Entry<T>> {
+        let _writing = self.shared.lock_writing();
+        self.shared.delete(key)
+    }
+
+    fn replace(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Snapshot<T> {
+        let _writing = self.shared.lock_writing();
+        self.shared.commit(staging, version)
+    }
+
+    fn move_version(&mut self, version: &ResourceVersion) {
+        let _writing = self.shared.lock_writing();
+        self.shared.move_version(version);
+    }
+
+    fn snapshot(&self) -> Snapshot<T> {
+        self.shared.snapshot()
+    }
+}
+
 impl<T> Drop for IndexerWriter<T> {
     fn drop(&mut self) {
         self.shared.waiters.writer_went();
@@ -440,13 +502,23 @@ impl<T> Shared<T> {
         self.change().apply(change)
     }
 
-    fn commit(&self, staging: Staging<T>, version: &ResourceVersion) {
+    /// Gives the state before. It is the caller's to drop where no reader waits: that may free a whole
+    /// collection.
+    fn commit(&self, staging: Staging<T>, version: &ResourceVersion) -> Snapshot<T> {
         let replacement = self.read().prepare_replace(staging, version);
         report(replacement.failures());
         let before = self.change().swap(replacement);
         self.waiters.moved(version, true);
-        // Only here, where no reader waits: this may free a whole collection.
-        drop(before);
+        before
+    }
+
+    fn commit_transaction(&self, transaction: Transaction<T>) -> Vec<Option<Entry<T>>> {
+        report(transaction.failures());
+        let version = transaction.view().resource_version().clone();
+        let synced = transaction.view().is_synced();
+        let committed = self.change().commit_transaction(transaction);
+        self.waiters.moved(&version, synced);
+        committed.replaced
     }
 
     fn move_version(&self, version: &ResourceVersion) {

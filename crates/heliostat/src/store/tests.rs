@@ -409,3 +409,92 @@ async fn whoever_waited_for_a_version_reads_what_it_brought() {
         reader.await.unwrap();
     }
 }
+
+#[test]
+fn s_10_s_12_a_transaction_by_hand_moves_the_version_as_its_changes_would() {
+    let store = store();
+    let upsert = |n, version| Op::Upsert(entry(n, version, n));
+    assert!(store.transact([]).is_empty());
+    assert!(store.resource_version().is_unset());
+    let replaced = store.transact([upsert(1, 40), upsert(2, 30), upsert(3, 50)]);
+    assert!(replaced.iter().all(Option::is_none));
+    assert_eq!(store.resource_version(), version(50));
+    let replaced = store.transact([upsert(1, 45), Op::Delete(key(2)), Op::Delete(key(9))]);
+    let found: Vec<_> = replaced.iter().map(Option::is_some).collect();
+    assert_eq!(found, [true, true, false]);
+    assert_eq!(store.resource_version(), version(50), "never back");
+    assert_eq!(store.keys(), [key(1), key(3)]);
+    assert_eq!(store.index_values("value").len(), 2);
+    assert!(!store.is_synced());
+}
+
+#[test]
+fn s_10_the_callers_iterator_may_use_the_store() {
+    let store = store();
+    store.transact((1..=3).map(|n| {
+        store.add(entry(n + 10, n, n));
+        Op::Upsert(entry(n, store.len() as u64, n))
+    }));
+    assert_eq!(store.len(), 6);
+    assert_eq!(store.resource_version(), version(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_12_who_waits_for_a_version_is_told_of_a_transaction() {
+    let store = store();
+    let two = version(2);
+    let mut waiting = Box::pin(store.wait_for(&two));
+    assert!(poll!(&mut waiting).is_pending());
+    store.transact([Op::Upsert(entry(1, 1, 1)), Op::Upsert(entry(2, 2, 2))]);
+    assert_eq!(waiting.now_or_never(), Some(Ok(())));
+}
+
+/// Real threads: the sum over all objects is the same in every state that a reader meets.
+#[test]
+fn s_09_s_10_readers_never_see_half_of_a_transaction() {
+    let store = store();
+    store.replace((0..10).map(|n| entry(n, 1, 100)), &version(1));
+    let running = AtomicBool::new(true);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while running.load(Ordering::Relaxed) {
+                let sum: u64 = store.list().iter().map(|entry| *entry.object).sum();
+                assert_eq!(sum, 1_000);
+            }
+        });
+        for round in 0..2_000u64 {
+            let (from, to) = (round % 10, (round * 7 + 3) % 10);
+            if from == to {
+                continue;
+            }
+            let amount = |n| *store.get(&key(n)).unwrap().object;
+            let moved = amount(from).min(5);
+            store.transact([
+                Op::Upsert(entry(from, round + 2, amount(from) - moved)),
+                Op::Upsert(entry(to, round + 2, amount(to) + moved)),
+            ]);
+        }
+        running.store(false, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn s_30_the_whole_state_can_be_pushed_from_a_shared_store() {
+    let store = store();
+    let (sender, states) = mpsc::channel();
+    let push = move |state: Snapshot<Object>| sender.send(state).unwrap();
+    let mut writer = UndeltaStore::over(store.writer(), push);
+    writer.add(entry(1, 1, 10)).unwrap();
+    writer.update_resource_version(&version(1));
+    writer.begin_replace();
+    writer.stage(entry(2, 2, 20));
+    writer.commit_replace(&version(2)).unwrap();
+    let told: Vec<_> = states.try_iter().collect();
+    let sizes: Vec<_> = told
+        .iter()
+        .map(|state| state.keys().cloned().collect::<Vec<_>>())
+        .collect();
+    assert_eq!(sizes, [vec![key(1)], vec![key(2)]]);
+    assert_eq!(told[1].by_index("value", "20").unwrap().count(), 1);
+    assert_eq!(store.keys(), [key(2)]);
+}
