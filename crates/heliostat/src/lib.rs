@@ -28,7 +28,9 @@
 //! |---|---|
 //! | [`Reflector`], [`ReflectorHandle`] | a source and a store put together; the running mirror |
 //! | [`Indexer`] | the store: by key, by namespace, by your own indexes; snapshots; `wait_for` |
-//! | [`store`] | a store that tells every change ([`store::tap`]), one that several namespaces share |
+//! | [`store`] | a store that tells every change ([`store::tap`]), one that several namespaces share; expiry, own writes laid over |
+//! | [`lister`] | a store by label selectors, namespaces and names |
+//! | [`wait`], [`lazy`] | waiting for several mirrors; values derived from them |
 //! | [`source::kube`] | a Kubernetes API: typed, dynamic, metadata-only *(feature `kube`)* |
 //! | [`source::memory`] | a collection in process, with faults on demand *(feature `memory`)* |
 //! | [`ListerWatcher`] | the trait of a source of your own |
@@ -64,9 +66,16 @@ pub mod status;
 
 pub mod metrics;
 
+pub mod lister;
+
+pub mod wait;
+
+pub mod lazy;
+
 mod driver;
 
 pub use heliostat_core as core;
 pub use list_watch::ListerWatcher;
+pub use lister::Lister;
 pub use reflector::{Reflector, ReflectorHandle};
 pub use store::Indexer;
