@@ -1,0 +1,791 @@
+//! `Fifo`: the newest state of each object that has changed, in the order in which they first did.
+//!
+//! For who wants to know what to look at and not what happened: however often an object changes
+//! before its turn, it is given out once, as it is then. An object that went is not given out at all;
+//! who must know of ends takes a queue of deltas.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+
+use crate::object::{Entry, ObjectKey};
+use crate::store::{Store, StoreError};
+use crate::version::ResourceVersion;
+
+/// How many places of the line may be empty before those that nobody needs are taken out, beyond the
+/// number of objects that wait. Small beside any mirror, large enough that a sweep is rare.
+const HOLES_MAX: usize = 1024;
+
+/// The newest state of each object, first come, first served.
+///
+/// Fed as a [`Store`] by a reflector, or by hand. [`pop`](Self::pop) gives the object whose turn it
+/// is; [`processed`](Self::processed) says that it has been dealt with.
+///
+/// There is no limit but the number of objects: each waits once.
+///
+/// ```
+/// use heliostat_core::object::{Entry, Header, ObjectKey};
+/// use heliostat_core::queue::Fifo;
+/// use heliostat_core::store::Store;
+///
+/// let state = |name: &str, object: &'static str| {
+///     let header = Header {
+///         key: ObjectKey::cluster(name),
+///         resource_version: "1".into(),
+///         uid: "u".into(),
+///     };
+///     Entry::new(header, object)
+/// };
+/// let mut queue = Fifo::<&str>::new();
+/// queue.add(state("a", "old"))?;
+/// queue.add(state("b", "other"))?;
+/// queue.update(state("a", "new"))?;
+///
+/// let popped = queue.pop().unwrap();
+/// assert_eq!(*popped.entry.object, "new");
+/// queue.processed();
+/// # Ok::<(), heliostat_core::store::StoreError>(())
+/// ```
+pub struct Fifo<T> {
+    waiting: BTreeMap<ObjectKey, Entry<T>>,
+    /// The keys in the order of their turns. A waiting key has its turn at its first place; every
+    /// other place of it, and every place of a key that does not wait, is a hole.
+    line: VecDeque<ObjectKey>,
+    staged: Option<Staged<T>>,
+    population: Population,
+    is_closed: bool,
+}
+
+/// What a [`Fifo`] gave out.
+#[derive(Debug)]
+pub struct Popped<T> {
+    /// The object.
+    pub entry: Entry<T>,
+    /// True if the queue was not synced yet: the object belongs to the first list.
+    pub is_in_initial_list: bool,
+}
+
+impl<T> Fifo<T> {
+    /// An empty queue.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            waiting: BTreeMap::new(),
+            line: VecDeque::new(),
+            staged: None,
+            population: Population::Unset,
+            is_closed: false,
+        }
+    }
+
+    /// Puts an object at the end of the line, unless one of its key waits: that one stays. Tells
+    /// whether the object was taken. To put back what was popped and could not be dealt with: a newer
+    /// state that came meanwhile wins.
+    pub fn add_if_absent(&mut self, entry: Entry<T>) -> bool {
+        self.population.fed();
+        let is_absent = !self.waiting.contains_key(entry.key());
+        if is_absent {
+            self.put(entry);
+        }
+        is_absent
+    }
+
+    /// The object whose turn it is; none if nothing waits. A closed queue gives out what is left.
+    pub fn pop(&mut self) -> Option<Popped<T>> {
+        while let Some(key) = self.line.pop_front() {
+            let Some(entry) = self.waiting.remove(&key) else {
+                self.population.forgot(&key);
+                continue;
+            };
+            return Some(Popped {
+                is_in_initial_list: self.population.popped(&key),
+                entry,
+            });
+        }
+        None
+    }
+
+    /// What was popped has been dealt with. Once for each [`pop`](Self::pop) that gave something:
+    /// the queue is synced when the last object of the first list has been dealt with.
+    pub fn processed(&mut self) {
+        self.population.processed();
+    }
+
+    /// Ends the queue for those who wait for more: it will not be waited for any longer. Objects that
+    /// come afterwards are still taken and given out.
+    pub const fn close(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// True once the queue was closed.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// True once all objects of the first list have been dealt with, or went before their turn; from
+    /// the start if the first that came was a single object. It stays true.
+    #[must_use]
+    pub const fn has_synced(&self) -> bool {
+        matches!(self.population, Population::Delivered)
+    }
+
+    /// The state of this object that waits.
+    #[must_use]
+    pub fn get(&self, key: &ObjectKey) -> Option<&Entry<T>> {
+        self.waiting.get(key)
+    }
+
+    /// All objects that wait, in the order of their keys.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Entry<T>> {
+        self.waiting.values()
+    }
+
+    /// The keys of all objects that wait, in their order.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &ObjectKey> {
+        self.waiting.keys()
+    }
+
+    /// How many objects wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// True if nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    fn put(&mut self, entry: Entry<T>) {
+        let key = entry.key().clone();
+        if self.waiting.insert(key.clone(), entry).is_none() {
+            self.population.came(&key);
+            self.line.push_back(key);
+        }
+    }
+
+    /// Takes holes out of the line when they are many: a producer that adds and deletes while nobody
+    /// pops must not let it grow.
+    fn sweep(&mut self) {
+        if self.line.len() <= 2 * self.waiting.len() + HOLES_MAX {
+            return;
+        }
+        let mut placed = BTreeSet::new();
+        let waiting = &self.waiting;
+        self.line
+            .retain(|key| waiting.contains_key(key) && placed.insert(key.clone()));
+        self.population.swept(&placed);
+    }
+}
+
+impl<T: Send + Sync> Store<T> for Fifo<T> {
+    fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
+        self.population.fed();
+        self.put(entry);
+        Ok(())
+    }
+
+    fn update(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
+        self.add(entry)
+    }
+
+    /// The object is not given out any more. Its place in the line stays, and serves it again if it
+    /// comes back before that place is reached, or before there are so many empty places that they
+    /// are swept out.
+    fn delete(&mut self, key: &ObjectKey, _last_state: Option<Entry<T>>) -> Result<(), StoreError> {
+        self.population.fed();
+        if self.waiting.remove(key).is_some() {
+            self.population.went(key);
+            self.sweep();
+        }
+        Ok(())
+    }
+
+    fn begin_replace(&mut self) {
+        self.staged = Some(Staged::new());
+    }
+
+    fn stage(&mut self, entry: Entry<T>) {
+        if let Some(staged) = &mut self.staged {
+            staged.put(entry);
+        }
+    }
+
+    fn unstage(&mut self, key: &ObjectKey) {
+        if let Some(staged) = &mut self.staged {
+            staged.entries.remove(key);
+        }
+    }
+
+    fn keep(&mut self, key: &ObjectKey) {
+        if let (Some(staged), Some(entry)) = (&mut self.staged, self.waiting.get(key))
+            && !staged.entries.contains_key(key)
+        {
+            staged.put(entry.clone());
+        }
+    }
+
+    /// What waits is from now on the new set, in the order of the list: also objects that were popped
+    /// before in the very same state.
+    fn commit_replace(&mut self, _version: &ResourceVersion) -> Result<(), StoreError> {
+        let mut staged = self.staged.take().ok_or_else(StoreError::not_begun)?;
+        let before = std::mem::take(&mut self.waiting);
+        self.line.clear();
+        for key in staged.line {
+            // A key that was unstaged and staged again is in the line twice.
+            let Some(new) = staged.entries.remove(&key) else {
+                continue;
+            };
+            let entry = match before.get(&key) {
+                Some(old) if old.header.is_same_state(&new.header) => old.clone(),
+                _ => new,
+            };
+            self.waiting.insert(key.clone(), entry);
+            self.line.push_back(key);
+        }
+        self.population.replaced(self.waiting.keys());
+        Ok(())
+    }
+
+    fn abort_replace(&mut self) {
+        self.staged = None;
+    }
+
+    /// Nothing to do: whatever the queue knows waits in the line already.
+    fn resync(&mut self) -> Result<(), StoreError> {
+        debug_assert!(
+            {
+                let placed: BTreeSet<_> = self.line.iter().collect();
+                self.waiting.keys().all(|key| placed.contains(key))
+            },
+            "a waiting object without a place in the line"
+        );
+        Ok(())
+    }
+}
+
+impl<T> Default for Fifo<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> fmt::Debug for Fifo<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fifo")
+            .field("waiting", &self.waiting.len())
+            .field("line", &self.line.len())
+            .field("population", &self.population)
+            .field("is_closed", &self.is_closed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A new set while it is being collected.
+struct Staged<T> {
+    entries: BTreeMap<ObjectKey, Entry<T>>,
+    /// The keys as they came.
+    line: Vec<ObjectKey>,
+}
+
+impl<T> Staged<T> {
+    const fn new() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            line: Vec::new(),
+        }
+    }
+
+    fn put(&mut self, entry: Entry<T>) {
+        let key = entry.key().clone();
+        if self.entries.insert(key.clone(), entry).is_none() {
+            self.line.push(key);
+        }
+    }
+}
+
+/// How far the first list has been dealt with.
+#[derive(Debug)]
+enum Population {
+    /// Nothing has come yet.
+    Unset,
+    /// The first list is being dealt with.
+    Initial {
+        /// Its keys whose turn has not come, also those that went before it.
+        ahead: BTreeSet<ObjectKey>,
+        /// How many of them wait.
+        waiting: usize,
+        /// How many objects were popped and not yet dealt with.
+        in_work: usize,
+    },
+    /// It has been dealt with.
+    Delivered,
+}
+
+impl Population {
+    /// A single change came: if it is the first that comes, there is no list to wait for.
+    fn fed(&mut self) {
+        if matches!(self, Self::Unset) {
+            *self = Self::Delivered;
+        }
+    }
+
+    /// A list came. One that comes before the first was dealt with takes its place.
+    fn replaced<'a>(&mut self, keys: impl ExactSizeIterator<Item = &'a ObjectKey>) {
+        let in_work = match self {
+            Self::Unset => 0,
+            Self::Initial { in_work, .. } => *in_work,
+            Self::Delivered => return,
+        };
+        *self = Self::Initial {
+            waiting: keys.len(),
+            ahead: keys.cloned().collect(),
+            in_work,
+        };
+        self.settle();
+    }
+
+    /// An object came into the line.
+    fn came(&mut self, key: &ObjectKey) {
+        if let Self::Initial { ahead, waiting, .. } = self
+            && ahead.contains(key)
+        {
+            *waiting += 1;
+        }
+    }
+
+    /// An object went before its turn.
+    fn went(&mut self, key: &ObjectKey) {
+        if let Self::Initial { ahead, waiting, .. } = self
+            && ahead.contains(key)
+        {
+            *waiting -= 1;
+        }
+        self.settle();
+    }
+
+    /// A hole was reached.
+    fn forgot(&mut self, key: &ObjectKey) {
+        if let Self::Initial { ahead, .. } = self {
+            ahead.remove(key);
+        }
+    }
+
+    /// Places of keys that do not wait are gone.
+    fn swept(&mut self, waiting: &BTreeSet<ObjectKey>) {
+        if let Self::Initial { ahead, .. } = self {
+            ahead.retain(|key| waiting.contains(key));
+        }
+    }
+
+    /// An object was given out; tells whether it belongs to the first list.
+    fn popped(&mut self, key: &ObjectKey) -> bool {
+        let Self::Initial {
+            ahead,
+            waiting,
+            in_work,
+        } = self
+        else {
+            return false;
+        };
+        if ahead.remove(key) {
+            *waiting -= 1;
+        }
+        *in_work += 1;
+        true
+    }
+
+    fn processed(&mut self) {
+        if let Self::Initial { in_work, .. } = self {
+            *in_work = in_work.saturating_sub(1);
+        }
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        if let Self::Initial {
+            waiting: 0,
+            in_work: 0,
+            ..
+        } = self
+        {
+            *self = Self::Delivered;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::object::Header;
+
+    fn entry(name: &str, number: u64) -> Entry<u64> {
+        let header = Header {
+            key: ObjectKey::cluster(name),
+            resource_version: number.into(),
+            uid: "u".into(),
+        };
+        Entry::new(header, number)
+    }
+
+    fn replace(queue: &mut Fifo<u64>, entries: &[(&str, u64)]) {
+        queue.begin_replace();
+        for (name, number) in entries {
+            queue.stage(entry(name, *number));
+        }
+        queue.commit_replace(&1.into()).unwrap();
+    }
+
+    fn add(queue: &mut Fifo<u64>, entries: &[(&str, u64)]) {
+        for (name, number) in entries {
+            queue.add(entry(name, *number)).unwrap();
+        }
+    }
+
+    fn delete(queue: &mut Fifo<u64>, name: &str) {
+        queue.delete(&ObjectKey::cluster(name), None).unwrap();
+    }
+
+    fn pop(queue: &mut Fifo<u64>) -> Option<u64> {
+        let popped = queue.pop();
+        queue.processed();
+        popped.map(|popped| *popped.entry.object)
+    }
+
+    fn drain(queue: &mut Fifo<u64>) -> Vec<u64> {
+        std::iter::from_fn(|| pop(queue)).collect()
+    }
+
+    #[test]
+    fn q_01_of_each_key_only_the_newest_is_given_out_once() {
+        let mut queue = Fifo::new();
+        add(&mut queue, &[("foo", 10)]);
+        queue.update(entry("foo", 15)).unwrap();
+        let list: Vec<u64> = queue.iter().map(|entry| *entry.object).collect();
+        assert_eq!(list, [15]);
+        assert_eq!(
+            queue.keys().collect::<Vec<_>>(),
+            [&ObjectKey::cluster("foo")]
+        );
+        assert_eq!(drain(&mut queue), [15]);
+        assert!(queue.get(&ObjectKey::cluster("foo")).is_none());
+    }
+
+    #[test]
+    fn q_01_a_change_keeps_the_place_in_line() {
+        let mut queue = Fifo::new();
+        let states = [
+            ("foo", 10),
+            ("bar", 1),
+            ("foo", 11),
+            ("foo", 13),
+            ("zab", 30),
+        ];
+        add(&mut queue, &states);
+        assert_eq!(pop(&mut queue), Some(13));
+        add(&mut queue, &[("foo", 14)]);
+        assert_eq!(drain(&mut queue), [1, 30, 14]);
+    }
+
+    /// What every store must do, asked of the queue.
+    #[test]
+    fn q_01_q_03_the_queue_reads_as_a_store() {
+        let mut queue = Fifo::new();
+        add(&mut queue, &[("foo", 1)]);
+        assert_eq!(*queue.get(&ObjectKey::cluster("foo")).unwrap().object, 1);
+        queue.update(entry("foo", 2)).unwrap();
+        assert_eq!(*queue.get(&ObjectKey::cluster("foo")).unwrap().object, 2);
+        delete(&mut queue, "foo");
+        assert!(queue.get(&ObjectKey::cluster("foo")).is_none());
+        add(&mut queue, &[("a", 1), ("b", 2), ("c", 3)]);
+        assert_eq!(queue.len(), 3);
+        replace(&mut queue, &[("foo", 7), ("bar", 8)]);
+        assert_eq!(queue.iter().map(|entry| *entry.object).sum::<u64>(), 15);
+        assert_eq!(queue.len(), 2);
+    }
+
+    #[test]
+    fn q_02_a_deleted_object_is_skipped_and_an_unknown_one_is_no_error() {
+        let mut queue = Fifo::new();
+        add(&mut queue, &[("a", 1), ("b", 2)]);
+        delete(&mut queue, "a");
+        delete(&mut queue, "nobody");
+        assert_eq!(queue.len(), 1);
+        assert_eq!(drain(&mut queue), [2]);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn q_02_an_object_that_comes_back_is_given_out_once_at_its_first_place() {
+        let mut queue = Fifo::new();
+        add(&mut queue, &[("a", 1), ("b", 2)]);
+        delete(&mut queue, "a");
+        add(&mut queue, &[("c", 3), ("a", 4)]);
+        assert_eq!(drain(&mut queue), [4, 2, 3]);
+    }
+
+    #[test]
+    fn q_02_coming_and_going_without_a_consumer_takes_no_memory() {
+        let mut queue = Fifo::new();
+        replace(&mut queue, &[("first", 1), ("second", 2)]);
+        for number in 0..10_000 {
+            let name = format!("n{number}");
+            add(&mut queue, &[(&name, number)]);
+            delete(&mut queue, &name);
+            delete(&mut queue, "first");
+            add(&mut queue, &[("first", 10)]);
+        }
+        assert!(queue.line.len() <= 2 * queue.len() + HOLES_MAX);
+        let mut left = drain(&mut queue);
+        left.sort_unstable();
+        assert_eq!(left, [2, 10]);
+        assert!(queue.line.is_empty());
+        assert!(queue.has_synced());
+    }
+
+    #[test]
+    fn q_03_a_replace_takes_the_place_of_what_waits() {
+        let mut queue = Fifo::new();
+        add(&mut queue, &[("foo", 10), ("gone", 11)]);
+        replace(&mut queue, &[("foo", 15)]);
+        assert_eq!(drain(&mut queue), [15]);
+    }
+
+    #[test]
+    fn q_03_a_replace_is_seen_whole_or_not_at_all() {
+        let mut queue = Fifo::new();
+        add(&mut queue, &[("a", 1), ("b", 2), ("c", 3)]);
+        assert!(queue.commit_replace(&1.into()).is_err());
+        queue.begin_replace();
+        queue.stage(entry("x", 9));
+        assert_eq!(queue.len(), 3);
+        queue.abort_replace();
+        assert!(queue.commit_replace(&1.into()).is_err());
+
+        let kept = queue.get(&ObjectKey::cluster("b")).unwrap().clone();
+        queue.begin_replace();
+        queue.stage(entry("x", 9));
+        queue.stage(entry("y", 8));
+        queue.stage(entry("b", 2));
+        queue.keep(&ObjectKey::cluster("b"));
+        queue.keep(&ObjectKey::cluster("a"));
+        queue.keep(&ObjectKey::cluster("nobody"));
+        queue.unstage(&ObjectKey::cluster("x"));
+        queue.unstage(&ObjectKey::cluster("y"));
+        queue.stage(entry("y", 7));
+        queue.commit_replace(&1.into()).unwrap();
+        let now = queue.get(&ObjectKey::cluster("b")).unwrap();
+        assert!(
+            std::sync::Arc::ptr_eq(&kept.object, &now.object),
+            "not kept but replaced"
+        );
+        assert_eq!(drain(&mut queue), [7, 2, 1]);
+    }
+
+    #[test]
+    fn q_04_an_object_is_of_the_initial_list_until_the_queue_is_synced() {
+        let mut queue = Fifo::new();
+        replace(&mut queue, &[("a", 1), ("b", 2)]);
+        add(&mut queue, &[("c", 3)]);
+        assert!(queue.pop().unwrap().is_in_initial_list);
+        queue.processed();
+        assert!(!queue.has_synced());
+        assert!(queue.pop().unwrap().is_in_initial_list);
+        assert!(
+            !queue.has_synced(),
+            "synced before the last object was dealt with"
+        );
+        queue.processed();
+        assert!(queue.has_synced());
+        assert!(!queue.pop().unwrap().is_in_initial_list);
+    }
+
+    #[test]
+    fn q_04_an_object_that_went_before_its_turn_is_not_waited_for() {
+        let mut queue = Fifo::new();
+        replace(&mut queue, &[("a", 1), ("b", 2)]);
+        assert_eq!(pop(&mut queue), Some(1));
+        delete(&mut queue, "b");
+        assert!(queue.has_synced());
+
+        let mut queue = Fifo::new();
+        replace(&mut queue, &[("a", 1), ("b", 2)]);
+        delete(&mut queue, "a");
+        add(&mut queue, &[("a", 3)]);
+        delete(&mut queue, "b");
+        assert!(
+            !queue.has_synced(),
+            "an object of the first list came back and waits"
+        );
+        assert_eq!(pop(&mut queue), Some(3));
+        assert!(queue.has_synced());
+        assert_eq!(pop(&mut queue), None);
+    }
+
+    #[test]
+    fn q_04_a_second_list_takes_the_place_of_a_first_that_was_not_dealt_with() {
+        let mut queue = Fifo::new();
+        replace(&mut queue, &[("a", 1), ("b", 2), ("c", 3)]);
+        assert_eq!(pop(&mut queue), Some(1));
+        replace(&mut queue, &[("d", 4)]);
+        assert!(!queue.has_synced());
+        assert_eq!(pop(&mut queue), Some(4));
+        assert!(queue.has_synced());
+    }
+
+    #[test]
+    fn q_05_synced_follows_the_first_that_comes() {
+        let queue = Fifo::<u64>::new();
+        assert!(!queue.has_synced());
+
+        let mut queue = Fifo::new();
+        add(&mut queue, &[("a", 1)]);
+        assert!(queue.has_synced());
+
+        let mut queue = Fifo::<u64>::new();
+        delete(&mut queue, "a");
+        assert!(queue.has_synced());
+
+        let mut queue = Fifo::new();
+        replace(&mut queue, &[]);
+        assert!(queue.has_synced());
+
+        let mut queue = Fifo::new();
+        replace(&mut queue, &[("a", 1), ("b", 2)]);
+        assert!(!queue.has_synced());
+        pop(&mut queue);
+        assert!(!queue.has_synced());
+        pop(&mut queue);
+        assert!(queue.has_synced());
+        replace(&mut queue, &[("c", 3)]);
+        assert!(queue.has_synced(), "synced is for good");
+    }
+
+    #[test]
+    fn q_05_resync_queues_nothing_twice() {
+        let mut queue = Fifo::new();
+        add(&mut queue, &[("a", 1), ("b", 2)]);
+        queue.resync().unwrap();
+        assert_eq!(drain(&mut queue), [1, 2]);
+    }
+
+    #[test]
+    fn q_05_a_closed_queue_still_takes_and_gives() {
+        let mut queue = Fifo::new();
+        add(&mut queue, &[("a", 1)]);
+        assert!(!queue.is_closed());
+        queue.close();
+        assert!(queue.is_closed());
+        add(&mut queue, &[("b", 2)]);
+        assert_eq!(drain(&mut queue), [1, 2]);
+    }
+
+    /// The reference had an `AddIfNotPresent` until 0.32.
+    #[test]
+    fn an_object_that_is_put_back_yields_to_a_newer_state() {
+        let mut queue = Fifo::new();
+        add(&mut queue, &[("b", 3), ("c", 4)]);
+        assert_eq!(drain(&mut queue), [3, 4]);
+        add(&mut queue, &[("a", 1), ("b", 2)]);
+        assert!(!queue.add_if_absent(entry("b", 3)));
+        assert!(queue.add_if_absent(entry("c", 4)));
+        assert_eq!(drain(&mut queue), [1, 2, 4]);
+    }
+
+    /// The reference put an object back on request of who popped it until 0.32.
+    #[test]
+    fn an_object_that_is_put_back_is_given_out_again() {
+        let mut queue = Fifo::new();
+        add(&mut queue, &[("foo", 10)]);
+        let popped = queue.pop().unwrap();
+        assert!(queue.add_if_absent(popped.entry));
+        queue.processed();
+        assert!(queue.get(&ObjectKey::cluster("foo")).is_some());
+        assert_eq!(drain(&mut queue), [10]);
+        assert!(queue.get(&ObjectKey::cluster("foo")).is_none());
+    }
+
+    #[derive(Clone, Debug)]
+    enum Call {
+        Add(u8),
+        Delete(u8),
+        Replace(Vec<u8>),
+        Pop,
+    }
+
+    fn call() -> impl Strategy<Value = Call> {
+        let name = 0..5u8;
+        prop_oneof![
+            4 => name.clone().prop_map(Call::Add),
+            2 => name.clone().prop_map(Call::Delete),
+            1 => prop::collection::vec(name, 0..6).prop_map(Call::Replace),
+            3 => Just(Call::Pop),
+        ]
+    }
+
+    /// What waits, as a list of places that is searched from end to end.
+    #[derive(Default)]
+    struct Model {
+        line: Vec<u8>,
+        waiting: BTreeMap<u8, u64>,
+    }
+
+    impl Model {
+        fn add(&mut self, name: u8, number: u64) {
+            if self.waiting.insert(name, number).is_none() {
+                self.line.push(name);
+            }
+        }
+
+        fn pop(&mut self) -> Option<u64> {
+            while !self.line.is_empty() {
+                let name = self.line.remove(0);
+                if let Some(number) = self.waiting.remove(&name) {
+                    return Some(number);
+                }
+            }
+            None
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_queue_does_what_a_naive_one_does(calls in prop::collection::vec(call(), 0..60)) {
+            let mut queue = Fifo::new();
+            let mut model = Model::default();
+            let mut was_synced = false;
+            for (step, call) in calls.into_iter().enumerate() {
+                let number = step as u64 + 1;
+                let name = |name: u8| format!("n{name}");
+                match call {
+                    Call::Add(key) => {
+                        add(&mut queue, &[(&name(key), number)]);
+                        model.add(key, number);
+                    }
+                    Call::Delete(key) => {
+                        delete(&mut queue, &name(key));
+                        model.waiting.remove(&key);
+                    }
+                    Call::Replace(keys) => {
+                        let names: Vec<String> = keys.iter().map(|key| name(*key)).collect();
+                        let list: Vec<_> = names.iter().map(|name| (name.as_str(), number)).collect();
+                        replace(&mut queue, &list);
+                        model = Model::default();
+                        for key in keys {
+                            model.add(key, number);
+                        }
+                    }
+                    Call::Pop => prop_assert_eq!(pop(&mut queue), model.pop()),
+                }
+                prop_assert_eq!(queue.len(), model.waiting.len());
+                prop_assert!(queue.has_synced() || !was_synced);
+                was_synced = queue.has_synced();
+            }
+            let rest: Vec<u64> = std::iter::from_fn(|| model.pop()).collect();
+            prop_assert_eq!(drain(&mut queue), rest);
+        }
+    }
+}
