@@ -6,4 +6,17 @@
 
 pub mod delta;
 
+pub mod ordered_fifo;
+
+pub mod fifo;
+
+pub mod priority_fifo;
+
+pub mod work_queue;
+
+pub mod rate_limit;
+
 pub use delta::{Deletion, Delta};
+pub use fifo::Fifo;
+pub use priority_fifo::{Closed, PriorityFifo};
+pub use work_queue::{Priority, WorkQueue};
