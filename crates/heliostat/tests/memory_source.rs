@@ -500,3 +500,57 @@ async fn settled_means_that_the_reader_has_come_back_for_more() {
     assert_eq!(drain(&mut watch), ".");
     assert!(source.wait_until_settled().now_or_never().is_some());
 }
+
+#[tokio::test]
+async fn h_36_every_change_has_a_version_and_a_watch_tells_those_after_its_own() {
+    let source = source(&["a"]);
+    for state in ["second", "third"] {
+        source.update(key("a"), state).unwrap();
+    }
+    assert_eq!(list(&source).await, "v4 a $");
+    for (version, told) in [(2, "~a=3 ~a=4 ."), (3, "~a=4 ."), (4, ".")] {
+        let mut watch = source.watch(from(version)).await.unwrap();
+        assert_eq!(drain(&mut watch), told, "after {version}");
+        source.close_watches();
+        assert_eq!(drain(&mut watch), "$");
+    }
+    // What is handed out is a state of its own: a later change does not reach into it.
+    let read = source.get(&key("a")).unwrap();
+    source.update(key("a"), "fourth").unwrap();
+    assert_eq!(*read.object, "third");
+}
+
+#[tokio::test]
+async fn h_36_a_reset_ends_every_watch_and_forgets_what_was_before() {
+    let source = source(&["a"]);
+    source.update(key("a"), "second").unwrap();
+    let mut open = source.watch(from(3)).await.unwrap();
+    source.restart();
+    assert_eq!(drain(&mut open), "closed $");
+    let mut before = source.watch(from(2)).await.unwrap();
+    assert_eq!(drain(&mut before), "error 410 $");
+    let mut present = source.watch(from(3)).await.unwrap();
+    assert_eq!(drain(&mut present), ".");
+    source.create(key("b"), "first").unwrap();
+    assert_eq!(drain(&mut present), "+b=4 .");
+}
+
+#[tokio::test]
+async fn h_37_ending_a_watch_twice_is_ending_it_once_and_dropping_it_gives_it_up() {
+    let source = source(&["a"]);
+    let mut watch = source.watch(from(2)).await.unwrap();
+    let dropped = source.watch(from(2)).await.unwrap();
+    assert_eq!(source.open_watches(), 2);
+    drop(dropped);
+    source.create(key("b"), "first").unwrap();
+    assert_eq!(source.open_watches(), 1);
+    source.close_watches();
+    source.close_watches();
+    assert_eq!(
+        drain(&mut watch),
+        "+b=3 $",
+        "what was sent before the end arrives"
+    );
+    assert_eq!(drain(&mut watch), "$", "and the end stays the end");
+    assert_eq!(source.open_watches(), 0);
+}

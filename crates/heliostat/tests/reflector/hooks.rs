@@ -159,3 +159,34 @@ async fn r_12_a_store_that_panics_fails_its_round_and_the_mirror_goes_on() {
     mirror.wait_synced().await.unwrap();
     assert!(recorder.calls().contains(&"commit 3".to_owned()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn s_07_the_transform_is_at_the_door_of_the_mirror_and_not_of_the_store() {
+    let source = source(&["a", "bad"]);
+    let (reflector, store) = Reflector::with_indexer(source.clone());
+    let mirror = reflector
+        .config(list_config())
+        .transform(|object: String| match object.as_str() {
+            "bad" => Err("refused"),
+            _ => Ok(object + "!"),
+        })
+        .start();
+    mirror.wait_synced().await.unwrap();
+    source.create(key("b"), "b".to_owned()).unwrap();
+    source.update(key("a"), "a2".to_owned()).unwrap();
+    caught_up(&source, &store).await;
+    let texts = || {
+        let list = store.list();
+        let texts: Vec<_> = list.iter().map(|entry| entry.object.to_string()).collect();
+        texts.join(" ")
+    };
+    assert_eq!(texts(), "a2! b!", "what is refused is not stored");
+    mirror.stop().await;
+    // By hand, alone or in a transaction, an object is stored as it is.
+    let entry = |name| source.get(&key(name)).unwrap();
+    store.add(entry("bad"));
+    store.transact([heliostat::store::Op::Upsert(entry("a"))]);
+    assert_eq!(texts(), "a2 b! bad");
+    store.delete(&key("b"));
+    assert_eq!(texts(), "a2 bad");
+}

@@ -90,3 +90,28 @@ fn x_10_functions_and_results_have_the_type_of_the_store() {
         "nothing was added"
     );
 }
+
+proptest::proptest! {
+    #[test]
+    fn s_02_s_04_a_key_is_at_most_two_parts_and_keeps_its_text(text in "[a-i/]{0,12}") {
+        let parts: Vec<&str> = text.split('/').collect();
+        match (text.parse::<ObjectKey>(), parts.as_slice()) {
+            (Err(error), [_, _, _, ..]) => {
+                proptest::prop_assert!(error.to_string().contains(&text));
+            }
+            (Ok(key), [name]) => {
+                proptest::prop_assert_eq!((key.namespace(), key.name()), (None, *name));
+                proptest::prop_assert_eq!(key.to_string(), text);
+            }
+            (Ok(key), [namespace, name]) => {
+                proptest::prop_assert_eq!(key.namespace(), Some(*namespace));
+                proptest::prop_assert_eq!(key.name(), *name);
+                // The text comes back, also with the empty namespace that the parts cannot tell.
+                proptest::prop_assert_eq!(key.to_string(), text.clone());
+                let again = ObjectKey::namespaced(namespace, name);
+                proptest::prop_assert_eq!(again == key, !namespace.is_empty());
+            }
+            (parsed, _) => proptest::prop_assert!(false, "{text:?} became {parsed:?}"),
+        }
+    }
+}
