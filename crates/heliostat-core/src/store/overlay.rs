@@ -126,12 +126,16 @@ impl<T> Overlay<T> {
     /// The caller's own write has succeeded; `entry` is what the server answered.
     ///
     /// Ignored if something newer is known, or if the object is known to have gone: a deletion of the
-    /// same life of the object, or at the same version, has overtaken the write.
+    /// same life of the object, or at the same version or a later one, has overtaken the write.
     pub fn written(&mut self, now: Time, entry: Entry<T>) {
         let version = &entry.header.resource_version;
         let outdated = match self.known(now, entry.key()) {
             Some(Known::Written(own)) => version.is_older_than(&own.header.resource_version),
-            Some(Known::Gone { version: gone, uid }) => version == gone || *uid == entry.header.uid,
+            // The uid tells of a deletion whose last state was an old one, the version of a write
+            // that comes after its object went, came again and went again.
+            Some(Known::Gone { version: gone, uid }) => {
+                *uid == entry.header.uid || version.compare(gone).is_some_and(Ordering::is_le)
+            }
             None => false,
         };
         if !outdated {

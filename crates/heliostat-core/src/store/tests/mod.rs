@@ -3,6 +3,7 @@
 mod expiring;
 mod model;
 mod overlay;
+mod overlay_model;
 mod scenarios;
 mod transaction;
 mod undelta;
