@@ -10,6 +10,10 @@
 
 pub mod json;
 
+pub mod protobuf;
+
+mod frame;
+
 use crate::event::RejectionReason;
 use crate::object::{Entry, GroupVersionKind};
 

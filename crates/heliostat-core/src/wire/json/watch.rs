@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::error::DecodeError;
 use crate::event::{ChangeKind, INITIAL_EVENTS_END, Rejection, RejectionReason, WatchEvent};
-use crate::status::{CAUSE_UNEXPECTED_SERVER_RESPONSE, Status, StatusCause, StatusDetails};
+use crate::status::Status;
 use crate::version::ResourceVersion;
+use crate::wire::frame::{EventType, unexpected_object, without_object};
 use crate::wire::{Codec, DecodeLimits};
 
 use super::header::RawHeader;
@@ -43,14 +44,6 @@ struct Held {
     span: Span,
 }
 
-#[derive(Clone, Debug)]
-enum EventType {
-    Change(ChangeKind),
-    Bookmark,
-    Error,
-    Other(String),
-}
-
 #[derive(Clone, Copy, Debug)]
 enum FrameMember {
     Type,
@@ -63,9 +56,6 @@ const WHAT: &str = "watch frame";
 /// The longest event type, in bytes as it is written. The longest real one has eight letters; the
 /// type is repeated in logs, so it must not be long.
 const EVENT_TYPE_BYTES_MAX: usize = 256;
-
-/// How much of an unexpected object is kept for the message.
-const EXCERPT_BYTES: usize = 256;
 
 impl<C: Codec> WatchDecoder<C> {
     /// A decoder for one watch.
@@ -178,19 +168,6 @@ impl<T> Default for Frame<T> {
             event_type: None,
             held: None,
             event: None,
-        }
-    }
-}
-
-impl From<String> for EventType {
-    fn from(name: String) -> Self {
-        match name.as_str() {
-            "ADDED" => Self::Change(ChangeKind::Added),
-            "MODIFIED" => Self::Change(ChangeKind::Modified),
-            "DELETED" => Self::Change(ChangeKind::Deleted),
-            "BOOKMARK" => Self::Bookmark,
-            "ERROR" => Self::Error,
-            _ => Self::Other(name),
         }
     }
 }
@@ -311,52 +288,10 @@ fn reject<T>(
     }))
 }
 
-/// An event of this type without an object: nothing to file and no version to move to.
-fn without_object<T>(event_type: EventType) -> WatchEvent<T> {
-    let change = match event_type {
-        EventType::Error => return WatchEvent::Error(unexpected_object(b"")),
-        EventType::Other(event_type) => {
-            return WatchEvent::Unknown {
-                event_type,
-                resource_version: ResourceVersion::UNSET,
-            };
-        }
-        EventType::Change(change) => Some(change),
-        EventType::Bookmark => None,
-    };
-    WatchEvent::Rejected(Rejection {
-        key: None,
-        resource_version: ResourceVersion::UNSET,
-        change,
-        reason: RejectionReason::NoMetadata("the event has no object".to_owned()),
-    })
-}
-
 fn decode_error(bytes: &[u8]) -> Result<Status, Broken> {
     if let Some(status) = Status::parse(bytes) {
         return Ok(status);
     }
     check_structure(bytes)?;
     Ok(unexpected_object(bytes))
-}
-
-/// What an ERROR event means whose object is no `Status`.
-///
-/// It has neither reason nor code, so that no predicate holds for it: it is not an internal error,
-/// which would be tried again in place, nor an expiry. The watch ends, and the reflector lists again
-/// after its backoff.
-fn unexpected_object(bytes: &[u8]) -> Status {
-    let start = bytes.get(..EXCERPT_BYTES).unwrap_or(bytes);
-    let excerpt = String::from_utf8_lossy(start).into_owned();
-    let message = format!("unexpected object in an ERROR event: {excerpt}");
-    let mut status = Status::failure(0, "", message);
-    status.details = Some(StatusDetails {
-        causes: vec![StatusCause {
-            reason: CAUSE_UNEXPECTED_SERVER_RESPONSE.to_owned(),
-            message: excerpt,
-            field: String::new(),
-        }],
-        ..StatusDetails::default()
-    });
-    status
 }

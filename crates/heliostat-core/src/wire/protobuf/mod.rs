@@ -1,0 +1,38 @@
+//! Lists and watches as `application/vnd.kubernetes.protobuf`.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `list`, `watch` | the two decoders: where an item, a frame and the list's own metadata lie |
+//! | [`envelope`] | the magic number and the message around every top-level object |
+//! | [`header`] | name, version and kind of an object, read from its bytes alone |
+//! | [`field`] | the fields of one message, in the order in which they lie |
+//! | `gather` | a run of bytes that chunks may cut |
+//! | `status` | a refusal |
+//! | `prune` | managed fields cut out of an object's bytes |
+//!
+//! Nothing here knows a schema beyond what all Kubernetes objects share: that the first field of an
+//! object is its metadata, and of a list its metadata and its items. The numbers are those of the
+//! `generated.proto` files of `k8s.io/apimachinery`.
+
+mod list;
+
+mod watch;
+
+pub mod envelope;
+
+pub mod header;
+
+pub mod field;
+
+mod gather;
+
+mod prune;
+
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+pub use list::ListDecoder;
+pub use prune::without_managed_fields;
+pub use watch::WatchDecoder;
