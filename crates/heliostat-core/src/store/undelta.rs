@@ -24,10 +24,11 @@ use crate::version::ResourceVersion;
 /// ```
 /// use heliostat_core::object::{Entry, Header, ObjectKey};
 /// use heliostat_core::store::Store;
+/// use heliostat_core::store::snapshot::Snapshot;
 /// use heliostat_core::store::undelta::UndeltaStore;
 ///
 /// let mut sizes = Vec::new();
-/// let mut store = UndeltaStore::new(|state| sizes.push(state.len()));
+/// let mut store = UndeltaStore::new(|state: Snapshot<&str>| sizes.push(state.len()));
 /// let header = Header {
 ///     key: ObjectKey::cluster("a"),
 ///     resource_version: "1".into(),

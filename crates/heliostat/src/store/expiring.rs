@@ -34,7 +34,7 @@ mod tests;
 /// use heliostat::core::object::{Entry, Header, ObjectKey};
 /// use heliostat::store::{ExpiringIndexer, Ttl};
 ///
-/// let store = ExpiringIndexer::new(Ttl::Fixed(Duration::from_secs(30)));
+/// let store = ExpiringIndexer::<&'static str>::new(Ttl::Fixed(Duration::from_secs(30)));
 /// let key = ObjectKey::cluster("lease");
 /// let header = Header { key: key.clone(), resource_version: "1".into(), uid: "u".into() };
 /// store.add(Entry::new(header, "held"));
