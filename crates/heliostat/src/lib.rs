@@ -29,6 +29,7 @@
 //! | [`Reflector`], [`ReflectorHandle`] | a source and a store put together; the running mirror |
 //! | [`Indexer`] | the store: by key, by namespace, by your own indexes; snapshots; `wait_for` |
 //! | [`store`] | a store that tells every change ([`store::tap`]), one that several namespaces share; expiry, own writes laid over |
+//! | [`queue`] | keys to be worked, with retries and delays; newest states; priorities |
 //! | [`lister`] | a store by label selectors, namespaces and names |
 //! | [`wait`], [`lazy`] | waiting for several mirrors; values derived from them |
 //! | [`source::kube`] | a Kubernetes API: typed, dynamic, metadata-only *(feature `kube`)* |
@@ -71,6 +72,8 @@ pub mod lister;
 pub mod wait;
 
 pub mod lazy;
+
+pub mod queue;
 
 mod driver;
 

@@ -445,7 +445,7 @@ fn guarded(call: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreErr
         .unwrap_or_else(|panic| Err(StoreError::new(panic_message(&*panic))))
 }
 
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic
         .downcast_ref::<&str>()
         .copied()

@@ -1,0 +1,398 @@
+//! `WorkQueue`: keys to be worked, shared between those who ask and those who work.
+//!
+//! What is worked next is decided in [`heliostat_core::queue::work_queue`]; here is the waiting. Those
+//! who wait for a key sleep until the next delayed key is due, so there is no task behind the queue.
+
+mod metrics;
+mod process;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use heliostat_core::queue::Priority;
+use heliostat_core::queue::rate_limit::{RateLimiter, default_rate_limiter};
+use heliostat_core::queue::work_queue::{self as machine, Addition};
+use heliostat_core::time::Time;
+use tokio::time::Instant;
+
+use super::shared::{Look, Shared};
+use metrics::WorkQueueMetrics;
+
+pub use process::Action;
+pub use work::Work;
+
+/// Keys to be worked: each once, by one worker at a time. A clone is another handle to the same
+/// queue.
+///
+/// Put the key of whatever changed in, as often as you like: it is worked once. Whoever works it looks
+/// at the present state of what it names, and does what that needs; a key that changes meanwhile is
+/// worked again afterwards. A key that fails comes back later and later, see [`rate_limit`]; other
+/// keys do not wait for it. Urgent keys go first, and every eighth turn goes to whoever has been in
+/// line for longest; see [`heliostat_core::queue::WorkQueue`] for the order.
+///
+/// The queue holds each key once, so its size is that of what can change.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::convert::Infallible;
+/// use std::time::Duration;
+///
+/// use heliostat::Indexer;
+/// use heliostat::core::object::{Entry, Header, ObjectKey};
+/// use heliostat::queue::{Action, WorkQueue};
+///
+/// // What a reflector or an informer would do: keep the store true, and ask for what changed.
+/// let pods = Indexer::<String>::new();
+/// let queue = WorkQueue::builder().name("pods").build();
+/// for name in ["web", "db", "web"] {
+///     let key = ObjectKey::namespaced("shop", name);
+///     let header = Header { key: key.clone(), resource_version: "1".into(), uid: "u".into() };
+///     pods.add(Entry::new(header, format!("pod {name}")));
+///     queue.add(key);
+/// }
+///
+/// // Four workers, until the queue is shut down and empty.
+/// let workers = tokio::spawn({
+///     let queue = queue.clone();
+///     async move {
+///         let reconcile = move |key: ObjectKey| {
+///             let pod = pods.get(&key);
+///             async move {
+///                 let Some(pod) = pod else {
+///                     return Ok(Action::Done); // It is gone.
+///                 };
+///                 // Make the world as the pod wants it; on an error the key comes back later.
+///                 println!("{} is {}", pod.key(), pod.object);
+///                 // Look again in an hour, even if nothing changes.
+///                 Ok::<_, Infallible>(Action::After(Duration::from_secs(3600)))
+///             }
+///         };
+///         queue.process(4, reconcile).await;
+///     }
+/// });
+///
+/// queue.shut_down_with_drain().await;
+/// workers.await.unwrap();
+/// assert!(queue.is_empty());
+/// # }
+/// ```
+///
+/// [`rate_limit`]: crate::queue::rate_limit
+pub struct WorkQueue<K> {
+    inner: Arc<Inner<K>>,
+}
+
+struct Inner<K> {
+    shared: Shared<machine::WorkQueue<K>>,
+    name: Option<Arc<str>>,
+    metrics: Option<WorkQueueMetrics>,
+    started: Instant,
+}
+
+impl<K: Clone + Ord + Send + 'static> WorkQueue<K> {
+    /// An empty queue without a name, with the default rate limiter.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// A queue of one's own making.
+    pub fn builder() -> WorkQueueBuilder<K> {
+        WorkQueueBuilder {
+            name: None,
+            limiter: None,
+        }
+    }
+}
+
+impl<K: Clone + Ord> WorkQueue<K> {
+    /// Asks for a key to be worked. One that waits already stays where it is; one that is being
+    /// worked will be worked again.
+    ///
+    /// After a shutdown this and all other ways to add do nothing.
+    pub fn add(&self, key: K) {
+        self.add_with_priority(key, Priority::NORMAL);
+    }
+
+    /// Asks for a key to be worked. One that waits already with a lower priority is raised.
+    pub fn add_with_priority(&self, key: K, priority: impl Into<Priority>) {
+        let priority = priority.into();
+        self.inner
+            .ask(|queue, now| queue.add(now, key, priority), false);
+    }
+
+    /// Asks for a key to be worked after a delay. Of several delays of a key the one that ends first
+    /// counts; one does not keep the key from being worked before, and is not ended by that.
+    pub fn add_after(&self, key: K, delay: Duration) {
+        self.inner.add_after(key, Priority::NORMAL, delay);
+    }
+
+    /// Asks for a key to be worked again that failed, after the time that the rate limiter tells.
+    /// Whoever calls this [forgets](Self::forget) the key when it is done, well or for good.
+    pub fn add_rate_limited(&self, key: K) {
+        self.inner.add_rate_limited(key, Priority::NORMAL);
+    }
+
+    /// Lets the failures of a key no longer count, and takes no memory for them.
+    pub fn forget(&self, key: &K) {
+        self.inner.shared.lock().forget(key);
+    }
+
+    /// Waits for a key to work. None when the queue is shut down and nothing is in line: the worker
+    /// can go.
+    ///
+    /// Within a tokio runtime whose time is enabled.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a future that is dropped has taken nothing.
+    pub async fn take(&self) -> Option<Work<K>> {
+        let inner = &self.inner;
+        let taken = inner.shared.take(|queue| inner.look(queue)).await?;
+        Some(Work::new(Arc::clone(inner), taken))
+    }
+
+    /// Takes no more keys in, and drops those that wait for their time. Workers still get what is in
+    /// line, and then leave. Does not wait; whoever waits for a drain stops waiting.
+    pub fn shut_down(&self) {
+        self.inner.end(machine::WorkQueue::shut_down);
+    }
+
+    /// As [`shut_down`](Self::shut_down), and waits until everything in line has been worked and is
+    /// done. Without workers that is never; another [`shut_down`](Self::shut_down) ends the wait.
+    ///
+    /// # Cancel safety
+    /// The queue stays shut down if the future is dropped.
+    pub async fn shut_down_with_drain(&self) {
+        self.inner.end(machine::WorkQueue::shut_down_with_drain);
+        let look = |queue: &mut machine::WorkQueue<K>| match queue.awaits_drain() {
+            true => Look::Wait,
+            false => Look::Found(()),
+        };
+        self.inner.shared.watch(look).await;
+    }
+
+    /// True once the queue was shut down.
+    #[must_use]
+    pub fn is_shut_down(&self) -> bool {
+        self.inner.shared.lock().is_shut_down()
+    }
+
+    /// How often a key failed since it was last forgotten, as the rate limiter counts.
+    #[must_use]
+    pub fn failures(&self, key: &K) -> u32 {
+        self.inner.shared.lock().failures(key)
+    }
+
+    /// How many keys are in line.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.shared.lock().depth()
+    }
+
+    /// True if no key is in line.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many keys wait for their time.
+    #[must_use]
+    pub fn delayed(&self) -> usize {
+        self.inner.shared.lock().delayed()
+    }
+
+    /// How many keys are being worked.
+    #[must_use]
+    pub fn in_work(&self) -> usize {
+        self.inner.shared.lock().in_work()
+    }
+
+    /// How long ago the key was asked for that has been in line for longest.
+    #[must_use]
+    pub fn oldest_waiting(&self) -> Option<Duration> {
+        let queue = self.inner.shared.lock();
+        queue.oldest_waiting(self.inner.now())
+    }
+}
+
+impl<K: Clone + Ord> Inner<K> {
+    fn add_after(&self, key: K, priority: Priority, delay: Duration) {
+        let add =
+            |queue: &mut machine::WorkQueue<K>, now| queue.add_after(now, key, priority, delay);
+        self.ask(add, true);
+    }
+
+    fn add_rate_limited(&self, key: K, priority: Priority) {
+        let add =
+            |queue: &mut machine::WorkQueue<K>, now| queue.add_rate_limited(now, key, priority);
+        self.ask(add, true);
+    }
+
+    /// Asks for a key in some way, and wakes whom that concerns.
+    fn ask(&self, add: impl FnOnce(&mut machine::WorkQueue<K>, Time) -> Addition, is_retry: bool) {
+        let mut queue = self.shared.lock();
+        let now = self.now();
+        let timeout = queue.poll_timeout();
+        let addition = add(&mut queue, now);
+        // Those who wait sleep until the first key is due: they must know if that is sooner now.
+        let is_sooner = match (queue.poll_timeout(), timeout) {
+            (Some(new), Some(old)) => new < old,
+            (new, _) => new.is_some(),
+        };
+        if let Some(metrics) = &self.metrics {
+            metrics.added(usize::from(addition.is_new()));
+            if is_retry && addition != Addition::Refused {
+                metrics.retried();
+            }
+            metrics.state(&queue, now);
+        }
+        drop(queue);
+        if addition == Addition::Queued {
+            self.shared.wake_taker();
+        }
+        if is_sooner {
+            self.shared.wake_takers();
+        }
+    }
+
+    /// What a worker finds that looks for a key.
+    fn look(&self, queue: &mut machine::WorkQueue<K>) -> Look<Option<machine::Taken<K>>> {
+        let now = self.now();
+        // No word to others about the keys that are due: they all sleep until then at the latest.
+        let due = queue.handle_timeout(now);
+        let taken = queue.take(now);
+        if let Some(metrics) = &self.metrics {
+            metrics.added(due);
+            if let Some(taken) = &taken {
+                metrics.taken(taken.waited);
+            }
+            metrics.state(queue, now);
+        }
+        if taken.is_some() || queue.is_finished() {
+            return Look::Found(taken);
+        }
+        let timeout = queue.poll_timeout();
+        // A time beyond all clocks is not waited for.
+        match timeout.and_then(|time| self.started.checked_add(time.elapsed())) {
+            Some(moment) => Look::WaitUntil(moment),
+            None => Look::Wait,
+        }
+    }
+
+    fn done(&self, key: &K) {
+        let mut queue = self.shared.lock();
+        let now = self.now();
+        let worked = queue.done(now, key);
+        if let (Some(metrics), Some(worked)) = (&self.metrics, worked) {
+            metrics.worked(worked.duration);
+            metrics.state(&queue, now);
+        }
+        let is_over = queue.is_drained();
+        drop(queue);
+        if worked.is_some_and(|worked| worked.is_queued_again) {
+            self.shared.wake_taker();
+        }
+        if is_over {
+            self.shared.wake_watchers();
+        }
+    }
+
+    fn end(&self, end: impl FnOnce(&mut machine::WorkQueue<K>)) {
+        end(&mut self.shared.lock());
+        self.shared.wake_takers();
+        self.shared.wake_watchers();
+    }
+
+    /// Tells the metrics that grow with time.
+    fn refresh(&self) {
+        if let Some(metrics) = &self.metrics {
+            let queue = self.shared.lock();
+            metrics.state(&queue, self.now());
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time::since_start(self.started.elapsed())
+    }
+}
+
+impl<K> Clone for WorkQueue<K> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<K: Clone + Ord + Send + 'static> Default for WorkQueue<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K> fmt::Debug for WorkQueue<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkQueue")
+            .field("name", &self.inner.name)
+            .field("queue", &self.inner.shared)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What may be chosen about a [`WorkQueue`].
+#[must_use = "it does nothing until it is built"]
+pub struct WorkQueueBuilder<K> {
+    name: Option<Arc<str>>,
+    limiter: Option<Box<dyn RateLimiter<K>>>,
+}
+
+impl<K: Clone + Ord + Send + 'static> WorkQueueBuilder<K> {
+    /// A name, for logs and metrics. Default none: the queue then has no metrics. No two queues of a
+    /// process should have one name, since their metrics would be mixed up. The metrics are
+    /// `workqueue_depth`, `workqueue_adds_total`, `workqueue_queue_duration_seconds`,
+    /// `workqueue_work_duration_seconds`, `workqueue_unfinished_work_seconds`,
+    /// `workqueue_longest_running_processor_seconds` and `workqueue_retries_total`, as Kubernetes'
+    /// controllers have them, with the label `name`. The two that grow while nothing happens are told
+    /// every half second as long as [`WorkQueue::process`] runs.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How long a key waits that failed. Default: [`default_rate_limiter`], from 5 ms up to 1000 s
+    /// per key, and ten a second of all keys after a burst of 100. It runs while the queue is locked.
+    pub fn rate_limiter(mut self, limiter: impl RateLimiter<K> + 'static) -> Self {
+        self.limiter = Some(Box::new(limiter));
+        self
+    }
+
+    /// The queue.
+    #[must_use]
+    pub fn build(self) -> WorkQueue<K> {
+        let limiter = self
+            .limiter
+            .unwrap_or_else(|| Box::new(default_rate_limiter()));
+        WorkQueue {
+            inner: Arc::new(Inner {
+                shared: Shared::new(machine::WorkQueue::new(limiter)),
+                metrics: self.name.as_deref().map(WorkQueueMetrics::new),
+                name: self.name,
+                started: Instant::now(),
+            }),
+        }
+    }
+}
+
+impl<K> fmt::Debug for WorkQueueBuilder<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkQueueBuilder")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
