@@ -250,6 +250,15 @@ impl<T> Lister<T> {
     }
 }
 
+#[cfg(feature = "kube")]
+impl<K: kube_core::Resource<DynamicType = ()>> Lister<K> {
+    /// Reads `store`, whose objects are of a kind that knows its resource.
+    #[must_use]
+    pub fn of_kind(store: &Indexer<K>) -> Self {
+        Self::new(store, GroupResource::new(K::plural(&()), K::group(&())))
+    }
+}
+
 impl<T> Clone for Lister<T> {
     fn clone(&self) -> Self {
         Self {

@@ -188,3 +188,22 @@ fn h_03_every_kubernetes_object_has_its_labels() {
     let unlabelled = selector("!app");
     assert!(unlabelled.matches(|key| Pod::default().label(key).map(|_| "")));
 }
+
+#[cfg(feature = "kube")]
+#[test]
+fn h_05_a_kind_knows_its_resource() {
+    use k8s_openapi::api::apps::v1::Deployment;
+    use k8s_openapi::api::core::v1::Pod;
+
+    let missing = |error: NotFound| error.to_string();
+    let pods = Lister::of_kind(&Indexer::<Pod>::new());
+    assert_eq!(
+        pods.get("web").map_err(missing).err().unwrap(),
+        r#"pods "web" not found"#
+    );
+    let deployments = Lister::of_kind(&Indexer::<Deployment>::new());
+    assert_eq!(
+        deployments.resource(),
+        &GroupResource::from("deployments.apps")
+    );
+}

@@ -1,5 +1,6 @@
 //! The expiring store by the clock of its readers, and fed by a mirror.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use heliostat_core::object::Header;
@@ -86,6 +87,31 @@ async fn s_31_an_update_begins_the_time_anew() {
     assert_eq!(names(&store.list()), ["a"]);
     pass(2).await;
     assert!(store.list().is_empty());
+}
+
+/// Real threads: readers take out what has expired while the same object comes again.
+#[test]
+fn s_32_an_object_that_comes_again_while_a_reader_takes_it_out_is_not_lost() {
+    let store = ExpiringIndexer::new(Ttl::by(|entry: &Entry<u64>| {
+        (*entry.object == 0).then_some(Duration::from_nanos(1))
+    }));
+    let running = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while running.load(Ordering::Relaxed) {
+                    drop(store.list());
+                }
+            });
+        }
+        let lost = (0..5_000).find(|_| {
+            store.add(entry("a", 0));
+            store.add(entry("a", 1));
+            store.get(&key("a")).is_none()
+        });
+        running.store(false, Ordering::Relaxed);
+        assert_eq!(lost, None);
+    });
 }
 
 #[cfg(feature = "memory")]
