@@ -95,7 +95,10 @@ impl<T> HandlerBuffer<T> {
 
     /// All of the initial state has been handed over before this.
     pub fn synced(&mut self, now: Time) {
-        self.push(now, Content::changes(Arc::new([Notification::Synced]), false));
+        self.push(
+            now,
+            Content::changes(Arc::new([Notification::Synced]), false),
+        );
     }
 
     /// What the handler is to be told next; none if nothing is waiting.

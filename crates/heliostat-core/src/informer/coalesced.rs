@@ -168,6 +168,13 @@ impl<T> Slot<T> {
 
     fn told(self) -> Notification<T> {
         match (self.believed, self.truth) {
+            // What came and went again under the name was never told, so its end is not either.
+            (Some(believed), Truth::Gone { last, .. }) if is_other_life(&believed, &last) => {
+                Notification::Deleted {
+                    last: believed,
+                    tombstone: true,
+                }
+            }
             (_, Truth::Gone { last, tombstone }) => Notification::Deleted { last, tombstone },
             (Some(old), Truth::Here { entry: new, .. }) => Notification::Updated { old, new },
             (
@@ -182,6 +189,11 @@ impl<T> Slot<T> {
             },
         }
     }
+}
+
+/// True if the two are objects of one name, of which the one went before the other came.
+fn is_other_life<T>(one: &Entry<T>, other: &Entry<T>) -> bool {
+    !one.header.uid.is_unset() && one.header.uid != other.header.uid
 }
 
 impl<T> Truth<T> {

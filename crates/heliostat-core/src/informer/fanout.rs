@@ -112,6 +112,12 @@ impl<S> Fanout<S> {
         self.members.remove(&id).map(|member| member.sink)
     }
 
+    /// Nobody listens any more.
+    pub fn clear(&mut self) -> impl Iterator<Item = S> + use<S> {
+        let members = std::mem::take(&mut self.members);
+        members.into_values().map(|member| member.sink)
+    }
+
     /// The mirror starts: its check period stands.
     pub const fn start(&mut self) {
         self.started = true;
@@ -143,9 +149,9 @@ impl<S> Fanout<S> {
         self.members.get(&id).map(|member| member.effective)
     }
 
-    /// All sinks, to look at.
-    pub fn iter(&self) -> impl Iterator<Item = (HandlerId, &S)> {
-        self.members.iter().map(|(id, member)| (*id, &member.sink))
+    /// All sinks, to look at, in the order in which the handlers came.
+    pub fn iter(&self) -> impl Iterator<Item = &S> {
+        self.members.values().map(|member| &member.sink)
     }
 
     /// Lets somebody at the sink of one handler, if it still listens.

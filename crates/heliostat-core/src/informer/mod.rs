@@ -8,6 +8,7 @@
 //!
 //! Pure bookkeeping: the tasks that call handlers, and the locks, are around it.
 
+pub mod apply;
 pub mod buffer;
 mod coalesced;
 pub mod fanout;
@@ -15,6 +16,10 @@ pub mod notification;
 pub mod portion;
 pub mod synced;
 
+#[cfg(test)]
+mod tests;
+
+pub use apply::{Target, apply};
 pub use buffer::{Buffering, HandlerBuffer, Recreation};
 pub use fanout::{Fanout, HandlerId, Outcome, Sink};
 pub use notification::{Notification, Told};

@@ -21,7 +21,8 @@ pub enum Notification<T> {
     /// The object has another state, or is told again: see [`is_sync`](Self::is_sync). Where the uids
     /// differ, it went and came again meanwhile.
     Updated {
-        /// The state that the handler was told before.
+        /// The state before: the one that the handler was told last, or the last one of an object whose
+        /// deletion was folded into this.
         old: Entry<T>,
         /// The state now.
         new: Entry<T>,
@@ -50,7 +51,7 @@ pub enum Told<'a, T> {
     },
     /// See [`Notification::Updated`].
     Updated {
-        /// The state that the handler was told before.
+        /// See [`Notification::Updated`].
         old: &'a Entry<T>,
         /// The state now.
         new: &'a Entry<T>,

@@ -6,6 +6,10 @@
 
 pub mod delta;
 
+pub mod known;
+
+mod population;
+
 pub mod ordered_fifo;
 
 pub mod fifo;
@@ -18,5 +22,6 @@ pub mod rate_limit;
 
 pub use delta::{Deletion, Delta};
 pub use fifo::Fifo;
+pub use known::KnownObjects;
 pub use priority_fifo::{Closed, PriorityFifo};
 pub use work_queue::{Priority, WorkQueue};

@@ -170,7 +170,7 @@ impl<T> IndexedObjects<T> {
         staging: Staging<T>,
         version: &ResourceVersion,
     ) -> Replacement<T> {
-        let objects = staging.finish();
+        let objects = staging.finish(&self.present.objects);
         let mut failures = IndexFailures::default();
         let indexes = reindex(&self.present, &objects, &mut failures);
         Replacement {

@@ -65,9 +65,9 @@ pub trait Store<T>: Send {
     /// Takes an object out of the set aside.
     fn unstage(&mut self, key: &ObjectKey);
 
-    /// Carries the present state of this object, if there is one, over into the set aside: the
-    /// object exists at the source, but its new state cannot be understood. A state of it that is in
-    /// the set aside already is newer, and stays.
+    /// Carries the present state of this object, if there is one, over into the new set: the object
+    /// exists at the source, but its new state cannot be understood. The state is the one that the
+    /// store has at the commit. A state of it that is in the set aside is newer, and stays.
     fn keep(&mut self, key: &ObjectKey);
 
     /// Puts the set aside in the place of the present one, in one step. Objects that did not change

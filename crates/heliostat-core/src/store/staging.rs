@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::compact::compact_map;
-use super::snapshot::Objects;
+use super::snapshot::{Objects, Snapshot};
 use crate::object::{Entry, ObjectKey};
 
 /// The set aside. Dropping it gives the replace up.
@@ -19,14 +19,24 @@ pub struct Staging<T> {
     /// Every key that was staged or kept, in the order it came; lists come sorted, so sorting them
     /// at the end is cheap. Not needed, and left empty, if there was nothing at the start.
     named: Vec<ObjectKey>,
+    /// What is there and cannot be understood: it stays in the state that it has at the end, which
+    /// may be another one than at the start.
+    kept: Vec<ObjectKey>,
 }
 
 impl<T> Staging<T> {
+    /// Begins on a state of the store that it will be put into.
+    #[must_use]
+    pub fn on(base: &Snapshot<T>) -> Self {
+        Self::new(base.objects.clone())
+    }
+
     pub(super) fn new(base: Objects<T>) -> Self {
         Self {
             next: base.clone(),
             base,
             named: Vec::new(),
+            kept: Vec::new(),
         }
     }
 
@@ -51,27 +61,38 @@ impl<T> Staging<T> {
     /// Takes an object out.
     pub fn unstage(&mut self, key: &ObjectKey) {
         self.next.remove(key);
+        self.kept.retain(|kept| kept != key);
     }
 
-    /// Carries the state that the object had at the start over, if it had one; what was staged of it
-    /// since is newer and stays.
+    /// Carries the present state of the object over, if it has one; what was staged of it is newer and
+    /// stays.
     pub fn keep(&mut self, key: &ObjectKey) {
-        if let Some(old) = self.base.get(key) {
-            let old = old.clone();
-            self.name(old.key().clone());
-            if !self.next.contains_key(key) {
-                self.next.insert(old.key().clone(), old);
-            }
-        }
+        self.kept.push(key.clone());
     }
 
-    /// The new set.
-    pub(super) fn finish(mut self) -> Objects<T> {
-        if self.base.is_empty() {
-            return compact_map(self.next);
-        }
+    /// The new set, in the place of the present one, which may have moved on since the start.
+    pub(super) fn finish(mut self, present: &Objects<T>) -> Objects<T> {
         self.named.sort_unstable();
         self.named.dedup();
+        if !self.base.is_empty() {
+            self.drop_unnamed();
+        }
+        for key in &self.kept {
+            if !self.next.contains_key(key)
+                && let Some((key, entry)) = present.get_key_value(key)
+            {
+                self.next.insert(key.clone(), entry.clone());
+            }
+        }
+        if self.base.is_empty() {
+            compact_map(self.next)
+        } else {
+            self.next
+        }
+    }
+
+    /// Takes out what was there at the start and was not named since.
+    fn drop_unnamed(&mut self) {
         let mut named = self.named.iter().peekable();
         let mut unnamed = Vec::new();
         for key in self.next.keys() {
@@ -83,7 +104,6 @@ impl<T> Staging<T> {
         for key in &unnamed {
             self.next.remove(key);
         }
-        self.next
     }
 
     fn name(&mut self, key: ObjectKey) {

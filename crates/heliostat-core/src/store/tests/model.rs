@@ -96,6 +96,7 @@ type Content = BTreeMap<String, Entry<Labels>>;
 struct Staging {
     base: Content,
     next: Content,
+    kept: BTreeSet<String>,
 }
 
 impl Staging {
@@ -134,23 +135,29 @@ impl Model {
                 self.staging = Some(Staging {
                     base: self.objects.clone(),
                     next: Content::new(),
+                    kept: BTreeSet::new(),
                 });
             }
             (Step::Unstage(key), _) => {
                 if let Some(staging) = &mut self.staging {
                     staging.next.remove(*key);
+                    staging.kept.remove(*key);
                 }
             }
             (Step::Keep(key), _) => {
-                if let Some(staging) = &mut self.staging
-                    && let Some(old) = staging.base.get(*key)
-                {
-                    let next = staging.next.entry((*key).to_owned());
-                    next.or_insert_with(|| old.clone());
+                if let Some(staging) = &mut self.staging {
+                    staging.kept.insert((*key).to_owned());
                 }
             }
             (Step::Commit(version), _) => {
-                if let Some(staging) = self.staging.take() {
+                if let Some(mut staging) = self.staging.take() {
+                    // What is kept stays as it is now, not as it was when the list began.
+                    for key in staging.kept {
+                        if let Some(entry) = self.objects.get(&key) {
+                            let next = staging.next.entry(key);
+                            next.or_insert_with(|| entry.clone());
+                        }
+                    }
                     self.objects = staging.next;
                     self.version = (*version).into();
                     self.synced = true;

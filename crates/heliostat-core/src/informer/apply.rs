@@ -1,0 +1,175 @@
+//! What a change at the source means here: applied to a store, and put in the words of handlers.
+//!
+//! The store is always changed first. Whoever is told of a change finds it, or a newer one, in the
+//! store.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::fanout::Outcome;
+use super::notification::Notification;
+use crate::object::{Entry, ObjectKey};
+use crate::queue::ordered_fifo::{Popped, ReplacedAll, Work};
+use crate::queue::{Deletion, Delta};
+use crate::store::indexer::IndexedObjects;
+use crate::store::snapshot::Snapshot;
+use crate::store::staging::Staging;
+use crate::version::ResourceVersion;
+
+/// A store that changes are applied to.
+pub trait Target<T> {
+    /// Puts an object in; gives the state that it had before.
+    fn upsert(&mut self, entry: Entry<T>) -> Option<Entry<T>>;
+
+    /// Takes an object out; gives its last state here.
+    fn remove(&mut self, key: &ObjectKey) -> Option<Entry<T>>;
+
+    /// Puts a collected set in the place of all that is there, in one step; gives the state before.
+    fn replace(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Snapshot<T>;
+
+    /// Moves the version of the store.
+    fn move_version(&mut self, version: &ResourceVersion);
+
+    /// The present state.
+    fn snapshot(&self) -> Snapshot<T>;
+}
+
+/// Applies what came out of a queue to a store. `tells_unchanged` asks for the objects, too, that a
+/// list found as they were.
+pub fn apply<T>(
+    target: &mut impl Target<T>,
+    popped: Popped<T>,
+    tells_unchanged: bool,
+) -> Outcome<T> {
+    let is_in_initial_list = popped.is_in_initial_list;
+    let outcome = match popped.work {
+        Work::Changes(deltas) => Outcome::Changes(
+            deltas
+                .into_iter()
+                .filter_map(|delta| apply_delta(target, delta, is_in_initial_list))
+                .collect(),
+        ),
+        Work::ReplacedAll(ReplacedAll { staging, version }) => {
+            let before = target.replace(staging, &version);
+            let after = target.snapshot();
+            if before.is_empty() && is_in_initial_list {
+                Outcome::Initial(after)
+            } else {
+                Outcome::Changes(differences(
+                    &before,
+                    &after,
+                    is_in_initial_list,
+                    tells_unchanged,
+                ))
+            }
+        }
+        Work::SyncAll => Outcome::Resync(target.snapshot()),
+        Work::Bookmark(version) => {
+            target.move_version(&version);
+            Outcome::Changes(Vec::new())
+        }
+    };
+    if let Some(version) = popped.reached {
+        target.move_version(&version);
+    }
+    outcome
+}
+
+/// Applies one change. An object that was not here has not gone from here: its end is not told.
+fn apply_delta<T>(
+    target: &mut impl Target<T>,
+    delta: Delta<T>,
+    is_in_initial_list: bool,
+) -> Option<Notification<T>> {
+    match delta {
+        Delta::Added(entry)
+        | Delta::Updated(entry)
+        | Delta::Replaced(entry)
+        | Delta::Sync(entry) => Some(match target.upsert(entry.clone()) {
+            Some(old) => Notification::Updated { old, new: entry },
+            None => Notification::Added {
+                entry,
+                is_in_initial_list,
+            },
+        }),
+        Delta::Deleted(deletion) => {
+            let known = target.remove(deletion.key())?;
+            let tombstone = deletion.is_tombstone();
+            let last = match deletion {
+                Deletion::Observed(last) => last,
+                Deletion::Tombstone { last, .. } => last.unwrap_or(known),
+            };
+            Some(Notification::Deleted { last, tombstone })
+        }
+    }
+}
+
+/// How two states of a store differ: first what went, then what is there, each in the order of the
+/// keys.
+#[must_use]
+pub fn differences<T>(
+    before: &Snapshot<T>,
+    after: &Snapshot<T>,
+    is_in_initial_list: bool,
+    tells_unchanged: bool,
+) -> Vec<Notification<T>> {
+    let mut gone = Vec::new();
+    let mut here = Vec::new();
+    let mut olds = before.iter().peekable();
+    let mut news = after.iter().peekable();
+    loop {
+        let order = match (olds.peek(), news.peek()) {
+            (None, None) => break,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(old), Some(new)) => old.key().cmp(new.key()),
+        };
+        let old = olds.next_if(|_| order.is_le());
+        let new = news.next_if(|_| order.is_ge());
+        match (old, new) {
+            (Some(last), None) => gone.push(Notification::Deleted {
+                last: last.clone(),
+                tombstone: true,
+            }),
+            (None, Some(entry)) => here.push(Notification::Added {
+                entry: entry.clone(),
+                is_in_initial_list,
+            }),
+            // What a replace keeps is the same allocation, whatever its version says.
+            (Some(old), Some(new)) if tells_unchanged || !Arc::ptr_eq(&old.object, &new.object) => {
+                here.push(Notification::Updated {
+                    old: old.clone(),
+                    new: new.clone(),
+                });
+            }
+            _ => {}
+        }
+    }
+    gone.append(&mut here);
+    gone
+}
+
+impl<T> Target<T> for IndexedObjects<T> {
+    fn upsert(&mut self, entry: Entry<T>) -> Option<Entry<T>> {
+        let change = self.prepare_upsert(entry);
+        self.apply(change)
+    }
+
+    fn remove(&mut self, key: &ObjectKey) -> Option<Entry<T>> {
+        let change = self.prepare_delete(key);
+        self.apply(change)
+    }
+
+    fn replace(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Snapshot<T> {
+        let replacement = self.prepare_replace(staging, version);
+        self.swap(replacement)
+    }
+
+    fn move_version(&mut self, version: &ResourceVersion) {
+        self.set_resource_version(version);
+    }
+
+    fn snapshot(&self) -> Snapshot<T> {
+        Self::snapshot(self)
+    }
+}

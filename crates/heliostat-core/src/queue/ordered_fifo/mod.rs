@@ -1,0 +1,473 @@
+//! `OrderedFifo`: every change in the order in which it came, across all objects.
+//!
+//! Nothing is merged and nothing is left out, so whoever takes everything out sees the history as the
+//! source told it. A whole list is one element ([`OrderedFifo::atomic`]), or is taken apart into one
+//! change for each object ([`OrderedFifo::itemized`]).
+
+mod itemized;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use super::delta::{Deletion, Delta};
+use super::known::KnownObjects;
+use super::population::Population;
+use crate::object::{Entry, ObjectKey};
+use crate::store::snapshot::Snapshot;
+use crate::store::staging::Staging;
+use crate::store::{Store, StoreError};
+use crate::time::Time;
+use crate::version::ResourceVersion;
+
+use itemized::StagedItems;
+
+/// Every change in the order in which it came.
+///
+/// The writing end is [`Store`]. The reading end calls [`pop_batch`](Self::pop_batch) or
+/// [`pop`](Self::pop), does the work, and calls [`processed`](Self::processed); it is synced when all
+/// of the first list has been processed.
+///
+/// There is one reader. After [`close`](Self::close) what is queued can still be taken out.
+pub struct OrderedFifo<T> {
+    elements: VecDeque<Element<T>>,
+    replacing: Replacing<T>,
+    batch_size: usize,
+    transform: Option<Transform<T>>,
+    /// Why the list that is being collected cannot be queued.
+    refused: Option<StoreError>,
+    population: Population,
+    /// How many elements have been taken out and not been reported as processed.
+    in_work: usize,
+    /// The version reached when all that ever was queued is applied.
+    reached: ResourceVersion,
+    now: Time,
+    is_closed: bool,
+}
+
+type Transform<T> = Box<dyn FnMut(Entry<T>) -> Result<Entry<T>, String> + Send>;
+
+/// What becomes of a list.
+enum Replacing<T> {
+    Atomic(Option<Staging<T>>),
+    Itemized {
+        known: Box<dyn KnownObjects<T>>,
+        staged: Option<StagedItems<T>>,
+    },
+}
+
+struct Element<T> {
+    item: Item<T>,
+    since: Time,
+    /// The version that is reached once this is applied, if the reflector said so.
+    reached: Option<ResourceVersion>,
+}
+
+enum Item<T> {
+    Change(Delta<T>),
+    ReplacedAll(ReplacedAll<T>),
+    SyncAll,
+    Bookmark(ResourceVersion),
+}
+
+/// Something to be done.
+#[derive(Debug)]
+pub struct Popped<T> {
+    /// What.
+    pub work: Work<T>,
+    /// True if it belongs to what the queue was first filled with.
+    pub is_in_initial_list: bool,
+    /// The version that is reached once it has been done, where the reflector has said so.
+    pub reached: Option<ResourceVersion>,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Work<T> {
+    /// Changes, in the order in which they came: never none, and never two of one object.
+    Changes(Vec<Delta<T>>),
+    /// A whole list takes the place of all that is known.
+    ReplacedAll(ReplacedAll<T>),
+    /// Everything that is known is told again.
+    SyncAll,
+    /// All up to this version has been queued before.
+    Bookmark(ResourceVersion),
+}
+
+/// A whole list.
+#[derive(Debug)]
+pub struct ReplacedAll<T> {
+    /// Its objects. Whoever applies them gives them to
+    /// [`prepare_replace`](crate::store::indexer::IndexedObjects::prepare_replace) of the store.
+    pub staging: Staging<T>,
+    /// The version at which the list was true.
+    pub version: ResourceVersion,
+}
+
+/// How many changes are taken out at once, at most: enough that a lock and a wake-up for each batch
+/// do not count, few enough that readers never wait long (the reference's number).
+pub const BATCH_SIZE: usize = 1000;
+
+impl<T> OrderedFifo<T> {
+    /// A queue in which a whole list is one element, and a resync one mark.
+    #[must_use]
+    pub const fn atomic() -> Self {
+        Self::new(Replacing::Atomic(None))
+    }
+
+    /// A queue in which a list is taken apart: first the end of what it no longer has, of all that is
+    /// queued or known, then each of its objects. A resync tells every known object again.
+    pub fn itemized(known: impl KnownObjects<T> + 'static) -> Self {
+        Self::new(Replacing::Itemized {
+            known: Box::new(known),
+            staged: None,
+        })
+    }
+
+    const fn new(replacing: Replacing<T>) -> Self {
+        Self {
+            elements: VecDeque::new(),
+            replacing,
+            batch_size: BATCH_SIZE,
+            transform: None,
+            refused: None,
+            population: Population::EMPTY,
+            in_work: 0,
+            reached: ResourceVersion::UNSET,
+            now: Time::ZERO,
+            is_closed: false,
+        }
+    }
+
+    /// How many changes are taken out at once, at most; one at least. [`BATCH_SIZE`] by default.
+    #[must_use]
+    pub fn batch_size(mut self, changes: usize) -> Self {
+        self.batch_size = changes.max(1);
+        self
+    }
+
+    /// Changes every object before it is queued, last states included; not what is only found to be
+    /// gone, and not what a resync tells again, which has been changed before. An object that it
+    /// refuses is not queued, and a list with such an object not at all.
+    #[must_use]
+    pub fn transform(
+        mut self,
+        transform: impl FnMut(Entry<T>) -> Result<Entry<T>, String> + Send + 'static,
+    ) -> Self {
+        self.transform = Some(Box::new(transform));
+        self
+    }
+
+    /// Tells the time, for [`age`](Self::age).
+    pub const fn set_now(&mut self, now: Time) {
+        self.now = now;
+    }
+
+    /// Starts to collect a list, as [`Store::begin_replace`] does. What is collected shares the memory
+    /// of `base`, the present state of the store at the far end, as far as it is the same: unchanged
+    /// objects are kept, not replaced. An itemized queue makes no use of it.
+    pub fn begin_replace_on(&mut self, base: &Snapshot<T>) {
+        self.refused = None;
+        match &mut self.replacing {
+            Replacing::Atomic(staging) => *staging = Some(Staging::on(base)),
+            Replacing::Itemized { staged, .. } => *staged = Some(StagedItems::default()),
+        }
+    }
+
+    /// The next element alone.
+    pub fn pop(&mut self) -> Option<Popped<T>> {
+        self.take(1)
+    }
+
+    /// The next elements that can be done in one go: changes of different objects, up to the batch
+    /// size, all of them within the first filling or all of them after it. Anything else comes alone.
+    pub fn pop_batch(&mut self) -> Option<Popped<T>> {
+        self.take(self.batch_size)
+    }
+
+    /// What was taken out last has been processed, whether or not that went well.
+    pub fn processed(&mut self) {
+        let count = std::mem::take(&mut self.in_work);
+        self.population.processed(count);
+    }
+
+    /// No more will be queued, says the writing end. What is queued can still be taken out.
+    pub const fn close(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// True once the queue has been closed.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// True once all that the queue was first filled with has been processed; it stays true.
+    #[must_use]
+    pub const fn has_synced(&self) -> bool {
+        self.population.is_synced()
+    }
+
+    /// How many elements are waiting.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// True if nothing is waiting.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+
+    /// How long the element that is next has been waiting.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        let since = self.elements.front()?.since;
+        Some(self.now.saturating_since(since))
+    }
+
+    /// True if two whole batches are waiting: whoever writes should let the reader catch up.
+    #[must_use]
+    pub fn is_congested(&self) -> bool {
+        self.elements.len() >= self.batch_size.saturating_mul(2)
+    }
+
+    fn take(&mut self, max: usize) -> Option<Popped<T>> {
+        // A reader that never says so is taken at its next word.
+        self.processed();
+        let is_in_initial_list = !self.population.is_synced();
+        let Element {
+            item, mut reached, ..
+        } = self.elements.pop_front()?;
+        self.in_work = 1;
+        let work = match item {
+            Item::Change(first) => Work::Changes(self.take_changes(first, max, &mut reached)),
+            Item::ReplacedAll(all) => Work::ReplacedAll(all),
+            Item::SyncAll => Work::SyncAll,
+            Item::Bookmark(version) => Work::Bookmark(version),
+        };
+        Some(Popped {
+            work,
+            is_in_initial_list,
+            reached,
+        })
+    }
+
+    /// Takes the changes that can be done together with the first.
+    fn take_changes(
+        &mut self,
+        first: Delta<T>,
+        max: usize,
+        reached: &mut Option<ResourceVersion>,
+    ) -> Vec<Delta<T>> {
+        let max = match self.population.left() {
+            0 => max,
+            left => max.min(left),
+        };
+        let mut keys = BTreeSet::from([first.key().clone()]);
+        let mut changes = vec![first];
+        while changes.len() < max {
+            let together = self.elements.pop_front_if(|element| match &element.item {
+                Item::Change(next) => keys.insert(next.key().clone()),
+                Item::ReplacedAll(_) | Item::SyncAll | Item::Bookmark(_) => false,
+            });
+            let Some(Element {
+                item: Item::Change(change),
+                reached: after,
+                ..
+            }) = together
+            else {
+                break;
+            };
+            changes.push(change);
+            if after.is_some() {
+                *reached = after;
+            }
+        }
+        self.in_work = changes.len();
+        changes
+    }
+
+    fn push(&mut self, item: Item<T>) {
+        self.elements.push_back(Element {
+            item,
+            since: self.now,
+            reached: None,
+        });
+    }
+
+    fn push_change(&mut self, delta: Delta<T>) {
+        self.push(Item::Change(delta));
+    }
+
+    fn transformed(&mut self, entry: Entry<T>) -> Result<Entry<T>, StoreError> {
+        let Some(transform) = &mut self.transform else {
+            return Ok(entry);
+        };
+        let key = entry.key().clone();
+        transform(entry)
+            .map_err(|reason| StoreError::new(format!("the transform of {key} failed: {reason}")))
+    }
+}
+
+impl<T: Send + Sync> Store<T> for OrderedFifo<T> {
+    fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
+        self.population.begin();
+        let entry = self.transformed(entry)?;
+        self.push_change(Delta::Added(entry));
+        Ok(())
+    }
+
+    fn update(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
+        self.population.begin();
+        let entry = self.transformed(entry)?;
+        self.push_change(Delta::Updated(entry));
+        Ok(())
+    }
+
+    /// Queued whether or not anything is known of the object: an ordered queue tells what the source
+    /// told.
+    fn delete(&mut self, key: &ObjectKey, last_state: Option<Entry<T>>) -> Result<(), StoreError> {
+        self.population.begin();
+        let deletion = match last_state {
+            Some(last) => Deletion::Observed(self.transformed(last)?),
+            None => Deletion::Tombstone {
+                key: key.clone(),
+                last: None,
+            },
+        };
+        self.push_change(Delta::Deleted(deletion));
+        Ok(())
+    }
+
+    fn begin_replace(&mut self) {
+        self.begin_replace_on(&Snapshot::default());
+    }
+
+    fn stage(&mut self, entry: Entry<T>) {
+        if self.refused.is_some() {
+            return;
+        }
+        match (self.transformed(entry), &mut self.replacing) {
+            (Ok(entry), Replacing::Atomic(Some(staging))) => staging.stage(entry),
+            (
+                Ok(entry),
+                Replacing::Itemized {
+                    staged: Some(staged),
+                    ..
+                },
+            ) => staged.stage(entry),
+            (Ok(_), _) => {}
+            (Err(error), _) => self.refused = Some(error),
+        }
+    }
+
+    fn unstage(&mut self, key: &ObjectKey) {
+        match &mut self.replacing {
+            Replacing::Atomic(Some(staging)) => staging.unstage(key),
+            Replacing::Itemized {
+                staged: Some(staged),
+                ..
+            } => staged.unstage(key),
+            Replacing::Atomic(None) | Replacing::Itemized { staged: None, .. } => {}
+        }
+    }
+
+    fn keep(&mut self, key: &ObjectKey) {
+        match &mut self.replacing {
+            Replacing::Atomic(Some(staging)) => staging.keep(key),
+            Replacing::Itemized {
+                staged: Some(staged),
+                ..
+            } => staged.keep(key),
+            Replacing::Atomic(None) | Replacing::Itemized { staged: None, .. } => {}
+        }
+    }
+
+    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
+        if let Some(error) = self.refused.take() {
+            self.abort_replace();
+            return Err(error);
+        }
+        match &mut self.replacing {
+            Replacing::Atomic(staging) => {
+                let staging = staging.take().ok_or_else(StoreError::not_begun)?;
+                self.reached.clone_from(version);
+                let version = version.clone();
+                self.push(Item::ReplacedAll(ReplacedAll { staging, version }));
+            }
+            Replacing::Itemized { known, staged } => {
+                let staged = staged.take().ok_or_else(StoreError::not_begun)?;
+                for delta in staged.into_deltas(&**known, &self.elements)? {
+                    self.push_change(delta);
+                }
+            }
+        }
+        // The version may need an element of its own, which is not part of the first filling.
+        self.population.fill(self.elements.len());
+        self.update_resource_version(version);
+        Ok(())
+    }
+
+    fn abort_replace(&mut self) {
+        self.refused = None;
+        match &mut self.replacing {
+            Replacing::Atomic(staging) => *staging = None,
+            Replacing::Itemized { staged, .. } => *staged = None,
+        }
+    }
+
+    fn resync(&mut self) -> Result<(), StoreError> {
+        match &self.replacing {
+            Replacing::Atomic(_) => self.push(Item::SyncAll),
+            Replacing::Itemized { known, .. } => {
+                for delta in itemized::syncs(&**known, &self.elements)? {
+                    self.push_change(delta);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A bookmark right behind another takes its place.
+    fn bookmark(&mut self, version: &ResourceVersion) {
+        self.reached.clone_from(version);
+        match self.elements.back_mut() {
+            Some(Element {
+                item: Item::Bookmark(last),
+                ..
+            }) => last.clone_from(version),
+            _ => self.push(Item::Bookmark(version.clone())),
+        }
+    }
+
+    /// Is reached with the last element that is queued; an element of its own is needed only where
+    /// none is.
+    fn update_resource_version(&mut self, version: &ResourceVersion) {
+        if self.reached == *version {
+            return;
+        }
+        match self.elements.back_mut() {
+            Some(last) => {
+                last.reached = Some(version.clone());
+                self.reached.clone_from(version);
+            }
+            None => self.bookmark(version),
+        }
+    }
+}
+
+impl<T> fmt::Debug for OrderedFifo<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OrderedFifo")
+            .field("len", &self.elements.len())
+            .field("population", &self.population)
+            .field("reached", &self.reached)
+            .field("is_closed", &self.is_closed)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,696 @@
+//! The ordered queue, told as words: `+` added, `~` updated, `-` deleted (`?` only found out), `=`
+//! replaced, `*` told again.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::object::Header;
+use crate::store::indexer::IndexedObjects;
+
+type Fifo = OrderedFifo<u64>;
+
+/// What is done to a queue.
+type Do = fn(&mut Fifo);
+
+/// What objects there are.
+type Objects = &'static [(&'static str, u64)];
+
+/// What comes out.
+type Words = &'static [&'static str];
+
+fn entry(name: &str, value: u64) -> Entry<u64> {
+    let header = Header {
+        key: ObjectKey::cluster(name),
+        resource_version: value.into(),
+        uid: "u".into(),
+    };
+    Entry::new(header, value)
+}
+
+fn snapshot(known: &[(&str, u64)]) -> Snapshot<u64> {
+    let mut store = IndexedObjects::new();
+    for (name, value) in known {
+        store.add(entry(name, *value)).unwrap();
+    }
+    store.snapshot()
+}
+
+fn itemized(known: &'static [(&'static str, u64)]) -> Fifo {
+    OrderedFifo::itemized(move || snapshot(known))
+}
+
+fn replace(fifo: &mut Fifo, items: &[(&str, u64)], version: u64) {
+    fifo.begin_replace();
+    for (name, value) in items {
+        fifo.stage(entry(name, *value));
+    }
+    fifo.commit_replace(&version.into()).unwrap();
+}
+
+fn delete(fifo: &mut Fifo, name: &str, value: u64) {
+    fifo.delete(&ObjectKey::cluster(name), Some(entry(name, value)))
+        .unwrap();
+}
+
+fn word(delta: &Delta<u64>) -> String {
+    let (sign, end) = match delta {
+        Delta::Added(_) => ("+", ""),
+        Delta::Updated(_) => ("~", ""),
+        Delta::Replaced(_) => ("=", ""),
+        Delta::Sync(_) => ("*", ""),
+        Delta::Deleted(Deletion::Observed(_)) => ("-", ""),
+        Delta::Deleted(Deletion::Tombstone { .. }) => ("-", "?"),
+    };
+    let value = delta
+        .entry()
+        .map_or_else(|| "none".to_owned(), |entry| entry.object.to_string());
+    format!("{sign}{}{value}{end}", delta.key())
+}
+
+fn words(popped: Popped<u64>) -> String {
+    match popped.work {
+        Work::Changes(deltas) => deltas.iter().map(word).collect::<Vec<_>>().join(" "),
+        Work::ReplacedAll(all) => {
+            let mut store = IndexedObjects::new();
+            let replacement = store.prepare_replace(all.staging, &all.version);
+            store.swap(replacement);
+            let items: Vec<_> = store
+                .view()
+                .iter()
+                .map(|entry| format!("{}{}", entry.key(), entry.object))
+                .collect();
+            format!("all@{}[{}]", all.version, items.join(" "))
+        }
+        Work::SyncAll => "sync all".to_owned(),
+        Work::Bookmark(version) => format!("bookmark@{version}"),
+    }
+}
+
+fn all(fifo: &mut Fifo, pop: impl Fn(&mut Fifo) -> Option<Popped<u64>>) -> Vec<String> {
+    let mut all = Vec::new();
+    while let Some(popped) = pop(fifo) {
+        all.push(words(popped));
+        fifo.processed();
+    }
+    all
+}
+
+fn pops(fifo: &mut Fifo) -> Vec<String> {
+    all(fifo, Fifo::pop)
+}
+
+fn batches(fifo: &mut Fifo) -> Vec<String> {
+    all(fifo, Fifo::pop_batch)
+}
+
+#[test]
+fn f_02_every_event_is_delivered_in_the_order_in_which_it_came() {
+    let mut fifo = itemized(&[]);
+    for (name, value) in [
+        ("foo", 10),
+        ("bar", 1),
+        ("foo", 11),
+        ("foo", 13),
+        ("zab", 30),
+    ] {
+        fifo.add(entry(name, value)).unwrap();
+    }
+    assert_eq!(words(fifo.pop().unwrap()), "+foo10");
+    fifo.add(entry("foo", 14)).unwrap();
+    assert_eq!(
+        pops(&mut fifo),
+        ["+bar1", "+foo11", "+foo13", "+zab30", "+foo14"]
+    );
+
+    fifo.add(entry("foo", 10)).unwrap();
+    fifo.update(entry("foo", 12)).unwrap();
+    delete(&mut fifo, "foo", 15);
+    assert_eq!(pops(&mut fifo), ["+foo10", "~foo12", "-foo15"]);
+}
+
+#[test]
+fn f_02_f_12_each_producer_finds_its_own_order() {
+    let mut fifo = Fifo::atomic();
+    for number in 0..500 {
+        fifo.add(entry("a", number)).unwrap();
+        fifo.add(entry("b", number)).unwrap();
+    }
+    let popped = pops(&mut fifo);
+    for producer in ["+a", "+b"] {
+        let own = popped.iter().filter_map(|word| word.strip_prefix(producer));
+        let numbers: Vec<u64> = own.map(|number| number.parse().unwrap()).collect();
+        assert_eq!(numbers, (0..500).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn f_03_a_deletion_is_queued_whether_or_not_the_object_is_known() {
+    for mut fifo in [Fifo::atomic(), itemized(&[]), itemized(&[("baz", 20)])] {
+        fifo.add(entry("foo", 10)).unwrap();
+        fifo.update(entry("bar", 15)).unwrap();
+        fifo.add(entry("qux", 17)).unwrap();
+        delete(&mut fifo, "qux", 18);
+        delete(&mut fifo, "baz", 20);
+        fifo.delete(&ObjectKey::cluster("unseen"), None).unwrap();
+        let expected = [
+            "+foo10",
+            "~bar15",
+            "+qux17",
+            "-qux18",
+            "-baz20",
+            "-unseennone?",
+        ];
+        assert_eq!(pops(&mut fifo), expected);
+    }
+}
+
+#[test]
+fn f_05_the_transform_changes_what_comes_and_nothing_that_was_changed_before() {
+    let changed = |fifo: Fifo| {
+        fifo.transform(|entry: Entry<u64>| Ok(Entry::new(entry.header, *entry.object + 100)))
+    };
+    let mut fifo = changed(itemized(&[]));
+    fifo.add(entry("foo", 10)).unwrap();
+    fifo.add(entry("bar", 11)).unwrap();
+    fifo.update(entry("foo", 12)).unwrap();
+    delete(&mut fifo, "foo", 15);
+    replace(&mut fifo, &[], 16);
+    fifo.add(entry("bar", 16)).unwrap();
+    replace(&mut fifo, &[], 17);
+    let expected = [
+        "+foo110", "+bar111", "~foo112", "-foo115", "-bar111?", "+bar116", "-bar116?",
+    ];
+    assert_eq!(pops(&mut fifo), expected);
+
+    let mut fifo = changed(itemized(&[("known", 5)]));
+    fifo.resync().unwrap();
+    assert_eq!(pops(&mut fifo), ["*known5"]);
+}
+
+#[test]
+fn f_05_f_07_an_object_that_the_transform_refuses_is_not_queued_nor_is_its_list() {
+    for fifo in [Fifo::atomic(), itemized(&[("old", 1)])] {
+        let mut fifo = fifo.transform(|entry: Entry<u64>| {
+            if *entry.object == 13 {
+                Err("unlucky".to_owned())
+            } else {
+                Ok(entry)
+            }
+        });
+        let error = fifo.add(entry("a", 13)).unwrap_err();
+        assert_eq!(error.to_string(), "the transform of a failed: unlucky");
+        fifo.begin_replace();
+        fifo.stage(entry("b", 1));
+        fifo.stage(entry("a", 13));
+        assert!(fifo.commit_replace(&1.into()).is_err());
+        assert!(fifo.is_empty());
+        replace(&mut fifo, &[("b", 2)], 2);
+        assert!(!fifo.is_empty());
+    }
+}
+
+#[test]
+fn f_06_a_list_tells_first_what_is_gone_of_the_queue_then_of_the_store_then_what_is_there() {
+    let known: Objects = &[("bar", 6), ("baz", 7), ("foo", 5)];
+    let cases: [(Objects, Do, Words); 5] = [
+        (
+            known,
+            |fifo| delete(fifo, "baz", 10),
+            &["-baz10", "-bar6?", "=foo5"],
+        ),
+        (
+            known,
+            |fifo| fifo.add(entry("baz", 10)).unwrap(),
+            &["+baz10", "-baz10?", "-bar6?", "=foo5"],
+        ),
+        (
+            known,
+            |fifo| {
+                delete(fifo, "bar", 6);
+                fifo.add(entry("bar", 100)).unwrap();
+            },
+            &["-bar6", "+bar100", "-bar100?", "-baz7?", "=foo5"],
+        ),
+        (
+            known,
+            |fifo| replace(fifo, &[("bar", 100), ("foo", 5)], 1),
+            &["-baz7?", "=bar100", "=foo5", "-bar100?", "=foo5"],
+        ),
+        (
+            &[],
+            |fifo| fifo.add(entry("baz", 10)).unwrap(),
+            &["+baz10", "-baz10?", "=foo5"],
+        ),
+    ];
+    for (known, before, expected) in cases {
+        let mut fifo = itemized(known);
+        before(&mut fifo);
+        replace(&mut fifo, &[("foo", 5)], 2);
+        assert_eq!(pops(&mut fifo), expected);
+    }
+}
+
+#[test]
+fn f_06_what_is_only_queued_is_told_as_gone_once() {
+    let cases: [(Do, Words); 5] = [
+        (|fifo| fifo.add(entry("a", 1)).unwrap(), &["+a1", "-a1?"]),
+        (
+            |fifo| {
+                fifo.add(entry("a", 1)).unwrap();
+                delete(fifo, "a", 1);
+            },
+            &["+a1", "-a1"],
+        ),
+        (
+            |fifo| {
+                fifo.add(entry("a", 1)).unwrap();
+                replace(fifo, &[("a", 1)], 1);
+                replace(fifo, &[("a", 1)], 2);
+            },
+            &["+a1", "=a1", "=a1", "-a1?"],
+        ),
+        (
+            |fifo| {
+                fifo.add(entry("a", 1)).unwrap();
+                replace(fifo, &[], 1);
+            },
+            &["+a1", "-a1?"],
+        ),
+        (
+            |fifo| {
+                fifo.add(entry("a", 1)).unwrap();
+                delete(fifo, "a", 1);
+                fifo.add(entry("a", 2)).unwrap();
+            },
+            &["+a1", "-a1", "+a2", "-a2?"],
+        ),
+    ];
+    for (before, expected) in cases {
+        let mut fifo = itemized(&[]);
+        before(&mut fifo);
+        replace(&mut fifo, &[], 9);
+        assert_eq!(pops(&mut fifo), expected);
+    }
+}
+
+#[test]
+fn f_06_an_object_of_a_list_that_comes_twice_is_told_twice_and_one_that_is_kept_not_at_all() {
+    let mut fifo = itemized(&[("kept", 1), ("gone", 2)]);
+    fifo.begin_replace();
+    fifo.keep(&ObjectKey::cluster("kept"));
+    for (name, value) in [("a", 3), ("b", 4), ("a", 5), ("taken", 6)] {
+        fifo.stage(entry(name, value));
+    }
+    fifo.unstage(&ObjectKey::cluster("taken"));
+    fifo.commit_replace(&7.into()).unwrap();
+    assert_eq!(pops(&mut fifo), ["-gone2?", "=a3", "=b4", "=a5"]);
+}
+
+#[test]
+fn f_07_f_09_an_atomic_queue_takes_a_list_whole() {
+    let mut fifo = Fifo::atomic();
+    replace(&mut fifo, &[], 123);
+    assert_eq!(pops(&mut fifo), ["all@123[]"]);
+
+    fifo.add(entry("foo", 10)).unwrap();
+    replace(&mut fifo, &[("o", 1)], 10);
+    replace(&mut fifo, &[("o", 1)], 20);
+    replace(&mut fifo, &[], 56);
+    assert_eq!(
+        pops(&mut fifo),
+        ["+foo10", "all@10[o1]", "all@20[o1]", "all@56[]"]
+    );
+
+    fifo.bookmark(&123.into());
+    replace(&mut fifo, &[], 1234);
+    assert_eq!(pops(&mut fifo), ["bookmark@123", "all@1234[]"]);
+}
+
+#[test]
+fn f_07_a_list_shares_what_did_not_change_and_keeps_what_the_store_has_when_it_is_put_in() {
+    let mut store = IndexedObjects::new();
+    for name in ["same", "kept", "gone"] {
+        store.add(entry(name, 1)).unwrap();
+    }
+    let mut fifo = Fifo::atomic();
+    fifo.begin_replace_on(&store.snapshot());
+    fifo.stage(entry("same", 1));
+    fifo.stage(entry("new", 2));
+    fifo.keep(&ObjectKey::cluster("kept"));
+    fifo.commit_replace(&5.into()).unwrap();
+    // What was queued before the list reaches the store only now.
+    store.add(entry("kept", 3)).unwrap();
+    store.add(entry("late", 3)).unwrap();
+    let same = store.view().get_by_key("same").unwrap().clone();
+
+    let Work::ReplacedAll(all) = fifo.pop().unwrap().work else {
+        panic!("expected the list");
+    };
+    let replacement = store.prepare_replace(all.staging, &all.version);
+    store.swap(replacement);
+    let values: Vec<_> = store
+        .view()
+        .iter()
+        .map(|it| (it.key().to_string(), *it.object))
+        .collect();
+    let expected = [("kept", 3), ("new", 2), ("same", 1)];
+    assert_eq!(
+        values,
+        expected.map(|(name, value)| (name.to_owned(), value))
+    );
+    let now = store.view().get_by_key("same").unwrap();
+    assert!(std::sync::Arc::ptr_eq(&now.object, &same.object));
+}
+
+#[test]
+fn f_08_f_13_synced_comes_after_the_first_filling_was_processed() {
+    let mut fifo = itemized(&[("bar", 6), ("baz", 7), ("foo", 5)]);
+    replace(&mut fifo, &[("foo", 5)], 1);
+    for expected in ["-bar6?", "-baz7?", "=foo5"] {
+        let popped = fifo.pop().unwrap();
+        assert!(popped.is_in_initial_list);
+        assert_eq!(words(popped), expected);
+        assert!(!fifo.has_synced(), "not before it has been processed");
+        fifo.processed();
+    }
+    assert!(fifo.has_synced());
+    fifo.add(entry("late", 9)).unwrap();
+    assert!(!fifo.pop().unwrap().is_in_initial_list);
+}
+
+#[test]
+fn f_08_f_18_what_makes_a_queue_synced() {
+    let steps: [(Do, bool); 6] = [
+        (|_| {}, false),
+        (|fifo| fifo.add(entry("a", 1)).unwrap(), true),
+        (|fifo| replace(fifo, &[], 1), true),
+        (|fifo| replace(fifo, &[("a", 1), ("b", 2)], 1), false),
+        (
+            |fifo| {
+                replace(fifo, &[("a", 1), ("a", 2)], 1);
+                fifo.pop();
+                fifo.processed();
+            },
+            false,
+        ),
+        (
+            |fifo| {
+                replace(fifo, &[("a", 1), ("b", 2)], 1);
+                pops(fifo);
+            },
+            true,
+        ),
+    ];
+    for (step, synced) in steps {
+        let mut fifo = itemized(&[]);
+        step(&mut fifo);
+        assert_eq!(fifo.has_synced(), synced);
+    }
+    let mut atomic = Fifo::atomic();
+    replace(&mut atomic, &[], 1);
+    assert!(!atomic.has_synced(), "an empty list is work, too");
+    pops(&mut atomic);
+    assert!(atomic.has_synced());
+}
+
+#[test]
+fn f_08_a_bookmark_before_the_first_list_belongs_to_it() {
+    let mut fifo = Fifo::atomic();
+    fifo.bookmark(&5.into());
+    replace(&mut fifo, &[("a", 1)], 6);
+    assert!(fifo.pop().unwrap().is_in_initial_list);
+    fifo.processed();
+    assert!(!fifo.has_synced());
+    fifo.pop();
+    fifo.processed();
+    assert!(fifo.has_synced());
+}
+
+#[test]
+fn f_09_bookmarks_and_versions_take_no_more_room_than_they_must() {
+    let mut fifo = Fifo::atomic();
+    fifo.bookmark(&5.into());
+    fifo.bookmark(&6.into());
+    assert_eq!(fifo.len(), 1);
+    fifo.add(entry("a", 7)).unwrap();
+    fifo.update_resource_version(&7.into());
+    fifo.add(entry("b", 8)).unwrap();
+    fifo.update_resource_version(&8.into());
+    fifo.update_resource_version(&8.into());
+    assert_eq!(fifo.len(), 3);
+    assert_eq!(words(fifo.pop_batch().unwrap()), "bookmark@6");
+    let changes = fifo.pop_batch().unwrap();
+    assert_eq!(changes.reached, Some(8.into()));
+    assert_eq!(words(changes), "+a7 +b8");
+    fifo.update_resource_version(&9.into());
+    assert_eq!(pops(&mut fifo), ["bookmark@9"]);
+}
+
+#[test]
+fn f_10_a_resync_is_a_mark_or_tells_what_is_known_and_not_queued() {
+    let mut fifo = Fifo::atomic();
+    fifo.add(entry("a", 1)).unwrap();
+    fifo.resync().unwrap();
+    fifo.resync().unwrap();
+    assert_eq!(pops(&mut fifo), ["+a1", "sync all", "sync all"]);
+
+    let known: Objects = &[("foo", 5)];
+    let cases: [(Do, Words); 3] = [
+        (|_| {}, &["*foo5"]),
+        (|fifo| delete(fifo, "foo", 10), &["-foo10"]),
+        (|fifo| fifo.update(entry("foo", 6)).unwrap(), &["~foo6"]),
+    ];
+    for (before, expected) in cases {
+        let mut fifo = itemized(known);
+        before(&mut fifo);
+        fifo.resync().unwrap();
+        assert_eq!(pops(&mut fifo), expected);
+    }
+}
+
+struct Silent;
+
+impl KnownObjects<u64> for Silent {
+    fn known(&self, _: &ObjectKey) -> Result<Option<Entry<u64>>, StoreError> {
+        Err(StoreError::new("gone fishing"))
+    }
+
+    fn known_keys(&self) -> Result<Vec<ObjectKey>, StoreError> {
+        Ok(vec![ObjectKey::cluster("foo")])
+    }
+}
+
+#[test]
+fn f_06_f_10_f_11_a_store_that_cannot_say_costs_the_last_state_only() {
+    let mut fifo = Fifo::itemized(Silent);
+    fifo.resync().unwrap();
+    assert!(fifo.is_empty());
+    replace(&mut fifo, &[], 1);
+    assert_eq!(pops(&mut fifo), ["-foonone?"]);
+}
+
+#[test]
+fn f_12_f_17_f_18_a_closed_queue_gives_what_it_has() {
+    let mut fifo = Fifo::atomic();
+    fifo.add(entry("a", 1)).unwrap();
+    fifo.close();
+    fifo.add(entry("b", 2)).unwrap();
+    assert!(fifo.is_closed());
+    assert_eq!(pops(&mut fifo), ["+a1", "+b2"]);
+    assert!(fifo.pop().is_none());
+}
+
+#[test]
+fn f_13_what_is_never_reported_as_processed_counts_at_the_next_pop() {
+    let mut fifo = itemized(&[]);
+    replace(&mut fifo, &[("a", 1), ("b", 2)], 1);
+    fifo.pop();
+    fifo.pop();
+    assert!(!fifo.has_synced());
+    assert!(fifo.pop().is_none());
+    assert!(fifo.has_synced());
+}
+
+#[test]
+fn f_14_two_batches_that_wait_are_a_congestion() {
+    let mut fifo = Fifo::atomic().batch_size(2);
+    for number in 0..4 {
+        assert!(!fifo.is_congested());
+        fifo.add(entry("a", number)).unwrap();
+    }
+    assert!(fifo.is_congested());
+    fifo.pop();
+    assert!(!fifo.is_congested());
+}
+
+#[test]
+fn f_15_f_16_where_a_batch_ends() {
+    let cases: [(usize, Objects, Objects, Words); 8] = [
+        (1000, &[("a", 1), ("b", 2), ("c", 3)], &[], &["=a1 =b2 =c3"]),
+        (
+            2,
+            &[("a", 1), ("b", 2)],
+            &[("c", 3), ("d", 4)],
+            &["=a1 =b2", "~c3 ~d4"],
+        ),
+        (
+            1000,
+            &[("a", 1)],
+            &[("a", 1), ("a", 1)],
+            &["=a1", "~a1", "~a1"],
+        ),
+        (
+            1000,
+            &[("a", 1), ("b", 2)],
+            &[("b", 2), ("c", 3)],
+            &["=a1 =b2", "~b2 ~c3"],
+        ),
+        (
+            1000,
+            &[("a", 1), ("b", 2), ("c", 3)],
+            &[("b", 2)],
+            &["=a1 =b2 =c3", "~b2"],
+        ),
+        (2, &[("a", 1), ("b", 2), ("c", 3)], &[], &["=a1 =b2", "=c3"]),
+        (2, &[], &[("a", 1), ("b", 2), ("c", 3)], &["~a1 ~b2", "~c3"]),
+        (
+            2,
+            &[("a", 1), ("b", 2), ("c", 3)],
+            &[("d", 4)],
+            &["=a1 =b2", "=c3", "~d4"],
+        ),
+    ];
+    for (size, list, updates, expected) in cases {
+        let mut fifo = itemized(&[]).batch_size(size);
+        replace(&mut fifo, list, 1);
+        for (name, value) in updates {
+            fifo.update(entry(name, *value)).unwrap();
+        }
+        let mut initial = 0;
+        let mut actual = Vec::new();
+        while let Some(popped) = fifo.pop_batch() {
+            let Work::Changes(changes) = &popped.work else {
+                continue;
+            };
+            initial += if popped.is_in_initial_list {
+                changes.len()
+            } else {
+                0
+            };
+            actual.push(words(popped));
+            fifo.processed();
+        }
+        assert_eq!(actual, expected);
+        assert_eq!(initial, list.len());
+    }
+}
+
+#[test]
+fn f_15_what_is_no_change_of_one_object_comes_alone() {
+    let mut fifo = Fifo::atomic();
+    fifo.add(entry("a", 1)).unwrap();
+    fifo.add(entry("b", 2)).unwrap();
+    fifo.resync().unwrap();
+    fifo.add(entry("c", 3)).unwrap();
+    fifo.bookmark(&9.into());
+    replace(&mut fifo, &[("d", 4)], 10);
+    let expected = ["+a1 +b2", "sync all", "+c3", "bookmark@9", "all@10[d4]"];
+    assert_eq!(batches(&mut fifo), expected);
+}
+
+#[test]
+fn f_19_an_object_that_was_taken_out_is_not_held_on_to() {
+    let mut fifo = Fifo::atomic();
+    let entry = entry("a", 1);
+    let object = std::sync::Arc::downgrade(&entry.object);
+    fifo.add(entry).unwrap();
+    drop(fifo.pop());
+    assert!(object.upgrade().is_none());
+}
+
+#[test]
+fn f_20_the_age_is_that_of_what_is_next() {
+    let at = |seconds| Time::ZERO + Duration::from_secs(seconds);
+    let mut fifo = Fifo::atomic();
+    assert_eq!(fifo.age(), None);
+    fifo.set_now(at(1));
+    fifo.add(entry("a", 1)).unwrap();
+    fifo.set_now(at(3));
+    fifo.add(entry("b", 1)).unwrap();
+    fifo.set_now(at(6));
+    assert_eq!(fifo.age(), Some(Duration::from_secs(5)));
+    fifo.pop();
+    assert_eq!(fifo.age(), Some(Duration::from_secs(3)));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Update(u8),
+    Delete(u8),
+    Replace(Vec<u8>),
+    Pop,
+    PopBatch,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..5u8).prop_map(Step::Update),
+        2 => (0..5u8).prop_map(Step::Delete),
+        1 => prop::collection::vec(0..5u8, 0..5).prop_map(Step::Replace),
+        2 => Just(Step::Pop),
+        2 => Just(Step::PopBatch),
+    ]
+}
+
+proptest! {
+    /// Whoever applies what comes out, taken apart or whole, one by one or in batches, ends where the
+    /// source is: no state and no deletion is lost.
+    #[test]
+    fn f_02_f_06_f_07_what_comes_out_leads_to_where_the_source_is(
+        steps in prop::collection::vec(step(), 0..60),
+        atomic in any::<bool>(),
+    ) {
+        use std::sync::{Arc, Mutex, PoisonError};
+        let applied = Arc::new(Mutex::new(IndexedObjects::<u64>::new()));
+        let read = |applied: &Mutex<IndexedObjects<u64>>| applied.lock().unwrap_or_else(PoisonError::into_inner).snapshot();
+        let mut fifo = if atomic {
+            Fifo::atomic()
+        } else {
+            let known = Arc::clone(&applied);
+            Fifo::itemized(move || read(&known))
+        }.batch_size(3);
+        let mut source = std::collections::BTreeMap::new();
+        let apply = |popped: Popped<u64>| {
+            crate::informer::apply(&mut *applied.lock().unwrap(), popped, false);
+        };
+        for (version, step) in steps.into_iter().enumerate() {
+            let version = version as u64 + 1;
+            let name = |number: u8| format!("n{number}");
+            match step {
+                Step::Update(number) => {
+                    source.insert(name(number), version);
+                    fifo.update(entry(&name(number), version)).unwrap();
+                }
+                Step::Delete(number) => {
+                    source.remove(&name(number));
+                    delete(&mut fifo, &name(number), version);
+                }
+                Step::Replace(numbers) => {
+                    source = numbers.into_iter().map(|number| (name(number), version)).collect();
+                    fifo.begin_replace_on(&read(&applied));
+                    for (name, value) in &source {
+                        fifo.stage(entry(name, *value));
+                    }
+                    fifo.commit_replace(&version.into()).unwrap();
+                }
+                Step::Pop => if let Some(popped) = fifo.pop() { apply(popped); },
+                Step::PopBatch => if let Some(popped) = fifo.pop_batch() { apply(popped); },
+            }
+        }
+        while let Some(popped) = fifo.pop_batch() {
+            apply(popped);
+        }
+        let end: std::collections::BTreeMap<_, _> = read(&applied).iter().map(|entry| (entry.key().to_string(), *entry.object)).collect();
+        prop_assert_eq!(end, source);
+    }
+}
