@@ -28,6 +28,9 @@
 //! |---|---|
 //! | [`Reflector`], [`ReflectorHandle`] | a source and a store put together; the running mirror |
 //! | [`Indexer`] | the store: by key, by namespace, by your own indexes; snapshots; `wait_for` |
+//! | [`informer`] | one mirror that many listen to: handlers and streams |
+//! | [`factory`] | one informer for each thing that is mirrored, shared by all who ask |
+//! | [`adapter`] | an informer under the controllers of `kube-runtime` *(feature `kube-runtime`)* |
 //! | [`store`] | a store that tells every change ([`store::tap`]), one that several namespaces share; expiry, own writes laid over |
 //! | [`queue`] | keys to be worked, with retries and delays; newest states; priorities |
 //! | [`lister`] | a store by label selectors, namespaces and names |
@@ -63,6 +66,10 @@ pub mod budget;
 
 pub mod reflector;
 
+pub mod informer;
+
+pub mod factory;
+
 pub mod status;
 
 pub mod metrics;
@@ -74,6 +81,8 @@ pub mod wait;
 pub mod lazy;
 
 pub mod queue;
+
+pub mod adapter;
 
 mod driver;
 

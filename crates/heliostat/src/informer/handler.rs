@@ -1,0 +1,236 @@
+//! `EventHandler`: the trait of a listener; and listeners made of functions.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::future::Future;
+
+use heliostat_core::object::{Entry, ObjectKey};
+
+/// Listens to a mirror.
+///
+/// Notifications come one after the other, in the order of the changes, each when the one before has
+/// been handled; a handler that takes its time delays nobody but itself. Write a method as an `async
+/// fn`, whether or not it waits for anything:
+///
+/// ```
+/// use heliostat::core::object::Entry;
+/// use heliostat::informer::EventHandler;
+///
+/// struct Names(Vec<String>);
+///
+/// impl<T: Send + Sync> EventHandler<T> for Names {
+///     async fn on_add(&mut self, entry: &Entry<T>, _is_in_initial_list: bool) {
+///         self.0.push(entry.key().to_string());
+///     }
+///     async fn on_delete(&mut self, last: &Entry<T>, _tombstone: bool) {
+///         self.0.retain(|name| name != last.key().as_str());
+///     }
+/// }
+/// ```
+///
+/// A panic is caught, reported and counted. The handler is then told the next notification, after a
+/// second; it must not leave its own state broken.
+pub trait EventHandler<T: Send + Sync>: Send + 'static {
+    /// The object is new here. `is_in_initial_list` says that it was there before the handler was.
+    fn on_add(
+        &mut self,
+        _entry: &Entry<T>,
+        _is_in_initial_list: bool,
+    ) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// The object has another state, or (with two equal versions) is told again.
+    fn on_update(&mut self, _old: &Entry<T>, _new: &Entry<T>) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// The object is no longer here. `tombstone` says that its end was not seen: `last` is then only
+    /// the last state that was known here.
+    fn on_delete(&mut self, _last: &Entry<T>, _tombstone: bool) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// All that was there when the handler came has been told. Comes once.
+    fn on_synced(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+}
+
+/// A listener made of plain functions; those that are not given are skipped.
+///
+/// ```
+/// use heliostat::informer::HandlerFuncs;
+///
+/// let handler = HandlerFuncs::<String>::new()
+///     .on_add(|entry, is_in_initial_list| println!("+ {} {is_in_initial_list}", entry.key()))
+///     .on_update(|old, new| println!("~ {} {} > {}", new.key(), old.object, new.object))
+///     .on_delete(|last, tombstone| println!("- {} {tombstone}", last.key()));
+/// # let _ = handler;
+/// ```
+pub struct HandlerFuncs<T> {
+    on_add: Option<OnAdd<T>>,
+    on_update: Option<OnUpdate<T>>,
+    on_delete: Option<OnDelete<T>>,
+    on_synced: Option<OnSynced>,
+}
+
+type OnAdd<T> = Box<dyn FnMut(&Entry<T>, bool) + Send>;
+type OnUpdate<T> = Box<dyn FnMut(&Entry<T>, &Entry<T>) + Send>;
+type OnDelete<T> = Box<dyn FnMut(&Entry<T>, bool) + Send>;
+type OnSynced = Box<dyn FnMut() + Send>;
+
+impl<T> HandlerFuncs<T> {
+    /// Listens to nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            on_add: None,
+            on_update: None,
+            on_delete: None,
+            on_synced: None,
+        }
+    }
+
+    /// See [`EventHandler::on_add`].
+    #[must_use]
+    pub fn on_add(mut self, func: impl FnMut(&Entry<T>, bool) + Send + 'static) -> Self {
+        self.on_add = Some(Box::new(func));
+        self
+    }
+
+    /// See [`EventHandler::on_update`].
+    #[must_use]
+    pub fn on_update(mut self, func: impl FnMut(&Entry<T>, &Entry<T>) + Send + 'static) -> Self {
+        self.on_update = Some(Box::new(func));
+        self
+    }
+
+    /// See [`EventHandler::on_delete`].
+    #[must_use]
+    pub fn on_delete(mut self, func: impl FnMut(&Entry<T>, bool) + Send + 'static) -> Self {
+        self.on_delete = Some(Box::new(func));
+        self
+    }
+
+    /// See [`EventHandler::on_synced`].
+    #[must_use]
+    pub fn on_synced(mut self, func: impl FnMut() + Send + 'static) -> Self {
+        self.on_synced = Some(Box::new(func));
+        self
+    }
+}
+
+impl<T: Send + Sync + 'static> EventHandler<T> for HandlerFuncs<T> {
+    async fn on_add(&mut self, entry: &Entry<T>, is_in_initial_list: bool) {
+        if let Some(func) = &mut self.on_add {
+            func(entry, is_in_initial_list);
+        }
+    }
+
+    async fn on_update(&mut self, old: &Entry<T>, new: &Entry<T>) {
+        if let Some(func) = &mut self.on_update {
+            func(old, new);
+        }
+    }
+
+    async fn on_delete(&mut self, last: &Entry<T>, tombstone: bool) {
+        if let Some(func) = &mut self.on_delete {
+            func(last, tombstone);
+        }
+    }
+
+    async fn on_synced(&mut self) {
+        if let Some(func) = &mut self.on_synced {
+            func();
+        }
+    }
+}
+
+impl<T> Default for HandlerFuncs<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> fmt::Debug for HandlerFuncs<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandlerFuncs")
+            .field("on_add", &self.on_add.is_some())
+            .field("on_update", &self.on_update.is_some())
+            .field("on_delete", &self.on_delete.is_some())
+            .field("on_synced", &self.on_synced.is_some())
+            .finish()
+    }
+}
+
+/// Passes on to another listener only what concerns the objects that a function accepts.
+///
+/// An object that begins to be accepted is told as new, one that ceases to be as deleted. The keys of
+/// what was passed on are remembered, so the deletion of an object is passed on whatever its last
+/// state looks like.
+pub struct Filtered<F, H> {
+    accepts: F,
+    inner: H,
+    passed_on: HashSet<ObjectKey>,
+}
+
+impl<F, H> Filtered<F, H> {
+    /// Passes on to `inner` what `accepts` says yes to.
+    pub fn new(accepts: F, inner: H) -> Self {
+        Self {
+            accepts,
+            inner,
+            passed_on: HashSet::new(),
+        }
+    }
+}
+
+impl<T, F, H> EventHandler<T> for Filtered<F, H>
+where
+    T: Send + Sync + 'static,
+    F: FnMut(&Entry<T>) -> bool + Send + 'static,
+    H: EventHandler<T>,
+{
+    async fn on_add(&mut self, entry: &Entry<T>, is_in_initial_list: bool) {
+        if (self.accepts)(entry) {
+            self.passed_on.insert(entry.key().clone());
+            self.inner.on_add(entry, is_in_initial_list).await;
+        }
+    }
+
+    async fn on_update(&mut self, old: &Entry<T>, new: &Entry<T>) {
+        let accepted = (self.accepts)(new);
+        match (self.passed_on.contains(new.key()), accepted) {
+            (true, true) => self.inner.on_update(old, new).await,
+            (false, true) => {
+                self.passed_on.insert(new.key().clone());
+                self.inner.on_add(new, false).await;
+            }
+            (true, false) => {
+                self.passed_on.remove(new.key());
+                self.inner.on_delete(old, false).await;
+            }
+            (false, false) => {}
+        }
+    }
+
+    async fn on_delete(&mut self, last: &Entry<T>, tombstone: bool) {
+        if self.passed_on.remove(last.key()) {
+            self.inner.on_delete(last, tombstone).await;
+        }
+    }
+
+    async fn on_synced(&mut self) {
+        self.inner.on_synced().await;
+    }
+}
+
+impl<F, H: fmt::Debug> fmt::Debug for Filtered<F, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Filtered")
+            .field("inner", &self.inner)
+            .field("passed_on", &self.passed_on.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,310 @@
+//! `Pipeline`: from the queue that a reflector fills, through the store, to the handlers' slots.
+//!
+//! Whoever holds the stage works: takes a batch from the queue, applies it, tells it. That is usually
+//! the informer's own task, beside the reflector's; when the queue is congested the reflector's task
+//! does it too, so that a source that is faster than the store is held up where it reads.
+//!
+//! Lock order: stage, then queue or slots. Nothing is awaited under a lock.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use heliostat_core::informer::{Fanout, HandlerId, apply};
+use heliostat_core::object::{Entry, ObjectKey};
+use heliostat_core::queue::ordered_fifo::OrderedFifo;
+use heliostat_core::store::{Store, StoreError};
+use heliostat_core::time::Time;
+use heliostat_core::version::ResourceVersion;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::metrics::InformerMetrics;
+use super::slot::{Fate, HandlerStatus, Slot, SlotSink};
+use crate::store::{Indexer, IndexerWriter};
+
+/// See the module.
+pub(super) struct Pipeline<T> {
+    started: Instant,
+    indexer: Indexer<T>,
+    queue: Mutex<OrderedFifo<T>>,
+    /// The queue has something, or is closed.
+    queued: Notify,
+    stage: Mutex<Stage<T>>,
+    synced: watch::Sender<bool>,
+}
+
+struct Stage<T> {
+    /// None once nothing more will come.
+    writer: Option<IndexerWriter<T>>,
+    fanout: Fanout<SlotSink<T>>,
+    is_synced: bool,
+    metrics: Option<InformerMetrics>,
+}
+
+impl<T: Send + Sync + 'static> Pipeline<T> {
+    pub(super) fn new(indexer: Indexer<T>) -> Self {
+        Self {
+            started: Instant::now(),
+            queue: Mutex::new(OrderedFifo::atomic()),
+            queued: Notify::new(),
+            stage: Mutex::new(Stage {
+                writer: Some(indexer.writer()),
+                fanout: Fanout::new(Duration::ZERO),
+                is_synced: false,
+                metrics: None,
+            }),
+            synced: watch::Sender::new(false),
+            indexer,
+        }
+    }
+
+    pub(super) const fn indexer(&self) -> &Indexer<T> {
+        &self.indexer
+    }
+
+    pub(super) fn synced(&self) -> watch::Receiver<bool> {
+        self.synced.subscribe()
+    }
+
+    /// Fixes the mirror's name and default resync period; before there is any handler.
+    pub(super) fn configure(&self, name: &str, resync_period: Duration) {
+        let mut stage = self.stage();
+        stage.fanout = Fanout::new(resync_period);
+        stage.metrics = Some(InformerMetrics::new(name));
+    }
+
+    /// Fixes the resync period of the mirror, and gives it.
+    pub(super) fn start(&self) -> Duration {
+        let mut stage = self.stage();
+        stage.fanout.start();
+        stage.fanout.check_period()
+    }
+
+    /// A handler listens from now on, beginning with what is there; none if nothing more will come.
+    pub(super) fn add(&self, period: Option<Duration>, slot: &Arc<Slot<T>>) -> Option<HandlerId> {
+        // The stage is where changes are told, so this is a clean cut between the state so far and
+        // the changes from now on.
+        let mut stage = self.stage();
+        stage.writer.as_ref()?;
+        let now = self.now();
+        let state = self.indexer.snapshot();
+        let is_synced = stage.is_synced;
+        let sink = SlotSink(Arc::clone(slot));
+        Some(stage.fanout.add_late(now, period, sink, state, is_synced))
+    }
+
+    /// Nothing that changes after this is put into the handler's slot.
+    pub(super) fn remove(&self, id: HandlerId) {
+        let slot = self.stage().fanout.remove(id);
+        // Dropped here, where the stage is free again: it may be the last to hold what waits in it.
+        drop(slot);
+    }
+
+    /// Works until the queue is closed, and if it `finishes`, empty.
+    pub(super) async fn run(self: Arc<Self>) {
+        loop {
+            self.queued.notified().await;
+            while self.work() {
+                // A long backlog must not keep the handlers of the same thread from their turn.
+                tokio::task::yield_now().await;
+            }
+            if self.queue().is_closed() {
+                return;
+            }
+        }
+    }
+
+    /// Takes one batch through; false if there was none.
+    pub(super) fn work(&self) -> bool {
+        let mut guard = self.stage();
+        let stage = &mut *guard;
+        let Some(writer) = &mut stage.writer else {
+            return false;
+        };
+        let (popped, depth) = {
+            let mut queue = self.queue();
+            (queue.pop_batch(), queue.len())
+        };
+        let Some(popped) = popped else {
+            return false;
+        };
+        let begun = Instant::now();
+        let now = Time::since_start(begun - self.started);
+        let outcome = apply(writer, popped, stage.fanout.is_anyone_due());
+        stage.fanout.tell(now, outcome);
+        let is_synced = {
+            let mut queue = self.queue();
+            queue.processed();
+            queue.has_synced()
+        };
+        if is_synced && !stage.is_synced {
+            stage.is_synced = true;
+            stage.fanout.tell_synced(now);
+            self.synced.send_replace(true);
+        }
+        if let Some(metrics) = &stage.metrics {
+            metrics.worked(begun.elapsed(), depth);
+        }
+        true
+    }
+
+    /// Nothing more comes from the reflector; what is queued is worked off by whoever runs the
+    /// pipeline.
+    pub(super) fn close_queue(&self) {
+        self.queue().close();
+        self.queued.notify_one();
+    }
+
+    /// Nothing more will come. Gives the handlers that there were, having decided their fate.
+    pub(super) fn end(&self, fate: Fate) -> Vec<Arc<Slot<T>>> {
+        self.close_queue();
+        let mut stage = self.stage();
+        // Dropping the writer tells those who wait for the store.
+        stage.writer = None;
+        let slots: Vec<_> = stage.fanout.clear().map(|sink| sink.0).collect();
+        for slot in &slots {
+            slot.decide(fate);
+        }
+        slots
+    }
+
+    /// Looks which handlers are due for a resync; true if any is.
+    pub(super) fn check_resync(&self) -> bool {
+        let now = self.now();
+        self.stage().fanout.check_resync(now)
+    }
+
+    pub(super) fn queue_depth(&self) -> usize {
+        self.queue().len()
+    }
+
+    pub(super) fn queue_age(&self) -> Option<Duration> {
+        let now = self.now();
+        let mut queue = self.queue();
+        queue.set_now(now);
+        queue.age()
+    }
+
+    pub(super) fn status_of(&self, slot: &Slot<T>) -> HandlerStatus {
+        slot.status(self.now())
+    }
+
+    pub(super) fn handlers(&self) -> Vec<HandlerStatus> {
+        let now = self.now();
+        let stage = self.stage();
+        stage.fanout.iter().map(|sink| sink.0.status(now)).collect()
+    }
+
+    fn now(&self) -> Time {
+        Time::since_start(self.started.elapsed())
+    }
+
+    // What runs under these locks is ours but for index functions, whose panics end where they are
+    // called, and the drops of objects.
+    fn stage(&self) -> MutexGuard<'_, Stage<T>> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, OrderedFifo<T>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> fmt::Debug for Pipeline<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("indexer", &self.indexer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The store that the reflector of an informer is given: the writing end of the queue.
+pub(super) struct QueueWriter<T> {
+    pipeline: Arc<Pipeline<T>>,
+}
+
+impl<T: Send + Sync + 'static> QueueWriter<T> {
+    pub(super) const fn new(pipeline: Arc<Pipeline<T>>) -> Self {
+        Self { pipeline }
+    }
+
+    /// Puts something into the queue.
+    fn put<R>(&self, put: impl FnOnce(&mut OrderedFifo<T>) -> R) -> R {
+        let now = self.pipeline.now();
+        let mut queue = self.pipeline.queue();
+        let was_empty = queue.is_empty();
+        queue.set_now(now);
+        let result = put(&mut queue);
+        let (wakes, congested) = (was_empty && !queue.is_empty(), queue.is_congested());
+        drop(queue);
+        if wakes {
+            self.pipeline.queued.notify_one();
+        }
+        if congested {
+            self.pipeline.work();
+        }
+        result
+    }
+}
+
+impl<T: Send + Sync + 'static> Store<T> for QueueWriter<T> {
+    fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
+        self.put(|queue| queue.add(entry))
+    }
+
+    fn update(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
+        self.put(|queue| queue.update(entry))
+    }
+
+    fn delete(&mut self, key: &ObjectKey, last_state: Option<Entry<T>>) -> Result<(), StoreError> {
+        self.put(|queue| queue.delete(key, last_state))
+    }
+
+    fn begin_replace(&mut self) {
+        let base = self.pipeline.indexer.snapshot();
+        self.put(|queue| queue.begin_replace_on(&base));
+    }
+
+    fn stage(&mut self, entry: Entry<T>) {
+        self.pipeline.queue().stage(entry);
+    }
+
+    fn unstage(&mut self, key: &ObjectKey) {
+        self.pipeline.queue().unstage(key);
+    }
+
+    fn keep(&mut self, key: &ObjectKey) {
+        self.pipeline.queue().keep(key);
+    }
+
+    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
+        self.put(|queue| queue.commit_replace(version))
+    }
+
+    fn abort_replace(&mut self) {
+        self.pipeline.queue().abort_replace();
+    }
+
+    fn resync(&mut self) -> Result<(), StoreError> {
+        self.put(OrderedFifo::resync)
+    }
+
+    fn bookmark(&mut self, version: &ResourceVersion) {
+        self.put(|queue| queue.bookmark(version));
+    }
+
+    fn update_resource_version(&mut self, version: &ResourceVersion) {
+        self.put(|queue| queue.update_resource_version(version));
+    }
+
+    fn object_count(&self) -> Option<usize> {
+        Some(self.pipeline.indexer.len())
+    }
+}
+
+impl<T> fmt::Debug for QueueWriter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("QueueWriter").field(&self.pipeline).finish()
+    }
+}

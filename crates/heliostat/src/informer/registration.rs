@@ -1,0 +1,233 @@
+//! `Registration`: a handler that listens; and the task that tells it.
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use heliostat_core::informer::{HandlerId, Portion, Told};
+use tokio::task::JoinHandle;
+
+use super::Inner;
+use super::handler::EventHandler;
+use super::pipeline::Pipeline;
+use super::slot::{Fate, HandlerStatus, Slot};
+
+/// How long a handler is left alone after it panicked, so that one that always does cannot fill the
+/// logs: the time that client-go takes, too.
+const PANIC_PAUSE: Duration = Duration::from_secs(1);
+
+/// How many notifications a handler that never waits is told in a row before others of its thread get
+/// their turn.
+const TOLD_IN_A_ROW: usize = 256;
+
+/// A handler that listens. Dropping it ends that without waiting; see [`detach`](Self::detach).
+///
+/// It keeps its mirror running, as the informer itself does.
+#[must_use = "dropping the registration removes the handler"]
+pub struct Registration<T: Send + Sync + 'static> {
+    pipeline: Arc<Pipeline<T>>,
+    /// What keeps the mirror running.
+    inner: Option<Arc<Inner<T>>>,
+    id: HandlerId,
+    slot: Arc<Slot<T>>,
+    task: Option<JoinHandle<()>>,
+}
+
+/// The handler came to its end before it had been told all that was there when it came.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the handler {name} ended before it was synced")]
+pub struct HandlerGone {
+    name: Arc<str>,
+}
+
+impl<T: Send + Sync + 'static> Registration<T> {
+    /// Lets the handler's task run.
+    pub(super) fn start(
+        inner: Arc<Inner<T>>,
+        id: HandlerId,
+        slot: Arc<Slot<T>>,
+        handler: impl EventHandler<T>,
+    ) -> Self {
+        let teller = Teller {
+            slot: Arc::clone(&slot),
+            handler,
+        };
+        let task = tokio::spawn(teller.run());
+        Self {
+            pipeline: Arc::clone(&inner.pipeline),
+            inner: Some(inner),
+            id,
+            slot,
+            task: Some(task),
+        }
+    }
+
+    /// The handler's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.slot.name()
+    }
+
+    /// How the handler is doing.
+    #[must_use]
+    pub fn status(&self) -> HandlerStatus {
+        self.pipeline.status_of(&self.slot)
+    }
+
+    /// True once the handler has been told, and has handled, all that was there when it came.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        *self.slot.synced().borrow()
+    }
+
+    /// Waits until the handler has handled all that was there when it came.
+    ///
+    /// # Errors
+    /// If the handler comes to its end before that.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn wait_synced(&self) -> Result<(), HandlerGone> {
+        wait_synced(&self.slot).await
+    }
+
+    /// Removes the handler. It is told nothing more, what is waiting for it is dropped, and a call
+    /// that is under way is not waited for. Nothing happens if it has ended already.
+    pub fn remove(self) {
+        drop(self);
+    }
+
+    /// Removes the handler, as [`remove`](Self::remove) does, and waits for the end of the call that
+    /// is under way: after it the handler is gone.
+    pub async fn shut_down(mut self) {
+        self.leave();
+        if let Some(task) = self.task.take() {
+            join(task, self.slot.name()).await;
+        }
+    }
+
+    /// Lets the handler listen for as long as the informer runs. It no longer keeps it running.
+    pub fn detach(mut self) {
+        self.inner = None;
+        self.task = None;
+    }
+
+    fn leave(&mut self) {
+        // After a detach there is nothing to leave.
+        if self.inner.take().is_some() {
+            self.pipeline.remove(self.id);
+            self.slot.decide(Fate::Ends);
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> Drop for Registration<T> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl<T: Send + Sync + 'static> fmt::Debug for Registration<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration")
+            .field("name", self.slot.name())
+            .field("synced", &self.is_synced())
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) async fn wait_synced<T>(slot: &Slot<T>) -> Result<(), HandlerGone> {
+    let (mut synced, mut ended) = (slot.synced(), slot.ended());
+    let is_synced = tokio::select! {
+        // A handler that has been synced and has ended counts as synced.
+        biased;
+        synced = synced.wait_for(|synced| *synced) => synced.is_ok(),
+        _ = ended.wait_for(|ended| *ended) => false,
+    };
+    if is_synced {
+        Ok(())
+    } else {
+        Err(HandlerGone {
+            name: Arc::clone(slot.name()),
+        })
+    }
+}
+
+/// Waits for a task's end; tells of one that failed, which ours do not.
+pub(super) async fn join(task: JoinHandle<()>, name: &str) {
+    if let Err(error) = task.await {
+        tracing::error!(%name, %error, "the task failed");
+    }
+}
+
+/// Tells a handler what waits in its slot, one notification after the other.
+struct Teller<T, H> {
+    slot: Arc<Slot<T>>,
+    handler: H,
+}
+
+impl<T: Send + Sync + 'static, H: EventHandler<T>> Teller<T, H> {
+    async fn run(mut self) {
+        // Whoever waits for the handler's end must learn of it also when the runtime drops this task.
+        let _ended = Ended(Arc::clone(&self.slot));
+        let slot = Arc::clone(&self.slot);
+        while let Some(portion) = std::future::poll_fn(|context| slot.poll_take(context)).await {
+            self.tell_all(portion).await;
+            slot.put_down();
+        }
+    }
+
+    async fn tell_all(&mut self, mut portion: Portion<T>) {
+        let mut in_a_row = 0;
+        while let Some(told) = portion.next() {
+            if self.slot.is_over() {
+                return;
+            }
+            let synced = matches!(told, Told::Synced);
+            let call = AssertUnwindSafe(call(&mut self.handler, told));
+            // The handler's own state may be broken by its panic; that is its business, as its docs say.
+            if let Err(panic) = call.catch_unwind().await {
+                self.slot.panicked();
+                tracing::error!(
+                    handler = %self.slot.name(),
+                    panic = %crate::driver::panic_message(&*panic),
+                    "a handler panicked; it goes on with the next notification"
+                );
+                tokio::time::sleep(PANIC_PAUSE).await;
+            }
+            self.slot.handled();
+            if synced {
+                self.slot.reach_synced();
+            }
+            in_a_row += 1;
+            if in_a_row == TOLD_IN_A_ROW {
+                in_a_row = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+async fn call<T: Send + Sync>(handler: &mut impl EventHandler<T>, told: Told<'_, T>) {
+    match told {
+        Told::Added {
+            entry,
+            is_in_initial_list,
+        } => handler.on_add(entry, is_in_initial_list).await,
+        Told::Updated { old, new } => handler.on_update(old, new).await,
+        Told::Deleted { last, tombstone } => handler.on_delete(last, tombstone).await,
+        Told::Synced => handler.on_synced().await,
+    }
+}
+
+/// Says that the handler has ended, however it does.
+struct Ended<T>(Arc<Slot<T>>);
+
+impl<T> Drop for Ended<T> {
+    fn drop(&mut self) {
+        self.0.put_down();
+        self.0.end();
+    }
+}

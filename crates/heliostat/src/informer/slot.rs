@@ -1,0 +1,229 @@
+//! `Slot`: the place between the mirror, which puts in, and one handler, which takes out.
+//!
+//! One lock around the buffer, held for one call of the buffer; one waker, since only the handler's
+//! own task or stream ever waits here.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use heliostat_core::informer::{HandlerBuffer, Portion, Sink};
+use heliostat_core::time::Time;
+use tokio::sync::watch;
+
+use super::options::HandlerOptions;
+
+/// See the module.
+pub(super) struct Slot<T> {
+    name: Arc<str>,
+    buffer: Mutex<HandlerBuffer<T>>,
+    taker: AtomicWaker,
+    fate: AtomicU8,
+    told: AtomicU64,
+    panics: AtomicU64,
+    in_hand: InHand,
+    synced: watch::Sender<bool>,
+    /// No task tells the handler, or no longer.
+    ended: watch::Sender<bool>,
+}
+
+/// What is to become of a handler.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fate {
+    /// It goes on.
+    Listens = 0,
+    /// It is told what is waiting, and then comes to its end.
+    Finishes = 1,
+    /// It is told nothing more.
+    Ends = 2,
+}
+
+/// What the handler has taken and has not been told yet.
+#[derive(Default)]
+struct InHand {
+    count: AtomicU64,
+    /// Since when, in microseconds of the mirror's clock; one more, so that zero says nothing.
+    since: AtomicU64,
+}
+
+/// How one handler is doing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HandlerStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How many notifications are waiting for it.
+    pub pending: usize,
+    /// How long the oldest of them has been waiting; zero if none is.
+    pub lag: Duration,
+    /// How many it has been told.
+    pub told: u64,
+    /// How many it will never be told, because newer ones took their place.
+    pub folded: u64,
+    /// How often it panicked.
+    pub panics: u64,
+    /// True once it has been told all that was there when it came.
+    pub synced: bool,
+}
+
+impl<T> Slot<T> {
+    /// An empty slot. `has_task` says that somebody will call [`end`](Self::end).
+    pub(super) fn new(name: Arc<str>, options: &HandlerOptions, has_task: bool) -> Self {
+        Self {
+            name,
+            buffer: Mutex::new(HandlerBuffer::new(options.buffering, options.recreation)),
+            taker: AtomicWaker::new(),
+            fate: AtomicU8::new(Fate::Listens as u8),
+            told: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+            in_hand: InHand::default(),
+            synced: watch::Sender::new(false),
+            ended: watch::Sender::new(!has_task),
+        }
+    }
+
+    pub(super) const fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Decides what is to become of the handler. A worse fate stands.
+    pub(super) fn decide(&self, fate: Fate) {
+        self.fate.fetch_max(fate as u8, Ordering::AcqRel);
+        if fate == Fate::Ends {
+            self.buffer().clear();
+        }
+        self.taker.wake();
+    }
+
+    /// True if the handler is to be told nothing more.
+    pub(super) fn is_over(&self) -> bool {
+        self.fate.load(Ordering::Acquire) == Fate::Ends as u8
+    }
+
+    /// The next portion; none when the handler has come to its end.
+    pub(super) fn poll_take(&self, context: &Context<'_>) -> Poll<Option<Portion<T>>> {
+        // Whoever puts something in wakes after that: either it is seen here, or the waker is.
+        self.taker.register(context.waker());
+        let fate = self.fate.load(Ordering::Acquire);
+        if fate == Fate::Ends as u8 {
+            return Poll::Ready(None);
+        }
+        let portion = self.buffer().take();
+        match portion {
+            Some(portion) => {
+                self.in_hand.hold(&portion);
+                Poll::Ready(Some(portion))
+            }
+            None if fate == Fate::Finishes as u8 => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    /// One notification has been handled.
+    pub(super) fn handled(&self) {
+        self.told.fetch_add(1, Ordering::Relaxed);
+        self.in_hand.tell_one();
+    }
+
+    /// The portion has been told, or will not be told further.
+    pub(super) fn put_down(&self) {
+        self.in_hand.drop_all();
+    }
+
+    pub(super) fn panicked(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The handler has been told all that was there when it came.
+    pub(super) fn reach_synced(&self) {
+        self.synced.send_replace(true);
+    }
+
+    /// The handler has come to its end.
+    pub(super) fn end(&self) {
+        self.ended.send_replace(true);
+    }
+
+    pub(super) fn synced(&self) -> watch::Receiver<bool> {
+        self.synced.subscribe()
+    }
+
+    pub(super) fn ended(&self) -> watch::Receiver<bool> {
+        self.ended.subscribe()
+    }
+
+    pub(super) fn status(&self, now: Time) -> HandlerStatus {
+        let buffer = self.buffer();
+        let waiting = buffer.waiting_since();
+        let since = self.in_hand.since().or(waiting);
+        HandlerStatus {
+            name: Arc::clone(&self.name),
+            pending: buffer.len() + self.in_hand.count(),
+            lag: since.map_or(Duration::ZERO, |since| now.saturating_since(since)),
+            told: self.told.load(Ordering::Relaxed),
+            folded: buffer.folded(),
+            panics: self.panics.load(Ordering::Relaxed),
+            synced: *self.synced.borrow(),
+        }
+    }
+
+    /// Puts something in, unless the handler is coming to its end; wakes it if it had nothing to do.
+    fn put(&self, put: impl FnOnce(&mut HandlerBuffer<T>)) {
+        let mut buffer = self.buffer();
+        if self.fate.load(Ordering::Acquire) != Fate::Listens as u8 {
+            return;
+        }
+        let was_empty = buffer.is_empty();
+        put(&mut buffer);
+        let wakes = was_empty && !buffer.is_empty();
+        drop(buffer);
+        if wakes {
+            self.taker.wake();
+        }
+    }
+
+    fn buffer(&self) -> MutexGuard<'_, HandlerBuffer<T>> {
+        // No code of the user's runs under it, but for the drop of an object.
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The mirror's end of a slot.
+pub(super) struct SlotSink<T>(pub(super) Arc<Slot<T>>);
+
+impl<T> Sink<T> for SlotSink<T> {
+    fn put(&mut self, put: impl FnOnce(&mut HandlerBuffer<T>)) {
+        self.0.put(put);
+    }
+}
+
+impl InHand {
+    fn hold<T>(&self, portion: &Portion<T>) {
+        let since = portion.since().elapsed().as_micros();
+        let since = u64::try_from(since).unwrap_or(u64::MAX - 1);
+        self.since.store(since + 1, Ordering::Relaxed);
+        self.count.store(portion.len() as u64, Ordering::Relaxed);
+    }
+
+    fn tell_one(&self) {
+        // Only the handler itself writes here; what a filter leaves out is not counted down.
+        let left = self.count.load(Ordering::Relaxed).saturating_sub(1);
+        self.count.store(left, Ordering::Relaxed);
+    }
+
+    fn drop_all(&self) {
+        self.count.store(0, Ordering::Relaxed);
+        self.since.store(0, Ordering::Relaxed);
+    }
+
+    fn count(&self) -> usize {
+        usize::try_from(self.count.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
+    fn since(&self) -> Option<Time> {
+        let since = self.since.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(Time::since_start(Duration::from_micros(since)))
+    }
+}

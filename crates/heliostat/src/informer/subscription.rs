@@ -1,0 +1,109 @@
+//! `Subscription`: a listener as a stream.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_util::Stream;
+use heliostat_core::informer::{HandlerId, Notification, Portion};
+
+use super::Inner;
+use super::slot::{Fate, HandlerStatus, Slot};
+
+/// What a mirror tells, as a stream; see [`SharedInformer::subscribe`](super::SharedInformer::subscribe).
+///
+/// The stream ends when the informer is stopped; what is waiting is then dropped, unless the informer
+/// is [drained](super::SharedInformer::drain). Dropping the stream ends the subscription.
+///
+/// It keeps its mirror running, as the informer itself does.
+#[must_use = "a stream does nothing unless it is polled"]
+pub struct Subscription<T: Send + Sync + 'static> {
+    inner: Arc<Inner<T>>,
+    id: HandlerId,
+    slot: Arc<Slot<T>>,
+    portion: Option<Portion<T>>,
+}
+
+impl<T: Send + Sync + 'static> Subscription<T> {
+    pub(super) const fn new(inner: Arc<Inner<T>>, id: HandlerId, slot: Arc<Slot<T>>) -> Self {
+        Self {
+            inner,
+            id,
+            slot,
+            portion: None,
+        }
+    }
+
+    /// The next notification; none when the stream has ended.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a notification is taken only when it is given.
+    pub async fn recv(&mut self) -> Option<Notification<T>> {
+        std::future::poll_fn(|context| self.poll_notification(context)).await
+    }
+
+    /// The next notification, if one is waiting.
+    pub fn try_recv(&mut self) -> Option<Notification<T>> {
+        let context = Context::from_waker(std::task::Waker::noop());
+        match self.poll_notification(&context) {
+            Poll::Ready(notification) => notification,
+            Poll::Pending => None,
+        }
+    }
+
+    /// How the subscription is doing.
+    #[must_use]
+    pub fn status(&self) -> HandlerStatus {
+        self.inner.pipeline.status_of(&self.slot)
+    }
+
+    fn poll_notification(&mut self, context: &Context<'_>) -> Poll<Option<Notification<T>>> {
+        loop {
+            if self.slot.is_over() {
+                self.portion = None;
+                return Poll::Ready(None);
+            }
+            if let Some(portion) = &mut self.portion {
+                if let Some(told) = portion.next() {
+                    let notification = told.to_notification();
+                    self.slot.handled();
+                    if matches!(notification, Notification::Synced) {
+                        self.slot.reach_synced();
+                    }
+                    return Poll::Ready(Some(notification));
+                }
+                // What has been told is no longer kept alive.
+                self.portion = None;
+                self.slot.put_down();
+            }
+            match ready!(self.slot.poll_take(context)) {
+                Some(portion) => self.portion = Some(portion),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl<T: Send + Sync + 'static> Stream for Subscription<T> {
+    type Item = Notification<T>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_notification(context)
+    }
+}
+
+impl<T: Send + Sync + 'static> Drop for Subscription<T> {
+    fn drop(&mut self) {
+        self.inner.pipeline.remove(self.id);
+        self.slot.decide(Fate::Ends);
+    }
+}
+
+impl<T: Send + Sync + 'static> fmt::Debug for Subscription<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("name", self.slot.name())
+            .finish_non_exhaustive()
+    }
+}
