@@ -62,3 +62,4 @@ pub use discovery::{DiscoveredResource, Discovery};
 // What the constructors of a source take, so that nobody has to look for the matching version.
 pub use kube_core::{ApiResource, DynamicObject, PartialObjectMeta};
 pub use source::KubeSource;
+pub(crate) use source::lives_in_no_namespace;

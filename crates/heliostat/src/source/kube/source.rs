@@ -108,9 +108,7 @@ where
 {
     /// The objects of all namespaces, of a kind that is named at run time.
     pub fn all_with(cluster: impl Into<Cluster>, kind: &K::DynamicType) -> Self {
-        // Good enough for a description, which is all that depends on it.
-        let cluster_scoped = type_name::<K::Scope>() == type_name::<ClusterResourceScope>();
-        let place = if cluster_scoped {
+        let place = if lives_in_no_namespace::<K>() {
             Place::Cluster
         } else {
             Place::AllNamespaces
@@ -128,6 +126,21 @@ where
         K::Scope: NamespaceScope,
     {
         Self::new(cluster.into(), kind, Place::namespace(namespace))
+    }
+
+    /// The objects of one namespace or of all; a namespace is passed over for a kind that lives in
+    /// none.
+    pub(crate) fn within(
+        cluster: impl Into<Cluster>,
+        namespace: Option<&str>,
+        kind: &K::DynamicType,
+    ) -> Self {
+        match namespace {
+            Some(namespace) if !lives_in_no_namespace::<K>() => {
+                Self::new(cluster.into(), kind, Place::namespace(namespace))
+            }
+            Some(_) | None => Self::all_with(cluster, kind),
+        }
     }
 
     fn new(cluster: Cluster, kind: &K::DynamicType, place: Place) -> Self {
@@ -317,4 +330,10 @@ impl<T> fmt::Debug for KubeSource<T> {
             .field("form", &self.form)
             .finish_non_exhaustive()
     }
+}
+
+/// True for a type whose objects are known to live in no namespace. There is no other way to ask: a
+/// scope is a type without a value.
+pub(crate) fn lives_in_no_namespace<K: Resource>() -> bool {
+    type_name::<K::Scope>() == type_name::<ClusterResourceScope>()
 }
