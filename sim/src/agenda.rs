@@ -22,6 +22,14 @@ pub enum Happening {
     Quiet,
     /// Somebody stops this mirror.
     Stop(usize),
+    /// What waits in the queue behind this mirror is applied.
+    Work(usize),
+    /// This listener of this mirror listens.
+    Listen(usize, usize),
+    /// This listener of this mirror joins.
+    Join(usize, usize),
+    /// This listener of this mirror leaves.
+    Leave(usize, usize),
     /// A request reaches the server.
     Arrive(ConnectionId),
     /// An answer reaches the client.

@@ -11,6 +11,7 @@
 //! | [`server`] | how it serves lists and watches, and the network in front of it |
 //! | [`faults`] | what can go wrong |
 //! | [`client`] | a mirror: the core's machine and store, and what a driver does |
+//! | [`informer`] | what is behind a mirror: the core's queue, store and handlers' buffers |
 //! | [`invariants`] | the promises, one file each |
 //! | [`liveness`] | the promise about the end |
 //! | [`mutant`] | bugs to put in, to prove that the promises would notice |
@@ -46,6 +47,8 @@ pub mod server;
 pub mod faults;
 
 pub mod client;
+
+pub mod informer;
 
 pub mod invariants;
 

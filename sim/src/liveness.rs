@@ -1,5 +1,5 @@
 //! Liveness: when the faults have stopped and nobody writes any more, every mirror equals the source
-//! and watches it, within a bound of virtual time that follows from its timers.
+//! and watches it, and everybody behind it has been told everything, within a bound of virtual time that follows from its timers.
 
 use std::time::Duration;
 
@@ -59,6 +59,13 @@ impl Liveness {
 
 /// Why a mirror is not yet where it should be.
 fn not_yet(view: View<'_>) -> Option<String> {
+    let informer = &view.seat.informer;
+    if view.seat.view().is_synced() && !informer.is_synced {
+        return Some("behind it nobody is told that it is synced".to_owned());
+    }
+    if let Some(why) = informer.not_yet() {
+        return Some(why);
+    }
     if view.seat.stopped {
         return None;
     }

@@ -83,6 +83,30 @@ mutants! {
     ResyncsTwice,
     /// The index files every object under one value.
     MisfilesObjects,
+    /// The version of the store behind the queue moves when it is queued, not when it is applied.
+    VersionRunsAhead,
+    /// What is kept is what was applied, not what is queued.
+    KeepsWhatWasApplied,
+    /// The last change of every fifth batch is told to nobody.
+    LosesNotifications,
+    /// Of two portions the second is told first.
+    TellsOutOfOrder,
+    /// Every change is told twice.
+    TellsTwice,
+    /// A delete that nobody saw is not told.
+    SwallowsTombstones,
+    /// A recreated object is an update to everybody.
+    NeverSplits,
+    /// Who joins is told at once to be synced.
+    SyncedTooSoon,
+    /// All are told twice that they are synced.
+    SyncedTwice,
+    /// Everything is kept for everybody.
+    ForgetsLimits,
+    /// Nothing is applied while much waits for one of the listeners.
+    WaitsForSlowHandlers,
+    /// Everybody is told what did not change.
+    ResyncsEverybody,
 }
 
 impl std::str::FromStr for Mutant {
@@ -263,6 +287,12 @@ impl Bug {
             _ => {}
         }
         vec![Output::Report(report)]
+    }
+
+    /// Which it is.
+    #[must_use]
+    pub const fn mutant(&self) -> Option<Mutant> {
+        self.mutant
     }
 
     /// True if what is staged is put into the store at once.

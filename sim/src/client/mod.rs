@@ -21,8 +21,9 @@ use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 
 use crate::coverage::{Coverage, Seen};
+use crate::informer::Informer;
 use crate::mutant::Bug;
-use crate::scenario::ClientPlan;
+use crate::scenario::{ClientPlan, InformerPlan};
 use crate::server::{ConnectionId, Origin};
 use crate::world::Widget;
 
@@ -66,6 +67,8 @@ pub struct Seat {
     pub machine: ReflectorMachine<Widget>,
     /// The store.
     pub store: IndexedObjects<Widget>,
+    /// What is behind the mirror: a queue, a store that follows this one, and listeners.
+    pub informer: Informer,
     /// The request that is under way, as the driver sees it.
     pub live: Option<(AttemptId, ConnectionId)>,
     /// Where it stands with the budget.
@@ -96,7 +99,15 @@ struct StoreFaults {
 impl Seat {
     /// A mirror that has not started.
     #[must_use]
-    pub fn new(number: usize, plan: ClientPlan, chances: (u64, u64), bug: Bug) -> Self {
+    pub fn new(
+        number: usize,
+        mut plan: ClientPlan,
+        behind: InformerPlan,
+        chances: (u64, u64),
+        bug: Bug,
+    ) -> Self {
+        let informer = Informer::new(behind, plan.resync, bug.mutant());
+        plan.resync = informer.check_period();
         let machine = ReflectorMachine::new(plan.config(), Time::ZERO, plan.seed);
         let rng = Rng::seeded(plan.seed ^ 0x0005_703e);
         let mut store = IndexedObjects::new();
@@ -115,6 +126,7 @@ impl Seat {
             machine,
             plan,
             store,
+            informer,
             live: None,
             permit: Permit::None,
             position: Position::default(),
@@ -170,21 +182,21 @@ impl Seat {
         match output {
             Output::BeginReplace => {
                 self.collecting = None;
-                self.store.begin_replace();
+                self.both(|store| store.begin_replace());
             }
             Output::Stage(entries) => {
                 for entry in entries {
                     if self.bug.leaks_staged() {
                         let _ = self.store.add(entry.clone());
                     }
-                    self.store.stage(entry);
+                    self.both(|store| store.stage(entry.clone()));
                 }
             }
-            Output::Unstage(key) => self.store.unstage(&key),
-            Output::Keep(key) => self.store.keep(&key),
+            Output::Unstage(key) => self.both(|store| store.unstage(&key)),
+            Output::Keep(key) => self.keep(&key, coverage),
             Output::AbortReplace => {
                 self.collecting = None;
-                self.store.abort_replace();
+                self.both(|store| store.abort_replace());
             }
             Output::Commit { version } => self.commit(now, &version, origin, coverage),
             Output::Apply {
@@ -192,29 +204,18 @@ impl Seat {
                 entry,
                 version,
             } => {
-                if self.store_refuses_change() {
-                    coverage.count(Seen::ChangeFailed);
-                    self.refused.insert(entry.key().clone());
-                } else {
-                    coverage.count(Seen::Applied);
-                    self.refused.remove(entry.key());
-                    let key = entry.key().clone();
-                    let result = match change {
-                        ChangeKind::Added => self.store.add(entry),
-                        ChangeKind::Modified => self.store.update(entry),
-                        ChangeKind::Deleted => self.store.delete(&key, Some(entry)),
-                    };
-                    debug_assert!(result.is_ok(), "the indexer takes everything");
-                }
+                self.apply(change, &entry, coverage);
                 self.reach(origin, version.as_ref());
             }
             Output::Remove { key, version } => {
-                let _ = self.store.delete(&key, None);
+                self.both(|store| {
+                    let _ = store.delete(&key, None);
+                });
                 self.refused.remove(&key);
                 self.reach(origin, version.as_ref());
             }
             Output::Bookmark { version } => {
-                self.store.bookmark(&version);
+                self.both(|store| store.bookmark(&version));
                 let first = self.store.view().keys().next().cloned();
                 if let Some(key) = first.filter(|_| self.bug.bookmarks_delete()) {
                     let _ = self.store.delete(&key, None);
@@ -236,6 +237,43 @@ impl Seat {
         }
     }
 
+    /// Writes to the store and to the queue.
+    fn both(&mut self, write: impl Fn(&mut dyn Store<Widget>)) {
+        write(&mut self.store);
+        write(&mut self.informer);
+    }
+
+    fn keep(&mut self, key: &ObjectKey, coverage: &mut Coverage) {
+        let behind = held(self.informer.store.view(), key);
+        let differs = match (held(self.store.view(), key), behind) {
+            (Some(now), Some(behind)) => !now.is_same_state(behind),
+            (now, behind) => now.is_some() || behind.is_some(),
+        };
+        if differs {
+            coverage.count(Seen::KeptBehind);
+        }
+        self.both(|store| store.keep(key));
+    }
+
+    fn apply(&mut self, change: ChangeKind, entry: &Entry<Widget>, coverage: &mut Coverage) {
+        let key = entry.key();
+        if self.store_refuses_change() {
+            coverage.count(Seen::ChangeFailed);
+            self.refused.insert(key.clone());
+            return;
+        }
+        coverage.count(Seen::Applied);
+        self.refused.remove(key);
+        self.both(|store| {
+            let result = match change {
+                ChangeKind::Added => store.add(entry.clone()),
+                ChangeKind::Modified => store.update(entry.clone()),
+                ChangeKind::Deleted => store.delete(key, Some(entry.clone())),
+            };
+            debug_assert!(result.is_ok(), "both take everything");
+        });
+    }
+
     fn commit(
         &mut self,
         now: Time,
@@ -247,11 +285,13 @@ impl Seat {
         let refuses = self.store_faults.rng.below(1000) < self.store_faults.commit;
         let result = if refuses {
             coverage.count(Seen::CommitFailed);
-            self.store.abort_replace();
+            self.both(|store| store.abort_replace());
             Err(StoreError::new("simulated"))
         } else {
             let before = self.store.snapshot();
             let result = self.store.commit_replace(version);
+            let queued = self.informer.commit_replace(version);
+            debug_assert!(queued.is_ok(), "a replace was begun");
             let gone = before
                 .iter()
                 .filter(|entry| self.store.view().get(entry.key()).is_none());
@@ -281,7 +321,7 @@ impl Seat {
         self.position.timeline = origin.timeline;
         self.position.high = self.position.high.max(origin.revision);
         if let Some(version) = version {
-            self.store.update_resource_version(version);
+            self.both(|store| store.update_resource_version(version));
             self.position.version = version.as_decimal();
         }
     }
@@ -292,7 +332,8 @@ impl Seat {
             return Err(StoreError::new("simulated"));
         }
         coverage.count(Seen::Resynced);
-        self.store.resync()
+        self.store.resync()?;
+        self.informer.resync()
     }
 
     fn store_refuses_change(&mut self) -> bool {

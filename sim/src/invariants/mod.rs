@@ -6,11 +6,22 @@
 //! indexes belong to its objects (`indexed`). Of its manners: requests (`polite`, `attempts`), late
 //! answers (`late`), permits (`permits`), resyncs (`resynced`), and that it never waits for something
 //! that need not come (`wedged`).
+//!
+//! Of what is behind the mirror: the store behind the queue follows the mirror's (`applied`), each
+//! listener knows it by its own notifications (`believed`), in order (`sequenced`), with every delete
+//! (`deleted`), and when it knows all (`synced`); what waits is limited (`bounded`), whoever is slow is
+//! slow alone (`isolated`), and only who is due is told again (`due`).
 
+mod applied;
 mod atomic;
 mod attempts;
+mod believed;
 mod bookmarkable;
+mod bounded;
+mod deleted;
+mod due;
 mod indexed;
+mod isolated;
 mod late;
 mod mirror;
 mod monotonic;
@@ -21,17 +32,21 @@ mod reliable;
 mod replayed;
 mod resumable;
 mod resynced;
+mod sequenced;
+mod synced;
 mod unique;
 mod wedged;
 
 use std::fmt;
 
+use heliostat_core::informer::Notification;
 use heliostat_core::reflector::AttemptId;
+use heliostat_core::store::snapshot::Snapshot;
 use heliostat_core::time::Time;
 
 use crate::client::{Said, Seat};
 use crate::server::{Answer, Origin};
-use crate::world::World;
+use crate::world::{Widget, World};
 
 pub(crate) use mirror::differs_from;
 
@@ -97,6 +112,31 @@ pub trait Promise {
         Ok(())
     }
 
+    /// A batch was applied to the store behind the queue, and put into the buffers.
+    fn worked(&mut self, _view: View<'_>, _before: &Snapshot<Widget>) -> Verdict {
+        Ok(())
+    }
+
+    /// A listener joined.
+    fn joined(&mut self, _view: View<'_>, _listener: usize) -> Verdict {
+        Ok(())
+    }
+
+    /// A listener is told something that it has not taken in yet.
+    fn told(
+        &mut self,
+        _view: View<'_>,
+        _listener: usize,
+        _notification: &Notification<Widget>,
+    ) -> Verdict {
+        Ok(())
+    }
+
+    /// A listener has been told all of a portion.
+    fn rested(&mut self, _view: View<'_>, _listener: usize) -> Verdict {
+        Ok(())
+    }
+
     /// The step is over: the machine has nothing more to say.
     fn settled(&mut self, _view: View<'_>) -> Verdict {
         Ok(())
@@ -127,6 +167,14 @@ impl Guards {
             Box::new(mirror::Mirror::default()),
             Box::new(indexed::Indexed),
             Box::new(wedged::Wedged),
+            Box::new(applied::Applied::default()),
+            Box::new(believed::Believed),
+            Box::new(sequenced::Sequenced::default()),
+            Box::new(deleted::Deleted),
+            Box::new(synced::Synced::default()),
+            Box::new(bounded::Bounded),
+            Box::new(isolated::Isolated),
+            Box::new(due::Due),
         ])
     }
 

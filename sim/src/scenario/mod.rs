@@ -2,6 +2,7 @@
 //! goes wrong, and when.
 
 mod client;
+mod informer;
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -15,12 +16,15 @@ use crate::faults::{BodyFault, EventFault, FaultPlan, RequestFault, StreamFault,
 use crate::world::Workload;
 
 pub use client::ClientPlan;
+pub use informer::{InformerPlan, ListenerPlan, QueueKind};
 
 /// A whole seed, decided.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// The mirrors.
     pub clients: Vec<ClientPlan>,
+    /// What is behind each mirror.
+    pub informers: Vec<InformerPlan>,
     /// What kind of server they talk to.
     pub server: ServerPlan,
     /// What goes wrong.
@@ -222,7 +226,13 @@ impl Scenario {
                     .retain(|fault| *fault != EventFault::StaleBookmark);
             }
         }
+        let informers = clients.iter().map(|client| {
+            // A generator of its own: whatever is drawn here, the mirror's story stays as it is.
+            let mut rng = Rng::seeded(client.seed ^ 0x11fa_3e55);
+            InformerPlan::draw(&mut rng, story.quiet.elapsed())
+        });
         Self {
+            informers: informers.collect(),
             clients,
             server,
             faults,

@@ -174,6 +174,10 @@ impl Server {
             | Happening::Restore
             | Happening::Quiet
             | Happening::Stop(_)
+            | Happening::Work(_)
+            | Happening::Listen(..)
+            | Happening::Join(..)
+            | Happening::Leave(..)
             | Happening::Deliver(..) => {}
         }
     }

@@ -1,5 +1,6 @@
 //! One seed from beginning to end: the loop over virtual time, and after every step the promises.
 
+mod behind;
 mod permits;
 mod seen;
 mod source;
@@ -23,6 +24,7 @@ use crate::server::{Answer, Carried, ConnectionId, Origin, Server, Surroundings}
 use crate::trace::{Detail, Trace};
 use crate::world::{Widget, World};
 
+use behind::plan_listeners;
 use source::plan_story;
 
 /// How a seed went.
@@ -99,15 +101,19 @@ impl Simulation {
         }
         let server = Server::new(&scenario, &world, seed ^ 0x05e7_7e70);
         let chances = (scenario.faults.commit_chance, scenario.faults.change_chance);
-        let plans = scenario.clients.iter().cloned().enumerate();
+        let plans = scenario.clients.iter().cloned();
+        let plans = plans.zip(scenario.informers.iter().cloned()).enumerate();
         let seats: Vec<_> = plans
-            .map(|(number, plan)| Seat::new(number, plan, chances, Bug::new(mutant)))
+            .map(|(number, (plan, behind))| {
+                Seat::new(number, plan, behind, chances, Bug::new(mutant))
+            })
             .collect();
         let budget = scenario
             .budget
             .map(|limit| RequestBudget::new(scenario.budget_config(limit), Rng::seeded(seed)));
         let mut agenda = Agenda::default();
         plan_story(&scenario, &mut agenda);
+        plan_listeners(&scenario, &mut agenda);
         Self {
             now: Time::ZERO,
             guards: seats.iter().map(|_| Guards::new()).collect(),
@@ -193,7 +199,11 @@ impl Simulation {
         if let Happening::Deliver(id, carried) = happening {
             return self.deliver(id, *carried);
         }
-        if !matches!(happening, Happening::IdleCheck(_)) {
+        let is_loud = !matches!(
+            happening,
+            Happening::IdleCheck(_) | Happening::Work(_) | Happening::Listen(..)
+        );
+        if is_loud {
             let (now, text) = (self.now, &happening);
             self.trace
                 .step(now, [2, self.world.revision(), 0], || format!("{text:?}"));
@@ -210,6 +220,10 @@ impl Simulation {
                 self.coverage.count(Seen::Stopped);
                 self.tell(seat, Input::Stop, Origin::default());
             }
+            Happening::Work(seat) => self.work(seat),
+            Happening::Listen(seat, listener) => self.listen(seat, listener),
+            Happening::Join(seat, listener) => self.join(seat, listener),
+            Happening::Leave(seat, listener) => self.leave(seat, listener),
             Happening::Deliver(..) => {}
             Happening::Restart => {
                 self.coverage.count(Seen::Restart);
@@ -307,11 +321,13 @@ impl Simulation {
         let view_before = view(&self.world, &self.seats[number], self.now, origin);
         self.guards[number].ask(&mut self.broken, |promise| promise.say(view_before, &said));
         let clock = self.seats[number].bug.clock(self.now);
+        self.seats[number].informer.set_now(self.now);
         self.seats[number].execute(clock, output, origin, &mut self.coverage);
         self.act(number, &said);
         self.count(number, &said);
         let view_after = view(&self.world, &self.seats[number], self.now, origin);
         self.guards[number].ask(&mut self.broken, |promise| promise.done(view_after, &said));
+        self.attend(number);
     }
 
     /// Does what an output wants of the server and of the budget.

@@ -82,6 +82,11 @@ impl Simulation {
         self.server.quiet();
         for seat in &mut self.seats {
             seat.stop_store_faults();
+            seat.informer.set_now(self.now);
+            seat.informer.fall_quiet();
+        }
+        for seat in 0..self.seats.len() {
+            self.attend(seat);
         }
         self.liveness.begin(self.now);
     }

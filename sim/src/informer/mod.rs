@@ -1,0 +1,626 @@
+//! What is behind a mirror: a queue, whoever applies what is in it to a store, and the listeners that
+//! are told.
+//!
+//! The mirror writes to the queue what it writes to its own store, so its own store shows what the
+//! one behind the queue must come to. Time passes between a write and the batch that applies it, and
+//! between the batch and the notification.
+
+mod listener;
+mod log;
+mod queue;
+
+use std::time::Duration;
+
+use heliostat_core::informer::apply::apply;
+use heliostat_core::informer::fanout::RESYNC_PERIOD_MIN;
+use heliostat_core::informer::{
+    Fanout, HandlerBuffer, Notification, Outcome, Portion, Sink,
+};
+use heliostat_core::object::{Entry, ObjectKey};
+use heliostat_core::rng::Rng;
+use heliostat_core::store::indexer::IndexedObjects;
+use heliostat_core::store::snapshot::Snapshot;
+use heliostat_core::store::{Store, StoreError};
+use heliostat_core::time::Time;
+use heliostat_core::version::ResourceVersion;
+
+use crate::client::held;
+use crate::coverage::Seen;
+use crate::mutant::Mutant;
+use crate::scenario::InformerPlan;
+use crate::world::Widget;
+
+pub use listener::{Checkpoint, Due, Listener};
+pub use log::{Log, Past};
+use queue::{FarEnd, Queue};
+
+/// Everything behind a mirror.
+#[derive(Debug)]
+pub struct Informer {
+    /// What was decided about it.
+    pub plan: InformerPlan,
+    /// The store behind the queue.
+    pub store: IndexedObjects<Widget>,
+    /// Those who listen, will, or did.
+    pub listeners: Vec<Listener>,
+    /// What the store went through.
+    pub log: Log,
+    /// How many batches were applied.
+    pub works: u64,
+    /// True once the first list was applied.
+    pub is_synced: bool,
+    /// Since when something has been waiting in the queue with nothing applied.
+    pub waits_since: Option<Time>,
+    queue: Queue,
+    far: FarEnd,
+    fanout: Fanout<Tray>,
+    /// How often they are told everything again who ask for nothing else.
+    default: Duration,
+    /// How often the mirror looks who is due.
+    check: Duration,
+    is_quiet: bool,
+    is_work_planned: bool,
+    now: Time,
+    rng: Rng,
+    mutant: Option<Mutant>,
+    seen: Vec<Seen>,
+}
+
+/// What a listener does next.
+#[derive(Debug)]
+pub enum Next {
+    /// Nothing is waiting.
+    Nothing,
+    /// It is told something.
+    Told(Notification<Widget>),
+    /// It has been told all of its portion.
+    PutDown,
+}
+
+impl Informer {
+    /// An informer that has not started, with those who listen from the beginning. `period` is how
+    /// often it tells everything again to who asks for nothing else.
+    #[must_use]
+    pub fn new(plan: InformerPlan, period: Duration, mutant: Option<Mutant>) -> Self {
+        let mut rng = Rng::seeded(plan.seed);
+        let far = FarEnd::default();
+        let plans = plan.listeners.iter().cloned();
+        let listeners = plans.map(|plan| Listener::new(plan, rng.next_u64()));
+        let mut informer = Self {
+            listeners: listeners.collect(),
+            store: IndexedObjects::new(),
+            log: Log::default(),
+            works: 0,
+            is_synced: false,
+            waits_since: None,
+            queue: Queue::new(&plan, &far),
+            far,
+            fanout: Fanout::new(period),
+            default: period,
+            check: period,
+            is_quiet: false,
+            is_work_planned: false,
+            now: Time::ZERO,
+            rng,
+            mutant,
+            seen: Vec::new(),
+            plan,
+        };
+        for number in 0..informer.listeners.len() {
+            if informer.listeners[number].plan.joins.is_none() {
+                informer.join(number);
+            }
+        }
+        informer.fanout.start();
+        informer
+    }
+
+    /// How often the mirror looks who is due, by the core.
+    #[must_use]
+    pub const fn check_period(&self) -> Duration {
+        self.fanout.check_period()
+    }
+
+    /// How often a listener is told again, by the core.
+    #[must_use]
+    pub fn period_of(&self, listener: &Listener) -> Option<Duration> {
+        self.fanout.period(listener.id?)
+    }
+
+    /// Sets the clock.
+    pub const fn set_now(&mut self, now: Time) {
+        self.now = now;
+    }
+
+    /// A listener comes.
+    pub fn join_late(&mut self, number: usize) {
+        self.seen.push(if self.is_synced {
+            Seen::JoinedLate
+        } else if self.queue.is_empty() {
+            Seen::JoinedBeforeList
+        } else {
+            Seen::JoinedDuringList
+        });
+        self.join(number);
+    }
+
+    fn join(&mut self, number: usize) {
+        let (now, works) = (self.now, self.works);
+        let splits = self.mutant != Some(Mutant::NeverSplits);
+        let limits = self.mutant != Some(Mutant::ForgetsLimits);
+        let listener = &mut self.listeners[number];
+        let plan = &listener.plan;
+        let buffering = if limits { plan.buffering() } else { Default::default() };
+        let recreation = if splits { plan.recreation() } else { Default::default() };
+        let tray = Tray {
+            listener: number,
+            buffer: HandlerBuffer::new(buffering, recreation),
+            pieces: 0,
+        };
+        let state = self.store.snapshot();
+        let is_synced = self.is_synced || self.mutant == Some(Mutant::SyncedTooSoon);
+        let id = self
+            .fanout
+            .add_late(now, plan.period, tray, state.clone(), is_synced);
+        let requested = match plan.period.unwrap_or(self.default) {
+            Duration::ZERO => Duration::ZERO,
+            period => period.max(RESYNC_PERIOD_MIN),
+        };
+        let has_started = listener.plan.joins.is_some();
+        if !has_started && !requested.is_zero() && requested < self.check {
+            self.check = requested;
+            for other in self.listeners.iter_mut().filter(|other| other.is_present()) {
+                other.due.negotiate(requested);
+            }
+        }
+        let listener = &mut self.listeners[number];
+        listener.id = Some(id);
+        listener.joined_at = works;
+        listener.due.join(now, requested, self.check);
+        // What is there, and that it is all: two pieces at one go.
+        let both = !state.is_empty() && is_synced;
+        listener.note(usize::from(both), now, &state);
+        if self.is_synced {
+            listener.synced_at = Some((works, state));
+        }
+        self.put(|_, _| {});
+    }
+
+    /// A listener goes, whatever is waiting for it.
+    pub fn leave(&mut self, number: usize) {
+        let pending = self.pending(number);
+        let listener = &mut self.listeners[number];
+        let Some(id) = listener.id else {
+            return;
+        };
+        self.seen.push(if pending > 0 {
+            Seen::LeftWithPending
+        } else {
+            Seen::Left
+        });
+        listener.leave();
+        let removed = self.fanout.remove(id);
+        debug_assert!(removed.is_some(), "it was there");
+    }
+
+    /// Looks who is due, and if anybody is, has everything told again.
+    ///
+    /// # Errors
+    /// If the queue does not take it.
+    pub fn resync(&mut self) -> Result<(), StoreError> {
+        let now = self.now;
+        for listener in self.listeners.iter_mut().filter(|listener| listener.is_present()) {
+            listener.due.look(now);
+        }
+        if self.fanout.check_resync(now) {
+            return self.queue.writer(now).resync();
+        }
+        Ok(())
+    }
+
+    /// Applies the next batch, and puts what it means into the buffers; gives the store as it was
+    /// before, or nothing if nothing was waiting.
+    pub fn work(&mut self) -> Option<Snapshot<Widget>> {
+        if self.is_held_up() {
+            return None;
+        }
+        let popped = self.queue.pop()?;
+        self.works += 1;
+        let before = self.store.snapshot();
+        let outcome = apply(&mut self.store, popped, self.fanout.is_anyone_due());
+        self.far.set(self.store.snapshot());
+        self.log.note(self.works, &before, self.store.view());
+        let outcome = self.spoil(outcome);
+        self.count(&outcome);
+        self.put(|fanout, now| fanout.tell(now, outcome));
+        self.queue.processed();
+        if self.queue.has_synced() && !self.is_synced {
+            self.tell_synced();
+        }
+        self.waits_since = (!self.queue.is_empty()).then_some(self.now);
+        Some(before)
+    }
+
+    fn tell_synced(&mut self) {
+        let twice = self.mutant == Some(Mutant::SyncedTwice);
+        self.is_synced = true;
+        for _ in 0..=u32::from(twice) {
+            self.put(|fanout, now| fanout.tell_synced(now));
+        }
+        for listener in self.listeners.iter_mut().filter(|listener| listener.is_present()) {
+            listener.synced_at = Some((self.works, self.store.snapshot()));
+        }
+    }
+
+    /// Puts something into the buffers, and notes into whose.
+    fn put(&mut self, put: impl FnOnce(&mut Fanout<Tray>, Time)) {
+        put(&mut self.fanout, self.now);
+        let store = self.store.view();
+        for tray in self.fanout.iter() {
+            let listener = &mut self.listeners[tray.listener];
+            let folded = tray.buffer.folded();
+            if folded > listener.folded {
+                listener.folded = folded;
+                self.seen.push(Seen::Coalesced);
+            }
+            let pieces = tray.pieces - listener.pieces;
+            if pieces > 0 {
+                listener.note(pieces, self.now, store);
+                listener.pieces = tray.pieces;
+            }
+        }
+    }
+
+    /// What a listener does next: what it has in hand comes first.
+    pub fn next_for(&mut self, number: usize) -> Next {
+        let listener = &mut self.listeners[number];
+        let Some(id) = listener.id else {
+            return Next::Nothing;
+        };
+        if listener.hand.is_empty() {
+            let hand = &mut listener.hand;
+            let takes = 1 + usize::from(self.mutant == Some(Mutant::TellsOutOfOrder));
+            self.fanout.with_sink(id, |tray| {
+                for _ in 0..takes {
+                    if let Some(portion) = tray.buffer.take() {
+                        hand.push_front(portion);
+                    }
+                }
+            });
+        }
+        let Some(portion) = listener.hand.front_mut() else {
+            listener.waits_since = None;
+            return Next::Nothing;
+        };
+        listener.waits_since = Some(self.now);
+        match portion.next() {
+            Some(told) => Next::Told(told.to_notification()),
+            None => {
+                listener.hand.pop_front();
+                listener.reached = listener.checkpoints.pop_front();
+                Next::PutDown
+            }
+        }
+    }
+
+    /// A listener takes in what it was told; true if it panics over it.
+    pub fn learn(&mut self, number: usize, notification: &Notification<Widget>) -> bool {
+        let listener = &mut self.listeners[number];
+        let seen = match notification {
+            Notification::Updated { .. } if notification.is_sync() => Some(Seen::ToldAgain),
+            Notification::Updated { .. } if notification.is_recreation() => {
+                Some(Seen::RecreationTold)
+            }
+            // The addition is told next, out of the same portion.
+            Notification::Deleted { .. }
+                if listener.plan.splits && !listener.hand.front().is_none_or(Portion::is_empty) =>
+            {
+                Some(Seen::RecreationSplit)
+            }
+            Notification::Synced => Some(Seen::SyncedTold),
+            Notification::Added { .. }
+            | Notification::Updated { .. }
+            | Notification::Deleted { .. } => None,
+        };
+        self.seen.extend(seen);
+        listener.learn(notification);
+        let panics = !self.is_quiet && listener.panics();
+        if panics {
+            self.seen.push(Seen::ListenerPanicked);
+        }
+        panics
+    }
+
+    /// A listener has nothing waiting and nothing in hand.
+    #[must_use]
+    pub fn is_at_rest(&self, number: usize) -> bool {
+        self.pending(number) == 0
+    }
+
+    /// How much waits for a listener, in its buffer and in its hands.
+    #[must_use]
+    pub fn pending(&self, number: usize) -> usize {
+        let listener = &self.listeners[number];
+        if listener.is_present() {
+            self.buffered(number) + listener.hand.len()
+        } else {
+            0
+        }
+    }
+
+    /// How much waits in the buffer of a listener.
+    #[must_use]
+    pub fn buffered(&self, number: usize) -> usize {
+        let mut trays = self.fanout.iter();
+        let tray = trays.find(|tray| tray.listener == number);
+        tray.map_or(0, |tray| tray.buffer.len())
+    }
+
+    /// True if everything that was written is applied.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// True if more waits than should.
+    #[must_use]
+    pub fn is_congested(&self) -> bool {
+        self.queue.is_congested()
+    }
+
+    /// Why it is not yet where it should be, if it is not: everybody has been told everything.
+    #[must_use]
+    pub fn not_yet(&self) -> Option<String> {
+        if !self.is_drained() {
+            return Some("changes wait in the queue".to_owned());
+        }
+        (0..self.listeners.len())
+            .find(|number| !self.is_at_rest(*number))
+            .map(|number| format!("something waits for listener {number}"))
+    }
+
+    /// What was exercised since the last time.
+    pub fn take_seen(&mut self) -> std::vec::Drain<'_, Seen> {
+        self.seen.drain(..)
+    }
+
+    /// True for a bug that waits for the slowest.
+    fn is_held_up(&self) -> bool {
+        self.mutant == Some(Mutant::WaitsForSlowHandlers)
+            && self.fanout.iter().any(|tray| tray.buffer.len() > 10)
+    }
+
+    fn spoil(&mut self, outcome: Outcome<Widget>) -> Outcome<Widget> {
+        match (outcome, self.mutant) {
+            (Outcome::Changes(mut changes), Some(Mutant::LosesNotifications)) => {
+                if self.works.is_multiple_of(5) {
+                    changes.pop();
+                }
+                Outcome::Changes(changes)
+            }
+            (Outcome::Changes(changes), Some(Mutant::TellsTwice)) => {
+                let twice = changes.into_iter().flat_map(|change| [change.clone(), change]);
+                Outcome::Changes(twice.collect())
+            }
+            (Outcome::Changes(mut changes), Some(Mutant::SwallowsTombstones)) => {
+                changes.retain(|change| {
+                    !matches!(change, Notification::Deleted { tombstone: true, .. })
+                });
+                Outcome::Changes(changes)
+            }
+            (Outcome::Resync(state), Some(Mutant::ResyncsEverybody)) => {
+                let others = self.listeners.iter().filter(|listener| !listener.due.is_due);
+                let others: Vec<_> = others.filter_map(|listener| listener.id).collect();
+                self.put(|fanout, now| {
+                    for id in others {
+                        let state = state.clone();
+                        fanout.with_sink(id, |tray| tray.put(|buffer| buffer.resync(now, state)));
+                    }
+                });
+                Outcome::Resync(state)
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    fn count(&mut self, outcome: &Outcome<Widget>) {
+        match outcome {
+            Outcome::Initial(_) => self.seen.push(Seen::InitialTold),
+            Outcome::Resync(_) => self.seen.push(Seen::ResyncTold),
+            Outcome::Changes(changes) => {
+                if changes.len() > 1 {
+                    self.seen.push(Seen::BatchTold);
+                }
+                let tombstone =
+                    |change: &_| matches!(change, Notification::Deleted { tombstone: true, .. });
+                if changes.iter().any(tombstone) {
+                    self.seen.push(Seen::TombstoneTold);
+                }
+            }
+        }
+    }
+}
+
+/// Where what a listener is to be told is put.
+#[derive(Debug)]
+struct Tray {
+    listener: usize,
+    buffer: HandlerBuffer<Widget>,
+    /// How often something was put here.
+    pieces: usize,
+}
+
+impl Sink<Widget> for Tray {
+    fn put(&mut self, put: impl FnOnce(&mut HandlerBuffer<Widget>)) {
+        let before = (self.buffer.len(), self.buffer.folded());
+        put(&mut self.buffer);
+        self.pieces += usize::from(before != (self.buffer.len(), self.buffer.folded()));
+    }
+}
+
+/// When things are done.
+impl Informer {
+    /// When the next batch is applied, if that is not planned yet.
+    pub fn plan_work(&mut self) -> Option<Time> {
+        if self.queue.is_empty() || self.is_work_planned {
+            return None;
+        }
+        self.is_work_planned = true;
+        self.waits_since.get_or_insert(self.now);
+        let lag = if self.is_quiet { Duration::ZERO } else { self.plan.lag };
+        if self.is_held_up() {
+            return Some(self.now + lag + PANIC_PAUSE);
+        }
+        Some(self.now + self.rng.duration_below(lag))
+    }
+
+    /// The time for a batch has come: how many may be applied.
+    pub const fn begin_work(&mut self) -> u32 {
+        self.is_work_planned = false;
+        self.plan.batches
+    }
+
+    /// When a listener listens next, if that is not planned yet and there is anything to hear.
+    pub fn plan_wake(&mut self, number: usize) -> Option<Time> {
+        let (now, is_quiet) = (self.now, self.is_quiet);
+        let is_at_rest = self.is_at_rest(number);
+        let listener = &mut self.listeners[number];
+        if is_at_rest {
+            // Folding can leave nothing of what was put.
+            listener.waits_since = None;
+        }
+        if listener.is_wake_planned || is_at_rest {
+            return None;
+        }
+        listener.is_wake_planned = true;
+        let at = if is_quiet { now } else { listener.wakes_at(now) };
+        if at > now + listener.plan.delay {
+            self.seen.push(Seen::ListenerStalled);
+        }
+        Some(at)
+    }
+
+    /// A listener listens: how many notifications it may be told.
+    pub fn begin_wake(&mut self, number: usize) -> u32 {
+        let listener = &mut self.listeners[number];
+        listener.is_wake_planned = false;
+        if self.is_quiet { u32::MAX } else { listener.plan.burst }
+    }
+
+    /// A listener has listened.
+    pub fn end_wake(&mut self, number: usize) {
+        if self.is_at_rest(number) {
+            let listener = &mut self.listeners[number];
+            listener.waits_since = None;
+            listener.was_due = false;
+            listener.rested_at = self.works;
+        }
+    }
+
+    /// A listener listens again only after a while.
+    pub fn pause(&mut self, number: usize) -> Time {
+        self.listeners[number].is_wake_planned = true;
+        self.now + PANIC_PAUSE
+    }
+
+    /// From now on nobody is slow.
+    pub fn fall_quiet(&mut self) {
+        self.is_quiet = true;
+        self.is_work_planned = false;
+        for listener in &mut self.listeners {
+            listener.is_wake_planned = false;
+            listener.plan.stall = None;
+            listener.waits_since = listener.waits_since.map(|_| self.now);
+        }
+    }
+}
+
+/// How long a listener rests after a panic. The number is client-go's; here it only has to be some.
+pub const PANIC_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a mirror writes.
+impl Store<Widget> for Informer {
+    fn add(&mut self, entry: Entry<Widget>) -> Result<(), StoreError> {
+        self.queue.writer(self.now).add(entry)
+    }
+
+    fn update(&mut self, entry: Entry<Widget>) -> Result<(), StoreError> {
+        self.queue.writer(self.now).update(entry)
+    }
+
+    fn delete(&mut self, key: &ObjectKey, last: Option<Entry<Widget>>) -> Result<(), StoreError> {
+        self.queue.writer(self.now).delete(key, last)
+    }
+
+    fn begin_replace(&mut self) {
+        if !self.queue.is_empty() {
+            self.seen.push(Seen::ReplaceBegunBehind);
+        }
+        self.queue.begin_replace(self.now, self.store.view());
+    }
+
+    fn stage(&mut self, entry: Entry<Widget>) {
+        self.queue.writer(self.now).stage(entry);
+    }
+
+    fn unstage(&mut self, key: &ObjectKey) {
+        self.queue.writer(self.now).unstage(key);
+    }
+
+    fn keep(&mut self, key: &ObjectKey) {
+        let old = self.store.view().get(key).cloned();
+        let writer = self.queue.writer(self.now);
+        match old.filter(|_| self.mutant == Some(Mutant::KeepsWhatWasApplied)) {
+            Some(old) => writer.stage(old),
+            None => writer.keep(key),
+        }
+    }
+
+    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
+        self.queue.writer(self.now).commit_replace(version)
+    }
+
+    fn abort_replace(&mut self) {
+        self.queue.writer(self.now).abort_replace();
+    }
+
+    fn bookmark(&mut self, version: &ResourceVersion) {
+        self.queue.writer(self.now).bookmark(version);
+    }
+
+    fn update_resource_version(&mut self, version: &ResourceVersion) {
+        if self.mutant == Some(Mutant::VersionRunsAhead) {
+            self.store.set_resource_version(version);
+        }
+        self.queue.writer(self.now).update_resource_version(version);
+    }
+}
+
+/// A notification for people.
+#[must_use]
+pub fn describe(notification: &Notification<Widget>) -> String {
+    let name = |entry: &Entry<Widget>| format!("{}@{}", entry.key(), entry.object.revision);
+    match notification {
+        Notification::Added {
+            entry,
+            is_in_initial_list: true,
+        } => format!("of {}, which was there", name(entry)),
+        Notification::Added { entry, .. } => format!("that {} came", name(entry)),
+        Notification::Updated { old, new } => {
+            format!("of {} after {}", name(new), old.object.revision)
+        }
+        Notification::Deleted { last, tombstone } => {
+            format!("that {} went, tombstone: {tombstone}", name(last))
+        }
+        Notification::Synced => "that it is synced".to_owned(),
+    }
+}
+
+/// True if two states of a store hold the same states of the same objects.
+#[must_use]
+pub fn is_same_content(one: &Snapshot<Widget>, other: &Snapshot<Widget>) -> bool {
+    one.len() == other.len()
+        && one.iter().all(|entry| {
+            held(other, entry.key()).is_some_and(|other| other.is_same_state(&entry.object))
+        })
+}
