@@ -175,7 +175,6 @@ impl<T> Fifo<T> {
         let waiting = &self.waiting;
         self.line
             .retain(|key| waiting.contains_key(key) && placed.insert(key.clone()));
-        self.population.swept(&placed);
     }
 }
 
@@ -369,13 +368,6 @@ impl Population {
     fn forgot(&mut self, key: &ObjectKey) {
         if let Self::Initial { ahead, .. } = self {
             ahead.remove(key);
-        }
-    }
-
-    /// Places of keys that do not wait are gone.
-    fn swept(&mut self, waiting: &BTreeSet<ObjectKey>) {
-        if let Self::Initial { ahead, .. } = self {
-            ahead.retain(|key| waiting.contains(key));
         }
     }
 
@@ -601,6 +593,18 @@ mod tests {
         queue.processed();
         assert!(queue.has_synced());
         assert!(!queue.pop().unwrap().is_in_initial_list);
+    }
+
+    #[test]
+    fn q_04_the_queue_is_synced_when_the_last_consumer_is_done() {
+        let mut queue = Fifo::new();
+        replace(&mut queue, &[("a", 1), ("b", 2)]);
+        assert!(queue.pop().is_some());
+        assert!(queue.pop().is_some());
+        queue.processed();
+        assert!(!queue.has_synced(), "one object is still being dealt with");
+        queue.processed();
+        assert!(queue.has_synced());
     }
 
     #[test]

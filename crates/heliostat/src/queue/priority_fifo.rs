@@ -204,6 +204,16 @@ mod tests {
     #[tokio::test]
     async fn h_30_a_pop_waits_and_nobody_pops_before_all_of_a_bulk_are_in() {
         let queue = PriorityFifo::new(|item: &i64| *item);
+        for number in [-2, -1] {
+            let mut pop = Box::pin(queue.pop());
+            assert!(poll!(&mut pop).is_pending());
+            if number == -1 {
+                assert_eq!(queue.upsert(number, number), Ok(None));
+            } else {
+                assert_eq!(queue.add_if_absent(number, number), Ok(true));
+            }
+            assert_eq!(poll!(pop), std::task::Poll::Ready(Ok((number, number))));
+        }
         let mut pop = Box::pin(queue.pop());
         assert!(poll!(&mut pop).is_pending());
         queue.bulk_add((0..500).rev().map(|it| (it, it))).unwrap();
