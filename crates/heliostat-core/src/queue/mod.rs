@@ -10,6 +10,10 @@ pub mod known;
 
 mod population;
 
+mod staged_items;
+
+pub mod delta_fifo;
+
 pub mod ordered_fifo;
 
 pub mod fifo;
@@ -21,7 +25,9 @@ pub mod work_queue;
 pub mod rate_limit;
 
 pub use delta::{Deletion, Delta};
+pub use delta_fifo::DeltaFifo;
 pub use fifo::Fifo;
 pub use known::KnownObjects;
+pub use ordered_fifo::OrderedFifo;
 pub use priority_fifo::{Closed, PriorityFifo};
 pub use work_queue::{Priority, WorkQueue};

@@ -4,26 +4,23 @@
 //! source told it. A whole list is one element ([`OrderedFifo::atomic`]), or is taken apart into one
 //! change for each object ([`OrderedFifo::itemized`]).
 
-mod itemized;
-
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
 use super::delta::{Deletion, Delta};
 use super::known::KnownObjects;
 use super::population::Population;
+use super::staged_items::{self, StagedItems};
 use crate::object::{Entry, ObjectKey};
 use crate::store::snapshot::Snapshot;
 use crate::store::staging::Staging;
 use crate::store::{Store, StoreError};
 use crate::time::Time;
 use crate::version::ResourceVersion;
-
-use itemized::StagedItems;
 
 /// Every change in the order in which it came.
 ///
@@ -402,7 +399,7 @@ impl<T: Send + Sync> Store<T> for OrderedFifo<T> {
             }
             Replacing::Itemized { known, staged } => {
                 let staged = staged.take().ok_or_else(StoreError::not_begun)?;
-                for delta in staged.into_deltas(&**known, &self.elements)? {
+                for delta in taken_apart(staged, &**known, &self.elements)? {
                     self.push_change(delta);
                 }
             }
@@ -425,7 +422,9 @@ impl<T: Send + Sync> Store<T> for OrderedFifo<T> {
         match &self.replacing {
             Replacing::Atomic(_) => self.push(Item::SyncAll),
             Replacing::Itemized { known, .. } => {
-                for delta in itemized::syncs(&**known, &self.elements)? {
+                let (_, queued) = newest_queued(&self.elements);
+                let is_queued = |key: &ObjectKey| queued.contains_key(key);
+                for delta in staged_items::syncs(&**known, is_queued)? {
                     self.push_change(delta);
                 }
             }
@@ -439,8 +438,13 @@ impl<T: Send + Sync> Store<T> for OrderedFifo<T> {
         match self.elements.back_mut() {
             Some(Element {
                 item: Item::Bookmark(last),
+                reached,
                 ..
-            }) => last.clone_from(version),
+            }) => {
+                last.clone_from(version);
+                // Said before, of the bookmark whose place this takes.
+                *reached = None;
+            }
             _ => self.push(Item::Bookmark(version.clone())),
         }
     }
@@ -459,6 +463,44 @@ impl<T: Send + Sync> Store<T> for OrderedFifo<T> {
             None => self.bookmark(version),
         }
     }
+}
+
+/// First the end of what is queued and no longer there, in the order in which it was queued, then of
+/// what is known and no longer there, then what is there.
+fn taken_apart<T>(
+    staged: StagedItems<T>,
+    known: &dyn KnownObjects<T>,
+    queued: &VecDeque<Element<T>>,
+) -> Result<Vec<Delta<T>>, StoreError> {
+    let there = staged.keys();
+    let (order, newest) = newest_queued(queued);
+    let mut deltas: Vec<_> = order
+        .iter()
+        .filter(|key| !there.contains(**key))
+        .filter_map(|key| newest.get(*key))
+        .filter(|newest| !matches!(newest, Delta::Deleted(_)))
+        .map(|newest| staged_items::tombstone(newest.key().clone(), newest.entry().cloned()))
+        .collect();
+    let is_elsewhere = |key: &ObjectKey| there.contains(key) || newest.contains_key(key);
+    deltas.extend(staged_items::vanished(known, is_elsewhere)?);
+    deltas.extend(staged.entries.into_iter().map(Delta::Replaced));
+    Ok(deltas)
+}
+
+/// The keys of what is queued in the order of their first appearance, and the newest change of each.
+fn newest_queued<T>(
+    queued: &VecDeque<Element<T>>,
+) -> (Vec<&ObjectKey>, BTreeMap<&ObjectKey, &Delta<T>>) {
+    let mut order = Vec::new();
+    let mut newest = BTreeMap::new();
+    for element in queued {
+        if let Item::Change(delta) = &element.item
+            && newest.insert(delta.key(), delta).is_none()
+        {
+            order.push(delta.key());
+        }
+    }
+    (order, newest)
 }
 
 impl<T> fmt::Debug for OrderedFifo<T> {

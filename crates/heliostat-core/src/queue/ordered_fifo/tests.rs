@@ -427,6 +427,18 @@ fn f_08_a_bookmark_before_the_first_list_belongs_to_it() {
 }
 
 #[test]
+fn f_09_a_version_said_of_a_bookmark_does_not_outlive_it() {
+    let mut fifo = Fifo::atomic();
+    for version in [5, 6] {
+        fifo.update_resource_version(&version.into());
+    }
+    fifo.bookmark(&7.into());
+    let popped = fifo.pop_batch().unwrap();
+    assert_eq!(popped.reached, None, "it would take the version back");
+    assert_eq!(words(popped), "bookmark@7");
+}
+
+#[test]
 fn f_09_bookmarks_and_versions_take_no_more_room_than_they_must() {
     let mut fifo = Fifo::atomic();
     fifo.bookmark(&5.into());
@@ -659,7 +671,7 @@ proptest! {
             let known = Arc::clone(&applied);
             Fifo::itemized(move || read(&known))
         }.batch_size(3);
-        let mut source = std::collections::BTreeMap::new();
+        let mut source = BTreeMap::new();
         let apply = |popped: Popped<u64>| {
             crate::informer::apply(&mut *applied.lock().unwrap(), popped, false);
         };
@@ -690,7 +702,7 @@ proptest! {
         while let Some(popped) = fifo.pop_batch() {
             apply(popped);
         }
-        let end: std::collections::BTreeMap<_, _> = read(&applied).iter().map(|entry| (entry.key().to_string(), *entry.object)).collect();
+        let end: BTreeMap<_, _> = read(&applied).iter().map(|entry| (entry.key().to_string(), *entry.object)).collect();
         prop_assert_eq!(end, source);
     }
 }
