@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use super::coalesced::is_other_life;
 use super::fanout::Outcome;
 use super::notification::Notification;
 use crate::object::{Entry, ObjectKey};
@@ -97,9 +98,17 @@ fn apply_delta<T>(
             let tombstone = deletion.is_tombstone();
             let last = match deletion {
                 Deletion::Observed(last) => last,
-                Deletion::Tombstone { last, .. } => last.unwrap_or(known),
+                Deletion::Tombstone { last, .. } => last.unwrap_or_else(|| known.clone()),
             };
-            Some(Notification::Deleted { last, tombstone })
+            Some(if is_other_life(&known, &last) {
+                // What came in between never came here: what was here went unseen.
+                Notification::Deleted {
+                    last: known,
+                    tombstone: true,
+                }
+            } else {
+                Notification::Deleted { last, tombstone }
+            })
         }
     }
 }

@@ -192,7 +192,7 @@ impl<T> Slot<T> {
 }
 
 /// True if the two are objects of one name, of which the one went before the other came.
-fn is_other_life<T>(one: &Entry<T>, other: &Entry<T>) -> bool {
+pub(super) fn is_other_life<T>(one: &Entry<T>, other: &Entry<T>) -> bool {
     !one.header.uid.is_unset() && one.header.uid != other.header.uid
 }
 

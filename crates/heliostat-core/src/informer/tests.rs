@@ -171,6 +171,19 @@ fn coalescing_tells_the_end_of_the_life_that_the_handler_knew() {
 }
 
 #[test]
+fn the_end_of_what_never_came_here_is_the_end_of_what_was_here() {
+    let mut store = IndexedObjects::new();
+    store.add(entry("a", "one", 1)).unwrap();
+    let mut queue = OrderedFifo::atomic();
+    let key = ObjectKey::cluster("a");
+    queue.delete(&key, Some(entry("a", "other", 3))).unwrap();
+    let Outcome::Changes(changes) = apply(&mut store, queue.pop().unwrap(), false) else {
+        panic!("expected changes");
+    };
+    assert_eq!(changes.iter().map(word).collect::<Vec<_>>(), ["-a@1?"]);
+}
+
+#[test]
 fn a_recreated_object_is_an_update_or_a_delete_and_an_add() {
     for (recreation, expected) in [
         (Recreation::AsUpdate, vec!["~a@1>2", "+b@3"]),
