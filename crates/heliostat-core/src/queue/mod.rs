@@ -25,7 +25,7 @@ pub mod work_queue;
 pub mod rate_limit;
 
 pub use delta::{Deletion, Delta};
-pub use delta_fifo::DeltaFifo;
+pub use delta_fifo::{DeltaFifo, Deltas};
 pub use fifo::Fifo;
 pub use known::KnownObjects;
 pub use ordered_fifo::OrderedFifo;

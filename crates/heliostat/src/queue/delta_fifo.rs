@@ -1,0 +1,387 @@
+//! `DeltaFifo`: the queue of what happened to each object, shared between a reflector and consumers.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use heliostat_core::object::{Entry, ObjectKey};
+use heliostat_core::queue::{Closed, Deltas, delta_fifo};
+use heliostat_core::store::{Store, StoreError};
+use heliostat_core::time::Time;
+use heliostat_core::version::ResourceVersion;
+use metrics::{Gauge, gauge};
+use tokio::time::Instant;
+
+use super::shared::{Look, Shared};
+
+/// What happened to each object since it was last looked at, in the order of their first changes. A
+/// clone is another handle to the same queue.
+///
+/// One handle is the store of a reflector, or is fed by hand; others pop. Each object is given to one
+/// popper with all that happened to it, the oldest first. See [`heliostat_core::queue::delta_fifo`].
+///
+/// ```
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use heliostat::Reflector;
+/// use heliostat::core::queue::Delta;
+/// use heliostat::queue::DeltaFifo;
+/// use heliostat::source::memory::MemorySource;
+/// use heliostat::store::Indexer;
+///
+/// let source = MemorySource::<String>::new();
+/// source.create("team/blue".parse()?, "sky".to_owned())?;
+///
+/// // The queue asks the store at its far end what a list no longer has.
+/// let store = Indexer::<String>::new();
+/// let known = store.clone();
+/// let queue = DeltaFifo::new(heliostat::core::queue::DeltaFifo::new().known(move || known.snapshot()));
+/// let mirror = Reflector::new(source, queue.clone()).start();
+///
+/// let popped = queue.pop().await?;
+/// if let Delta::Replaced(entry) = popped.newest() {
+///     store.add(entry.clone());
+/// }
+/// drop(popped);
+/// assert!(queue.has_synced());
+/// assert_eq!(store.len(), 1);
+/// # mirror.stop().await;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "memory"))]
+/// # fn main() {}
+/// ```
+pub struct DeltaFifo<T> {
+    shared: Arc<Shared<delta_fifo::DeltaFifo<T>>>,
+    started: Instant,
+    depth: Option<Gauge>,
+}
+
+impl<T: Send + Sync> DeltaFifo<T> {
+    /// Shares a queue.
+    #[must_use]
+    pub fn new(queue: delta_fifo::DeltaFifo<T>) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(queue)),
+            started: Instant::now(),
+            depth: None,
+        }
+    }
+
+    /// Shares a queue, and keeps the gauge `informer_queued_items` with this label `name`.
+    #[must_use]
+    pub fn named(queue: delta_fifo::DeltaFifo<T>, name: &str) -> Self {
+        let mut this = Self::new(queue);
+        let label = [("name", name.to_owned())];
+        this.depth = Some(gauge!("informer_queued_items", &label));
+        this
+    }
+
+    /// Waits for the object whose turn it is. A closed queue gives out what is left.
+    ///
+    /// # Errors
+    /// If the queue is closed and empty.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a future that is dropped has taken nothing.
+    pub async fn pop(&self) -> Result<Popped<T>, Closed> {
+        let look = |queue: &mut delta_fifo::DeltaFifo<T>| match queue.pop() {
+            Some(popped) => Look::Found(Ok((popped, queue.len()))),
+            None if queue.is_closed() => Look::Found(Err(Closed)),
+            None => Look::Wait,
+        };
+        let (deltas, left) = self.shared.take(look).await?;
+        self.measure(left);
+        Ok(Popped {
+            queue: self.clone(),
+            deltas: Some(deltas),
+        })
+    }
+
+    /// Ends the queue: those who wait for more get an error once it is empty. It can still be fed.
+    pub fn close(&self) {
+        self.shared.lock().close();
+        self.shared.wake_takers();
+    }
+
+    /// True once the queue was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.lock().is_closed()
+    }
+
+    /// True once all that the queue was first filled with has been dealt with.
+    #[must_use]
+    pub fn has_synced(&self) -> bool {
+        self.shared.lock().has_synced()
+    }
+
+    /// Waits until all that the queue was first filled with has been dealt with.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn wait_synced(&self) {
+        let look = |queue: &mut delta_fifo::DeltaFifo<T>| match queue.has_synced() {
+            true => Look::Found(()),
+            false => Look::Wait,
+        };
+        self.shared.watch(look).await;
+    }
+
+    /// How many objects wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shared.lock().len()
+    }
+
+    /// True if nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How long the object whose turn it is has been waiting since its first change.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        let now = self.now();
+        let mut queue = self.shared.lock();
+        queue.set_now(now);
+        queue.age()
+    }
+
+    fn now(&self) -> Time {
+        Time::since_start(self.started.elapsed())
+    }
+
+    fn measure(&self, depth: usize) {
+        if let Some(gauge) = &self.depth {
+            gauge.set(depth as f64);
+        }
+    }
+
+    /// Changes the queue, and wakes those who wait for what that brought.
+    fn feed<R>(&self, change: impl FnOnce(&mut delta_fifo::DeltaFifo<T>) -> R) -> R {
+        let now = self.now();
+        let mut queue = self.shared.lock();
+        let (before, was_synced) = (queue.len(), queue.has_synced());
+        queue.set_now(now);
+        let result = change(&mut queue);
+        let (after, is_synced) = (queue.len(), queue.has_synced());
+        drop(queue);
+        match after.saturating_sub(before) {
+            0 => {}
+            1 => self.shared.wake_taker(),
+            _ => self.shared.wake_takers(),
+        }
+        if is_synced && !was_synced {
+            self.shared.wake_watchers();
+        }
+        self.measure(after);
+        result
+    }
+}
+
+/// For one reflector: two that feed one queue would replace each other's lists.
+impl<T: Send + Sync> Store<T> for DeltaFifo<T> {
+    fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
+        self.feed(|queue| queue.add(entry))
+    }
+
+    fn update(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
+        self.feed(|queue| queue.update(entry))
+    }
+
+    fn delete(&mut self, key: &ObjectKey, last_state: Option<Entry<T>>) -> Result<(), StoreError> {
+        self.feed(|queue| queue.delete(key, last_state))
+    }
+
+    fn begin_replace(&mut self) {
+        self.shared.lock().begin_replace();
+    }
+
+    fn stage(&mut self, entry: Entry<T>) {
+        self.shared.lock().stage(entry);
+    }
+
+    fn unstage(&mut self, key: &ObjectKey) {
+        self.shared.lock().unstage(key);
+    }
+
+    fn keep(&mut self, key: &ObjectKey) {
+        self.shared.lock().keep(key);
+    }
+
+    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
+        self.feed(|queue| queue.commit_replace(version))
+    }
+
+    fn abort_replace(&mut self) {
+        self.shared.lock().abort_replace();
+    }
+
+    fn resync(&mut self) -> Result<(), StoreError> {
+        self.feed(Store::resync)
+    }
+
+    fn bookmark(&mut self, version: &ResourceVersion) {
+        self.shared.lock().bookmark(version);
+    }
+
+    fn update_resource_version(&mut self, version: &ResourceVersion) {
+        self.shared.lock().update_resource_version(version);
+    }
+}
+
+impl<T> Clone for DeltaFifo<T> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            started: self.started,
+            depth: self.depth.clone(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for DeltaFifo<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.fmt(f)
+    }
+}
+
+/// What happened to an object, popped. Drop it when it has been dealt with, or
+/// [`requeue`](Self::requeue) it.
+pub struct Popped<T: Send + Sync> {
+    queue: DeltaFifo<T>,
+    /// None once it was given back.
+    deltas: Option<Deltas<T>>,
+}
+
+impl<T: Send + Sync> Popped<T> {
+    /// Has the object come again, at the end of the line, before what happened to it meanwhile.
+    pub fn requeue(mut self) {
+        if let Some(deltas) = self.deltas.take() {
+            self.queue.feed(|queue| queue.requeue(deltas));
+        }
+    }
+}
+
+impl<T: Send + Sync> Deref for Popped<T> {
+    type Target = Deltas<T>;
+
+    fn deref(&self) -> &Deltas<T> {
+        self.deltas
+            .as_ref()
+            .expect("only requeue and drop take it, and both own the whole")
+    }
+}
+
+impl<T: Send + Sync> Drop for Popped<T> {
+    fn drop(&mut self) {
+        if self.deltas.take().is_some() {
+            self.queue.feed(delta_fifo::DeltaFifo::processed);
+        }
+    }
+}
+
+impl<T: Send + Sync + fmt::Debug> fmt::Debug for Popped<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.deltas.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, poll};
+    use heliostat_core::object::Header;
+
+    use super::*;
+
+    fn entry(name: &str, number: u64) -> Entry<u64> {
+        let header = Header {
+            key: ObjectKey::cluster(name),
+            resource_version: number.into(),
+            uid: "u".into(),
+        };
+        Entry::new(header, number)
+    }
+
+    fn queue() -> DeltaFifo<u64> {
+        DeltaFifo::new(delta_fifo::DeltaFifo::new())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn d_12_d_17_closing_wakes_all_who_wait() {
+        let queue = queue();
+        let waiting: Vec<_> = (0..10)
+            .map(|_| {
+                let queue = queue.clone();
+                tokio::spawn(async move { queue.pop().await.map(drop) })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        queue.close();
+        for task in waiting {
+            assert_eq!(task.await.unwrap(), Err(Closed));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn d_20_each_object_goes_to_one_of_several_poppers() {
+        let mut queue = queue();
+        let poppers: Vec<_> = (0..4)
+            .map(|_| {
+                let queue = queue.clone();
+                tokio::spawn(async move {
+                    let mut seen = Vec::new();
+                    while let Ok(popped) = queue.pop().await {
+                        seen.push(popped.key().to_string());
+                        tokio::task::yield_now().await;
+                    }
+                    seen
+                })
+            })
+            .collect();
+        for number in 0..100 {
+            queue.add(entry(&format!("n{number:02}"), number)).unwrap();
+            tokio::task::yield_now().await;
+        }
+        queue.close();
+        let mut all = Vec::new();
+        for popper in poppers {
+            all.extend(popper.await.unwrap());
+        }
+        all.sort();
+        let expected: Vec<_> = (0..100).map(|number| format!("n{number:02}")).collect();
+        assert_eq!(all, expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn d_10_d_12_synced_waits_for_what_is_tried_again() {
+        let mut queue = queue();
+        queue.begin_replace();
+        queue.stage(entry("a", 1));
+        queue.commit_replace(&1.into()).unwrap();
+        let other = queue.clone();
+        let mut synced = std::pin::pin!(other.wait_synced());
+        assert!(poll!(synced.as_mut()).is_pending());
+        queue.pop().await.unwrap().requeue();
+        assert!(poll!(synced.as_mut()).is_pending());
+        let popped = queue.pop().now_or_never().unwrap().unwrap();
+        drop(popped);
+        synced.await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_age_is_that_of_what_is_next() {
+        let mut queue = queue();
+        queue.add(entry("a", 1)).unwrap();
+        tokio::time::advance(Duration::from_secs(3)).await;
+        queue.update(entry("a", 2)).unwrap();
+        assert_eq!(
+            (queue.len(), queue.age()),
+            (1, Some(Duration::from_secs(3)))
+        );
+    }
+}
