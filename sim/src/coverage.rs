@@ -118,6 +118,7 @@ things_seen! {
     RetriedInPlace => "mirror: watch retried in place",
     Converged => "mirror: converged",
     Congested => "queue: congested",
+    Requeued => "queue: object put back",
     ReplaceBegunBehind => "queue: replace begun while changes waited",
     KeptBehind => "queue: state kept that was not applied yet",
     InitialTold => "informer: first list told as one state",

@@ -224,6 +224,9 @@ impl Informer {
         if self.is_held_up() {
             return None;
         }
+        if !self.is_quiet && self.rng.below(1000) < self.plan.requeues && self.queue.requeue() {
+            self.seen.push(Seen::Requeued);
+        }
         let popped = self.queue.pop()?;
         self.works += 1;
         let before = self.store.snapshot();
@@ -360,6 +363,12 @@ impl Informer {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// True while something is in work that must be done to its end at once.
+    #[must_use]
+    pub fn is_in_work(&self) -> bool {
+        self.queue.is_in_work()
     }
 
     /// True if more waits than should.

@@ -1,6 +1,6 @@
 //! Applied: the store behind the queue goes through states that the mirror's own store went through,
 //! in their order, and its version never says more than what was applied. When nothing is queued, the
-//! two are the same. Where a list is queued object by object, only the end counts.
+//! two are the same. Where the queue takes things apart, only the end counts.
 
 use std::collections::VecDeque;
 
@@ -55,8 +55,8 @@ impl Promise for Applied {
         }
         match informer.plan.queue {
             QueueKind::Atomic => self.go_on_to(store),
-            // A list that is taken apart goes through states that the mirror never had.
-            QueueKind::Itemized => Ok(()),
+            // Whoever takes things apart goes through states that the mirror never had.
+            QueueKind::Itemized | QueueKind::ByKey => Ok(()),
         }
     }
 

@@ -15,6 +15,8 @@ pub struct InformerPlan {
     pub seed: u64,
     /// Which queue it is.
     pub queue: QueueKind,
+    /// How often the work fails and is put back, out of a thousand times, where the queue allows it.
+    pub requeues: u64,
     /// How many changes are applied at once.
     pub batch: usize,
     /// A batch waits up to this long before it is applied.
@@ -32,6 +34,8 @@ pub enum QueueKind {
     Atomic,
     /// Every change in order, a replace taken apart into one change for each object.
     Itemized,
+    /// What happened to each object in one piece, objects in the order of their first change.
+    ByKey,
 }
 
 /// One listener.
@@ -63,8 +67,17 @@ impl InformerPlan {
         let count = choose(rng, &[0, 1, 2, 3, 3, 4]);
         Self {
             seed: rng.next_u64(),
-            queue: choose(rng, &[QueueKind::Atomic, QueueKind::Atomic, QueueKind::Itemized]),
-            batch: choose(rng, &[1, 2, 3, 8, 1000]),
+            queue: choose(
+                rng,
+                &[
+                    QueueKind::Atomic,
+                    QueueKind::Atomic,
+                    QueueKind::Itemized,
+                    QueueKind::ByKey,
+                ],
+            ),
+            requeues: choose(rng, &[0, 50]),
+            batch: choose(rng, &[1, 3, 8, 1000, 1000]),
             lag: Duration::from_millis(choose(rng, &[0, 20, 500, 5_000, 30_000])),
             batches: choose(rng, &[1, 3, u32::MAX]),
             listeners: (0..count)

@@ -47,10 +47,9 @@ impl Simulation {
     /// What waits is applied, as much at once as was decided.
     pub(super) fn work(&mut self, number: usize) {
         let batches = self.seats[number].informer.begin_work();
-        for _ in 0..batches {
-            if !self.work_once(number) {
-                break;
-            }
+        let mut left = batches;
+        while (left > 0 || self.seats[number].informer.is_in_work()) && self.work_once(number) {
+            left = left.saturating_sub(1);
         }
         self.attend(number);
         self.settle(number, Origin::default());
