@@ -30,6 +30,7 @@
 //! | [`Indexer`] | the store: by key, by namespace, by your own indexes; snapshots; `wait_for` |
 //! | [`informer`] | one mirror that many listen to: handlers and streams |
 //! | [`factory`] | one informer for each thing that is mirrored, shared by all who ask |
+//! | [`controller`] | a mirror and a loop that is called for every object that changed, with retries |
 //! | [`adapter`] | an informer under the controllers of `kube-runtime` *(feature `kube-runtime`)* |
 //! | [`store`] | a store that tells every change ([`store::tap`]), one that several namespaces share; expiry, own writes laid over |
 //! | [`queue`] | keys to be worked, with retries and delays; newest states; priorities |
@@ -69,6 +70,8 @@ pub mod reflector;
 pub mod informer;
 
 pub mod factory;
+
+pub mod controller;
 
 pub mod status;
 

@@ -186,7 +186,7 @@ mod tests {
             translator.handle_notification(notification);
         }
         words.extend(std::iter::from_fn(|| translator.poll_event()));
-        let word = |event| match event {
+        let word = |event: Event<Shared<u64>>| match event {
             Event::Apply(object) => format!("apply {}", *object),
             Event::Delete(object) => format!("delete {}", *object),
             Event::Init => "init".to_owned(),

@@ -1,0 +1,354 @@
+//! `Backlog`: what a controller still has to process, by object; and when what failed is tried again.
+//!
+//! An object has its place in line from its first change on, and its changes are processed together, in
+//! their order. That also holds while it waits for another try: its newer changes wait behind the one
+//! that failed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use heliostat_core::object::ObjectKey;
+use heliostat_core::queue::Delta;
+use heliostat_core::queue::rate_limit::RateLimiter;
+use heliostat_core::time::Time;
+
+/// How many changes of one object wait for their turn at most: beyond that the oldest are dropped, so
+/// that an object that fails for ever and changes all the time takes no more memory than this. What
+/// matters to a processor is the newest; so many changes within one delay are rare.
+pub const WAITING_CHANGES_MAX: usize = 100;
+
+/// See the module.
+pub(super) struct Backlog<T> {
+    limiter: Box<dyn RateLimiter<ObjectKey>>,
+    pending: BTreeMap<ObjectKey, Pending<T>>,
+    /// Those who wait for their turn, in the order in which they came; and some who no longer do.
+    line: VecDeque<ObjectKey>,
+    /// Those who wait for another try.
+    delayed: BTreeSet<(Time, ObjectKey)>,
+    /// How many objects of the first list have not had their first turn.
+    initial_left: usize,
+    dropped: u64,
+}
+
+/// The changes of one object, the oldest first; never none.
+struct Pending<T> {
+    deltas: VecDeque<Delta<T>>,
+    is_in_initial_list: bool,
+    /// It waits for another try, and not in line.
+    is_delayed: bool,
+}
+
+/// What is to be processed together: the changes of one object, the oldest first.
+pub(super) struct Work<T> {
+    pub(super) key: ObjectKey,
+    pub(super) deltas: Vec<Delta<T>>,
+    pub(super) is_in_initial_list: bool,
+    /// It failed before.
+    is_retry: bool,
+}
+
+impl<T> Backlog<T> {
+    pub(super) fn new(limiter: Box<dyn RateLimiter<ObjectKey>>) -> Self {
+        Self {
+            limiter,
+            pending: BTreeMap::new(),
+            line: VecDeque::new(),
+            delayed: BTreeSet::new(),
+            initial_left: 0,
+            dropped: 0,
+        }
+    }
+
+    /// An object changed.
+    pub(super) fn handle_change(&mut self, delta: Delta<T>, is_in_initial_list: bool) {
+        let key = delta.key().clone();
+        let Some(pending) = self.pending.get_mut(&key) else {
+            self.line.push_back(key.clone());
+            self.initial_left += usize::from(is_in_initial_list);
+            let pending = Pending {
+                is_in_initial_list,
+                is_delayed: false,
+                deltas: VecDeque::from([delta]),
+            };
+            self.pending.insert(key, pending);
+            return;
+        };
+        // Whoever is to be told of a change need not be told that nothing changed.
+        if matches!(delta, Delta::Sync(_)) {
+            return;
+        }
+        pending.deltas.push_back(delta);
+        if pending.deltas.len() > WAITING_CHANGES_MAX {
+            pending.deltas.pop_front();
+            self.dropped += 1;
+        }
+    }
+
+    /// The processing failed: it is tried again after the delay that is given. Changes that came
+    /// meanwhile follow it.
+    pub(super) fn handle_failure(&mut self, now: Time, work: Work<T>) -> Duration {
+        self.had_turn(&work);
+        let delay = self.limiter.when(now, &work.key);
+        let mut deltas = VecDeque::from(work.deltas);
+        if let Some(newer) = self.pending.remove(&work.key) {
+            deltas.extend(newer.deltas);
+            let excess = deltas.len().saturating_sub(WAITING_CHANGES_MAX);
+            deltas.drain(..excess);
+            self.dropped += excess as u64;
+        }
+        let pending = Pending {
+            deltas,
+            is_in_initial_list: work.is_in_initial_list,
+            is_delayed: true,
+        };
+        self.delayed.insert((now + delay, work.key.clone()));
+        self.pending.insert(work.key, pending);
+        delay
+    }
+
+    /// The processing succeeded: earlier failures of the object no longer count.
+    pub(super) fn handle_success(&mut self, work: &Work<T>) {
+        self.had_turn(work);
+        self.limiter.forget(&work.key);
+    }
+
+    /// What is to be processed next: what is due again, the longest due first, and then whose turn it
+    /// is. What it gives must come back as a success or a failure before the next call.
+    pub(super) fn poll_work(&mut self, now: Time) -> Option<Work<T>> {
+        let is_retry = self.poll_timeout().is_some_and(|due| due <= now);
+        let key = if is_retry {
+            self.delayed.pop_first().map(|(_, key)| key)?
+        } else {
+            self.next_in_line()?
+        };
+        let pending = self.pending.remove(&key)?;
+        Some(Work {
+            key,
+            deltas: pending.deltas.into(),
+            is_in_initial_list: pending.is_in_initial_list,
+            is_retry,
+        })
+    }
+
+    /// When the next try is due.
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        self.delayed.first().map(|(due, _)| *due)
+    }
+
+    /// True if every object of the first list has had its turn, well or not.
+    pub(super) const fn is_initial_done(&self) -> bool {
+        self.initial_left == 0
+    }
+
+    /// How many objects wait for their turn.
+    pub(super) fn in_line(&self) -> usize {
+        self.pending.len() - self.delayed.len()
+    }
+
+    /// How many objects wait for another try.
+    pub(super) fn delayed(&self) -> usize {
+        self.delayed.len()
+    }
+
+    /// How many changes were dropped for the limit.
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn next_in_line(&mut self) -> Option<ObjectKey> {
+        loop {
+            let key = self.line.pop_front()?;
+            // One whose processing failed while it was in line again has left it.
+            if self
+                .pending
+                .get(&key)
+                .is_some_and(|pending| !pending.is_delayed)
+            {
+                return Some(key);
+            }
+        }
+    }
+
+    const fn had_turn(&mut self, work: &Work<T>) {
+        if work.is_in_initial_list && !work.is_retry {
+            self.initial_left -= 1;
+        }
+    }
+}
+
+impl<T> fmt::Debug for Backlog<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backlog")
+            .field("in_line", &self.in_line())
+            .field("delayed", &self.delayed.len())
+            .field("dropped", &self.dropped)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use heliostat_core::object::{Entry, Header, Uid};
+    use heliostat_core::queue::rate_limit::PerKeyExponential;
+
+    use super::*;
+
+    fn entry(name: &str, version: u64) -> Entry<u64> {
+        let header = Header {
+            key: ObjectKey::cluster(name),
+            resource_version: version.into(),
+            uid: Uid::UNSET,
+        };
+        Entry::new(header, version)
+    }
+
+    fn backlog() -> Backlog<u64> {
+        let second = Duration::from_secs(1);
+        Backlog::new(Box::new(PerKeyExponential::new(second, 60 * second)))
+    }
+
+    fn change(backlog: &mut Backlog<u64>, name: &str, version: u64) {
+        backlog.handle_change(Delta::Updated(entry(name, version)), false);
+    }
+
+    fn seconds(number: u64) -> Time {
+        Time::since_start(Duration::from_secs(number))
+    }
+
+    fn words(work: &Work<u64>) -> String {
+        let versions = work.deltas.iter().filter_map(Delta::entry);
+        let versions: Vec<_> = versions.map(|entry| entry.object.to_string()).collect();
+        format!("{} {}", work.key, versions.join(" "))
+    }
+
+    #[test]
+    fn an_object_keeps_its_place_and_its_changes_come_together() {
+        let mut backlog = backlog();
+        for (name, version) in [("b", 1), ("a", 2), ("b", 3), ("c", 4), ("a", 5)] {
+            change(&mut backlog, name, version);
+        }
+        assert_eq!(backlog.in_line(), 3);
+        let mut order = Vec::new();
+        while let Some(work) = backlog.poll_work(Time::ZERO) {
+            order.push(words(&work));
+            backlog.handle_success(&work);
+        }
+        assert_eq!(order, ["b 1 3", "a 2 5", "c 4"]);
+    }
+
+    #[test]
+    fn i_03_what_failed_comes_again_after_delays_that_grow() {
+        let mut backlog = backlog();
+        change(&mut backlog, "a", 1);
+        let mut now = Time::ZERO;
+        let mut delays = Vec::new();
+        let mut work = backlog.poll_work(now).unwrap();
+        for _ in 0..8 {
+            delays.push(backlog.handle_failure(now, work).as_secs());
+            assert!(backlog.poll_work(now).is_none());
+            now = backlog.poll_timeout().unwrap();
+            work = backlog.poll_work(now).unwrap();
+        }
+        assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60]);
+        backlog.handle_success(&work);
+        change(&mut backlog, "a", 2);
+        let work = backlog.poll_work(now).unwrap();
+        assert_eq!(
+            backlog.handle_failure(now, work).as_secs(),
+            1,
+            "failures are forgotten"
+        );
+    }
+
+    #[test]
+    fn i_03_newer_changes_follow_what_failed_and_others_go_on() {
+        let mut backlog = backlog();
+        change(&mut backlog, "a", 1);
+        change(&mut backlog, "b", 2);
+        let work = backlog.poll_work(Time::ZERO).unwrap();
+        change(&mut backlog, "a", 3);
+        backlog.handle_failure(Time::ZERO, work);
+        change(&mut backlog, "a", 4);
+        let other = backlog.poll_work(Time::ZERO).unwrap();
+        assert_eq!(words(&other), "b 2");
+        backlog.handle_success(&other);
+        assert!(backlog.poll_work(Time::ZERO).is_none());
+        assert_eq!((backlog.in_line(), backlog.delayed()), (0, 1));
+        assert_eq!(words(&backlog.poll_work(seconds(1)).unwrap()), "a 1 3 4");
+    }
+
+    #[test]
+    fn what_is_longest_due_comes_first_and_before_what_is_new() {
+        let mut backlog = backlog();
+        for name in ["z", "a"] {
+            change(&mut backlog, name, 1);
+        }
+        for millis in [1000, 1500] {
+            let now = Time::since_start(Duration::from_millis(millis));
+            let work = backlog.poll_work(now).unwrap();
+            backlog.handle_failure(now, work);
+        }
+        change(&mut backlog, "new", 2);
+        let mut order = Vec::new();
+        while let Some(work) = backlog.poll_work(seconds(9)) {
+            order.push(words(&work));
+            backlog.handle_success(&work);
+        }
+        assert_eq!(order, ["z 1", "a 1", "new 2"]);
+    }
+
+    #[test]
+    fn a_resync_adds_nothing_to_what_is_already_to_be_told() {
+        let mut backlog = backlog();
+        change(&mut backlog, "a", 1);
+        for name in ["a", "b"] {
+            backlog.handle_change(Delta::Sync(entry(name, 1)), false);
+        }
+        assert_eq!(words(&backlog.poll_work(Time::ZERO).unwrap()), "a 1");
+        assert_eq!(words(&backlog.poll_work(Time::ZERO).unwrap()), "b 1");
+    }
+
+    #[test]
+    fn the_first_list_is_done_when_each_of_it_had_its_first_turn() {
+        let mut backlog = backlog();
+        backlog.handle_change(Delta::Replaced(entry("a", 1)), true);
+        backlog.handle_change(Delta::Replaced(entry("b", 1)), true);
+        change(&mut backlog, "b", 2);
+        change(&mut backlog, "c", 3);
+        let work = backlog.poll_work(Time::ZERO).unwrap();
+        backlog.handle_failure(Time::ZERO, work);
+        assert!(!backlog.is_initial_done());
+        let retry = backlog.poll_work(seconds(1)).unwrap();
+        backlog.handle_failure(seconds(1), retry);
+        assert!(
+            !backlog.is_initial_done(),
+            "a second try is no first turn of another"
+        );
+        let work = backlog.poll_work(seconds(1)).unwrap();
+        assert_eq!(words(&work), "b 1 2");
+        backlog.handle_success(&work);
+        assert!(backlog.is_initial_done());
+    }
+
+    #[test]
+    fn an_object_that_fails_for_ever_takes_no_more_memory_than_its_newest_changes() {
+        let mut backlog = backlog();
+        change(&mut backlog, "a", 0);
+        let work = backlog.poll_work(Time::ZERO).unwrap();
+        backlog.handle_failure(Time::ZERO, work);
+        for version in 1..1000 {
+            change(&mut backlog, "a", version);
+        }
+        assert_eq!(backlog.dropped(), 900);
+        let work = backlog.poll_work(seconds(1)).unwrap();
+        assert_eq!(work.deltas.len(), WAITING_CHANGES_MAX);
+        assert_eq!(*work.deltas[0].entry().unwrap().object, 900);
+        // What came while it was worked on counts, too.
+        change(&mut backlog, "a", 1000);
+        backlog.handle_failure(seconds(1), work);
+        let work = backlog.poll_work(seconds(9)).unwrap();
+        assert_eq!(work.deltas.len(), WAITING_CHANGES_MAX);
+        assert_eq!(*work.deltas[99].entry().unwrap().object, 1000);
+    }
+}
