@@ -166,7 +166,7 @@ impl<C> SharedInformerFactory<C> {
         setup: impl FnOnce(InformerBuilder<S>) -> InformerBuilder<S>,
     ) -> Result<SharedInformer<S::Object>, FactoryShutDown> {
         let identity = (key.into(), TypeId::of::<S::Object>());
-        if let Some(informer) = self.shared.registry().find(&identity)? {
+        if let Some(informer) = self.shared.find(&identity)? {
             return Ok(informer);
         }
         // Made outside the lock: what the caller gave may ask the factory for another informer.
@@ -174,17 +174,7 @@ impl<C> SharedInformerFactory<C> {
             .shared
             .options
             .set_up(SharedInformer::builder(source()));
-        let informer = setup(builder).build();
-        let mut registry = self.shared.registry();
-        match registry.find(&identity)? {
-            // Somebody was faster; the one made here goes as it came.
-            Some(faster) => Ok(faster),
-            None => {
-                let known = Box::new(informer.downgrade());
-                registry.known.insert(identity, known);
-                Ok(informer)
-            }
-        }
+        self.shared.insert(identity, setup(builder).build())
     }
 
     /// Starts every informer that has not been started, and does not wait for anything. Call it again
@@ -336,6 +326,36 @@ impl<C> fmt::Debug for SharedInformerFactory<C> {
 }
 
 impl Shared {
+    /// The informer that there is. One that has been stopped is none.
+    fn find<T: Send + Sync + 'static>(
+        &self,
+        identity: &Identity,
+    ) -> Result<Option<SharedInformer<T>>, FactoryShutDown> {
+        let found = self.registry().upgrade(identity)?;
+        Ok(found.filter(|informer: &SharedInformer<T>| !informer.is_stopped()))
+    }
+
+    /// Makes an informer known, unless somebody was faster: theirs is given then.
+    fn insert<T: Send + Sync + 'static>(
+        &self,
+        identity: Identity,
+        made: SharedInformer<T>,
+    ) -> Result<SharedInformer<T>, FactoryShutDown> {
+        // Declared before the lock, so dropped after it: its last handle may be here, and with it go
+        // objects of the user's.
+        let found: Option<SharedInformer<T>>;
+        let mut registry = self.registry();
+        found = registry.upgrade(&identity)?;
+        match found.as_ref().filter(|informer| !informer.is_stopped()) {
+            Some(faster) => Ok(faster.clone()),
+            None => {
+                let known = Box::new(made.downgrade());
+                registry.known.insert(identity, known);
+                Ok(made)
+            }
+        }
+    }
+
     /// From now on there are no more informers. False if that was so before.
     fn begin_shutdown(&self) -> bool {
         let mut registry = self.registry();
@@ -355,8 +375,8 @@ impl Shared {
 }
 
 impl Registry {
-    /// The informer that there is, unless it has been stopped.
-    fn find<T: Send + Sync + 'static>(
+    /// The informer that somebody holds, stopped or not.
+    fn upgrade<T: Send + Sync + 'static>(
         &self,
         identity: &Identity,
     ) -> Result<Option<SharedInformer<T>>, FactoryShutDown> {
@@ -364,9 +384,7 @@ impl Registry {
             return Err(FactoryShutDown);
         }
         let known = self.known.get(identity).map(|known| known.as_any());
-        let informer = known
-            .and_then(|known| known.downcast_ref::<WeakInformer<T>>())
-            .and_then(WeakInformer::upgrade);
-        Ok(informer.filter(|informer| !informer.is_stopped()))
+        let known = known.and_then(|known| known.downcast_ref::<WeakInformer<T>>());
+        Ok(known.and_then(WeakInformer::upgrade))
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! `kube_runtime`'s `Store` makes an `Arc` of its own of every object that it is fed, and takes none.
 //! So the stream carries [`Shared<K>`], which is an `Arc<K>` that counts as a Kubernetes object:
-//! cloning it shares the object, and what the controller's store costs is its keys.
+//! cloning it shares the object, and what the controller's store costs is its keys and a pointer each.
 //!
 //! | | |
 //! |---|---|
