@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use heliostat_core::reflector::ReflectorConfig;
 use heliostat_core::version::ResourceVersion;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -98,7 +99,24 @@ enum Life {
         mirror: ReflectorHandle,
         worker: JoinHandle<()>,
     },
-    Stopped,
+    /// With the last status, if it ever ran.
+    Stopped(Option<watch::Receiver<ReflectorStatus>>),
+}
+
+impl Life {
+    /// Ends it; gives what it was.
+    fn stop(&mut self) -> Self {
+        let status = self.status();
+        std::mem::replace(self, Self::Stopped(status))
+    }
+
+    fn status(&self) -> Option<watch::Receiver<ReflectorStatus>> {
+        match self {
+            Self::Created(_) => None,
+            Self::Running { mirror, .. } => Some(mirror.watch_status()),
+            Self::Stopped(status) => status.clone(),
+        }
+    }
 }
 
 /// Starts the reflector, given the mirror's resync period.
@@ -137,11 +155,13 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
     /// # Panics
     /// If called outside a tokio runtime, as [`tokio::spawn`] does.
     pub fn start(&self) {
+        // Outside a runtime this panics, and must do so while nothing has been begun.
+        let runtime = Handle::current();
         let mut life = self.inner.life();
-        match std::mem::replace(&mut *life, Life::Stopped) {
+        match std::mem::replace(&mut *life, Life::Stopped(None)) {
             Life::Created(start) => {
                 let mirror = start(self.inner.pipeline.start());
-                let worker = tokio::spawn(Arc::clone(&self.inner.pipeline).run());
+                let worker = runtime.spawn(Arc::clone(&self.inner.pipeline).run());
                 *life = Life::Running { mirror, worker };
             }
             other => {
@@ -181,14 +201,12 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
             Some(name) => name,
             None => std::any::type_name::<H>(),
         };
+        // Outside a runtime this panics, and must do so before anything is kept for the handler.
+        let runtime = Handle::current();
         let slot = Arc::new(Slot::new(name.into(), options, true));
         let id = self.join(options, &slot)?;
-        Ok(Registration::start(
-            Arc::clone(&self.inner),
-            id,
-            slot,
-            handler,
-        ))
+        let inner = Arc::clone(&self.inner);
+        Ok(Registration::start(&runtime, inner, id, slot, handler))
     }
 
     /// Listens with a stream, from what is there now; everything is kept for it. See
@@ -232,17 +250,18 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
         !matches!(*self.inner.life(), Life::Created(_))
     }
 
-    /// True once the mirror has been stopped.
+    /// True once the mirror has been stopped, or has come to its end by itself, which it does only for
+    /// [`RejectPolicy::Stop`](heliostat_core::reflector::RejectPolicy::Stop).
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        matches!(*self.inner.life(), Life::Stopped)
+        matches!(*self.inner.life(), Life::Stopped(_)) || self.inner.pipeline.is_over()
     }
 
     /// True once the store has had its first complete content. That says nothing of the handlers; see
     /// [`Registration::is_synced`].
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        *self.inner.pipeline.synced().borrow()
+        self.inner.pipeline.is_synced()
     }
 
     /// Waits until the store has had its first complete content.
@@ -253,23 +272,18 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
     /// # Cancel safety
     /// Cancel safe.
     pub async fn wait_synced(&self) -> Result<(), InformerStopped> {
-        self.indexer()
-            .wait_synced()
-            .await
-            .map_err(|_| self.stopped())?;
-        // The store is synced a moment before everybody has been told.
-        let mut synced = self.inner.pipeline.synced();
-        let told = synced.wait_for(|synced| *synced).await;
-        told.map(drop).map_err(|_| self.stopped())
+        if self.inner.pipeline.wait_synced().await {
+            Ok(())
+        } else {
+            Err(self.stopped())
+        }
     }
 
-    /// How the mirror is doing. Before the start it is idle.
+    /// How the mirror is doing. Before the start it is idle; after the stop it says how all ended.
     #[must_use]
     pub fn status(&self) -> ReflectorStatus {
-        match &*self.inner.life() {
-            Life::Running { mirror, .. } => mirror.status(),
-            Life::Created(_) | Life::Stopped => ReflectorStatus::new(),
-        }
+        let status = self.inner.life().status();
+        status.map_or_else(ReflectorStatus::new, |status| status.borrow().clone())
     }
 
     /// The status as a value that can be awaited for changes; none unless the mirror is running.
@@ -277,7 +291,7 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
     pub fn watch_status(&self) -> Option<watch::Receiver<ReflectorStatus>> {
         match &*self.inner.life() {
             Life::Running { mirror, .. } => Some(mirror.watch_status()),
-            Life::Created(_) | Life::Stopped => None,
+            Life::Created(_) | Life::Stopped(_) => None,
         }
     }
 
@@ -332,19 +346,18 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
     }
 
     async fn end(&self, fate: Fate) {
-        let life = std::mem::replace(&mut *self.inner.life(), Life::Stopped);
+        let life = self.inner.life().stop();
         let pipeline = &self.inner.pipeline;
-        let mut ending = Vec::new();
         if fate == Fate::Ends {
-            ending = pipeline.end(fate);
+            pipeline.end(fate);
         }
         if let Life::Running { mirror, worker } = life {
+            // Its end closes the queue, and that, when all is worked off, ends the worker: also when
+            // nobody waits for it here any more.
             mirror.stop().await;
-            pipeline.close_queue();
             registration::join(worker, &self.inner.name).await;
         }
-        ending.extend(pipeline.end(fate));
-        for slot in ending {
+        for slot in pipeline.end(fate) {
             // An error says that the slot is gone, and so its handler.
             let _ = slot.ended().wait_for(|ended| *ended).await;
         }
@@ -385,7 +398,7 @@ impl<T: Send + Sync + 'static> Inner<T> {
 impl<T: Send + Sync + 'static> Drop for Inner<T> {
     fn drop(&mut self) {
         // Dropping its handle stops the reflector; closing the queue ends the worker.
-        *self.life() = Life::Stopped;
+        drop(self.life().stop());
         self.pipeline.end(Fate::Ends);
     }
 }

@@ -31,7 +31,16 @@ pub(super) struct Pipeline<T> {
     /// The queue has something, or is closed.
     queued: Notify,
     stage: Mutex<Stage<T>>,
-    synced: watch::Sender<bool>,
+    progress: watch::Sender<Progress>,
+}
+
+/// How far the first content has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Progress {
+    Filling,
+    Synced,
+    /// It will never be complete.
+    GivenUp,
 }
 
 struct Stage<T> {
@@ -54,7 +63,7 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
                 is_synced: false,
                 metrics: None,
             }),
-            synced: watch::Sender::new(false),
+            progress: watch::Sender::new(Progress::Filling),
             indexer,
         }
     }
@@ -63,8 +72,23 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         &self.indexer
     }
 
-    pub(super) fn synced(&self) -> watch::Receiver<bool> {
-        self.synced.subscribe()
+    /// True once the first complete content is in the store and has been told.
+    pub(super) fn is_synced(&self) -> bool {
+        *self.progress.borrow() == Progress::Synced
+    }
+
+    /// Waits until that is so; false if it never will be.
+    pub(super) async fn wait_synced(&self) -> bool {
+        let mut progress = self.progress.subscribe();
+        let reached = progress
+            .wait_for(|progress| *progress != Progress::Filling)
+            .await;
+        reached.is_ok_and(|progress| *progress == Progress::Synced)
+    }
+
+    /// True once nothing more will come.
+    pub(super) fn is_over(&self) -> bool {
+        self.stage().writer.is_none()
     }
 
     /// Fixes the mirror's name and default resync period; before there is any handler.
@@ -101,7 +125,7 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         drop(slot);
     }
 
-    /// Works until the queue is closed, and if it `finishes`, empty.
+    /// Works until the queue is closed and all that was in it has been told.
     pub(super) async fn run(self: Arc<Self>) {
         loop {
             self.queued.notified().await;
@@ -110,6 +134,8 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
                 tokio::task::yield_now().await;
             }
             if self.queue().is_closed() {
+                // The reflector may have come to its end by itself.
+                self.end(Fate::Finishes);
                 return;
             }
         }
@@ -141,7 +167,7 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         if is_synced && !stage.is_synced {
             stage.is_synced = true;
             stage.fanout.tell_synced(now);
-            self.synced.send_replace(true);
+            self.progress.send_replace(Progress::Synced);
         }
         if let Some(metrics) = &stage.metrics {
             metrics.worked(begun.elapsed(), depth);
@@ -149,20 +175,25 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         true
     }
 
-    /// Nothing more comes from the reflector; what is queued is worked off by whoever runs the
-    /// pipeline.
-    pub(super) fn close_queue(&self) {
-        self.queue().close();
-        self.queued.notify_one();
-    }
-
-    /// Nothing more will come. Gives the handlers that there were, having decided their fate.
+    /// Nothing more will come. Gives the handlers that there are, having decided their fate. They stay,
+    /// so that a worse fate can be decided later.
     pub(super) fn end(&self, fate: Fate) -> Vec<Arc<Slot<T>>> {
         self.close_queue();
         let mut stage = self.stage();
         // Dropping the writer tells those who wait for the store.
         stage.writer = None;
-        let slots: Vec<_> = stage.fanout.clear().map(|sink| sink.0).collect();
+        self.progress.send_if_modified(|progress| {
+            let gives_up = *progress == Progress::Filling;
+            if gives_up {
+                *progress = Progress::GivenUp;
+            }
+            gives_up
+        });
+        let slots: Vec<_> = stage
+            .fanout
+            .iter()
+            .map(|sink| Arc::clone(&sink.0))
+            .collect();
         for slot in &slots {
             slot.decide(fate);
         }
@@ -193,7 +224,8 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
     pub(super) fn handlers(&self) -> Vec<HandlerStatus> {
         let now = self.now();
         let stage = self.stage();
-        stage.fanout.iter().map(|sink| sink.0.status(now)).collect()
+        let listening = stage.fanout.iter().filter(|sink| !sink.0.is_over());
+        listening.map(|sink| sink.0.status(now)).collect()
     }
 
     fn now(&self) -> Time {
@@ -204,6 +236,15 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
     // called, and the drops of objects.
     fn stage(&self) -> MutexGuard<'_, Stage<T>> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Pipeline<T> {
+    /// Nothing more comes from the reflector; what is queued is worked off by whoever runs the
+    /// pipeline.
+    fn close_queue(&self) {
+        self.queue().close();
+        self.queued.notify_one();
     }
 
     fn queue(&self) -> MutexGuard<'_, OrderedFifo<T>> {
@@ -262,6 +303,8 @@ impl<T: Send + Sync + 'static> Store<T> for QueueWriter<T> {
     }
 
     fn begin_replace(&mut self) {
+        // What is carried over from the present state must not be older than what is queued.
+        while self.pipeline.work() {}
         let base = self.pipeline.indexer.snapshot();
         self.put(|queue| queue.begin_replace_on(&base));
     }
@@ -300,6 +343,13 @@ impl<T: Send + Sync + 'static> Store<T> for QueueWriter<T> {
 
     fn object_count(&self) -> Option<usize> {
         Some(self.pipeline.indexer.len())
+    }
+}
+
+/// The reflector has ended, however it did.
+impl<T> Drop for QueueWriter<T> {
+    fn drop(&mut self) {
+        self.pipeline.close_queue();
     }
 }
 

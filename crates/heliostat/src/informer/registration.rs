@@ -1,12 +1,14 @@
 //! `Registration`: a handler that listens; and the task that tells it.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use heliostat_core::informer::{HandlerId, Portion, Told};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::Inner;
@@ -45,16 +47,18 @@ pub struct HandlerGone {
 impl<T: Send + Sync + 'static> Registration<T> {
     /// Lets the handler's task run.
     pub(super) fn start(
+        runtime: &Handle,
         inner: Arc<Inner<T>>,
         id: HandlerId,
         slot: Arc<Slot<T>>,
         handler: impl EventHandler<T>,
     ) -> Self {
         let teller = Teller {
-            slot: Arc::clone(&slot),
             handler,
+            slot: Arc::clone(&slot),
+            _ended: Ended(Arc::clone(&slot)),
         };
-        let task = tokio::spawn(teller.run());
+        let task = runtime.spawn(teller.run());
         Self {
             pipeline: Arc::clone(&inner.pipeline),
             inner: Some(inner),
@@ -164,16 +168,17 @@ pub(super) async fn join(task: JoinHandle<()>, name: &str) {
 
 /// Tells a handler what waits in its slot, one notification after the other.
 struct Teller<T, H> {
-    slot: Arc<Slot<T>>,
     handler: H,
+    slot: Arc<Slot<T>>,
+    /// Dropped last: whoever waits for the handler's end finds that it has been dropped. It is here
+    /// and not in the task, which a runtime may drop before its first step.
+    _ended: Ended<T>,
 }
 
 impl<T: Send + Sync + 'static, H: EventHandler<T>> Teller<T, H> {
     async fn run(mut self) {
-        // Whoever waits for the handler's end must learn of it also when the runtime drops this task.
-        let _ended = Ended(Arc::clone(&self.slot));
         let slot = Arc::clone(&self.slot);
-        while let Some(portion) = std::future::poll_fn(|context| slot.poll_take(context)).await {
+        while let Some(portion) = poll_fn(|context| slot.poll_take(Some(context))).await {
             self.tell_all(portion).await;
             slot.put_down();
         }
@@ -228,6 +233,8 @@ struct Ended<T>(Arc<Slot<T>>);
 impl<T> Drop for Ended<T> {
     fn drop(&mut self) {
         self.0.put_down();
+        // Nothing is to pile up for a handler that nobody tells any more.
+        self.0.decide(Fate::Ends);
         self.0.end();
     }
 }

@@ -102,10 +102,13 @@ impl<T> Slot<T> {
         self.fate.load(Ordering::Acquire) == Fate::Ends as u8
     }
 
-    /// The next portion; none when the handler has come to its end.
-    pub(super) fn poll_take(&self, context: &Context<'_>) -> Poll<Option<Portion<T>>> {
+    /// The next portion; none when the handler has come to its end. Without a context it is a look
+    /// only: who waits here goes on waiting.
+    pub(super) fn poll_take(&self, context: Option<&Context<'_>>) -> Poll<Option<Portion<T>>> {
         // Whoever puts something in wakes after that: either it is seen here, or the waker is.
-        self.taker.register(context.waker());
+        if let Some(context) = context {
+            self.taker.register(context.waker());
+        }
         let fate = self.fate.load(Ordering::Acquire);
         if fate == Fate::Ends as u8 {
             return Poll::Ready(None);
@@ -157,10 +160,11 @@ impl<T> Slot<T> {
     pub(super) fn status(&self, now: Time) -> HandlerStatus {
         let buffer = self.buffer();
         let waiting = buffer.waiting_since();
-        let since = self.in_hand.since().or(waiting);
+        let held = self.in_hand.count();
+        let since = self.in_hand.since().filter(|_| held > 0).or(waiting);
         HandlerStatus {
             name: Arc::clone(&self.name),
-            pending: buffer.len() + self.in_hand.count(),
+            pending: buffer.len() + held,
             lag: since.map_or(Duration::ZERO, |since| now.saturating_since(since)),
             told: self.told.load(Ordering::Relaxed),
             folded: buffer.folded(),

@@ -40,13 +40,12 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     /// # Cancel safety
     /// Cancel safe: a notification is taken only when it is given.
     pub async fn recv(&mut self) -> Option<Notification<T>> {
-        std::future::poll_fn(|context| self.poll_notification(context)).await
+        std::future::poll_fn(|context| self.poll_notification(Some(context))).await
     }
 
     /// The next notification, if one is waiting.
     pub fn try_recv(&mut self) -> Option<Notification<T>> {
-        let context = Context::from_waker(std::task::Waker::noop());
-        match self.poll_notification(&context) {
+        match self.poll_notification(None) {
             Poll::Ready(notification) => notification,
             Poll::Pending => None,
         }
@@ -58,7 +57,10 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         self.inner.pipeline.status_of(&self.slot)
     }
 
-    fn poll_notification(&mut self, context: &Context<'_>) -> Poll<Option<Notification<T>>> {
+    fn poll_notification(
+        &mut self,
+        context: Option<&Context<'_>>,
+    ) -> Poll<Option<Notification<T>>> {
         loop {
             if self.slot.is_over() {
                 self.portion = None;
@@ -89,7 +91,7 @@ impl<T: Send + Sync + 'static> Stream for Subscription<T> {
     type Item = Notification<T>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.get_mut().poll_notification(context)
+        self.get_mut().poll_notification(Some(context))
     }
 }
 

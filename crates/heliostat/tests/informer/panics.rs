@@ -1,0 +1,75 @@
+//! Handlers that panic.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use heliostat::core::object::Entry;
+use heliostat::informer::HandlerFuncs;
+
+use crate::support::{Log, caught_up, key, listing, source};
+
+/// Counts its additions, and panics in each.
+fn panicking() -> (Arc<AtomicUsize>, HandlerFuncs<String>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let handler = HandlerFuncs::new().on_add(move |entry: &Entry<String>, _| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        panic!("cannot bear {}", entry.key());
+    });
+    (calls, handler)
+}
+
+#[tokio::test(start_paused = true)]
+async fn p_14_a_panic_in_the_initial_list_neither_stops_the_handler_nor_its_being_synced() {
+    let source = source(&["a"]);
+    let informer = listing(&source).build();
+    let (calls, handler) = panicking();
+    let registration = informer.add_handler(handler).unwrap();
+    informer.start();
+    informer.wait_synced().await.unwrap();
+    registration.wait_synced().await.unwrap();
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+    assert_eq!(registration.status().panics, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p_14_each_panic_costs_its_handler_a_second_and_the_others_nothing() {
+    let source = source(&["1", "2", "3", "4", "5"]);
+    let (informer, log) = (listing(&source).build(), Log::new());
+    let handlers = [panicking(), panicking()];
+    let registrations =
+        handlers.map(|(calls, handler)| (calls, informer.add_handler(handler).unwrap()));
+    let quick = informer.add_handler(log.clone()).unwrap();
+    let started = tokio::time::Instant::now();
+    informer.start();
+    quick.wait_synced().await.unwrap();
+    assert!(started.elapsed() < Duration::from_millis(10));
+    assert_eq!(log.words().len(), 6);
+    for (calls, registration) in &registrations {
+        registration.wait_synced().await.unwrap();
+        assert_eq!(
+            (calls.load(Ordering::Relaxed), registration.status().panics),
+            (5, 5)
+        );
+    }
+    assert_eq!(started.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p_14_a_handler_goes_on_after_its_panic() {
+    let source = source(&["bad"]);
+    let (informer, log) = (listing(&source).build(), Log::new());
+    let write = log.clone();
+    let handler = HandlerFuncs::new().on_add(move |entry: &Entry<String>, _| {
+        assert!(entry.key().as_str() != "bad", "told to panic");
+        write.write(entry.key().to_string());
+    });
+    let registration = informer.add_handler(handler).unwrap();
+    informer.start();
+    registration.wait_synced().await.unwrap();
+    source.wait_for_open_watches(1).await;
+    source.create(key("good"), String::new()).unwrap();
+    caught_up(&source, &informer).await;
+    assert_eq!(log.words(), ["good"]);
+}
