@@ -279,8 +279,8 @@ impl<T: Send + Sync> Deref for Popped<T> {
 
 impl<T: Send + Sync> Drop for Popped<T> {
     fn drop(&mut self) {
-        if self.deltas.take().is_some() {
-            self.queue.feed(delta_fifo::DeltaFifo::processed);
+        if let Some(deltas) = self.deltas.take() {
+            self.queue.feed(|queue| queue.processed(deltas.key()));
         }
     }
 }

@@ -23,8 +23,8 @@ use crate::version::ResourceVersion;
 ///
 /// The writing end is [`Store`]. The reading end calls [`pop`](Self::pop), does the work, and then
 /// calls [`processed`](Self::processed), or [`requeue`](Self::requeue) to have it come again. Any
-/// number of objects may be in work at a time; the queue is synced when all of the first list have
-/// been processed.
+/// number of objects may be in work at a time, and may be written to meanwhile; the queue is synced
+/// when all of the first list have been processed.
 ///
 /// Changes are not merged: five updates are five deltas. Only of two deletions in a row one is left,
 /// the one that was seen if one was. So an object that changes for ever and is never taken out takes
@@ -50,12 +50,14 @@ use crate::version::ResourceVersion;
 /// let popped = queue.pop().unwrap();
 /// assert!(matches!(popped.oldest(), Delta::Added(_)));
 /// assert!(matches!(popped.newest(), Delta::Updated(entry) if *entry.object == 2));
-/// queue.processed();
+/// queue.processed(popped.key());
 /// # Ok::<(), heliostat_core::store::StoreError>(())
 /// ```
 pub struct DeltaFifo<T> {
     waiting: BTreeMap<ObjectKey, Waiting<T>>,
     line: VecDeque<ObjectKey>,
+    /// What was taken out and may not be in the store yet.
+    in_work: BTreeMap<ObjectKey, InWork<T>>,
     known: Option<Box<dyn KnownObjects<T>>>,
     listed: Listed,
     transform: Option<Transform<T>>,
@@ -85,6 +87,13 @@ struct Waiting<T> {
     since: Time,
 }
 
+/// An object that was taken out.
+struct InWork<T> {
+    /// How many times at once.
+    times: usize,
+    newest: Delta<T>,
+}
+
 /// What happened to one object. There is always something.
 #[derive(Debug)]
 pub struct Deltas<T> {
@@ -101,6 +110,7 @@ impl<T> DeltaFifo<T> {
         Self {
             waiting: BTreeMap::new(),
             line: VecDeque::new(),
+            in_work: BTreeMap::new(),
             known: None,
             listed: Listed::default(),
             transform: None,
@@ -152,6 +162,10 @@ impl<T> DeltaFifo<T> {
         let waiting = self.waiting.remove(&key);
         debug_assert!(waiting.is_some(), "what is in line waits");
         let Waiting { deltas, since } = waiting?;
+        if let Some(newest) = deltas.last().cloned() {
+            let times = self.in_work.get(&key).map_or(0, |in_work| in_work.times) + 1;
+            self.in_work.insert(key.clone(), InWork { times, newest });
+        }
         Some(Deltas {
             key,
             deltas,
@@ -160,8 +174,9 @@ impl<T> DeltaFifo<T> {
         })
     }
 
-    /// One object that was taken out has been processed.
-    pub const fn processed(&mut self) {
+    /// This object, which was taken out, has been processed.
+    pub fn processed(&mut self, key: &ObjectKey) {
+        self.put_down(key);
         self.population.processed(1);
     }
 
@@ -171,6 +186,7 @@ impl<T> DeltaFifo<T> {
         let Deltas {
             key, deltas, since, ..
         } = deltas;
+        self.put_down(&key);
         let newer = match self.waiting.remove(&key) {
             Some(waiting) => waiting.deltas,
             None => {
@@ -240,6 +256,15 @@ impl<T> DeltaFifo<T> {
         Some(self.now.saturating_since(waiting.since))
     }
 
+    fn put_down(&mut self, key: &ObjectKey) {
+        if let Some(in_work) = self.in_work.get_mut(key) {
+            in_work.times -= 1;
+            if in_work.times == 0 {
+                self.in_work.remove(key);
+            }
+        }
+    }
+
     fn queue(&mut self, delta: Delta<T>) {
         if let Some(waiting) = self.waiting.get_mut(delta.key()) {
             waiting.push(delta);
@@ -265,13 +290,17 @@ impl<T> DeltaFifo<T> {
 
     /// True if the end of an object that is not queued need not be told: nobody knows it.
     fn is_unknown(&self, key: &ObjectKey) -> bool {
+        if self.in_work.contains_key(key) {
+            return false;
+        }
         match &self.known {
             Some(known) => matches!(known.known(key), Ok(None)),
             None => true,
         }
     }
 
-    /// The ends of all that the list does not have: of the queue, then of the store.
+    /// The ends of all that the list does not have: of the queue, then of what is in work and of the
+    /// store.
     fn vanished(&self, staged: &StagedItems<T>) -> Result<Vec<Delta<T>>, StoreError> {
         let there = staged.keys();
         let queued = self.line.iter().filter(|key| !there.contains(*key));
@@ -280,9 +309,18 @@ impl<T> DeltaFifo<T> {
             .filter_map(|waiting| waiting.deltas.last())
             .map(|newest| staged_items::tombstone(newest.key().clone(), newest.entry().cloned()))
             .collect();
+        let is_elsewhere = |key: &ObjectKey| there.contains(key) || self.waiting.contains_key(key);
+        let in_work = self.in_work.iter().filter(|(key, _)| !is_elsewhere(key));
+        gone.extend(
+            in_work
+                .filter(|(_, in_work)| !matches!(in_work.newest, Delta::Deleted(_)))
+                .map(|(key, in_work)| {
+                    staged_items::tombstone(key.clone(), in_work.newest.entry().cloned())
+                }),
+        );
         if let Some(known) = &self.known {
             let is_elsewhere =
-                |key: &ObjectKey| there.contains(key) || self.waiting.contains_key(key);
+                |key: &ObjectKey| is_elsewhere(key) || self.in_work.contains_key(key);
             gone.extend(staged_items::vanished(&**known, is_elsewhere)?);
         }
         Ok(gone)
@@ -327,7 +365,9 @@ impl<T: Send + Sync> Store<T> for DeltaFifo<T> {
         let deletion = match last_state {
             Some(last) => Deletion::Observed(self.transformed(last)?),
             None => {
-                let queued = self.get(key).last().and_then(Delta::entry).cloned();
+                let in_work = || self.in_work.get(key).map(|in_work| &in_work.newest);
+                let newest = self.get(key).last().or_else(in_work);
+                let queued = newest.and_then(Delta::entry).cloned();
                 let known = || self.known.as_ref()?.known(key).ok().flatten();
                 Deletion::Tombstone {
                     key: key.clone(),
@@ -400,7 +440,9 @@ impl<T: Send + Sync> Store<T> for DeltaFifo<T> {
         let Some(known) = &self.known else {
             return Ok(());
         };
-        let is_queued = |key: &ObjectKey| self.waiting.contains_key(key);
+        // What the store holds of an object in work may be old already.
+        let is_queued =
+            |key: &ObjectKey| self.waiting.contains_key(key) || self.in_work.contains_key(key);
         for delta in staged_items::syncs(&**known, is_queued)? {
             self.queue(delta);
         }

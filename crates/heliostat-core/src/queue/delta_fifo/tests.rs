@@ -77,7 +77,7 @@ fn pops(fifo: &mut Fifo) -> Vec<String> {
     let mut all = Vec::new();
     while let Some(popped) = fifo.pop() {
         all.push(words(&popped));
-        fifo.processed();
+        fifo.processed(popped.key());
     }
     all
 }
@@ -380,16 +380,16 @@ fn d_10_what_makes_a_queue_synced() {
         (
             |fifo| {
                 replace(fifo, &[("a", 1), ("b", 2)]);
-                fifo.pop();
-                fifo.processed();
+                let popped = fifo.pop().unwrap();
+                fifo.processed(popped.key());
             },
             false,
         ),
         (
             |fifo| {
                 replace(fifo, &[("a", 1), ("a", 2)]);
-                fifo.pop();
-                fifo.processed();
+                let popped = fifo.pop().unwrap();
+                fifo.processed(popped.key());
             },
             true,
         ),
@@ -402,6 +402,26 @@ fn d_10_what_makes_a_queue_synced() {
 }
 
 #[test]
+fn what_happens_to_an_object_in_work_follows_it() {
+    let mut fifo = Fifo::new().known(|| snapshot(&[("known", 1)]));
+    fifo.add(entry("new", 2)).unwrap();
+    fifo.update(entry("known", 3)).unwrap();
+    let in_work = [fifo.pop().unwrap(), fifo.pop().unwrap()];
+    fifo.resync().unwrap();
+    assert!(fifo.is_empty(), "what the store holds may be old already");
+
+    delete(&mut fifo, "new", 2);
+    assert_eq!(pops(&mut fifo), ["-new2"], "the store does not have it yet");
+    replace(&mut fifo, &[]);
+    assert_eq!(pops(&mut fifo), ["-known3?"]);
+    for popped in &in_work {
+        fifo.processed(popped.key());
+    }
+    delete(&mut fifo, "new", 2);
+    assert!(fifo.is_empty(), "nobody knows it any more");
+}
+
+#[test]
 fn d_10_d_11_d_13_the_first_list_is_synced_when_its_last_object_was_processed() {
     let mut fifo = knowing(&[("bar", 2), ("baz", 3), ("foo", 1)]);
     replace(&mut fifo, &[("foo", 5)]);
@@ -410,7 +430,7 @@ fn d_10_d_11_d_13_the_first_list_is_synced_when_its_last_object_was_processed() 
         assert!(popped.is_in_initial_list());
         assert_eq!(words(&popped), expected);
         assert!(!fifo.has_synced(), "not before it has been processed");
-        fifo.processed();
+        fifo.processed(popped.key());
     }
     assert!(fifo.has_synced());
     fifo.add(entry("late", 1)).unwrap();
@@ -590,7 +610,7 @@ proptest! {
                 Step::Resync => fifo.resync().unwrap(),
                 Step::Process => if let Some(popped) = fifo.pop() {
                     apply(&store, &popped);
-                    fifo.processed();
+                    fifo.processed(popped.key());
                 },
                 Step::Fail => if let Some(popped) = fifo.pop() {
                     fifo.requeue(popped);
@@ -599,7 +619,7 @@ proptest! {
         }
         while let Some(popped) = fifo.pop() {
             apply(&store, &popped);
-            fifo.processed();
+            fifo.processed(popped.key());
         }
         let end: BTreeMap<_, _> = store.lock().unwrap().view().iter()
             .map(|entry| (entry.key().to_string(), *entry.object))

@@ -39,6 +39,8 @@ pub struct OrderedFifo<T> {
     population: Population,
     /// How many elements have been taken out and not been reported as processed.
     in_work: usize,
+    /// The changes among them, where it matters that they may not be in the store yet.
+    working: Vec<Delta<T>>,
     /// The version reached when all that ever was queued is applied.
     reached: ResourceVersion,
     now: Time,
@@ -133,6 +135,7 @@ impl<T> OrderedFifo<T> {
             refused: None,
             population: Population::EMPTY,
             in_work: 0,
+            working: Vec::new(),
             reached: ResourceVersion::UNSET,
             now: Time::ZERO,
             is_closed: false,
@@ -187,6 +190,7 @@ impl<T> OrderedFifo<T> {
 
     /// What was taken out last has been processed, whether or not that went well.
     pub fn processed(&mut self) {
+        self.working.clear();
         let count = std::mem::take(&mut self.in_work);
         self.population.processed(count);
     }
@@ -286,6 +290,9 @@ impl<T> OrderedFifo<T> {
             }
         }
         self.in_work = changes.len();
+        if let Replacing::Itemized { .. } = self.replacing {
+            self.working.extend(changes.iter().cloned());
+        }
         changes
     }
 
@@ -399,7 +406,7 @@ impl<T: Send + Sync> Store<T> for OrderedFifo<T> {
             }
             Replacing::Itemized { known, staged } => {
                 let staged = staged.take().ok_or_else(StoreError::not_begun)?;
-                for delta in taken_apart(staged, &**known, &self.elements)? {
+                for delta in taken_apart(staged, &**known, &self.working, &self.elements)? {
                     self.push_change(delta);
                 }
             }
@@ -422,7 +429,7 @@ impl<T: Send + Sync> Store<T> for OrderedFifo<T> {
         match &self.replacing {
             Replacing::Atomic(_) => self.push(Item::SyncAll),
             Replacing::Itemized { known, .. } => {
-                let (_, queued) = newest_queued(&self.elements);
+                let (_, queued) = newest_queued(&self.working, &self.elements);
                 let is_queued = |key: &ObjectKey| queued.contains_key(key);
                 for delta in staged_items::syncs(&**known, is_queued)? {
                     self.push_change(delta);
@@ -470,10 +477,11 @@ impl<T: Send + Sync> Store<T> for OrderedFifo<T> {
 fn taken_apart<T>(
     staged: StagedItems<T>,
     known: &dyn KnownObjects<T>,
+    working: &[Delta<T>],
     queued: &VecDeque<Element<T>>,
 ) -> Result<Vec<Delta<T>>, StoreError> {
     let there = staged.keys();
-    let (order, newest) = newest_queued(queued);
+    let (order, newest) = newest_queued(working, queued);
     let mut deltas: Vec<_> = order
         .iter()
         .filter(|key| !there.contains(**key))
@@ -487,16 +495,19 @@ fn taken_apart<T>(
     Ok(deltas)
 }
 
-/// The keys of what is queued in the order of their first appearance, and the newest change of each.
-fn newest_queued<T>(
-    queued: &VecDeque<Element<T>>,
-) -> (Vec<&ObjectKey>, BTreeMap<&ObjectKey, &Delta<T>>) {
+/// The keys of what is in work or queued in the order of their first appearance, and the newest change of each.
+fn newest_queued<'a, T>(
+    working: &'a [Delta<T>],
+    queued: &'a VecDeque<Element<T>>,
+) -> (Vec<&'a ObjectKey>, BTreeMap<&'a ObjectKey, &'a Delta<T>>) {
     let mut order = Vec::new();
     let mut newest = BTreeMap::new();
-    for element in queued {
-        if let Item::Change(delta) = &element.item
-            && newest.insert(delta.key(), delta).is_none()
-        {
+    let queued = queued.iter().filter_map(|element| match &element.item {
+        Item::Change(delta) => Some(delta),
+        Item::ReplacedAll(_) | Item::SyncAll | Item::Bookmark(_) => None,
+    });
+    for delta in working.iter().chain(queued) {
+        if newest.insert(delta.key(), delta).is_none() {
             order.push(delta.key());
         }
     }

@@ -427,6 +427,18 @@ fn f_08_a_bookmark_before_the_first_list_belongs_to_it() {
 }
 
 #[test]
+fn a_list_ends_what_is_in_work_and_a_resync_leaves_it_alone() {
+    let mut fifo = itemized(&[("known", 1)]);
+    fifo.add(entry("new", 2)).unwrap();
+    fifo.update(entry("known", 3)).unwrap();
+    assert_eq!(words(fifo.pop_batch().unwrap()), "+new2 ~known3");
+    fifo.resync().unwrap();
+    assert!(fifo.is_empty(), "what the store holds may be old already");
+    replace(&mut fifo, &[], 4);
+    assert_eq!(words(fifo.pop_batch().unwrap()), "-new2? -known3?");
+}
+
+#[test]
 fn f_09_a_version_said_of_a_bookmark_does_not_outlive_it() {
     let mut fifo = Fifo::atomic();
     for version in [5, 6] {
