@@ -120,6 +120,7 @@ things_seen! {
     Congested => "queue: congested",
     Requeued => "queue: object put back",
     ReplaceBegunBehind => "queue: replace begun while changes waited",
+    ReplaceBegunInWork => "queue: replace begun while changes were in work",
     KeptBehind => "queue: state kept that was not applied yet",
     InitialTold => "informer: first list told as one state",
     BatchTold => "informer: batch of several changes told",

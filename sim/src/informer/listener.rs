@@ -152,7 +152,8 @@ impl Listener {
     pub(super) fn learn(&mut self, notification: &Notification<Widget>) {
         match notification {
             Notification::Added { entry, .. } | Notification::Updated { new: entry, .. } => {
-                self.known.insert(entry.key().clone(), Arc::clone(&entry.object));
+                self.known
+                    .insert(entry.key().clone(), Arc::clone(&entry.object));
             }
             Notification::Deleted { last, .. } => {
                 self.known.remove(last.key());

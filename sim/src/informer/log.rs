@@ -49,7 +49,11 @@ impl Log {
     /// True if the object went at some time after this batch.
     #[must_use]
     pub fn went_after(&self, key: &ObjectKey, work: u64) -> bool {
-        let mut later = self.of(key).iter().rev().take_while(|past| past.work > work);
+        let mut later = self
+            .of(key)
+            .iter()
+            .rev()
+            .take_while(|past| past.work > work);
         later.any(|past| past.state.is_none())
     }
 

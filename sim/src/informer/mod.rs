@@ -13,10 +13,9 @@ use std::time::Duration;
 
 use heliostat_core::informer::apply::apply;
 use heliostat_core::informer::fanout::RESYNC_PERIOD_MIN;
-use heliostat_core::informer::{
-    Fanout, HandlerBuffer, Notification, Outcome, Portion, Sink,
-};
+use heliostat_core::informer::{Fanout, HandlerBuffer, Notification, Outcome, Portion, Sink};
 use heliostat_core::object::{Entry, ObjectKey};
+use heliostat_core::queue::ordered_fifo::Popped;
 use heliostat_core::rng::Rng;
 use heliostat_core::store::indexer::IndexedObjects;
 use heliostat_core::store::snapshot::Snapshot;
@@ -52,6 +51,8 @@ pub struct Informer {
     /// Since when something has been waiting in the queue with nothing applied.
     pub waits_since: Option<Time>,
     queue: Queue,
+    /// What was taken out of the queue and is not applied yet.
+    in_work: Option<Popped<Widget>>,
     far: FarEnd,
     fanout: Fanout<Tray>,
     /// How often they are told everything again who ask for nothing else.
@@ -94,6 +95,7 @@ impl Informer {
             is_synced: false,
             waits_since: None,
             queue: Queue::new(&plan, &far),
+            in_work: None,
             far,
             fanout: Fanout::new(period),
             default: period,
@@ -150,8 +152,16 @@ impl Informer {
         let limits = self.mutant != Some(Mutant::ForgetsLimits);
         let listener = &mut self.listeners[number];
         let plan = &listener.plan;
-        let buffering = if limits { plan.buffering() } else { Default::default() };
-        let recreation = if splits { plan.recreation() } else { Default::default() };
+        let buffering = if limits {
+            plan.buffering()
+        } else {
+            Default::default()
+        };
+        let recreation = if splits {
+            plan.recreation()
+        } else {
+            Default::default()
+        };
         let tray = Tray {
             listener: number,
             buffer: HandlerBuffer::new(buffering, recreation),
@@ -209,7 +219,11 @@ impl Informer {
     /// If the queue does not take it.
     pub fn resync(&mut self) -> Result<(), StoreError> {
         let now = self.now;
-        for listener in self.listeners.iter_mut().filter(|listener| listener.is_present()) {
+        for listener in self
+            .listeners
+            .iter_mut()
+            .filter(|listener| listener.is_present())
+        {
             listener.due.look(now);
         }
         if self.fanout.check_resync(now) {
@@ -224,10 +238,8 @@ impl Informer {
         if self.is_held_up() {
             return None;
         }
-        if !self.is_quiet && self.rng.below(1000) < self.plan.requeues && self.queue.requeue() {
-            self.seen.push(Seen::Requeued);
-        }
-        let popped = self.queue.pop()?;
+        self.take();
+        let popped = self.in_work.take()?;
         self.works += 1;
         let before = self.store.snapshot();
         let outcome = apply(&mut self.store, popped, self.fanout.is_anyone_due());
@@ -240,17 +252,32 @@ impl Informer {
         if self.queue.has_synced() && !self.is_synced {
             self.tell_synced();
         }
-        self.waits_since = (!self.queue.is_empty()).then_some(self.now);
+        self.waits_since = (!self.is_drained()).then_some(self.now);
         Some(before)
+    }
+
+    /// Takes the next batch out of the queue, if none is in work.
+    fn take(&mut self) {
+        if self.in_work.is_some() {
+            return;
+        }
+        if !self.is_quiet && self.rng.below(1000) < self.plan.requeues && self.queue.requeue() {
+            self.seen.push(Seen::Requeued);
+        }
+        self.in_work = self.queue.pop();
     }
 
     fn tell_synced(&mut self) {
         let twice = self.mutant == Some(Mutant::SyncedTwice);
         self.is_synced = true;
         for _ in 0..=u32::from(twice) {
-            self.put(|fanout, now| fanout.tell_synced(now));
+            self.put(Fanout::tell_synced);
         }
-        for listener in self.listeners.iter_mut().filter(|listener| listener.is_present()) {
+        for listener in self
+            .listeners
+            .iter_mut()
+            .filter(|listener| listener.is_present())
+        {
             listener.synced_at = Some((self.works, self.store.snapshot()));
         }
     }
@@ -362,7 +389,7 @@ impl Informer {
     /// True if everything that was written is applied.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.queue.is_empty()
+        self.in_work.is_none() && self.queue.is_empty()
     }
 
     /// True while something is in work that must be done to its end at once.
@@ -408,17 +435,28 @@ impl Informer {
                 Outcome::Changes(changes)
             }
             (Outcome::Changes(changes), Some(Mutant::TellsTwice)) => {
-                let twice = changes.into_iter().flat_map(|change| [change.clone(), change]);
+                let twice = changes
+                    .into_iter()
+                    .flat_map(|change| [change.clone(), change]);
                 Outcome::Changes(twice.collect())
             }
             (Outcome::Changes(mut changes), Some(Mutant::SwallowsTombstones)) => {
                 changes.retain(|change| {
-                    !matches!(change, Notification::Deleted { tombstone: true, .. })
+                    !matches!(
+                        change,
+                        Notification::Deleted {
+                            tombstone: true,
+                            ..
+                        }
+                    )
                 });
                 Outcome::Changes(changes)
             }
             (Outcome::Resync(state), Some(Mutant::ResyncsEverybody)) => {
-                let others = self.listeners.iter().filter(|listener| !listener.due.is_due);
+                let others = self
+                    .listeners
+                    .iter()
+                    .filter(|listener| !listener.due.is_due);
                 let others: Vec<_> = others.filter_map(|listener| listener.id).collect();
                 self.put(|fanout, now| {
                     for id in others {
@@ -440,8 +478,15 @@ impl Informer {
                 if changes.len() > 1 {
                     self.seen.push(Seen::BatchTold);
                 }
-                let tombstone =
-                    |change: &_| matches!(change, Notification::Deleted { tombstone: true, .. });
+                let tombstone = |change: &_| {
+                    matches!(
+                        change,
+                        Notification::Deleted {
+                            tombstone: true,
+                            ..
+                        }
+                    )
+                };
                 if changes.iter().any(tombstone) {
                     self.seen.push(Seen::TombstoneTold);
                 }
@@ -471,21 +516,30 @@ impl Sink<Widget> for Tray {
 impl Informer {
     /// When the next batch is applied, if that is not planned yet.
     pub fn plan_work(&mut self) -> Option<Time> {
-        if self.queue.is_empty() || self.is_work_planned {
+        if self.is_drained() || self.is_work_planned {
             return None;
         }
         self.is_work_planned = true;
         self.waits_since.get_or_insert(self.now);
-        let lag = if self.is_quiet { Duration::ZERO } else { self.plan.lag };
+        let lag = match self.in_work {
+            _ if self.is_quiet => Duration::ZERO,
+            Some(_) => self.plan.takes,
+            None => self.plan.lag,
+        };
         if self.is_held_up() {
             return Some(self.now + lag + PANIC_PAUSE);
         }
         Some(self.now + self.rng.duration_below(lag))
     }
 
-    /// The time for a batch has come: how many may be applied.
-    pub const fn begin_work(&mut self) -> u32 {
+    /// The time for a batch has come: how many may be applied. Where applying takes time, one is
+    /// taken out of the queue first.
+    pub fn begin_work(&mut self) -> u32 {
         self.is_work_planned = false;
+        if self.in_work.is_none() && !self.plan.takes.is_zero() && !self.is_quiet {
+            self.take();
+            return 0;
+        }
         self.plan.batches
     }
 
@@ -502,7 +556,11 @@ impl Informer {
             return None;
         }
         listener.is_wake_planned = true;
-        let at = if is_quiet { now } else { listener.wakes_at(now) };
+        let at = if is_quiet {
+            now
+        } else {
+            listener.wakes_at(now)
+        };
         if at > now + listener.plan.delay {
             self.seen.push(Seen::ListenerStalled);
         }
@@ -513,7 +571,11 @@ impl Informer {
     pub fn begin_wake(&mut self, number: usize) -> u32 {
         let listener = &mut self.listeners[number];
         listener.is_wake_planned = false;
-        if self.is_quiet { u32::MAX } else { listener.plan.burst }
+        if self.is_quiet {
+            u32::MAX
+        } else {
+            listener.plan.burst
+        }
     }
 
     /// A listener has listened.
@@ -562,7 +624,9 @@ impl Store<Widget> for Informer {
     }
 
     fn begin_replace(&mut self) {
-        if !self.queue.is_empty() {
+        if self.in_work.is_some() {
+            self.seen.push(Seen::ReplaceBegunInWork);
+        } else if !self.queue.is_empty() {
             self.seen.push(Seen::ReplaceBegunBehind);
         }
         self.queue.begin_replace(self.now, self.store.view());

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use heliostat_core::object::ObjectKey;
 use heliostat_core::queue::DeltaFifo;
 use heliostat_core::queue::ordered_fifo::{OrderedFifo, Popped, Work};
 use heliostat_core::store::Store;
@@ -42,7 +43,9 @@ pub(super) enum Queue {
 #[derive(Debug)]
 pub(super) struct ByKey {
     queue: DeltaFifo<Widget>,
-    /// What is left of the object that is in work.
+    /// The object that is in work.
+    key: Option<ObjectKey>,
+    /// What is left of it.
     rest: VecDeque<Popped<Widget>>,
     /// The version that was given last.
     version: ResourceVersion,
@@ -60,6 +63,7 @@ impl Queue {
             }
             QueueKind::ByKey => Self::ByKey(ByKey {
                 queue: DeltaFifo::new().known(known),
+                key: None,
                 rest: VecDeque::new(),
                 version: ResourceVersion::UNSET,
             }),
@@ -113,7 +117,11 @@ impl Queue {
     pub(super) fn processed(&mut self) {
         match self {
             Self::Ordered(queue) => queue.processed(),
-            Self::ByKey(by_key) if by_key.rest.is_empty() => by_key.queue.processed(),
+            Self::ByKey(by_key) if by_key.rest.is_empty() => {
+                if let Some(key) = by_key.key.take() {
+                    by_key.queue.processed(&key);
+                }
+            }
             Self::ByKey(_) => {}
         }
     }
@@ -158,6 +166,7 @@ impl ByKey {
         if self.rest.is_empty()
             && let Some(deltas) = self.queue.pop()
         {
+            self.key = Some(deltas.key().clone());
             let is_in_initial_list = deltas.is_in_initial_list();
             let popped = deltas.into_vec().into_iter().map(|delta| Popped {
                 work: Work::Changes(vec![delta]),

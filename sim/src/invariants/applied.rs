@@ -65,7 +65,9 @@ impl Promise for Applied {
         if *version == self.version {
             return Ok(());
         }
-        Err(format!("nothing was applied, and the version went to {version}"))
+        Err(format!(
+            "nothing was applied, and the version went to {version}"
+        ))
     }
 }
 

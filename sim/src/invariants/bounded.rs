@@ -39,7 +39,11 @@ fn is_within(view: View<'_>, number: usize) -> Verdict {
         return Ok(());
     }
     let known: BTreeSet<_> = listener.known.keys().collect();
-    let new = informer.store.view().keys().filter(|key| !known.contains(key));
+    let new = informer
+        .store
+        .view()
+        .keys()
+        .filter(|key| !known.contains(key));
     let objects = known.len() + new.count() + listener.in_hand();
     let most = limit.max(objects) + 1;
     if waiting <= most {

@@ -95,7 +95,9 @@ fn is_told_by(said: &Notification<Widget>, past: &Past, uid: Option<u64>) -> boo
 }
 
 fn describe(said: &Notification<Widget>, key: &ObjectKey) -> String {
-    let revision = said.entry().map(|entry: &Entry<Widget>| entry.object.revision);
+    let revision = said
+        .entry()
+        .map(|entry: &Entry<Widget>| entry.object.revision);
     match said {
         Notification::Deleted { .. } => format!("that {key} went"),
         _ => format!("of {key}@{}", revision.unwrap_or_default()),

@@ -65,7 +65,9 @@ impl Synced {
             && informer.is_at_rest(number)
             && !self.told.contains(&number);
         if forgotten {
-            return Err(format!("listener {number} has heard all and not that it is synced"));
+            return Err(format!(
+                "listener {number} has heard all and not that it is synced"
+            ));
         }
         Ok(())
     }
@@ -76,7 +78,9 @@ fn has_all(view: View<'_>, number: usize) -> Verdict {
     let informer = &view.seat.informer;
     let listener = &informer.listeners[number];
     let Some((work, there)) = &listener.synced_at else {
-        return Err(format!("listener {number} is told to be synced, and the store is not"));
+        return Err(format!(
+            "listener {number} is told to be synced, and the store is not"
+        ));
     };
     let missing = there
         .keys()

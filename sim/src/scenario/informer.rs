@@ -21,6 +21,8 @@ pub struct InformerPlan {
     pub batch: usize,
     /// A batch waits up to this long before it is applied.
     pub lag: Duration,
+    /// What was taken out of the queue is applied up to this long after.
+    pub takes: Duration,
     /// How many batches are applied one right after the other.
     pub batches: u32,
     /// Who listens.
@@ -79,10 +81,9 @@ impl InformerPlan {
             requeues: choose(rng, &[0, 50]),
             batch: choose(rng, &[1, 3, 8, 1000, 1000]),
             lag: Duration::from_millis(choose(rng, &[0, 20, 500, 5_000, 30_000])),
+            takes: Duration::from_millis(choose(rng, &[0, 0, 100, 3_000])),
             batches: choose(rng, &[1, 3, u32::MAX]),
-            listeners: (0..count)
-                .map(|_| ListenerPlan::draw(rng, story))
-                .collect(),
+            listeners: (0..count).map(|_| ListenerPlan::draw(rng, story)).collect(),
         }
     }
 }

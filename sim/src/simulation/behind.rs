@@ -67,7 +67,12 @@ impl Simulation {
         self.trace.step(self.now, [6, works, objects], || {
             format!("seat {number}: applied batch {works}: {objects} objects at {version}")
         });
-        let view = view(&self.world, &self.seats[number], self.now, Origin::default());
+        let view = view(
+            &self.world,
+            &self.seats[number],
+            self.now,
+            Origin::default(),
+        );
         self.guards[number].ask(&mut self.broken, |promise| promise.worked(view, &before));
         true
     }
@@ -82,14 +87,19 @@ impl Simulation {
                 Next::PutDown => self.ask_rested(number, listener),
                 Next::Told(notification) => {
                     left -= 1;
-                    let key = notification.key().map_or(0, |key| key.as_str().len() as u64);
-                    let revision = notification.entry().map_or(0, |entry| entry.object.revision);
-                    self.trace.step(self.now, [7 + key, listener as u64, revision], || {
-                        format!(
-                            "seat {number}: listener {listener} is told {}",
-                            crate::informer::describe(&notification)
-                        )
-                    });
+                    let key = notification
+                        .key()
+                        .map_or(0, |key| key.as_str().len() as u64);
+                    let revision = notification
+                        .entry()
+                        .map_or(0, |entry| entry.object.revision);
+                    self.trace
+                        .step(self.now, [7 + key, listener as u64, revision], || {
+                            format!(
+                                "seat {number}: listener {listener} is told {}",
+                                crate::informer::describe(&notification)
+                            )
+                        });
                     let seat = &self.seats[number];
                     let view = view(&self.world, seat, self.now, Origin::default());
                     self.guards[number].ask(&mut self.broken, |promise| {
@@ -109,7 +119,12 @@ impl Simulation {
     }
 
     fn ask_rested(&mut self, number: usize, listener: usize) {
-        let view = view(&self.world, &self.seats[number], self.now, Origin::default());
+        let view = view(
+            &self.world,
+            &self.seats[number],
+            self.now,
+            Origin::default(),
+        );
         self.guards[number].ask(&mut self.broken, |promise| promise.rested(view, listener));
     }
 
@@ -118,7 +133,12 @@ impl Simulation {
         let seat = &mut self.seats[number];
         seat.informer.set_now(self.now);
         seat.informer.join_late(listener);
-        let view = view(&self.world, &self.seats[number], self.now, Origin::default());
+        let view = view(
+            &self.world,
+            &self.seats[number],
+            self.now,
+            Origin::default(),
+        );
         self.guards[number].ask(&mut self.broken, |promise| promise.joined(view, listener));
         self.attend(number);
     }
