@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use heliostat::core::rng::Rng;
 use heliostat::factory::{FactoryOptions, FactoryShutDown, SharedInformerFactory};
 use heliostat::informer::{HandlerFuncs, Notification, SharedInformer};
 use heliostat::source::memory::{MemorySource, connection_refused};
@@ -410,4 +411,53 @@ async fn what_makes_an_informer_may_ask_the_factory() {
     outer.wait_synced().await.unwrap();
     assert!(inner.is_some_and(|inner| inner.is_synced()));
     assert_eq!(factory.informers().len(), 1);
+}
+
+/// Asks for informers, uses them a little, lets go of them, takes them away from others, until the
+/// factory gives none any more. Gives how often it was given one.
+async fn ask_and_let_go(factory: SharedInformerFactory, sources: Vec<Source>, seed: u64) -> usize {
+    let mut rng = Rng::seeded(seed);
+    let mut given = 0;
+    loop {
+        let number = usize::try_from(rng.below(sources.len() as u64)).unwrap();
+        let key = format!("source {number}");
+        let Ok(informer) = factory.informer_for(key.as_str(), || sources[number].clone()) else {
+            return given;
+        };
+        given += 1;
+        factory.start();
+        match rng.below(5) {
+            0 => drop(factory.remove::<String>(&key.into()).await),
+            1 => drop(informer.wait_synced().await),
+            2 => assert!(factory.informers().len() <= sources.len()),
+            _ => {
+                // An error says that somebody stopped it.
+                if let Ok(mut events) = informer.subscribe() {
+                    drop(informer);
+                    events.recv().await;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_tasks_ask_and_let_go_until_the_factory_is_shut_down() {
+    let sources: Vec<_> = (0..4).map(|_| source(&["x", "y"])).collect();
+    let factory = SharedInformerFactory::with_options(FactoryOptions::new().without_budget());
+    let tasks: Vec<_> = (0..8)
+        .map(|seed| tokio::spawn(ask_and_let_go(factory.clone(), sources.clone(), seed)))
+        .collect();
+    // Until there has been some coming and going.
+    for source in &sources {
+        source.wait_for_requests(100).await;
+    }
+    factory.shut_down().await;
+    for task in tasks {
+        assert!(task.await.unwrap() > 0);
+    }
+    assert!(factory.informers().is_empty());
+    for source in &sources {
+        source.wait_for_open_watches(0).await;
+    }
 }

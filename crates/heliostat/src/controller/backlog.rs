@@ -92,6 +92,8 @@ impl<T> Backlog<T> {
         let delay = self.limiter.when(now, &work.key);
         let mut deltas = VecDeque::from(work.deltas);
         if let Some(newer) = self.pending.remove(&work.key) {
+            // These have their turn together with what failed, and it has had its first.
+            self.initial_left -= usize::from(newer.is_in_initial_list);
             deltas.extend(newer.deltas);
             let excess = deltas.len().saturating_sub(WAITING_CHANGES_MAX);
             deltas.drain(..excess);
@@ -191,6 +193,7 @@ impl<T> fmt::Debug for Backlog<T> {
 mod tests {
     use heliostat_core::object::{Entry, Header, Uid};
     use heliostat_core::queue::rate_limit::PerKeyExponential;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -350,5 +353,92 @@ mod tests {
         let work = backlog.poll_work(seconds(9)).unwrap();
         assert_eq!(work.deltas.len(), WAITING_CHANGES_MAX);
         assert_eq!(*work.deltas[99].entry().unwrap().object, 1000);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Change { name: u8, is_initial: bool },
+        Take,
+        Succeed,
+        Fail,
+        Wait(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..5u8, any::<bool>()).prop_map(|(name, is_initial)| Step::Change { name, is_initial }),
+            3 => Just(Step::Take),
+            2 => Just(Step::Succeed),
+            2 => Just(Step::Fail),
+            1 => (1..5u64).prop_map(Step::Wait),
+        ]
+    }
+
+    /// What nobody has processed well: of each object its versions, in order.
+    type Unprocessed = BTreeMap<String, Vec<u64>>;
+
+    /// What is taken is the oldest of its object that was not processed, all of it up to the time of the
+    /// taking, and nothing of it is lost by a failure.
+    fn check(work: &Work<u64>, unprocessed: &Unprocessed) -> Result<(), TestCaseError> {
+        let versions: Vec<_> = work
+            .deltas
+            .iter()
+            .filter_map(Delta::entry)
+            .map(|it| *it.object)
+            .collect();
+        prop_assert_eq!(Some(&versions), unprocessed.get(work.key.as_str()));
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn i_03_every_change_is_processed_well_once_and_in_order(
+            steps in prop::collection::vec(step(), 0..90)
+        ) {
+            let (mut backlog, mut unprocessed) = (backlog(), Unprocessed::new());
+            let (mut now, mut version) = (Time::ZERO, 0);
+            let mut in_hand: Option<Work<u64>> = None;
+            for step in steps {
+                match (step, in_hand.take()) {
+                    (Step::Change { name, is_initial }, before) => {
+                        version += 1;
+                        let name = name.to_string();
+                        let delta = Delta::Updated(entry(&name, version));
+                        backlog.handle_change(delta, is_initial);
+                        unprocessed.entry(name).or_default().push(version);
+                        in_hand = before;
+                    }
+                    (Step::Take, None) => {
+                        in_hand = backlog.poll_work(now);
+                        if let Some(work) = &in_hand {
+                            check(work, &unprocessed)?;
+                        }
+                    }
+                    (Step::Succeed, Some(work)) => {
+                        backlog.handle_success(&work);
+                        let left = unprocessed.get_mut(work.key.as_str()).unwrap();
+                        left.drain(..work.deltas.len());
+                    }
+                    (Step::Fail, Some(work)) => drop(backlog.handle_failure(now, work)),
+                    (Step::Wait(seconds), before) => {
+                        now = now + Duration::from_secs(seconds);
+                        in_hand = before;
+                    }
+                    (Step::Take | Step::Succeed | Step::Fail, before) => in_hand = before,
+                }
+            }
+            if let Some(work) = in_hand {
+                backlog.handle_failure(now, work);
+            }
+            now = now + Duration::from_secs(3600);
+            while let Some(work) = backlog.poll_work(now) {
+                check(&work, &unprocessed)?;
+                unprocessed.remove(work.key.as_str());
+                backlog.handle_success(&work);
+            }
+            prop_assert!(unprocessed.values().all(Vec::is_empty), "{:?}", unprocessed);
+            prop_assert!(backlog.is_initial_done());
+            prop_assert_eq!((backlog.in_line(), backlog.delayed(), backlog.dropped()), (0, 0, 0));
+        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The low-level way to act on a mirror: a reflector, its store and one loop in the caller's own task.
 //! The store is always changed first, as a whole list or change by change, and goes on changing while a
-//! call is under way. For many listeners on one mirror, see [`informer`](crate::informer).
+//! call is under way. For many listeners on one mirror, see [`informer`](crate::informer); for a queue
+//! without a store, give a [`DeltaFifo`](crate::queue::DeltaFifo) to a reflector.
 
 mod backlog;
 

@@ -395,3 +395,61 @@ async fn i_01_i_02_a_hammered_controller_stays_sound_and_stops() {
     );
     assert_eq!(source.open_watches(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn i_01_with_real_threads_the_processor_ends_up_with_what_there_is() {
+    let source = source(&["a", "b"]);
+    let controller = Controller::new(source.clone());
+    let handle = controller.handle();
+    let believed = Believed::default();
+    let seen_all = Arc::new(Notify::new());
+    let run = tokio::spawn({
+        let (believed, seen_all) = (Arc::clone(&believed), Arc::clone(&seen_all));
+        controller.run(async move |deltas: &[Delta<String>], _: bool| {
+            believe(&believed, deltas);
+            if deltas[0].key() == &key("the-end") {
+                seen_all.notify_one();
+            }
+            Ok::<(), Infallible>(())
+        })
+    });
+    handle.wait_synced().await.unwrap();
+    let writers = (0..3).map(|number| {
+        let source = source.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut rng = Rng::seeded(number);
+            for step in 0..1000 {
+                let name = format!("n{}", rng.below(20));
+                match rng.below(3) {
+                    0 => drop(source.delete(&key(&name))),
+                    _ => put(&source, &name, &format!("{number}-{step}")),
+                }
+                if rng.one_in(200) {
+                    source.close_watches();
+                }
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    // Objects have their turn in the order of their first changes, so all others had theirs before.
+    put(&source, "the-end", "");
+    seen_all.notified().await;
+    handle.stop();
+    run.await.unwrap();
+    let wanted: Vec<_> = source
+        .entries()
+        .into_iter()
+        .map(|entry| entry.header)
+        .collect();
+    assert_eq!(
+        believed
+            .lock()
+            .unwrap()
+            .values()
+            .cloned()
+            .collect::<Vec<_>>(),
+        wanted
+    );
+}
