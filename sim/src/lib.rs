@@ -1,5 +1,14 @@
 //! A seeded simulation of the core: a source with revisions, a network that fails in every way that
-//! networks do, and mirrors that must keep their promises after every single step.
+//! networks do, mirrors, and behind each a queue, a store and listeners that are slow, late, leaving or
+//! panicking. All must keep their promises after every single step.
+//!
+//! ```text
+//! world ─▶ server ─▶ machine ─┬▶ store                     what the promises of a mirror are about
+//!                             └▶ queue ─▶ store ─▶ fan-out ─▶ buffer ─▶ listener    one of each
+//! ```
+//!
+//! The store beside the queue gets every write at once, and so shows what the store behind it, which
+//! gets them late and in batches, has to come to.
 //!
 //! Everything follows from one number: configurations, server, faults, timing. There is no thread, no
 //! clock and no I/O in a seed, so a seed that fails fails again, step by step.
@@ -33,6 +42,11 @@
 //!   the watch, whatever the client does.
 //! - **One change, one revision.** A transaction of several changes at one revision is the source's
 //!   business to deliver whole.
+//! - **Handlers stop only one by one.** That a whole informer stops, with or without telling what
+//!   waits, is a matter of tasks, which the model does not have; so is a lock.
+//! - **A panic costs a handler a second.** What it was told counts as told.
+//! - **Where a queue takes lists apart, only its end is compared** with the mirror's store: on the way
+//!   there it goes through states that the mirror never had. Listeners are held to each of them.
 //! - **Objects that cannot be decoded have a readable name.** Without one no policy can apply.
 #![deny(missing_docs)]
 

@@ -111,14 +111,11 @@ impl Seat {
         let machine = ReflectorMachine::new(plan.config(), Time::ZERO, plan.seed);
         let rng = Rng::seeded(plan.seed ^ 0x0005_703e);
         let mut store = IndexedObjects::new();
-        let misfiles = bug.misfiles_objects();
-        let residue = IndexFunc::new(move |entry: &Entry<Widget>| {
-            [if misfiles {
-                "zero"
-            } else {
-                entry.object.residue()
-            }]
-        });
+        let residue = if bug.misfiles_objects() {
+            IndexFunc::new(|_: &Entry<Widget>| ["zero"])
+        } else {
+            residue_index()
+        };
         let added = store.add_indexes([(RESIDUE_INDEX, residue)]);
         debug_assert!(added.is_ok(), "the store has no other index");
         Self {
@@ -339,6 +336,12 @@ impl Seat {
     fn store_refuses_change(&mut self) -> bool {
         self.store_faults.rng.below(1000) < self.store_faults.change
     }
+}
+
+/// Files objects by [`Widget::residue`].
+#[must_use]
+pub fn residue_index() -> IndexFunc<Widget> {
+    IndexFunc::new(|entry: &Entry<Widget>| [entry.object.residue()])
 }
 
 /// The state of an object in a store.

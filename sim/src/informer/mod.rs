@@ -8,22 +8,24 @@
 mod listener;
 mod log;
 mod queue;
+mod spoil;
+mod timing;
+mod writer;
 
 use std::time::Duration;
 
 use heliostat_core::informer::apply::apply;
 use heliostat_core::informer::fanout::RESYNC_PERIOD_MIN;
 use heliostat_core::informer::{Fanout, HandlerBuffer, Notification, Outcome, Portion, Sink};
-use heliostat_core::object::{Entry, ObjectKey};
+use heliostat_core::object::Entry;
 use heliostat_core::queue::ordered_fifo::Popped;
 use heliostat_core::rng::Rng;
 use heliostat_core::store::indexer::IndexedObjects;
 use heliostat_core::store::snapshot::Snapshot;
-use heliostat_core::store::{Store, StoreError};
+use heliostat_core::store::StoreError;
 use heliostat_core::time::Time;
-use heliostat_core::version::ResourceVersion;
 
-use crate::client::held;
+use crate::client::{RESIDUE_INDEX, held, residue_index};
 use crate::coverage::Seen;
 use crate::mutant::Mutant;
 use crate::scenario::InformerPlan;
@@ -32,6 +34,7 @@ use crate::world::Widget;
 pub use listener::{Checkpoint, Due, Listener};
 pub use log::{Log, Past};
 use queue::{FarEnd, Queue};
+pub use timing::PANIC_PAUSE;
 
 /// Everything behind a mirror.
 #[derive(Debug)]
@@ -85,11 +88,14 @@ impl Informer {
     pub fn new(plan: InformerPlan, period: Duration, mutant: Option<Mutant>) -> Self {
         let mut rng = Rng::seeded(plan.seed);
         let far = FarEnd::default();
+        let mut store = IndexedObjects::new();
+        let added = store.add_indexes([(RESIDUE_INDEX, residue_index())]);
+        debug_assert!(added.is_ok(), "the store has no other index");
         let plans = plan.listeners.iter().cloned();
         let listeners = plans.map(|plan| Listener::new(plan, rng.next_u64()));
         let mut informer = Self {
             listeners: listeners.collect(),
-            store: IndexedObjects::new(),
+            store,
             log: Log::default(),
             works: 0,
             is_synced: false,
@@ -420,56 +426,6 @@ impl Informer {
         self.seen.drain(..)
     }
 
-    /// True for a bug that waits for the slowest.
-    fn is_held_up(&self) -> bool {
-        self.mutant == Some(Mutant::WaitsForSlowHandlers)
-            && self.fanout.iter().any(|tray| tray.buffer.len() > 10)
-    }
-
-    fn spoil(&mut self, outcome: Outcome<Widget>) -> Outcome<Widget> {
-        match (outcome, self.mutant) {
-            (Outcome::Changes(mut changes), Some(Mutant::LosesNotifications)) => {
-                if self.works.is_multiple_of(5) {
-                    changes.pop();
-                }
-                Outcome::Changes(changes)
-            }
-            (Outcome::Changes(changes), Some(Mutant::TellsTwice)) => {
-                let twice = changes
-                    .into_iter()
-                    .flat_map(|change| [change.clone(), change]);
-                Outcome::Changes(twice.collect())
-            }
-            (Outcome::Changes(mut changes), Some(Mutant::SwallowsTombstones)) => {
-                changes.retain(|change| {
-                    !matches!(
-                        change,
-                        Notification::Deleted {
-                            tombstone: true,
-                            ..
-                        }
-                    )
-                });
-                Outcome::Changes(changes)
-            }
-            (Outcome::Resync(state), Some(Mutant::ResyncsEverybody)) => {
-                let others = self
-                    .listeners
-                    .iter()
-                    .filter(|listener| !listener.due.is_due);
-                let others: Vec<_> = others.filter_map(|listener| listener.id).collect();
-                self.put(|fanout, now| {
-                    for id in others {
-                        let state = state.clone();
-                        fanout.with_sink(id, |tray| tray.put(|buffer| buffer.resync(now, state)));
-                    }
-                });
-                Outcome::Resync(state)
-            }
-            (outcome, _) => outcome,
-        }
-    }
-
     fn count(&mut self, outcome: &Outcome<Widget>) {
         match outcome {
             Outcome::Initial(_) => self.seen.push(Seen::InitialTold),
@@ -509,163 +465,6 @@ impl Sink<Widget> for Tray {
         let before = (self.buffer.len(), self.buffer.folded());
         put(&mut self.buffer);
         self.pieces += usize::from(before != (self.buffer.len(), self.buffer.folded()));
-    }
-}
-
-/// When things are done.
-impl Informer {
-    /// When the next batch is applied, if that is not planned yet.
-    pub fn plan_work(&mut self) -> Option<Time> {
-        if self.is_drained() || self.is_work_planned {
-            return None;
-        }
-        self.is_work_planned = true;
-        self.waits_since.get_or_insert(self.now);
-        let lag = match self.in_work {
-            _ if self.is_quiet => Duration::ZERO,
-            Some(_) => self.plan.takes,
-            None => self.plan.lag,
-        };
-        if self.is_held_up() {
-            return Some(self.now + lag + PANIC_PAUSE);
-        }
-        Some(self.now + self.rng.duration_below(lag))
-    }
-
-    /// The time for a batch has come: how many may be applied. Where applying takes time, one is
-    /// taken out of the queue first.
-    pub fn begin_work(&mut self) -> u32 {
-        self.is_work_planned = false;
-        if self.in_work.is_none() && !self.plan.takes.is_zero() && !self.is_quiet {
-            self.take();
-            return 0;
-        }
-        self.plan.batches
-    }
-
-    /// When a listener listens next, if that is not planned yet and there is anything to hear.
-    pub fn plan_wake(&mut self, number: usize) -> Option<Time> {
-        let (now, is_quiet) = (self.now, self.is_quiet);
-        let is_at_rest = self.is_at_rest(number);
-        let listener = &mut self.listeners[number];
-        if is_at_rest {
-            // Folding can leave nothing of what was put.
-            listener.waits_since = None;
-        }
-        if listener.is_wake_planned || is_at_rest {
-            return None;
-        }
-        listener.is_wake_planned = true;
-        let at = if is_quiet {
-            now
-        } else {
-            listener.wakes_at(now)
-        };
-        if at > now + listener.plan.delay {
-            self.seen.push(Seen::ListenerStalled);
-        }
-        Some(at)
-    }
-
-    /// A listener listens: how many notifications it may be told.
-    pub fn begin_wake(&mut self, number: usize) -> u32 {
-        let listener = &mut self.listeners[number];
-        listener.is_wake_planned = false;
-        if self.is_quiet {
-            u32::MAX
-        } else {
-            listener.plan.burst
-        }
-    }
-
-    /// A listener has listened.
-    pub fn end_wake(&mut self, number: usize) {
-        if self.is_at_rest(number) {
-            let listener = &mut self.listeners[number];
-            listener.waits_since = None;
-            listener.was_due = false;
-            listener.rested_at = self.works;
-        }
-    }
-
-    /// A listener listens again only after a while.
-    pub fn pause(&mut self, number: usize) -> Time {
-        self.listeners[number].is_wake_planned = true;
-        self.now + PANIC_PAUSE
-    }
-
-    /// From now on nobody is slow.
-    pub fn fall_quiet(&mut self) {
-        self.is_quiet = true;
-        self.is_work_planned = false;
-        for listener in &mut self.listeners {
-            listener.is_wake_planned = false;
-            listener.plan.stall = None;
-            listener.waits_since = listener.waits_since.map(|_| self.now);
-        }
-    }
-}
-
-/// How long a listener rests after a panic. The number is client-go's; here it only has to be some.
-pub const PANIC_PAUSE: Duration = Duration::from_secs(1);
-
-/// What a mirror writes.
-impl Store<Widget> for Informer {
-    fn add(&mut self, entry: Entry<Widget>) -> Result<(), StoreError> {
-        self.queue.writer(self.now).add(entry)
-    }
-
-    fn update(&mut self, entry: Entry<Widget>) -> Result<(), StoreError> {
-        self.queue.writer(self.now).update(entry)
-    }
-
-    fn delete(&mut self, key: &ObjectKey, last: Option<Entry<Widget>>) -> Result<(), StoreError> {
-        self.queue.writer(self.now).delete(key, last)
-    }
-
-    fn begin_replace(&mut self) {
-        if self.in_work.is_some() {
-            self.seen.push(Seen::ReplaceBegunInWork);
-        } else if !self.queue.is_empty() {
-            self.seen.push(Seen::ReplaceBegunBehind);
-        }
-        self.queue.begin_replace(self.now, self.store.view());
-    }
-
-    fn stage(&mut self, entry: Entry<Widget>) {
-        self.queue.writer(self.now).stage(entry);
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        self.queue.writer(self.now).unstage(key);
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        let old = self.store.view().get(key).cloned();
-        let writer = self.queue.writer(self.now);
-        match old.filter(|_| self.mutant == Some(Mutant::KeepsWhatWasApplied)) {
-            Some(old) => writer.stage(old),
-            None => writer.keep(key),
-        }
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
-        self.queue.writer(self.now).commit_replace(version)
-    }
-
-    fn abort_replace(&mut self) {
-        self.queue.writer(self.now).abort_replace();
-    }
-
-    fn bookmark(&mut self, version: &ResourceVersion) {
-        self.queue.writer(self.now).bookmark(version);
-    }
-
-    fn update_resource_version(&mut self, version: &ResourceVersion) {
-        if self.mutant == Some(Mutant::VersionRunsAhead) {
-            self.store.set_resource_version(version);
-        }
-        self.queue.writer(self.now).update_resource_version(version);
     }
 }
 

@@ -6,7 +6,7 @@ use heliostat_core::informer::{Buffering, Recreation};
 use heliostat_core::rng::Rng;
 use heliostat_core::time::Time;
 
-use super::{choose, seconds};
+use super::{StoryPlan, choose, seconds};
 
 /// The way from a mirror to its listeners.
 #[derive(Clone, Debug)]
@@ -64,8 +64,15 @@ pub struct ListenerPlan {
 }
 
 impl InformerPlan {
-    /// The plan for a story of this length.
-    pub(super) fn draw(rng: &mut Rng, story: Duration) -> Self {
+    /// The plan for a story.
+    pub(super) fn draw(rng: &mut Rng, story: &StoryPlan) -> Self {
+        let length = story.quiet.elapsed();
+        // A state that is kept is the more interesting the further the store is behind.
+        let lags: &[u64] = if story.workload.undecodable > 0 {
+            &[0, 5_000, 30_000]
+        } else {
+            &[0, 20, 500, 5_000, 30_000]
+        };
         let count = choose(rng, &[0, 1, 2, 3, 3, 4]);
         Self {
             seed: rng.next_u64(),
@@ -80,10 +87,12 @@ impl InformerPlan {
             ),
             requeues: choose(rng, &[0, 50]),
             batch: choose(rng, &[1, 3, 8, 1000, 1000]),
-            lag: Duration::from_millis(choose(rng, &[0, 20, 500, 5_000, 30_000])),
+            lag: Duration::from_millis(choose(rng, lags)),
             takes: Duration::from_millis(choose(rng, &[0, 0, 100, 3_000])),
             batches: choose(rng, &[1, 3, u32::MAX]),
-            listeners: (0..count).map(|_| ListenerPlan::draw(rng, story)).collect(),
+            listeners: (0..count)
+                .map(|_| ListenerPlan::draw(rng, length))
+                .collect(),
         }
     }
 }

@@ -229,7 +229,7 @@ impl Scenario {
         let informers = clients.iter().map(|client| {
             // A generator of its own: whatever is drawn here, the mirror's story stays as it is.
             let mut rng = Rng::seeded(client.seed ^ 0x11fa_3e55);
-            InformerPlan::draw(&mut rng, story.quiet.elapsed())
+            InformerPlan::draw(&mut rng, &story)
         });
         Self {
             informers: informers.collect(),
