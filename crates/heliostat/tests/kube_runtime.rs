@@ -18,8 +18,9 @@ use heliostat_server::{ApiServer, RunningServer};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube_client::Api;
 use kube_client::api::{DeleteParams, Patch, PatchParams, PostParams};
-use kube_core::{ObjectMeta, Resource, Selector};
+use kube_core::{ApiResource, DynamicObject, GroupVersionKind, ObjectMeta, Resource, Selector};
 use kube_runtime::controller::{Action, Controller, Error};
+use kube_runtime::reflector::store::Writer;
 use kube_runtime::reflector::{self, ObjectRef, Store};
 use kube_runtime::{WatchStreamExt, applier, predicates};
 use serde_json::{Value, json};
@@ -228,6 +229,32 @@ async fn changing_a_shared_object_copies_it_first() {
     assert_eq!(
         Shared::<Pod>::url_path(&(), Some("one")),
         "/api/v1/namespaces/one/pods"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn kinds_that_are_named_at_run_time_are_shared_as_well() {
+    let widgets = ApiResource::from_gvk(&GroupVersionKind::gvk("example.com", "v1", "Widget"));
+    let source = MemorySource::<DynamicObject>::new();
+    let widget = DynamicObject::new("w", &widgets).within("one");
+    source.create("one/w".parse().unwrap(), widget).unwrap();
+    let informer = SharedInformer::new(source.clone());
+    let writer = Writer::<Shared<DynamicObject>>::new(widgets.clone());
+    let store = writer.as_reader();
+    let events = watcher_events(informer.subscribe().unwrap());
+    let applied = events.reflect(writer).applied_objects();
+    let results = Controller::for_stream_with(applied, store.clone(), widgets.clone()).run(
+        |_, _| async { Ok::<_, Infallible>(Action::await_change()) },
+        |_, _, _| Action::await_change(),
+        Arc::new(()),
+    );
+    informer.start();
+    let (reference, _) = next(&mut Box::pin(results)).await;
+    assert_eq!(reference.to_string(), "Widget.v1.example.com/w.one");
+    assert!(
+        store
+            .get(&object_ref(&"one/w".parse().unwrap(), widgets))
+            .is_some()
     );
 }
 
