@@ -24,13 +24,15 @@ impl Population {
     }
 
     /// A list came; if it is the first thing at all, it and what is queued with it is the first
-    /// filling.
-    pub(super) const fn fill(&mut self, queued: usize) {
-        if !self.is_populated {
+    /// filling. Tells whether it is.
+    pub(super) const fn fill(&mut self, queued: usize) -> bool {
+        let is_first = !self.is_populated;
+        if is_first {
             self.is_populated = true;
             self.left = queued;
         }
         self.settle();
+        is_first
     }
 
     /// So much of the queue has been processed.

@@ -88,11 +88,18 @@ impl<T: Send + Sync> DeltaFifo<T> {
     /// Cancel safe: a future that is dropped has taken nothing.
     pub async fn pop(&self) -> Result<Popped<T>, Closed> {
         let look = |queue: &mut delta_fifo::DeltaFifo<T>| match queue.pop() {
-            Some(popped) => Look::Found(Ok((popped, queue.len()))),
-            None if queue.is_closed() => Look::Found(Err(Closed)),
+            Some(popped) => {
+                let is_over = queue.is_closed() && queue.is_empty();
+                Look::Found(Ok((popped, queue.len(), is_over)))
+            }
+            None if queue.is_closed() && queue.is_empty() => Look::Found(Err(Closed)),
+            // Nothing waits, or only for its like that is in work.
             None => Look::Wait,
         };
-        let (deltas, left) = self.shared.take(look).await?;
+        let (deltas, left, is_over) = self.shared.take(look).await?;
+        if is_over {
+            self.shared.wake_takers();
+        }
         self.measure(left);
         Ok(Popped {
             queue: self.clone(),
@@ -263,6 +270,8 @@ impl<T: Send + Sync> Popped<T> {
     pub fn requeue(mut self) {
         if let Some(deltas) = self.deltas.take() {
             self.queue.feed(|queue| queue.requeue(deltas));
+            // Where something newer waits already, the length does not tell that it can be popped.
+            self.queue.shared.wake_taker();
         }
     }
 }
@@ -281,6 +290,8 @@ impl<T: Send + Sync> Drop for Popped<T> {
     fn drop(&mut self) {
         if let Some(deltas) = self.deltas.take() {
             self.queue.feed(|queue| queue.processed(deltas.key()));
+            // What happened to the object meanwhile can be popped now.
+            self.queue.shared.wake_taker();
         }
     }
 }
@@ -371,6 +382,47 @@ mod tests {
         let popped = queue.pop().now_or_never().unwrap().unwrap();
         drop(popped);
         synced.await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn d_12_d_20_what_happens_to_an_object_in_work_waits_for_it() {
+        let mut queue = queue();
+        let other = queue.clone();
+        queue.add(entry("a", 1)).unwrap();
+        let first = queue.pop().await.unwrap();
+        let mut second = std::pin::pin!(other.pop());
+        assert!(poll!(second.as_mut()).is_pending());
+        queue.delete(&ObjectKey::cluster("a"), None).unwrap();
+        assert!(poll!(second.as_mut()).is_pending(), "a is in work");
+        drop(first);
+        let second = second.await.unwrap();
+        assert_eq!(second.as_slice().len(), 1);
+
+        // What failed comes before what came meanwhile, and wakes who waits for it.
+        let mut third = std::pin::pin!(other.pop());
+        queue.add(entry("a", 3)).unwrap();
+        assert!(poll!(third.as_mut()).is_pending(), "a is in work");
+        second.requeue();
+        assert_eq!(third.await.unwrap().as_slice().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn d_12_d_17_a_closed_queue_is_over_when_nothing_waits_for_what_is_in_work() {
+        let mut queue = queue();
+        queue.add(entry("a", 1)).unwrap();
+        let first = queue.pop().await.unwrap();
+        queue.update(entry("a", 2)).unwrap();
+        queue.close();
+        let others = [queue.clone(), queue.clone()];
+        let mut waiting = others.each_ref().map(|queue| Box::pin(queue.pop()));
+        for pop in &mut waiting {
+            assert!(poll!(pop).is_pending(), "a waits for a");
+        }
+        drop(first);
+        let [second, none] = waiting;
+        let (second, none) = tokio::join!(second, none);
+        assert_eq!(*second.unwrap().newest().entry().unwrap().object, 2);
+        assert_eq!(none.err(), Some(Closed));
     }
 
     #[tokio::test(start_paused = true)]

@@ -22,9 +22,12 @@ use crate::version::ResourceVersion;
 /// What happened to each object since it was last looked at.
 ///
 /// The writing end is [`Store`]. The reading end calls [`pop`](Self::pop), does the work, and then
-/// calls [`processed`](Self::processed), or [`requeue`](Self::requeue) to have it come again. Any
-/// number of objects may be in work at a time, and may be written to meanwhile; the queue is synced
-/// when all of the first list have been processed.
+/// calls [`processed`](Self::processed), or [`requeue`](Self::requeue) to have it come again. The
+/// queue is synced when all of the first list have been processed.
+///
+/// Any number of objects may be in work at a time, but none of them twice: what happens to an object
+/// in work waits until that has been processed. What is in work counts as known, though the store at
+/// the far end does not have it yet: its end is told, and a resync does not tell it again.
 ///
 /// Changes are not merged: five updates are five deltas. Only of two deletions in a row one is left,
 /// the one that was seen if one was. So an object that changes for ever and is never taken out takes
@@ -56,7 +59,7 @@ use crate::version::ResourceVersion;
 pub struct DeltaFifo<T> {
     waiting: BTreeMap<ObjectKey, Waiting<T>>,
     line: VecDeque<ObjectKey>,
-    /// What was taken out and may not be in the store yet.
+    /// What was taken out and has not been processed, with the newest that was told of it.
     in_work: BTreeMap<ObjectKey, InWork<T>>,
     known: Option<Box<dyn KnownObjects<T>>>,
     listed: Listed,
@@ -85,13 +88,13 @@ pub enum Listed {
 struct Waiting<T> {
     deltas: Vec<Delta<T>>,
     since: Time,
+    /// True for what the queue was first filled with.
+    is_in_initial_list: bool,
 }
 
-/// An object that was taken out.
 struct InWork<T> {
-    /// How many times at once.
-    times: usize,
     newest: Delta<T>,
+    is_in_initial_list: bool,
 }
 
 /// What happened to one object. There is always something.
@@ -155,38 +158,51 @@ impl<T> DeltaFifo<T> {
         self.now = now;
     }
 
-    /// Takes out the object whose turn it is, with all that happened to it. A closed queue gives what
-    /// it has.
+    /// Takes out the object whose turn it is, with all that happened to it; none if there is none, or
+    /// if all that wait are in work. A closed queue gives what it has.
     pub fn pop(&mut self) -> Option<Deltas<T>> {
-        let key = self.line.pop_front()?;
+        let is_free = |key: &ObjectKey| !self.in_work.contains_key(key);
+        let key = self.line.remove(self.line.iter().position(is_free)?)?;
         let waiting = self.waiting.remove(&key);
         debug_assert!(waiting.is_some(), "what is in line waits");
-        let Waiting { deltas, since } = waiting?;
-        if let Some(newest) = deltas.last().cloned() {
-            let times = self.in_work.get(&key).map_or(0, |in_work| in_work.times) + 1;
-            self.in_work.insert(key.clone(), InWork { times, newest });
-        }
+        let Waiting {
+            deltas,
+            since,
+            is_in_initial_list,
+        } = waiting?;
+        let newest = deltas.last()?.clone();
+        let in_work = InWork {
+            newest,
+            is_in_initial_list,
+        };
+        self.in_work.insert(key.clone(), in_work);
         Some(Deltas {
             key,
             deltas,
-            is_in_initial_list: !self.population.is_synced(),
+            is_in_initial_list,
             since,
         })
     }
 
-    /// This object, which was taken out, has been processed.
+    /// The object that was taken out has been processed, whether or not that went well: what happened
+    /// to it meanwhile can now be taken out. Of an object that is not in work it changes nothing.
     pub fn processed(&mut self, key: &ObjectKey) {
-        self.put_down(key);
-        self.population.processed(1);
+        let in_work = self.in_work.remove(key);
+        if in_work.is_some_and(|it| it.is_in_initial_list) {
+            self.population.processed(1);
+        }
     }
 
     /// An object that was taken out comes again: at the end of the line, or where its newer changes
     /// wait, which then follow.
     pub fn requeue(&mut self, deltas: Deltas<T>) {
         let Deltas {
-            key, deltas, since, ..
+            key,
+            deltas,
+            is_in_initial_list,
+            since,
         } = deltas;
-        self.put_down(&key);
+        self.in_work.remove(&key);
         let newer = match self.waiting.remove(&key) {
             Some(waiting) => waiting.deltas,
             None => {
@@ -194,7 +210,12 @@ impl<T> DeltaFifo<T> {
                 Vec::new()
             }
         };
-        self.waiting.insert(key, Waiting { deltas, since });
+        let waiting = Waiting {
+            deltas,
+            since,
+            is_in_initial_list,
+        };
+        self.waiting.insert(key, waiting);
         for delta in newer {
             self.queue(delta);
         }
@@ -224,7 +245,7 @@ impl<T> DeltaFifo<T> {
         self.population.is_synced()
     }
 
-    /// How many objects are waiting.
+    /// How many objects are waiting; also those of which something is in work.
     #[must_use]
     pub fn len(&self) -> usize {
         self.line.len()
@@ -256,15 +277,6 @@ impl<T> DeltaFifo<T> {
         Some(self.now.saturating_since(waiting.since))
     }
 
-    fn put_down(&mut self, key: &ObjectKey) {
-        if let Some(in_work) = self.in_work.get_mut(key) {
-            in_work.times -= 1;
-            if in_work.times == 0 {
-                self.in_work.remove(key);
-            }
-        }
-    }
-
     fn queue(&mut self, delta: Delta<T>) {
         if let Some(waiting) = self.waiting.get_mut(delta.key()) {
             waiting.push(delta);
@@ -275,6 +287,7 @@ impl<T> DeltaFifo<T> {
         let waiting = Waiting {
             deltas: vec![delta],
             since: self.now,
+            is_in_initial_list: false,
         };
         self.waiting.insert(key, waiting);
     }
@@ -288,9 +301,15 @@ impl<T> DeltaFifo<T> {
             .map_err(|reason| StoreError::new(format!("the transform of {key} failed: {reason}")))
     }
 
-    /// True if the end of an object that is not queued need not be told: nobody knows it.
+    /// The newest that was told of an object and that the store need not have yet.
+    fn newest(&self, key: &ObjectKey) -> Option<&Delta<T>> {
+        let waiting = self.waiting.get(key).and_then(|it| it.deltas.last());
+        waiting.or_else(|| self.in_work.get(key).map(|it| &it.newest))
+    }
+
+    /// True if the end of an object need not be told: nobody knows it.
     fn is_unknown(&self, key: &ObjectKey) -> bool {
-        if self.in_work.contains_key(key) {
+        if self.newest(key).is_some() {
             return false;
         }
         match &self.known {
@@ -299,28 +318,20 @@ impl<T> DeltaFifo<T> {
         }
     }
 
-    /// The ends of all that the list does not have: of the queue, then of what is in work and of the
-    /// store.
+    /// The ends of all that the list does not have: of the queue, of what is in work, of the store.
     fn vanished(&self, staged: &StagedItems<T>) -> Result<Vec<Delta<T>>, StoreError> {
         let there = staged.keys();
-        let queued = self.line.iter().filter(|key| !there.contains(*key));
+        let queued = self.line.iter().filter_map(|key| self.newest(key));
+        let is_going = |newest: &Delta<T>| matches!(newest, Delta::Deleted(_));
+        let in_work = self.in_work.values().map(|it| &it.newest);
+        let in_work = in_work.filter(|it| !self.waiting.contains_key(it.key()) && !is_going(it));
         let mut gone: Vec<_> = queued
-            .filter_map(|key| self.waiting.get(key))
-            .filter_map(|waiting| waiting.deltas.last())
+            .chain(in_work)
+            .filter(|newest| !there.contains(newest.key()))
             .map(|newest| staged_items::tombstone(newest.key().clone(), newest.entry().cloned()))
             .collect();
-        let is_elsewhere = |key: &ObjectKey| there.contains(key) || self.waiting.contains_key(key);
-        let in_work = self.in_work.iter().filter(|(key, _)| !is_elsewhere(key));
-        gone.extend(
-            in_work
-                .filter(|(_, in_work)| !matches!(in_work.newest, Delta::Deleted(_)))
-                .map(|(key, in_work)| {
-                    staged_items::tombstone(key.clone(), in_work.newest.entry().cloned())
-                }),
-        );
         if let Some(known) = &self.known {
-            let is_elsewhere =
-                |key: &ObjectKey| is_elsewhere(key) || self.in_work.contains_key(key);
+            let is_elsewhere = |key: &ObjectKey| there.contains(key) || self.newest(key).is_some();
             gone.extend(staged_items::vanished(&**known, is_elsewhere)?);
         }
         Ok(gone)
@@ -356,22 +367,20 @@ impl<T: Send + Sync> Store<T> for DeltaFifo<T> {
         Ok(())
     }
 
-    /// Left out if nobody knows the object: it is neither queued nor in the store.
+    /// Left out if nobody knows the object: it is neither queued, nor in work, nor in the store.
     fn delete(&mut self, key: &ObjectKey, last_state: Option<Entry<T>>) -> Result<(), StoreError> {
         self.population.begin();
-        if !self.waiting.contains_key(key) && self.is_unknown(key) {
+        if self.is_unknown(key) {
             return Ok(());
         }
         let deletion = match last_state {
             Some(last) => Deletion::Observed(self.transformed(last)?),
             None => {
-                let in_work = || self.in_work.get(key).map(|in_work| &in_work.newest);
-                let newest = self.get(key).last().or_else(in_work);
-                let queued = newest.and_then(Delta::entry).cloned();
+                let told = self.newest(key).and_then(Delta::entry).cloned();
                 let known = || self.known.as_ref()?.known(key).ok().flatten();
                 Deletion::Tombstone {
                     key: key.clone(),
-                    last: queued.or_else(known),
+                    last: told.or_else(known),
                 }
             }
         };
@@ -426,7 +435,11 @@ impl<T: Send + Sync> Store<T> for DeltaFifo<T> {
         for delta in gone {
             self.queue(delta);
         }
-        self.population.fill(self.line.len());
+        if self.population.fill(self.line.len()) {
+            for waiting in self.waiting.values_mut() {
+                waiting.is_in_initial_list = true;
+            }
+        }
         self.bookmark(version);
         Ok(())
     }
@@ -440,10 +453,8 @@ impl<T: Send + Sync> Store<T> for DeltaFifo<T> {
         let Some(known) = &self.known else {
             return Ok(());
         };
-        // What the store holds of an object in work may be old already.
-        let is_queued =
-            |key: &ObjectKey| self.waiting.contains_key(key) || self.in_work.contains_key(key);
-        for delta in staged_items::syncs(&**known, is_queued)? {
+        let is_told = |key: &ObjectKey| self.newest(key).is_some();
+        for delta in staged_items::syncs(&**known, is_told)? {
             self.queue(delta);
         }
         Ok(())
@@ -468,6 +479,7 @@ impl<T> fmt::Debug for DeltaFifo<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeltaFifo")
             .field("len", &self.line.len())
+            .field("in_work", &self.in_work.len())
             .field("population", &self.population)
             .field("is_closed", &self.is_closed)
             .finish_non_exhaustive()

@@ -82,6 +82,12 @@ fn pops(fifo: &mut Fifo) -> Vec<String> {
     all
 }
 
+/// Takes the next out and has it processed.
+fn process(fifo: &mut Fifo) {
+    let popped = fifo.pop().unwrap();
+    fifo.processed(popped.key());
+}
+
 #[test]
 fn d_01_d_02_an_object_keeps_its_place_and_takes_all_its_changes_along() {
     let mut fifo = Fifo::new();
@@ -101,6 +107,7 @@ fn d_01_d_02_an_object_keeps_its_place_and_takes_all_its_changes_along() {
     let first = fifo.pop().unwrap();
     assert_eq!(words(&first), "+foo10 +foo11 +foo13");
     assert_eq!(*first.newest().entry().unwrap().object, 13);
+    fifo.processed(first.key());
     fifo.add(entry("foo", 14)).unwrap();
     assert_eq!(pops(&mut fifo), ["+bar1", "+zab30", "+foo14"]);
 }
@@ -380,16 +387,14 @@ fn d_10_what_makes_a_queue_synced() {
         (
             |fifo| {
                 replace(fifo, &[("a", 1), ("b", 2)]);
-                let popped = fifo.pop().unwrap();
-                fifo.processed(popped.key());
+                process(fifo);
             },
             false,
         ),
         (
             |fifo| {
                 replace(fifo, &[("a", 1), ("a", 2)]);
-                let popped = fifo.pop().unwrap();
-                fifo.processed(popped.key());
+                process(fifo);
             },
             true,
         ),
@@ -399,26 +404,6 @@ fn d_10_what_makes_a_queue_synced() {
         step(&mut fifo);
         assert_eq!(fifo.has_synced(), synced);
     }
-}
-
-#[test]
-fn what_happens_to_an_object_in_work_follows_it() {
-    let mut fifo = Fifo::new().known(|| snapshot(&[("known", 1)]));
-    fifo.add(entry("new", 2)).unwrap();
-    fifo.update(entry("known", 3)).unwrap();
-    let in_work = [fifo.pop().unwrap(), fifo.pop().unwrap()];
-    fifo.resync().unwrap();
-    assert!(fifo.is_empty(), "what the store holds may be old already");
-
-    delete(&mut fifo, "new", 2);
-    assert_eq!(pops(&mut fifo), ["-new2"], "the store does not have it yet");
-    replace(&mut fifo, &[]);
-    assert_eq!(pops(&mut fifo), ["-known3?"]);
-    for popped in &in_work {
-        fifo.processed(popped.key());
-    }
-    delete(&mut fifo, "new", 2);
-    assert!(fifo.is_empty(), "nobody knows it any more");
 }
 
 #[test]
@@ -543,52 +528,199 @@ fn bookmarks_are_remembered() {
     assert!(fifo.is_empty());
 }
 
+#[test]
+fn d_05_d_08_d_15_what_is_in_work_is_known_though_the_store_does_not_have_it_yet() {
+    let cases: [(Do, Do, Words); 7] = [
+        (
+            |fifo| fifo.add(entry("a", 1)).unwrap(),
+            |fifo| delete(fifo, "a", 2),
+            &["-a2"],
+        ),
+        (
+            |fifo| fifo.add(entry("a", 1)).unwrap(),
+            |fifo| fifo.delete(&ObjectKey::cluster("a"), None).unwrap(),
+            &["-a1?"],
+        ),
+        (
+            |fifo| fifo.add(entry("a", 1)).unwrap(),
+            |fifo| replace(fifo, &[("known", 5)]),
+            &["=known5", "-a1?"],
+        ),
+        (
+            |fifo| fifo.update(entry("known", 6)).unwrap(),
+            |fifo| replace(fifo, &[]),
+            &["-known6?"],
+        ),
+        (
+            |fifo| delete(fifo, "known", 6),
+            |fifo| replace(fifo, &[("a", 1)]),
+            &["=a1"],
+        ),
+        (
+            |fifo| fifo.update(entry("known", 6)).unwrap(),
+            |fifo| fifo.resync().unwrap(),
+            &[],
+        ),
+        (
+            |fifo| delete(fifo, "known", 6),
+            |fifo| fifo.resync().unwrap(),
+            &[],
+        ),
+    ];
+    for (before, meanwhile, expected) in cases {
+        let mut fifo = knowing(&[("known", 5)]);
+        before(&mut fifo);
+        let in_work = fifo.pop().unwrap();
+        meanwhile(&mut fifo);
+        fifo.processed(in_work.key());
+        assert_eq!(pops(&mut fifo), expected);
+    }
+}
+
+#[test]
+fn d_12_d_20_an_object_in_work_is_not_given_out_again_before_it_was_processed() {
+    let mut fifo = Fifo::new();
+    fifo.add(entry("a", 1)).unwrap();
+    let first = fifo.pop().unwrap();
+    fifo.update(entry("a", 2)).unwrap();
+    fifo.add(entry("b", 1)).unwrap();
+    assert_eq!(fifo.len(), 2);
+    let second = fifo.pop().unwrap();
+    assert_eq!(words(&second), "+b1", "a is in work");
+    assert!(fifo.pop().is_none());
+    fifo.processed(first.key());
+    let third = fifo.pop().unwrap();
+    assert_eq!(words(&third), "~a2");
+    // Said twice, or of what is not in work, it changes nothing.
+    fifo.processed(second.key());
+    fifo.processed(second.key());
+    fifo.update(entry("a", 3)).unwrap();
+    assert!(fifo.pop().is_none());
+}
+
+#[test]
+fn d_11_d_13_d_20_what_came_later_does_not_count_for_what_is_still_in_work() {
+    let mut fifo = Fifo::new();
+    replace(&mut fifo, &[("a", 1), ("b", 2)]);
+    fifo.add(entry("c", 3)).unwrap();
+    let slow = fifo.pop().unwrap();
+    process(&mut fifo);
+    let later = fifo.pop().unwrap();
+    assert!(!later.is_in_initial_list());
+    fifo.processed(later.key());
+    assert!(!fifo.has_synced(), "a is still in work");
+    fifo.requeue(slow);
+    assert!(!fifo.has_synced(), "a has failed");
+    let again = fifo.pop().unwrap();
+    assert!(again.is_in_initial_list());
+    fifo.processed(again.key());
+    assert!(fifo.has_synced());
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Update(u8),
     Delete(u8),
+    /// The end of an object whose last state could not be read.
+    DeleteUnread(u8),
     Replace(Vec<u8>),
     Resync,
-    Process,
-    Fail,
+    Take,
+    Finish(prop::sample::Index),
+    Fail(prop::sample::Index),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..5u8).prop_map(Step::Update),
         2 => (0..5u8).prop_map(Step::Delete),
+        1 => (0..5u8).prop_map(Step::DeleteUnread),
         1 => prop::collection::vec(0..5u8, 0..5).prop_map(Step::Replace),
         1 => Just(Step::Resync),
-        3 => Just(Step::Process),
-        1 => Just(Step::Fail),
+        5 => Just(Step::Take),
+        4 => any::<prop::sample::Index>().prop_map(Step::Finish),
+        1 => any::<prop::sample::Index>().prop_map(Step::Fail),
     ]
 }
 
-type Shared = Arc<Mutex<IndexedObjects<u64>>>;
+/// A queue, the store at its far end, and what is on the way from one to the other.
+struct Way {
+    store: Arc<Mutex<IndexedObjects<u64>>>,
+    fifo: Fifo,
+    in_work: Vec<Deltas<u64>>,
+}
 
-fn apply(store: &Shared, deltas: &Deltas<u64>) {
-    let mut store = store.lock().unwrap();
-    for delta in deltas.as_slice() {
-        match delta {
-            Delta::Deleted(deletion) => store.delete(deletion.key(), None).unwrap(),
-            Delta::Added(entry)
-            | Delta::Updated(entry)
-            | Delta::Replaced(entry)
-            | Delta::Sync(entry) => store.add(entry.clone()).unwrap(),
+impl Way {
+    fn new() -> Self {
+        let store = Arc::new(Mutex::new(IndexedObjects::new()));
+        let known = Arc::clone(&store);
+        Self {
+            store,
+            fifo: Fifo::new().known(move || known.lock().unwrap().snapshot()),
+            in_work: Vec::new(),
         }
+    }
+
+    fn take(&mut self) -> bool {
+        let popped = self.fifo.pop();
+        if let Some(popped) = &popped {
+            let is_twice = self.in_work.iter().any(|it| it.key() == popped.key());
+            assert!(!is_twice, "{} is in work already", popped.key());
+        }
+        let is_some = popped.is_some();
+        self.in_work.extend(popped);
+        is_some
+    }
+
+    fn take_one_in_work(&mut self, index: prop::sample::Index) -> Option<Deltas<u64>> {
+        if self.in_work.is_empty() {
+            return None;
+        }
+        Some(self.in_work.swap_remove(index.index(self.in_work.len())))
+    }
+
+    fn finish(&mut self, deltas: &Deltas<u64>) {
+        let mut store = self.store.lock().unwrap();
+        for delta in deltas.as_slice() {
+            match delta {
+                Delta::Deleted(deletion) => store.delete(deletion.key(), None).unwrap(),
+                Delta::Added(entry)
+                | Delta::Updated(entry)
+                | Delta::Replaced(entry)
+                | Delta::Sync(entry) => store.add(entry.clone()).unwrap(),
+            }
+        }
+        drop(store);
+        self.fifo.processed(deltas.key());
+    }
+
+    /// Finishes everything; tells where that leads.
+    fn drain(&mut self) -> BTreeMap<String, u64> {
+        loop {
+            while let Some(deltas) = self.in_work.pop() {
+                self.finish(&deltas);
+            }
+            if !self.take() {
+                break;
+            }
+        }
+        assert!(self.fifo.is_empty());
+        let store = self.store.lock().unwrap();
+        let entries = store.view().iter();
+        entries
+            .map(|it| (it.key().to_string(), *it.object))
+            .collect()
     }
 }
 
 proptest! {
-    /// Whoever applies what comes out ends where the source is, failures and second tries included:
-    /// no state and no deletion is lost.
+    /// Whoever applies what comes out, several objects at a time and in any order, ends where the
+    /// source is, failures and second tries included: no state and no deletion is lost.
     #[test]
-    fn d_05_d_08_d_12_d_15_what_comes_out_leads_to_where_the_source_is(
+    fn d_05_d_08_d_12_d_15_d_20_what_comes_out_leads_to_where_the_source_is(
         steps in prop::collection::vec(step(), 0..60),
     ) {
-        let store = Shared::default();
-        let known = Arc::clone(&store);
-        let mut fifo = Fifo::new().known(move || known.lock().unwrap().snapshot());
+        let mut way = Way::new();
         let mut source = BTreeMap::new();
         for (version, step) in steps.into_iter().enumerate() {
             let version = version as u64 + 1;
@@ -596,34 +728,34 @@ proptest! {
             match step {
                 Step::Update(number) => {
                     source.insert(name(number), version);
-                    fifo.update(entry(&name(number), version)).unwrap();
+                    way.fifo.update(entry(&name(number), version)).unwrap();
                 }
                 Step::Delete(number) => {
                     source.remove(&name(number));
-                    delete(&mut fifo, &name(number), version);
+                    delete(&mut way.fifo, &name(number), version);
+                }
+                Step::DeleteUnread(number) => {
+                    source.remove(&name(number));
+                    way.fifo.delete(&ObjectKey::cluster(&name(number)), None).unwrap();
                 }
                 Step::Replace(numbers) => {
                     source = numbers.into_iter().map(|it| (name(it), version)).collect();
                     let items: Vec<_> = source.iter().map(|(key, value)| (key.as_str(), *value)).collect();
-                    replace(&mut fifo, &items);
+                    replace(&mut way.fifo, &items);
                 }
-                Step::Resync => fifo.resync().unwrap(),
-                Step::Process => if let Some(popped) = fifo.pop() {
-                    apply(&store, &popped);
-                    fifo.processed(popped.key());
+                Step::Resync => way.fifo.resync().unwrap(),
+                Step::Take => {
+                    way.take();
+                }
+                Step::Finish(index) => if let Some(deltas) = way.take_one_in_work(index) {
+                    way.finish(&deltas);
                 },
-                Step::Fail => if let Some(popped) = fifo.pop() {
-                    fifo.requeue(popped);
+                Step::Fail(index) => if let Some(deltas) = way.take_one_in_work(index) {
+                    way.fifo.requeue(deltas);
                 },
             }
         }
-        while let Some(popped) = fifo.pop() {
-            apply(&store, &popped);
-            fifo.processed(popped.key());
-        }
-        let end: BTreeMap<_, _> = store.lock().unwrap().view().iter()
-            .map(|entry| (entry.key().to_string(), *entry.object))
-            .collect();
+        let end = way.drain();
         prop_assert_eq!(end, source);
     }
 }

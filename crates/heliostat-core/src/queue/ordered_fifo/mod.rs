@@ -412,7 +412,8 @@ impl<T: Send + Sync> Store<T> for OrderedFifo<T> {
             }
         }
         // The version may need an element of its own, which is not part of the first filling.
-        self.population.fill(self.elements.len());
+        // What is in work will be counted, too.
+        self.population.fill(self.elements.len() + self.in_work);
         self.update_resource_version(version);
         Ok(())
     }

@@ -492,6 +492,59 @@ fn f_10_a_resync_is_a_mark_or_tells_what_is_known_and_not_queued() {
     }
 }
 
+#[test]
+fn f_06_f_10_what_is_in_work_is_known_though_the_store_does_not_have_it_yet() {
+    let cases: [(Do, Do, Words); 5] = [
+        (
+            |fifo| fifo.add(entry("a", 1)).unwrap(),
+            |fifo| replace(fifo, &[("known", 5)], 9),
+            &["-a1?", "=known5"],
+        ),
+        (
+            |fifo| fifo.update(entry("known", 6)).unwrap(),
+            |fifo| replace(fifo, &[], 9),
+            &["-known6?"],
+        ),
+        (
+            |fifo| delete(fifo, "known", 6),
+            |fifo| replace(fifo, &[], 9),
+            &["bookmark@9"],
+        ),
+        (
+            |fifo| fifo.update(entry("known", 6)).unwrap(),
+            |fifo| fifo.resync().unwrap(),
+            &[],
+        ),
+        (
+            |fifo| delete(fifo, "known", 6),
+            |fifo| fifo.resync().unwrap(),
+            &[],
+        ),
+    ];
+    for (before, meanwhile, expected) in cases {
+        let mut fifo = itemized(&[("known", 5)]);
+        before(&mut fifo);
+        fifo.pop_batch().unwrap();
+        meanwhile(&mut fifo);
+        assert_eq!(pops(&mut fifo), expected);
+    }
+}
+
+#[test]
+fn f_08_f_13_what_was_in_work_when_the_first_list_came_does_not_count_for_it() {
+    let mut fifo = itemized(&[]);
+    fifo.bookmark(&1.into());
+    fifo.pop().unwrap();
+    replace(&mut fifo, &[("a", 1), ("b", 2)], 3);
+    fifo.processed();
+    fifo.pop().unwrap();
+    fifo.processed();
+    assert!(!fifo.has_synced(), "b has not been processed");
+    fifo.pop().unwrap();
+    fifo.processed();
+    assert!(fifo.has_synced());
+}
+
 struct Silent;
 
 impl KnownObjects<u64> for Silent {
@@ -652,8 +705,10 @@ enum Step {
     Update(u8),
     Delete(u8),
     Replace(Vec<u8>),
+    Resync,
     Pop,
     PopBatch,
+    Process,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -661,14 +716,16 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..5u8).prop_map(Step::Update),
         2 => (0..5u8).prop_map(Step::Delete),
         1 => prop::collection::vec(0..5u8, 0..5).prop_map(Step::Replace),
+        1 => Just(Step::Resync),
         2 => Just(Step::Pop),
         2 => Just(Step::PopBatch),
+        2 => Just(Step::Process),
     ]
 }
 
 proptest! {
-    /// Whoever applies what comes out, taken apart or whole, one by one or in batches, ends where the
-    /// source is: no state and no deletion is lost.
+    /// Whoever applies what comes out, taken apart or whole, one by one or in batches, at once or only
+    /// before the next, ends where the source is: no state and no deletion is lost.
     #[test]
     fn f_02_f_06_f_07_what_comes_out_leads_to_where_the_source_is(
         steps in prop::collection::vec(step(), 0..60),
@@ -684,9 +741,12 @@ proptest! {
             Fifo::itemized(move || read(&known))
         }.batch_size(3);
         let mut source = BTreeMap::new();
-        let apply = |popped: Popped<u64>| {
-            crate::informer::apply(&mut *applied.lock().unwrap(), popped, false);
+        let apply = |in_work: &mut Option<Popped<u64>>| {
+            if let Some(popped) = in_work.take() {
+                crate::informer::apply(&mut *applied.lock().unwrap(), popped, false);
+            }
         };
+        let mut in_work = None;
         for (version, step) in steps.into_iter().enumerate() {
             let version = version as u64 + 1;
             let name = |number: u8| format!("n{number}");
@@ -707,12 +767,24 @@ proptest! {
                     }
                     fifo.commit_replace(&version.into()).unwrap();
                 }
-                Step::Pop => if let Some(popped) = fifo.pop() { apply(popped); },
-                Step::PopBatch => if let Some(popped) = fifo.pop_batch() { apply(popped); },
+                Step::Resync => fifo.resync().unwrap(),
+                Step::Pop => {
+                    apply(&mut in_work);
+                    in_work = fifo.pop();
+                }
+                Step::PopBatch => {
+                    apply(&mut in_work);
+                    in_work = fifo.pop_batch();
+                }
+                Step::Process => {
+                    apply(&mut in_work);
+                    fifo.processed();
+                }
             }
         }
+        apply(&mut in_work);
         while let Some(popped) = fifo.pop_batch() {
-            apply(popped);
+            apply(&mut Some(popped));
         }
         let end: BTreeMap<_, _> = read(&applied).iter().map(|entry| (entry.key().to_string(), *entry.object)).collect();
         prop_assert_eq!(end, source);
