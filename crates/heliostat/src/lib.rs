@@ -89,6 +89,8 @@ pub mod adapter;
 
 mod driver;
 
+mod sync;
+
 pub use heliostat_core as core;
 pub use list_watch::ListerWatcher;
 pub use lister::Lister;

@@ -7,7 +7,7 @@
 //! Lock order: stage, then queue or slots. Nothing is awaited under a lock.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use heliostat_core::informer::{Fanout, HandlerId, apply};
@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use super::metrics::InformerMetrics;
 use super::slot::{Fate, HandlerStatus, Slot, SlotSink};
 use crate::store::{Indexer, IndexerWriter};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// See the module.
 pub(super) struct Pipeline<T> {
@@ -128,16 +129,18 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
     /// Works until the queue is closed and all that was in it has been told.
     pub(super) async fn run(self: Arc<Self>) {
         loop {
-            self.queued.notified().await;
+            // Asked before the work, not after it: what is queued last is queued before the close.
+            let is_last = self.queue().is_closed();
             while self.work() {
                 // A long backlog must not keep the handlers of the same thread from their turn.
                 tokio::task::yield_now().await;
             }
-            if self.queue().is_closed() {
+            if is_last {
                 // The reflector may have come to its end by itself.
                 self.end(Fate::Finishes);
                 return;
             }
+            self.queued.notified().await;
         }
     }
 

@@ -3,8 +3,7 @@
 //! One lock around the buffer, held for one call of the buffer; one waker, since only the handler's
 //! own task or stream ever waits here.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +13,8 @@ use heliostat_core::time::Time;
 use tokio::sync::watch;
 
 use super::options::HandlerOptions;
+use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// See the module.
 pub(super) struct Slot<T> {

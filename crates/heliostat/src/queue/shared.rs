@@ -6,10 +6,11 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// See the module.
 pub(super) struct Shared<Q> {

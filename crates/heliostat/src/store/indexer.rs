@@ -5,7 +5,7 @@
 //! two writers apart while each works out what it changes; readers never meet it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use heliostat_core::informer::Target;
 use heliostat_core::object::{Entry, ObjectKey};
@@ -18,6 +18,7 @@ use heliostat_core::store::{SnapshotStore, Store, StoreError};
 use heliostat_core::version::ResourceVersion;
 
 use super::waiters::{Waiters, Wanted, WriterGone};
+use crate::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Keyed objects with named indexes, shared between threads. A clone is another handle to the same
 /// store.

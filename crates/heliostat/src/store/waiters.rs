@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use heliostat_core::store::snapshot::Snapshot;
 use heliostat_core::version::ResourceVersion;
 use tokio::sync::oneshot;
+
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Nobody feeds the store any more, and it does not hold what was waited for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -1,0 +1,12 @@
+//! The locks and atomics of what tasks share.
+//!
+//! Modules whose interleavings are tested take them from here and nowhere else: the crate
+//! `concurrency` compiles the same files with a `sync` module whose locks try out schedules.
+
+pub(crate) use std::sync::{
+    Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
+
+pub(crate) mod atomic {
+    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+}
