@@ -134,6 +134,7 @@ things_seen! {
     ListenerStalled => "listener: stalled",
     ListenerPanicked => "listener: panicked",
     Coalesced => "listener: notifications folded together",
+    Voided => "listener: object gone before it was told",
     SyncedTold => "listener: told that it is synced",
     ToldAgain => "listener: told an unchanged object again",
     RecreationTold => "listener: recreated object told as an update",

@@ -101,6 +101,10 @@ mutants! {
     SyncedTooSoon,
     /// All are told twice that they are synced.
     SyncedTwice,
+    /// Nobody is told to be synced who joined before the first list was applied.
+    ForgetsSynced,
+    /// Some of what is put into a buffer wakes nobody, then or later.
+    LosesWakes,
     /// Everything is kept for everybody.
     ForgetsLimits,
     /// Nothing is applied while much waits for one of the listeners.

@@ -75,6 +75,8 @@ caught! {
     a_recreation_told_as_an_update_is_caught: NeverSplits by "deleted",
     synced_before_the_first_list_is_caught: SyncedTooSoon by "synced",
     synced_twice_is_caught: SyncedTwice by "synced",
+    synced_and_never_told_is_caught: ForgetsSynced by "synced",
+    a_listener_that_is_not_woken_is_caught: LosesWakes by "isolated",
     a_buffer_without_its_limit_is_caught: ForgetsLimits by "bounded",
     a_mirror_that_waits_for_a_slow_listener_is_caught: WaitsForSlowHandlers by "isolated",
     a_resync_told_to_all_is_caught: ResyncsEverybody by "due",

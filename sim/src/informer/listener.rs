@@ -45,6 +45,8 @@ pub struct Listener {
     pub(super) pieces: usize,
     /// How many notifications were folded into others.
     pub(super) folded: u64,
+    /// How often what was put took away what was waiting.
+    pub(super) voids: usize,
     pub(super) hand: VecDeque<Portion<Widget>>,
     /// One for each portion that waits or is in hand, where nothing is ever folded.
     pub(super) checkpoints: VecDeque<Checkpoint>,
@@ -89,6 +91,7 @@ impl Listener {
             is_wake_planned: false,
             pieces: 0,
             folded: 0,
+            voids: 0,
             hand: VecDeque::new(),
             checkpoints: VecDeque::new(),
             rng: Rng::seeded(seed),

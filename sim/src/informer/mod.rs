@@ -20,9 +20,9 @@ use heliostat_core::informer::{Fanout, HandlerBuffer, Notification, Outcome, Por
 use heliostat_core::object::Entry;
 use heliostat_core::queue::ordered_fifo::Popped;
 use heliostat_core::rng::Rng;
+use heliostat_core::store::StoreError;
 use heliostat_core::store::indexer::IndexedObjects;
 use heliostat_core::store::snapshot::Snapshot;
-use heliostat_core::store::StoreError;
 use heliostat_core::time::Time;
 
 use crate::client::{RESIDUE_INDEX, held, residue_index};
@@ -172,6 +172,7 @@ impl Informer {
             listener: number,
             buffer: HandlerBuffer::new(buffering, recreation),
             pieces: 0,
+            voids: 0,
         };
         let state = self.store.snapshot();
         let is_synced = self.is_synced || self.mutant == Some(Mutant::SyncedTooSoon);
@@ -274,9 +275,13 @@ impl Informer {
     }
 
     fn tell_synced(&mut self) {
-        let twice = self.mutant == Some(Mutant::SyncedTwice);
         self.is_synced = true;
-        for _ in 0..=u32::from(twice) {
+        let times = match self.mutant {
+            Some(Mutant::SyncedTwice) => 2,
+            Some(Mutant::ForgetsSynced) => 0,
+            Some(_) | None => 1,
+        };
+        for _ in 0..times {
             self.put(Fanout::tell_synced);
         }
         for listener in self
@@ -298,6 +303,10 @@ impl Informer {
             if folded > listener.folded {
                 listener.folded = folded;
                 self.seen.push(Seen::Coalesced);
+            }
+            if tray.voids > listener.voids {
+                listener.voids = tray.voids;
+                self.seen.push(Seen::Voided);
             }
             let pieces = tray.pieces - listener.pieces;
             if pieces > 0 {
@@ -458,12 +467,15 @@ struct Tray {
     buffer: HandlerBuffer<Widget>,
     /// How often something was put here.
     pieces: usize,
+    /// How often what was put took away what was waiting.
+    voids: usize,
 }
 
 impl Sink<Widget> for Tray {
     fn put(&mut self, put: impl FnOnce(&mut HandlerBuffer<Widget>)) {
         let before = (self.buffer.len(), self.buffer.folded());
         put(&mut self.buffer);
+        self.voids += usize::from(before.0 > 0 && self.buffer.is_empty());
         self.pieces += usize::from(before != (self.buffer.len(), self.buffer.folded()));
     }
 }

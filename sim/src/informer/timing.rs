@@ -6,6 +6,7 @@ use heliostat_core::time::Time;
 
 use super::Informer;
 use crate::coverage::Seen;
+use crate::mutant::Mutant;
 
 impl Informer {
     /// When the next batch is applied, if that is not planned yet.
@@ -55,6 +56,9 @@ impl Informer {
             return None;
         }
         listener.is_wake_planned = true;
+        if self.mutant == Some(Mutant::LosesWakes) && self.works.is_multiple_of(7) {
+            return None;
+        }
         let at = if is_quiet {
             now
         } else {
