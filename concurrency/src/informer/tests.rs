@@ -125,6 +125,34 @@ fn p_01_a_slot_loses_neither_a_notification_nor_a_wake_up() {
     });
 }
 
+/// Nobody else wakes the listener: neither a fate that is decided, nor an end.
+#[test]
+fn p_01_each_put_wakes_a_listener_that_waits() {
+    try_out(|| {
+        let slot = slot(&HandlerOptions::new());
+        let listens = Arc::clone(&slot);
+        let listener = future::spawn(async move {
+            let mut told = 0;
+            while told < 3 {
+                let mut portion = poll_fn(|context| listens.poll_take(Some(context)))
+                    .await
+                    .expect("nobody ends it");
+                while portion.next().is_some() {
+                    told += 1;
+                }
+            }
+        });
+        let puts = Arc::clone(&slot);
+        let putting = thread::spawn(move || {
+            for (number, name) in (1..).zip(["a", "b", "c"]) {
+                put(&puts, name, number);
+            }
+        });
+        future::block_on(listener).unwrap();
+        putting.join().unwrap();
+    });
+}
+
 #[test]
 fn p_09_a_slot_that_is_ended_ends_its_listener_and_keeps_nothing() {
     try_out(|| {
@@ -183,6 +211,34 @@ fn i_09_i_17_p_02_handlers_whenever_they_come_add_up_to_the_store() {
         assert_eq!(objects(pipeline.indexer()), written());
         assert_eq!(pipeline.indexer().resource_version(), 5.into());
         assert!(pipeline.is_over() && pipeline.is_synced());
+    });
+}
+
+/// Nobody else wakes the worker: the reflector goes on.
+#[test]
+fn what_is_queued_reaches_the_store_while_the_reflector_goes_on() {
+    try_out(|| {
+        let pipeline = Arc::new(Pipeline::new(Indexer::new()));
+        let mut writer = QueueWriter::new(Arc::clone(&pipeline));
+        let worker = future::spawn(Arc::clone(&pipeline).run());
+        let store = pipeline.indexer().clone();
+        let reached = future::spawn(async move {
+            for version in 1..=3_u64 {
+                store.wait_for(&version.into()).await.unwrap();
+            }
+        });
+        let writing = thread::spawn(move || {
+            writer.begin_replace();
+            writer.commit_replace(&1.into()).unwrap();
+            writer.add(entry("a", 2)).unwrap();
+            writer.update_resource_version(&2.into());
+            writer.bookmark(&3.into());
+            writer
+        });
+        let writer = writing.join().unwrap();
+        future::block_on(reached).unwrap();
+        drop(writer);
+        future::block_on(worker).unwrap();
     });
 }
 

@@ -112,7 +112,7 @@ fn a_wait_that_is_given_up_leaves_nothing_behind() {
         let waits = store.clone();
         let given_up = thread::spawn(move || {
             future::block_on(async {
-                let version = 2.into();
+                let version = 9.into();
                 let mut wait = Box::pin(waits.wait_for(&version));
                 let _ = futures_util::poll!(&mut wait);
             });

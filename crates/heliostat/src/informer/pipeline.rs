@@ -306,8 +306,6 @@ impl<T: Send + Sync + 'static> Store<T> for QueueWriter<T> {
     }
 
     fn begin_replace(&mut self) {
-        // What is carried over from the present state must not be older than what is queued.
-        while self.pipeline.work() {}
         let base = self.pipeline.indexer.snapshot();
         self.put(|queue| queue.begin_replace_on(&base));
     }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
 use heliostat_core::informer::{HandlerId, Notification, Portion};
+use tokio::task::coop;
 
 use super::Inner;
 use super::slot::{Fate, HandlerStatus, Slot};
@@ -40,7 +41,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     /// # Cancel safety
     /// Cancel safe: a notification is taken only when it is given.
     pub async fn recv(&mut self) -> Option<Notification<T>> {
-        std::future::poll_fn(|context| self.poll_notification(Some(context))).await
+        std::future::poll_fn(|context| self.poll_in_turn(context)).await
     }
 
     /// The next notification, if one is waiting.
@@ -57,6 +58,14 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         self.inner.pipeline.status_of(&self.slot)
     }
 
+    /// Whoever reads through a backlog must still let the tasks beside it have their turn.
+    fn poll_in_turn(&mut self, context: &mut Context<'_>) -> Poll<Option<Notification<T>>> {
+        let turn = ready!(coop::poll_proceed(context));
+        let notification = ready!(self.poll_notification(Some(context)));
+        turn.made_progress();
+        Poll::Ready(notification)
+    }
+
     fn poll_notification(
         &mut self,
         context: Option<&Context<'_>>,
@@ -64,6 +73,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         loop {
             if self.slot.is_over() {
                 self.portion = None;
+                self.slot.put_down();
                 return Poll::Ready(None);
             }
             if let Some(portion) = &mut self.portion {
@@ -91,7 +101,7 @@ impl<T: Send + Sync + 'static> Stream for Subscription<T> {
     type Item = Notification<T>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.get_mut().poll_notification(Some(context))
+        self.get_mut().poll_in_turn(context)
     }
 }
 

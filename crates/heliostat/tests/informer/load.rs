@@ -74,6 +74,26 @@ async fn p_16_who_falls_behind_is_seen_by_the_depth_and_the_age_of_what_waits() 
     assert!(status.lag < Duration::from_secs(1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn p_02_who_reads_through_a_backlog_gives_others_their_turn() {
+    let names: Vec<_> = (0..1_000).map(|number| format!("n{number}")).collect();
+    let source = source(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let informer = listing(&source).build();
+    informer.start();
+    informer.wait_synced().await.unwrap();
+    let mut stream = informer.subscribe().unwrap();
+    let reader =
+        tokio::spawn(
+            async move { while !matches!(stream.recv().await, Some(Notification::Synced)) {} },
+        );
+    tokio::task::yield_now().await;
+    assert!(
+        !reader.is_finished(),
+        "this task had its turn before the backlog was read"
+    );
+    reader.await.unwrap();
+}
+
 /// The reference's abuse: handlers come and go from many tasks while changes flow, and the informer
 /// is stopped under load.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
