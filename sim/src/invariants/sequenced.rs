@@ -7,7 +7,7 @@ use heliostat_core::informer::Notification;
 use heliostat_core::object::{Entry, ObjectKey};
 
 use super::{Promise, Verdict, View};
-use crate::informer::{Listener, Past};
+use crate::informer::{Informer, Listener, Past};
 use crate::world::Widget;
 
 /// See the module.
@@ -37,9 +37,9 @@ impl Promise for Sequenced {
                     known.revision
                 ));
             }
-            (Notification::Updated { old, new }, Some(known))
+            (Notification::Updated { old, .. }, Some(known))
                 if !old.object.is_same_state(known)
-                    && !is_folded_end(listener, &old.object, &new.object, known) =>
+                    && !is_folded_end(informer, listener, &old.object, known) =>
             {
                 return Err(format!(
                     "listener {number} knows {key}@{} and is told of a change from {}",
@@ -74,9 +74,10 @@ impl Promise for Sequenced {
 }
 
 /// True for the last state of a life that the listener knew, of which the end was folded into the
-/// beginning of the next.
-fn is_folded_end(listener: &Listener, old: &Widget, new: &Widget, known: &Widget) -> bool {
-    !listener.keeps_everything() && old.uid == known.uid && new.uid != old.uid
+/// beginning of the next, or of the same where the source went back.
+fn is_folded_end(informer: &Informer, listener: &Listener, old: &Widget, known: &Widget) -> bool {
+    let has_ended = informer.log.went_after(&known.key, listener.rested_at);
+    !listener.keeps_everything() && old.uid == known.uid && has_ended
 }
 
 /// True if a notification tells of this: an object went also where another came in its place.
