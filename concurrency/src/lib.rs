@@ -3,12 +3,12 @@
 //!
 //! The modules below are the very files of the crate `heliostat`, compiled with the locks and atomics
 //! of `shuttle`, which choose at each of them who goes on. `tokio`'s own `Notify`, `watch` and
-//! `oneshot`, and `futures`' `AtomicWaker`, never block; here each call of them is one step, and what
-//! goes on within is tested where they come from. Atomics are sequentially consistent here: a wrong
-//! memory order is not found.
+//! `oneshot`, and `futures`' `AtomicWaker`, never block; here each call of them is one step, and before
+//! those of `Notify` and `AtomicWaker` others may go on. What goes on within is tested where they come
+//! from. Atomics are sequentially consistent here: a wrong memory order is not found.
 //!
 //! A schedule in which nobody can go on is a failure, so each lost wake-up is one. What fails prints a
-//! schedule; [`replay`](../shuttle/fn.replay.html) runs it again.
+//! schedule; `shuttle::replay` runs it again.
 
 #[cfg(test)]
 mod informer;

@@ -62,6 +62,7 @@ enum Task {
     /// Check bans, licences and sources of all dependencies against deny.toml
     Deny,
     Sim(tasks::sim::Arguments),
+    Concurrency(tasks::concurrency::Arguments),
     Fuzz(tasks::fuzz::Arguments),
     Bench(tasks::bench::Arguments),
 }
@@ -80,6 +81,7 @@ impl Task {
             Self::Features => tasks::features::run(workspace),
             Self::Deny => tasks::deny::run(workspace),
             Self::Sim(arguments) => tasks::sim::run(workspace, &arguments),
+            Self::Concurrency(arguments) => tasks::concurrency::run(workspace, &arguments),
             Self::Fuzz(arguments) => tasks::fuzz::run(workspace, &arguments),
             Self::Bench(arguments) => tasks::bench::run(workspace, &arguments),
         }

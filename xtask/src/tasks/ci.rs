@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 
 type Step = (&'static str, fn(&Workspace) -> Result<(), TaskError>);
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("fetch", fetch),
     ("fmt", |it| {
         tasks::check::fmt(it, &tasks::check::FmtArguments { check: true })
@@ -36,6 +36,9 @@ const STEPS: [Step; 12] = [
     ("features", tasks::features::run),
     ("doc", tasks::check::doc),
     ("test", test),
+    ("concurrency", |it| {
+        tasks::concurrency::run(it, &tasks::concurrency::Arguments::default())
+    }),
     ("sim", sim),
     ("fuzz", tasks::fuzz::check),
     ("deny", tasks::deny::run),
@@ -72,7 +75,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), Ta
 fn print_summary(taken: &[(&str, Duration, bool)]) {
     ui::heading("summary");
     for (name, time, failed) in taken {
-        let row = format!("{name:9} {:>9}", seconds(*time));
+        let row = format!("{name:11} {:>9}", seconds(*time));
         if *failed {
             ui::bad(&format!("{row}  failed"));
         } else {
@@ -80,10 +83,10 @@ fn print_summary(taken: &[(&str, Duration, bool)]) {
         }
     }
     for (name, _) in &STEPS[taken.len()..] {
-        ui::line(&format!("{name:9} {:>9}  not run", "-"));
+        ui::line(&format!("{name:11} {:>9}  not run", "-"));
     }
     let total: Duration = taken.iter().map(|(_, time, _)| *time).sum();
-    ui::line(&format!("{:9} {:>9}", "total", seconds(total)));
+    ui::line(&format!("{:11} {:>9}", "total", seconds(total)));
 }
 
 /// An error that names the steps that failed, if any did.

@@ -4,6 +4,7 @@ pub(crate) mod arrows;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod ci;
+pub(crate) mod concurrency;
 pub(crate) mod coverage;
 pub(crate) mod deny;
 pub(crate) mod features;

@@ -8,7 +8,7 @@ use crate::workspace::Package;
 const RULE: &str = "arrows";
 
 /// Every crate, with the crates of the workspace that it may use.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("heliostat-core", &[]),
     ("heliostat", &["heliostat-core"]),
     ("heliostat-server", &["heliostat-core", "heliostat"]),
@@ -38,6 +38,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
             "heliostat-conformance",
         ],
     ),
+    ("heliostat-concurrency", &[]),
     ("xtask", &[]),
 ];
 

@@ -16,13 +16,13 @@ use heliostat_core::queue::ordered_fifo::OrderedFifo;
 use heliostat_core::store::{Store, StoreError};
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::metrics::InformerMetrics;
 use super::slot::{Fate, HandlerStatus, Slot, SlotSink};
 use crate::store::{Indexer, IndexerWriter};
-use crate::sync::{Mutex, MutexGuard, PoisonError};
+use crate::sync::{Mutex, MutexGuard, Notify, PoisonError};
 
 /// See the module.
 pub(super) struct Pipeline<T> {

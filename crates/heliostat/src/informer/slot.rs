@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::task::AtomicWaker;
 use heliostat_core::informer::{HandlerBuffer, Portion, Sink};
 use heliostat_core::time::Time;
 use tokio::sync::watch;
 
 use super::options::HandlerOptions;
 use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use crate::sync::{Mutex, MutexGuard, PoisonError};
+use crate::sync::{AtomicWaker, Mutex, MutexGuard, PoisonError};
 
 /// See the module.
 pub(super) struct Slot<T> {

@@ -7,10 +7,9 @@
 use std::fmt;
 use std::pin::pin;
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::sync::{Mutex, MutexGuard, PoisonError};
+use crate::sync::{Mutex, MutexGuard, Notify, PoisonError};
 
 /// See the module.
 pub(super) struct Shared<Q> {
