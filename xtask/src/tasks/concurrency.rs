@@ -67,6 +67,6 @@ mod tests {
         };
         assert!((seconds_each(&arguments) - 5.0).abs() < f64::EPSILON);
         arguments.filter = Some("slot".to_owned());
-        assert!((seconds_each(&arguments) - 60.0).abs() < f64::EPSILON);
+        assert!((seconds_each(&arguments) - 70.0).abs() < f64::EPSILON);
     }
 }
