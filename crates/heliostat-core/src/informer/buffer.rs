@@ -23,8 +23,9 @@ pub enum Buffering {
     Unbounded,
     /// Everything up to a number of notifications, and beyond it the newest state of each object.
     ///
-    /// At most `limit` notifications wait, or one for each object that is in the mirror or that the
-    /// handler still believes to be. A deletion is never lost, and an object that came and went
+    /// What waits first, a batch of changes or a whole state of the mirror, lies in memory that all
+    /// share. Behind it at most `limit` notifications wait, or in the place of all of them one for
+    /// each object that is in the mirror or that the handler still believes to be. A deletion is never lost, and an object that came and went
     /// before the handler was told of it is not told at all. The order of one object's notifications
     /// stands, and objects are told in the order in which they first changed.
     Coalescing {
@@ -158,8 +159,10 @@ impl<T> HandlerBuffer<T> {
         let Buffering::Coalescing { limit } = self.buffering else {
             return;
         };
-        // A single piece is as small as the batch, or no larger than the mirror that it shares.
-        if self.pending > limit && self.pieces.len() > 1 {
+        // The first piece is taken in one go and shares its memory with the mirror. It does not count:
+        // the state that a handler is given when it comes would be folded with the mark behind it.
+        let first = self.pieces.front().map_or(0, |piece| piece.content.len());
+        if self.pending - first > limit {
             self.pending = 0;
             for piece in std::mem::take(&mut self.pieces) {
                 self.fold(piece);

@@ -249,6 +249,24 @@ fn p_03_p_04_a_resync_reaches_those_who_are_due() {
 }
 
 #[test]
+fn p_01_p_07_the_state_that_a_handler_is_given_is_shared_and_not_folded() {
+    let mut store = IndexedObjects::new();
+    for name in ["a", "b", "c"] {
+        store.add(entry(name, "u", 1)).unwrap();
+    }
+    let mut buffer = buffer(1);
+    buffer.initial(Time::ZERO, store.snapshot());
+    buffer.synced(Time::ZERO);
+    assert_eq!(
+        buffer.take().map(|portion| portion.len()),
+        Some(3),
+        "the whole state"
+    );
+    put(&mut buffer, [updated("a", 1, 2), updated("a", 2, 3)]);
+    assert_eq!(words(&mut buffer), ["synced", "~a@1>3"]);
+}
+
+#[test]
 fn a_finished_walk_does_not_hold_on_to_the_state() {
     let mut store = IndexedObjects::new();
     store.add(entry("a", "u", 1)).unwrap();

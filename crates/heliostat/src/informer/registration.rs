@@ -200,7 +200,12 @@ impl<T: Send + Sync + 'static, H: EventHandler<T>> Teller<T, H> {
                     panic = %crate::driver::panic_message(&*panic),
                     "a handler panicked; it goes on with the next notification"
                 );
-                tokio::time::sleep(PANIC_PAUSE).await;
+                tokio::select! {
+                    // Who is over needs no rest.
+                    biased;
+                    () = poll_fn(|context| self.slot.poll_over(context)) => return,
+                    () = tokio::time::sleep(PANIC_PAUSE) => {}
+                }
             }
             self.slot.handled();
             if synced {

@@ -102,6 +102,17 @@ impl<T> Slot<T> {
         self.fate.load(Ordering::Acquire) == Fate::Ends as u8
     }
 
+    /// Waits until the handler is to be told nothing more.
+    pub(super) fn poll_over(&self, context: &Context<'_>) -> Poll<()> {
+        // In the order of `poll_take`, and in its place: only the handler's own task waits here.
+        self.taker.register(context.waker());
+        if self.is_over() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
     /// The next portion; none when the handler has come to its end. Without a context it is a look
     /// only: who waits here goes on waiting.
     pub(super) fn poll_take(&self, context: Option<&Context<'_>>) -> Poll<Option<Portion<T>>> {

@@ -120,8 +120,8 @@ async fn i_27_a_coalescing_handler_that_was_held_up_knows_of_the_gap() {
     held.open(100);
     registration.wait_synced().await.unwrap();
     settle().await;
-    // It had begun with `a` alone, so its end is told; `d` came and went untold.
-    let expected = ["+a@2!", "+b@9!", "+c@4!", "-a@2?"];
+    // It had the first state in hand; of what followed, `d` came and went untold.
+    let expected = ["+a@2!", "+b@3!", "+c@4!", "-a@2?", "~b@3>9"];
     assert_eq!(held.handled.words(), expected);
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use heliostat::core::object::Entry;
 use heliostat::informer::HandlerFuncs;
 
-use crate::support::{Log, caught_up, key, listing, source};
+use crate::support::{Log, caught_up, key, listing, settle, source};
 
 /// Counts its additions, and panics in each.
 fn panicking() -> (Arc<AtomicUsize>, HandlerFuncs<String>) {
@@ -54,6 +54,25 @@ async fn p_14_each_panic_costs_its_handler_a_second_and_the_others_nothing() {
         );
     }
     assert_eq!(started.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p_10_p_11_p_14_neither_a_shut_down_nor_a_stop_waits_for_the_pause_after_a_panic() {
+    let source = source(&["1", "2"]);
+    let informer = listing(&source).build();
+    let handlers = [panicking(), panicking()];
+    let [(one, shut), (other, _stopped)] =
+        handlers.map(|(calls, handler)| (calls, informer.add_handler(handler).unwrap()));
+    let started = tokio::time::Instant::now();
+    informer.start();
+    settle().await;
+    shut.shut_down().await;
+    informer.stop().await;
+    assert!(started.elapsed() < Duration::from_millis(10));
+    assert_eq!(
+        (one.load(Ordering::Relaxed), other.load(Ordering::Relaxed)),
+        (1, 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]
