@@ -4,7 +4,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Parser, Subcommand};
 
-use crate::command::{apiserver, completions, demo, mirror};
+use crate::command::{apiserver, completions, demo, get, mirror, top};
 use crate::log::Filter;
 
 /// The whole command line.
@@ -37,8 +37,12 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Mirror a resource and print what it holds or how it changes
+    /// Mirror resources and print what they hold or how they change
     Mirror(Box<mirror::MirrorArgs>),
+    /// Look objects up in a mirror: by name, or by the value of any field
+    Get(Box<get::GetArgs>),
+    /// Watch mirrors at work: state, versions, rates, lag
+    Top(Box<top::TopArgs>),
     /// See it work: a server, churn, faults, and a mirror that stays true
     Demo(demo::DemoArgs),
     /// Serve a Kubernetes-style API from memory
@@ -53,6 +57,8 @@ Examples:
   heliostat mirror pods -A                   all pods, and every change
   heliostat mirror deploy -n shop -o jsonl   one JSON object for each change
   heliostat mirror pods -A --once -o name    the keys, once
+  heliostat get pods -A --by spec.nodeName=n1 all pods of a node, from an index
+  heliostat top pods,nodes -A                how the mirrors of both are doing, live
   heliostat apiserver --pods 500 --churn 20  a server to try things on
   heliostat completions fish                 for your shell";
 

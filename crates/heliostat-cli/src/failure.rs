@@ -31,6 +31,8 @@ pub(crate) enum Failure {
     TooLate { waited: String, reason: String },
     #[error("interrupted before the mirror was complete")]
     Interrupted,
+    #[error("{0}")]
+    NotFound(String),
     #[error("the mirror stopped by itself")]
     Stopped,
     #[error("cannot fill the server: {0}")]

@@ -18,6 +18,8 @@ mod failure;
 
 mod duration;
 
+mod field_path;
+
 mod endpoint;
 
 mod log;

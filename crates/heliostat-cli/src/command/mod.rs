@@ -10,6 +10,20 @@ pub(crate) mod completions;
 
 mod pace;
 
+pub(crate) mod get;
+
+pub(crate) mod top;
+
+mod fleet;
+
+mod target;
+
+mod selection;
+
+mod telling;
+
+mod progress;
+
 use crate::args::Command;
 use crate::failure::Failure;
 
@@ -17,6 +31,8 @@ use crate::failure::Failure;
 pub(crate) async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Mirror(args) => Box::pin(mirror::run(*args)).await,
+        Command::Get(args) => Box::pin(get::run(*args)).await,
+        Command::Top(args) => Box::pin(top::run(*args)).await,
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Apiserver(args) => apiserver::run(args).await,
         Command::Completions(args) => completions::run(&args),

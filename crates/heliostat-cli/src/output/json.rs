@@ -6,14 +6,13 @@ use heliostat::core::version::ResourceVersion;
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
-use super::{Follow, Item, Kind, Message};
+use super::{Follow, Item, Message};
 
 /// As kubectl indents.
 const INDENT: &[u8] = b"    ";
 
 /// Prints a List, object by object: a whole collection is never in memory as JSON.
 pub(super) fn print(
-    kind: &Kind,
     items: &[Item],
     version: Option<&ResourceVersion>,
     out: &mut dyn Write,
@@ -35,7 +34,7 @@ pub(super) fn print(
             out.write_all(b",\n")?;
         }
         text.clear();
-        pretty(&item.value(kind)?, &mut text)?;
+        pretty(&item.value()?, &mut text)?;
         let mut lines = text.split(|byte| *byte == b'\n').peekable();
         while let Some(line) = lines.next() {
             out.write_all(b"        ")?;
@@ -49,19 +48,11 @@ pub(super) fn print(
 }
 
 #[derive(Debug)]
-pub(super) struct Follower {
-    kind: Kind,
-}
-
-impl Follower {
-    pub(super) const fn new(kind: Kind) -> Self {
-        Self { kind }
-    }
-}
+pub(super) struct Follower;
 
 impl Follow for Follower {
     fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()> {
-        pretty(&message.to_record(&self.kind)?, &mut *out)?;
+        pretty(&message.to_record()?, &mut *out)?;
         out.write_all(b"\n")
     }
 }

@@ -1,7 +1,7 @@
 //! What is printed: the words for objects and changes, one file for each format, and the thread that
 //! writes them.
 //!
-//! Behind the tap nothing depends on the type of the object: an object is something that can be
+//! Behind the informer nothing depends on the type of the object: an object is something that can be
 //! turned into JSON, and only if a format asks for it.
 
 mod columns;
@@ -25,8 +25,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use heliostat::core::object::{Entry, Header};
 use heliostat::core::version::ResourceVersion;
+use heliostat::informer::Notification;
 use heliostat::source::kube::DiscoveredResource;
-use heliostat::store::Delta;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -58,23 +58,38 @@ impl<K: Serialize + Send + Sync> Object for K {
     }
 }
 
-/// An object with its header.
+/// An object with its header and its kind.
 #[derive(Clone)]
 pub(crate) struct Item {
+    pub(crate) kind: Arc<Kind>,
     pub(crate) header: Header,
     object: Arc<dyn Object>,
 }
 
 impl Item {
-    pub(crate) fn new<K: Serialize + Send + Sync + 'static>(entry: Entry<K>) -> Self {
+    pub(crate) fn new<K: Serialize + Send + Sync + 'static>(
+        kind: &Arc<Kind>,
+        entry: Entry<K>,
+    ) -> Self {
         Self {
+            kind: Arc::clone(kind),
             header: entry.header,
             object: entry.object,
         }
     }
 
+    /// What the object is called, among objects of other kinds if there are several.
+    fn label(&self) -> String {
+        if self.kind.is_one_of_several {
+            format!("{}/{}", self.kind.resource, self.header.key)
+        } else {
+            self.header.key.to_string()
+        }
+    }
+
     /// The whole object. Items of lists may come without their kind; here they have it.
-    fn value(&self, kind: &Kind) -> io::Result<Value> {
+    fn value(&self) -> io::Result<Value> {
+        let kind = &self.kind;
         let mut value = self.object.to_value().map_err(io::Error::other)?;
         if let Value::Object(fields) = &mut value {
             let mut name = |field: &str, text: &str| {
@@ -99,6 +114,8 @@ pub(crate) struct Kind {
     pub(crate) resource: String,
     pub(crate) namespaced: bool,
     pub(crate) metadata_only: bool,
+    /// Objects of other kinds are printed along: each says what it is of.
+    pub(crate) is_one_of_several: bool,
 }
 
 impl Kind {
@@ -114,15 +131,29 @@ impl Kind {
             resource: found.full_name(),
             namespaced: found.namespaced,
             metadata_only,
+            is_one_of_several: false,
         }
+    }
+
+    /// The resource, where that has to be said.
+    fn if_several(&self) -> Option<&str> {
+        self.is_one_of_several.then_some(self.resource.as_str())
+    }
+
+    /// Says that objects of other kinds are printed along.
+    #[must_use]
+    pub(crate) const fn one_of_several(mut self, several: bool) -> Self {
+        self.is_one_of_several = several;
+        self
     }
 }
 
 /// Something to tell of a mirror.
 pub(crate) enum Message {
     Change(Box<Change>),
-    /// A whole list is in.
+    /// The first state is complete.
     Synced {
+        kind: Arc<Kind>,
         /// Which mirror, where there are several.
         source: Arc<str>,
         version: ResourceVersion,
@@ -176,53 +207,55 @@ impl Verb {
 }
 
 impl Message {
-    /// What a tap told of the mirror called `source`.
+    /// What a mirror of this kind told; none for the end of its first state.
     pub(crate) fn of<K: Serialize + Send + Sync + 'static>(
-        source: &Arc<str>,
-        delta: Delta<K>,
-    ) -> Self {
+        kind: &Arc<Kind>,
+        notification: Notification<K>,
+    ) -> Option<Self> {
+        let is_sync = notification.is_sync();
         let change = |verb, entry| Change {
             verb,
-            item: Item::new(entry),
+            item: Item::new(kind, entry),
             old: None,
             tombstone: false,
         };
-        Self::Change(Box::new(match delta {
-            Delta::Added(entry) => change(Verb::Added, entry),
-            Delta::Resynced(entry) => change(Verb::Resynced, entry),
-            Delta::Updated { old, new } => Change {
-                old: Some(Item::new(old)),
+        Some(Self::Change(Box::new(match notification {
+            Notification::Added { entry, .. } => change(Verb::Added, entry),
+            Notification::Updated { new, .. } if is_sync => change(Verb::Resynced, new),
+            Notification::Updated { old, new } => Change {
+                old: Some(Item::new(kind, old)),
                 ..change(Verb::Updated, new)
             },
-            Delta::Deleted { last, tombstone } => Change {
+            Notification::Deleted { last, tombstone } => Change {
                 tombstone,
                 ..change(Verb::Deleted, last)
             },
-            Delta::Replaced { version } => {
-                return Self::Synced {
-                    source: Arc::clone(source),
-                    version,
-                };
-            }
-        }))
+            Notification::Synced => return None,
+        })))
     }
 
     /// The message as one object: what jsonl, json and yaml print.
-    fn to_record(&self, kind: &Kind) -> io::Result<Record<'_>> {
+    fn to_record(&self) -> io::Result<Record<'_>> {
         Ok(match self {
             Self::Change(change) => {
                 let header = &change.item.header;
                 Record {
                     word: change.verb.as_str(),
+                    resource: change.item.kind.if_several(),
                     key: Some(header.key.as_str()),
                     resource_version: Some(header.resource_version.to_string()),
                     tombstone: change.tombstone,
-                    object: Some(change.item.value(kind)?),
+                    object: Some(change.item.value()?),
                     ..Record::default()
                 }
             }
-            Self::Synced { source, version } => Record {
+            Self::Synced {
+                kind,
+                source,
+                version,
+            } => Record {
                 word: "Synced",
+                resource: kind.if_several(),
                 source: Some(source),
                 resource_version: Some(version.to_string()),
                 ..Record::default()
@@ -251,6 +284,8 @@ impl Message {
 struct Record<'a> {
     #[serde(rename = "type")]
     word: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -295,31 +330,31 @@ pub(crate) fn stdout(format: Format) -> BufWriter<Box<dyn Write>> {
 }
 
 impl Format {
-    /// What follows a mirror in this format.
-    fn follow(self, kind: Kind) -> Box<dyn Follow> {
+    /// What follows mirrors in this format.
+    fn follow(self) -> Box<dyn Follow> {
         match self {
-            Self::Table => Box::new(table::Follower::new(kind)),
+            Self::Table => Box::new(table::Follower::default()),
             Self::Name => Box::new(name::Follower),
-            Self::Json => Box::new(json::Follower::new(kind)),
-            Self::Jsonl => Box::new(jsonl::Follower::new(kind)),
-            Self::Yaml => Box::new(yaml::Follower::new(kind)),
+            Self::Json => Box::new(json::Follower),
+            Self::Jsonl => Box::new(jsonl::Follower),
+            Self::Yaml => Box::new(yaml::Follower),
         }
     }
 
-    /// Prints a whole collection, in the order given.
+    /// Prints a whole collection, or several, in the order given: the objects of a kind next to each
+    /// other.
     pub(crate) fn print(
         self,
-        kind: &Kind,
         items: &[Item],
         version: Option<&ResourceVersion>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
         match self {
-            Self::Table => table::print(kind, items, out),
+            Self::Table => table::print(items, out),
             Self::Name => name::print(items, out),
-            Self::Json => json::print(kind, items, version, out),
-            Self::Jsonl => jsonl::print(kind, items, out),
-            Self::Yaml => yaml::print(kind, items, out),
+            Self::Json => json::print(items, version, out),
+            Self::Jsonl => jsonl::print(items, out),
+            Self::Yaml => yaml::print(items, out),
         }?;
         out.flush()
     }

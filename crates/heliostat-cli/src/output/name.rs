@@ -6,7 +6,7 @@ use super::{Follow, Item, Message};
 
 pub(super) fn print(items: &[Item], out: &mut dyn Write) -> io::Result<()> {
     for item in items {
-        writeln!(out, "{}", item.header.key)?;
+        writeln!(out, "{}", item.label())?;
     }
     Ok(())
 }
@@ -18,7 +18,7 @@ impl Follow for Follower {
     fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()> {
         match message {
             Message::Change(change) => {
-                writeln!(out, "{} {}", change.verb.sign(), change.item.header.key)
+                writeln!(out, "{} {}", change.verb.sign(), change.item.label())
             }
             Message::Synced { .. } | Message::Error { .. } => Ok(()),
         }

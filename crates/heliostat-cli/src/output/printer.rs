@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
 
-use super::{Follow, Format, Kind, Message};
+use super::{Follow, Format, Message};
 
 /// How many messages may wait to be printed. When there are more, the mirror waits: the server then
 /// holds the rest back, and in the end cuts the watch, which costs a list and loses nothing.
@@ -45,8 +45,8 @@ impl Outlet {
 
 impl Printer {
     /// Starts to print to stdout.
-    pub(crate) fn start(format: Format, kind: Kind) -> io::Result<(Self, Outlet)> {
-        let mut follower = format.follow(kind);
+    pub(crate) fn start(format: Format) -> io::Result<(Self, Outlet)> {
+        let mut follower = format.follow();
         let (sender, mut messages) = mpsc::channel(WAITING_MAX);
         let (finished, done) = oneshot::channel();
         thread::Builder::new()

@@ -1,6 +1,7 @@
 //! Tables for people. Every line is coloured here; the stream behind `out` takes the colours away
 //! where nobody sees them.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -9,17 +10,28 @@ use jiff::Timestamp;
 use super::columns::{self, Columns};
 use super::{Change, Follow, Item, Kind, Message, Verb};
 
-/// Prints a whole table.
-pub(super) fn print(kind: &Kind, items: &[Item], out: &mut dyn Write) -> io::Result<()> {
-    let mut table = Table::new(kind);
+/// Prints a whole table, or one for each kind.
+pub(super) fn print(items: &[Item], out: &mut dyn Write) -> io::Result<()> {
+    let kinds = items.chunk_by(|one, other| one.kind.resource == other.kind.resource);
+    for (index, items) in kinds.enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        print_kind(items, out)?;
+    }
+    Ok(())
+}
+
+fn print_kind(items: &[Item], out: &mut dyn Write) -> io::Result<()> {
+    let Some(first) = items.first() else {
+        return Ok(());
+    };
+    let mut table = Table::new(&first.kind);
     let rows = items
         .iter()
-        .map(|item| table.row(kind, item))
+        .map(|item| table.row(item))
         .collect::<io::Result<Vec<_>>>()?;
     table.widen(&rows);
-    if rows.is_empty() {
-        return Ok(());
-    }
     table.heading("", out)?;
     for row in &rows {
         table.line("", row, None, out)?;
@@ -27,28 +39,72 @@ pub(super) fn print(kind: &Kind, items: &[Item], out: &mut dyn Write) -> io::Res
     Ok(())
 }
 
-/// Prints the first state as a table, and every change as a line of it with a sign in front.
-#[derive(Debug)]
+/// Prints the first state as a table, and every change as a line of it with a sign in front; for each
+/// kind its own.
+#[derive(Debug, Default)]
 pub(super) struct Follower {
-    kind: Kind,
+    kinds: BTreeMap<String, KindFollower>,
+    /// Something has been printed.
+    has_begun: bool,
+}
+
+#[derive(Debug)]
+struct KindFollower {
     table: Table,
     /// What came before the first list was complete; then there is nothing to wait for.
     initial: Option<Vec<Vec<String>>>,
 }
 
 impl Follower {
-    pub(super) fn new(kind: Kind) -> Self {
-        Self {
-            table: Table::new(&kind),
-            kind,
-            initial: Some(Vec::new()),
+    fn kind(&mut self, kind: &Kind) -> &mut KindFollower {
+        self.kinds
+            .entry(kind.resource.clone())
+            .or_insert_with(|| KindFollower {
+                table: Table::new(kind),
+                initial: Some(Vec::new()),
+            })
+    }
+}
+
+impl Follow for Follower {
+    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()> {
+        match message {
+            Message::Change(change) => self.kind(&change.item.kind).change(change, out),
+            Message::Synced { kind, .. } => {
+                let separate = std::mem::replace(&mut self.has_begun, true);
+                let follower = self.kind(kind);
+                if follower.initial.is_some() && separate {
+                    writeln!(out)?;
+                }
+                follower.synced(out)
+            }
+            // Told on stderr.
+            Message::Error { .. } => Ok(()),
         }
     }
+}
 
-    fn change(&self, change: &Change, out: &mut dyn Write) -> io::Result<()> {
-        let row = self.table.row(&self.kind, &change.item)?;
+impl KindFollower {
+    fn synced(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let Some(rows) = self.initial.take() else {
+            return Ok(());
+        };
+        self.table.widen(&rows);
+        self.table.heading("  ", out)?;
+        rows.iter()
+            .try_for_each(|row| self.table.line("  ", row, None, out))
+    }
+
+    fn change(&mut self, change: &Change, out: &mut dyn Write) -> io::Result<()> {
+        let row = self.table.row(&change.item)?;
+        if let Some(initial) = &mut self.initial
+            && change.verb == Verb::Added
+        {
+            initial.push(row);
+            return Ok(());
+        }
         let old = change.old.as_ref();
-        let old = old.map(|old| self.table.row(&self.kind, old)).transpose()?;
+        let old = old.map(|old| self.table.row(old)).transpose()?;
         let sign = format!("{} ", change.verb.sign());
         let style = match change.verb {
             Verb::Added => AnsiColor::Green.on_default(),
@@ -65,29 +121,6 @@ impl Follower {
             old: old.as_deref(),
         };
         self.table.line("", &row, Some(&paint), out)
-    }
-}
-
-impl Follow for Follower {
-    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()> {
-        match (message, &mut self.initial) {
-            (Message::Change(change), Some(initial)) if change.verb == Verb::Added => {
-                initial.push(self.table.row(&self.kind, &change.item)?);
-                Ok(())
-            }
-            (Message::Change(change), _) => self.change(change, out),
-            (Message::Synced { .. }, initial) => {
-                let Some(rows) = initial.take() else {
-                    return Ok(());
-                };
-                self.table.widen(&rows);
-                self.table.heading("  ", out)?;
-                rows.iter()
-                    .try_for_each(|row| self.table.line("  ", row, None, out))
-            }
-            // Told on stderr.
-            (Message::Error { .. }, _) => Ok(()),
-        }
     }
 }
 
@@ -122,14 +155,17 @@ impl Table {
         }
     }
 
-    fn row(&self, kind: &Kind, item: &Item) -> io::Result<Vec<String>> {
-        let object = item.value(kind)?;
-        let key = &item.header.key;
+    fn row(&self, item: &Item) -> io::Result<Vec<String>> {
+        let object = item.value()?;
+        let (key, kind) = (&item.header.key, &item.kind);
         let mut row = Vec::with_capacity(self.headings.len());
         if kind.namespaced {
             row.push(key.namespace().unwrap_or_default().to_owned());
         }
-        row.push(key.name().to_owned());
+        row.push(match kind.if_several() {
+            Some(resource) => format!("{resource}/{}", key.name()),
+            None => key.name().to_owned(),
+        });
         row.extend(self.columns.cells(&object));
         row.push(columns::age(&object, Timestamp::now()));
         // What an object says must not reach a terminal as anything but text.

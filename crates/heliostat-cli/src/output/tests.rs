@@ -6,14 +6,15 @@ use serde_json::json;
 
 use super::*;
 
-fn pods() -> Kind {
-    Kind {
+fn pods() -> Arc<Kind> {
+    Arc::new(Kind {
         api_version: "v1".to_owned(),
         kind: "Pod".to_owned(),
         resource: "pods".to_owned(),
         namespaced: true,
         metadata_only: false,
-    }
+        is_one_of_several: false,
+    })
 }
 
 fn entry(name: &str, version: u64, phase: &str) -> Entry<Value> {
@@ -31,44 +32,61 @@ fn entry(name: &str, version: u64, phase: &str) -> Entry<Value> {
 }
 
 fn items(entries: &[Entry<Value>]) -> Vec<Item> {
-    entries.iter().cloned().map(Item::new).collect()
+    let pods = pods();
+    let entries = entries.iter().cloned();
+    entries.map(|entry| Item::new(&pods, entry)).collect()
 }
 
 fn printed(format: Format, entries: &[Entry<Value>]) -> String {
     let mut out = Vec::new();
     let version = ResourceVersion::from(9);
     format
-        .print(&pods(), &items(entries), Some(&version), &mut out)
+        .print(&items(entries), Some(&version), &mut out)
         .unwrap();
     String::from_utf8(out).unwrap()
 }
 
-/// What is printed of these deltas, colours and all.
-fn followed(format: Format, deltas: Vec<Delta<Value>>) -> String {
-    let mut follower = format.follow(pods());
+/// What is printed of these notifications, colours and all.
+fn followed(format: Format, notifications: Vec<Notification<Value>>) -> String {
+    let mut follower = format.follow();
     let mut out = Vec::new();
-    let source: Arc<str> = "pods".into();
-    for delta in deltas {
-        let message = Message::of(&source, delta);
+    let kind = pods();
+    for notification in notifications {
+        let message = Message::of(&kind, notification).unwrap_or_else(|| Message::Synced {
+            kind: Arc::clone(&kind),
+            source: "pods".into(),
+            version: 1.into(),
+        });
         follower.tell(&message, &mut out).unwrap();
     }
     String::from_utf8(out).unwrap()
 }
 
-fn story() -> Vec<Delta<Value>> {
+fn added(name: &str, version: u64) -> Notification<Value> {
+    Notification::Added {
+        entry: entry(name, version, "Pending"),
+        is_in_initial_list: false,
+    }
+}
+
+fn story() -> Vec<Notification<Value>> {
+    let told_again = entry("b", 3, "Pending");
     vec![
-        Delta::Added(entry("a", 1, "Pending")),
-        Delta::Replaced { version: 1.into() },
-        Delta::Updated {
+        added("a", 1),
+        Notification::Synced,
+        Notification::Updated {
             old: entry("a", 1, "Pending"),
             new: entry("a", 2, "Running"),
         },
-        Delta::Added(entry("b", 3, "Pending")),
-        Delta::Deleted {
+        added("b", 3),
+        Notification::Deleted {
             last: entry("a", 2, "Running"),
             tombstone: true,
         },
-        Delta::Resynced(entry("b", 3, "Pending")),
+        Notification::Updated {
+            old: told_again.clone(),
+            new: told_again,
+        },
     ]
 }
 
@@ -140,7 +158,7 @@ fn records_have_the_type_first_and_tombstones_are_marked() {
 
 #[test]
 fn an_error_tells_its_class_and_the_next_try() {
-    let mut follower = Format::Jsonl.follow(pods());
+    let mut follower = Format::Jsonl.follow();
     let mut out = Vec::new();
     let message = Message::Error {
         source: "pods".into(),

@@ -4,29 +4,21 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Follow, Item, Kind, Message};
+use super::{Follow, Item, Message};
 
-pub(super) fn print(kind: &Kind, items: &[Item], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print(items: &[Item], out: &mut dyn Write) -> io::Result<()> {
     for item in items {
-        document(&item.value(kind)?, out)?;
+        document(&item.value()?, out)?;
     }
     Ok(())
 }
 
 #[derive(Debug)]
-pub(super) struct Follower {
-    kind: Kind,
-}
-
-impl Follower {
-    pub(super) const fn new(kind: Kind) -> Self {
-        Self { kind }
-    }
-}
+pub(super) struct Follower;
 
 impl Follow for Follower {
     fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()> {
-        document(&message.to_record(&self.kind)?, out)
+        document(&message.to_record()?, out)
     }
 }
 

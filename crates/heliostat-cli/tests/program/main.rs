@@ -7,6 +7,8 @@ mod common;
 
 mod once;
 
+mod several;
+
 mod follow;
 
 mod failures;

@@ -283,7 +283,10 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
     #[must_use]
     pub fn status(&self) -> ReflectorStatus {
         let status = self.inner.life().status();
-        status.map_or_else(ReflectorStatus::new, |status| status.borrow().clone())
+        let mut status = status.map_or_else(ReflectorStatus::new, |status| status.borrow().clone());
+        // The reflector counts when it has queued a change, which is before the store has it.
+        status.objects = Some(self.indexer().len());
+        status
     }
 
     /// The status as a value that can be awaited for changes; none unless the mirror is running.

@@ -7,20 +7,20 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
+use crate::command::fleet::{Fleet, FleetOptions, Mirrored};
+use crate::command::progress::Progress;
+use crate::command::target::Target;
+use crate::command::telling;
 use crate::duration;
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
-use crate::output::Kind;
 use crate::output::printer::Printer;
 use crate::signals::Signals;
 
 use super::MirrorArgs;
+use super::announcer::{Announcer, Tally};
 use super::args::WatchList;
-use super::fleet::{Fleet, Mirrored, Tally};
 use super::once::LOOK_PERIOD;
-use super::progress::Progress;
-use super::target::Target;
-use super::telling;
 
 /// How long the mirrors may take to stop: one that waits for a printer that is stuck does not.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,31 +32,36 @@ pub(super) async fn run<K: Mirrored>(
     endpoint: Option<Endpoint>,
 ) -> Result<(), Failure> {
     let started = Instant::now();
-    let kind = Kind::of(&target.found, args.metadata_only);
-    let (mut printer, outlet) = Printer::start(args.output, kind).map_err(Failure::Write)?;
+    let (mut printer, outlet) = Printer::start(args.output).map_err(Failure::Write)?;
     let tally = Arc::new(Tally::default());
-    let mut fleet = Fleet::start::<K>(args, target, Some(&outlet), &tally);
+    let options = FleetOptions {
+        config: args.config(),
+        resync_period: args.resync.unwrap_or_default(),
+        indexes: &args.index,
+    };
+    let mut fleet = Fleet::start::<K, Announcer<K>>(target, &options, |mirror, store| {
+        Some(Announcer::new(
+            mirror,
+            store,
+            &outlet,
+            &tally,
+            args.watch_only,
+        ))
+    })?;
     let mut tasks = JoinSet::new();
     if let Some(endpoint) = endpoint {
         tasks.spawn(endpoint.serve(fleet.readiness()));
     }
     for mirror in &fleet.mirrors {
-        let statuses = mirror.handle.watch_status();
-        let outlet = Some(outlet.clone());
         let demands = args.watch_list == WatchList::On;
-        tasks.spawn(telling::tell(
-            Arc::clone(&mirror.name),
-            statuses,
-            outlet,
-            demands,
-        ));
+        telling::tell(&mut tasks, mirror, Some(outlet.clone()), demands);
     }
     drop(outlet);
     let outcome = until_the_end(&mut fleet, signals, &mut printer, target).await;
     // Not waited for: one of them may be waiting for a printer that is stuck.
     drop(tasks);
-    let summary = summary(&fleet, &tally, started);
-    // Stopping drops the taps, and with the last one the printer ends.
+    let summary = summary(args, &fleet, &tally, started);
+    // Stopping drops the listeners, and with the last one the printer ends.
     if timeout(STOP_TIMEOUT, fleet.stop()).await.is_err() {
         tracing::debug!("a mirror did not stop in time");
     }
@@ -88,7 +93,7 @@ async fn until_the_end(
     target: &Target,
 ) -> Result<End, Failure> {
     let mut looks = interval(LOOK_PERIOD);
-    let mut progress = Some(Progress::new(&target.found.full_name()));
+    let mut progress = Some(Progress::new(&target.resources()));
     loop {
         tokio::select! {
             biased;
@@ -107,7 +112,7 @@ async fn until_the_end(
     }
 }
 
-fn summary(fleet: &Fleet, tally: &Tally, started: Instant) -> String {
+fn summary(args: &MirrorArgs, fleet: &Fleet, tally: &Tally, started: Instant) -> String {
     let statuses = fleet.statuses();
     let what = match &*fleet.mirrors {
         [mirror] => mirror.name.to_string(),
@@ -121,9 +126,14 @@ fn summary(fleet: &Fleet, tally: &Tally, started: Instant) -> String {
         [status] if status.synced => format!(" at version {}", status.resource_version),
         _ => String::new(),
     };
+    let indexes = args.index.iter().map(|path| {
+        let (values, objects) = fleet.index_size(path.as_str());
+        format!("; index {path}: {values} values of {objects} objects")
+    });
+    let indexes: String = indexes.collect();
     format!(
         "mirrored {what} for {}: {objects} objects{version}; since the first list {} added, {} \
-         updated, {} deleted; {} lists, {} watches, {} failures",
+         updated, {} deleted; {} lists, {} watches, {} failures{indexes}",
         duration::show(started.elapsed()),
         tally.added.load(Ordering::Relaxed),
         tally.updated.load(Ordering::Relaxed),

@@ -1,18 +1,12 @@
-//! `heliostat mirror`: mirrors a resource, and prints what it holds or how it changes.
+//! `heliostat mirror`: mirrors resources, and prints what they hold or how they change.
 
 mod args;
 
-mod target;
+mod announcer;
 
-mod fleet;
-
-mod once;
+pub(crate) mod once;
 
 mod follow;
-
-mod telling;
-
-mod progress;
 
 pub(crate) use args::MirrorArgs;
 
@@ -22,7 +16,9 @@ use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::signals::Signals;
 
-use target::Target;
+use super::fleet::Mirrored;
+use super::target::{Target, Wanted};
+use super::telling;
 
 /// Runs until the output is complete, or until a signal comes.
 pub(crate) async fn run(args: MirrorArgs) -> Result<(), Failure> {
@@ -35,10 +31,15 @@ pub(crate) async fn run(args: MirrorArgs) -> Result<(), Failure> {
     if let Some(endpoint) = &endpoint {
         telling::say(&format!("metrics on http://{}/metrics", endpoint.address()));
     }
+    let wanted = Wanted {
+        resources: &args.resources,
+        metadata_only: args.metadata_only,
+        patience: args.once.then_some(args.timeout),
+    };
     let target = tokio::select! {
         biased;
         () = signals.wait() => return interrupted(&args),
-        target = Target::find(&args) => target?,
+        target = Target::find(&args.selection, wanted) => target?,
     };
     if args.metadata_only {
         go::<PartialObjectMeta<DynamicObject>>(&args, &target, &mut signals, endpoint).await
@@ -47,7 +48,7 @@ pub(crate) async fn run(args: MirrorArgs) -> Result<(), Failure> {
     }
 }
 
-async fn go<K: fleet::Mirrored>(
+async fn go<K: Mirrored>(
     args: &MirrorArgs,
     target: &Target,
     signals: &mut Signals,

@@ -1,28 +1,29 @@
 //! `--once`: wait until the mirror is complete, print it, end.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
+use heliostat::core::version::ResourceVersion;
+use heliostat::informer::HandlerFuncs;
 use heliostat::status::ReflectorStatus;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval};
 
+use crate::command::fleet::{Fleet, FleetOptions, Mirrored};
+use crate::command::progress::Progress;
+use crate::command::target::Target;
+use crate::command::telling;
 use crate::duration;
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
-use crate::output::{Format, Kind};
+use crate::output::{Format, Item};
 use crate::signals::Signals;
 
 use super::MirrorArgs;
 use super::args::WatchList;
-use super::fleet::{Fleet, Mirrored, Tally};
-use super::progress::Progress;
-use super::target::Target;
-use super::telling;
 
 /// How often progress is looked at.
-pub(super) const LOOK_PERIOD: Duration = Duration::from_millis(100);
+pub(crate) const LOOK_PERIOD: Duration = Duration::from_millis(100);
 
 pub(super) async fn run<K: Mirrored>(
     args: &MirrorArgs,
@@ -30,36 +31,42 @@ pub(super) async fn run<K: Mirrored>(
     signals: &mut Signals,
     endpoint: Option<Endpoint>,
 ) -> Result<(), Failure> {
-    let mut fleet = Fleet::start::<K>(args, target, None, &Arc::new(Tally::default()));
+    let options = FleetOptions {
+        config: args.config(),
+        indexes: &args.index,
+        ..FleetOptions::default()
+    };
+    let mut fleet = Fleet::start::<K, HandlerFuncs<K>>(target, &options, |_, _| None)?;
     let mut tasks = JoinSet::new();
     if let Some(endpoint) = endpoint {
         tasks.spawn(endpoint.serve(fleet.readiness()));
     }
     for mirror in &fleet.mirrors {
-        let statuses = mirror.handle.watch_status();
         let demands = args.watch_list == WatchList::On;
-        tasks.spawn(telling::tell(
-            Arc::clone(&mirror.name),
-            statuses,
-            None,
-            demands,
-        ));
+        telling::tell(&mut tasks, mirror, None, demands);
     }
-    let mut progress = Progress::new(&target.found.full_name());
-    let outcome = wait(args, &mut fleet, signals, &mut progress).await;
+    let mut progress = Progress::new(&target.resources());
+    let outcome = wait(args.timeout, &mut fleet, signals, &mut progress).await;
     progress.clear();
     outcome?;
     let (items, version) = fleet.content();
     fleet.stop().await;
-    let kind = Kind::of(&target.found, args.metadata_only);
     if items.is_empty() && args.output == Format::Table {
-        telling::say(&format!("no {} found", kind.resource));
+        telling::say(&format!("no {} found", target.resources()));
     }
-    let format = args.output;
-    // On a thread of its own: a pipe that nobody reads must not hold signals up.
+    print(args.output, items, version, signals).await
+}
+
+/// Prints on a thread of its own: a pipe that nobody reads must not hold signals up.
+pub(crate) async fn print(
+    format: Format,
+    items: Vec<Item>,
+    version: Option<ResourceVersion>,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
     let printing = tokio::task::spawn_blocking(move || {
         let mut out = crate::output::stdout(format);
-        format.print(&kind, &items, version.as_ref(), &mut out)
+        format.print(&items, version.as_ref(), &mut out)
     });
     tokio::select! {
         biased;
@@ -70,14 +77,15 @@ pub(super) async fn run<K: Mirrored>(
     }
 }
 
-async fn wait(
-    args: &MirrorArgs,
+/// Waits until all mirrors are complete.
+pub(crate) async fn wait(
+    limit: Duration,
     fleet: &mut Fleet,
     signals: &mut Signals,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     let mut looks = interval(LOOK_PERIOD);
-    let mut patience = Patience::new(args.timeout);
+    let mut patience = Patience::new(limit);
     loop {
         tokio::select! {
             biased;

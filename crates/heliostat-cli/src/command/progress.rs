@@ -15,14 +15,14 @@ const BAR: &str = " {spinner:.cyan} {msg} [{bar:32.cyan/blue}] {pos}/{len} ({rat
 const COUNT: &str = " {spinner:.cyan} {msg} {pos} received ({rate}, {elapsed})";
 
 /// How far the first lists are.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     total_known: bool,
 }
 
 impl Progress {
     /// A bar, if there is a terminal to see it.
-    pub(super) fn new(what: &str) -> Self {
+    pub(crate) fn new(what: &str) -> Self {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(style(COUNT));
@@ -37,7 +37,7 @@ impl Progress {
     }
 
     /// Shows the state of things. Finished mirrors count with all they hold.
-    pub(super) fn show(&mut self, statuses: &[ReflectorStatus]) {
+    pub(crate) fn show(&mut self, statuses: &[ReflectorStatus]) {
         let Some(bar) = &self.bar else {
             return;
         };
@@ -72,7 +72,7 @@ impl Progress {
     }
 
     /// Takes the bar away.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         if let Some(bar) = self.bar.take() {
             log::keep_clear_of(None);
             bar.finish_and_clear();

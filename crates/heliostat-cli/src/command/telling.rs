@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use heliostat::core::reflector::Activity;
 use heliostat::status::ReflectorStatus;
-use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::duration;
 use crate::output::Message;
 use crate::output::printer::Outlet;
+
+use super::fleet::Mirror;
 
 /// Failures that the library has logged as warnings itself.
 const LOGGED: [&str; 5] = [
@@ -23,30 +25,35 @@ const LOGGED: [&str; 5] = [
 ];
 
 /// Says something on stderr that is no warning.
-pub(super) fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     // If stderr is gone, there is nobody left to tell.
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-/// Tells of failures and recoveries until the mirror ends.
-pub(super) async fn tell(
-    name: Arc<str>,
-    mut statuses: watch::Receiver<ReflectorStatus>,
+/// Tells of failures and recoveries until the mirror ends, in a task of this set.
+pub(crate) fn tell(
+    tasks: &mut JoinSet<()>,
+    mirror: &Mirror,
     outlet: Option<Outlet>,
     demands_watch_list: bool,
 ) {
+    let Some(mut statuses) = mirror.informer.watch_status() else {
+        return;
+    };
     let mut teller = Teller {
-        name,
+        name: Arc::clone(&mirror.name),
         outlet,
         demands_watch_list,
         last_error: None,
         failing_since: None,
         fallbacks: 0,
     };
-    while statuses.changed().await.is_ok() {
-        let status = statuses.borrow_and_update().clone();
-        teller.look(&status);
-    }
+    tasks.spawn(async move {
+        while statuses.changed().await.is_ok() {
+            let status = statuses.borrow_and_update().clone();
+            teller.look(&status);
+        }
+    });
 }
 
 struct Teller {

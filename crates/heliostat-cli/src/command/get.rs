@@ -1,0 +1,177 @@
+//! `heliostat get`: answers from a mirror, by name or by an index.
+
+use std::time::Duration;
+
+use clap::Args;
+use heliostat::informer::HandlerFuncs;
+use kube_core::DynamicObject;
+
+use crate::duration;
+use crate::failure::Failure;
+use crate::field_path::FieldPath;
+use crate::output::{Format, Item};
+use crate::signals::Signals;
+
+use super::fleet::{Fleet, FleetOptions};
+use super::mirror::once;
+use super::progress::Progress;
+use super::selection::Selection;
+use super::target::{Target, Wanted};
+use super::telling;
+
+/// What to look for.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES, after_long_help = EXAMPLES)]
+pub(crate) struct GetArgs {
+    /// The resource as kubectl takes it: pods, po, deployments.apps, a custom resource
+    resource: String,
+
+    /// Only the objects of these names
+    names: Vec<String>,
+
+    /// Only objects that have this value at this field, looked up in an index; several times: all of
+    /// them
+    #[arg(long, value_name = "FIELDPATH=VALUE", value_parser = parse_by, help_heading = "What to mirror")]
+    by: Vec<By>,
+
+    #[command(flatten)]
+    selection: Selection,
+
+    /// Give up when nothing has come for this long
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = duration::parse,
+        help_heading = "Output"
+    )]
+    timeout: Duration,
+
+    /// The format
+    #[arg(
+        short,
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t,
+        help_heading = "Output"
+    )]
+    output: Format,
+}
+
+/// A field and the value that it must have.
+#[derive(Clone, Debug)]
+struct By {
+    path: FieldPath,
+    value: String,
+}
+
+/// Reads `spec.nodeName=n1`. A value may hold any character; a path holds `=` only within quotes.
+fn parse_by(text: &str) -> Result<By, String> {
+    let mut quote = None;
+    let split = text.char_indices().find(|(_, character)| {
+        match (quote, *character) {
+            (None, '=') => return true,
+            (None, '\'' | '"') => quote = Some(*character),
+            (Some(open), close) if open == close => quote = None,
+            _ => {}
+        }
+        false
+    });
+    let Some((at, _)) = split else {
+        return Err(format!(
+            "{text:?} has no `=`, want for example spec.nodeName=n1"
+        ));
+    };
+    let (path, value) = text.split_at(at);
+    Ok(By {
+        path: path.parse().map_err(|error| format!("{error}"))?,
+        value: value.trim_start_matches('=').to_owned(),
+    })
+}
+
+/// Runs until the answer is printed, or a signal comes.
+pub(crate) async fn run(args: GetArgs) -> Result<(), Failure> {
+    let mut signals = Signals::install().map_err(Failure::Runtime)?;
+    let resources = [args.resource.clone()];
+    let wanted = Wanted {
+        resources: &resources,
+        metadata_only: false,
+        patience: Some(args.timeout),
+    };
+    let target = tokio::select! {
+        biased;
+        () = signals.wait() => return Err(Failure::Interrupted),
+        target = Target::find(&args.selection, wanted) => target?,
+    };
+    let indexes: Vec<FieldPath> = args.by.iter().map(|by| by.path.clone()).collect();
+    let options = FleetOptions {
+        indexes: &indexes,
+        ..FleetOptions::default()
+    };
+    let mut fleet = Fleet::start::<DynamicObject, HandlerFuncs<_>>(&target, &options, |_, _| None)?;
+    let mut progress = Progress::new(&target.resources());
+    let outcome = once::wait(args.timeout, &mut fleet, &mut signals, &mut progress).await;
+    progress.clear();
+    outcome?;
+    let wanted: Vec<(&str, &str)> = args
+        .by
+        .iter()
+        .map(|by| (by.path.as_str(), by.value.as_str()))
+        .collect();
+    let mut items = fleet.by_indexes(&wanted);
+    fleet.stop().await;
+    let missing = missing(&args.names, &items, &target.resources());
+    if !args.names.is_empty() {
+        items.retain(|item| args.names.iter().any(|name| name == item.header.key.name()));
+    }
+    if items.is_empty() && missing.is_none() && args.output == Format::Table {
+        telling::say(&format!("no {} found", target.resources()));
+    }
+    once::print(args.output, items, None, &mut signals).await?;
+    match missing {
+        Some(text) => Err(Failure::NotFound(text)),
+        None => Ok(()),
+    }
+}
+
+/// Names that were asked for and are not there, in Kubernetes' words.
+fn missing(names: &[String], items: &[Item], resource: &str) -> Option<String> {
+    let is_there = |name: &str| items.iter().any(|item| item.header.key.name() == name);
+    let missing: Vec<String> = names
+        .iter()
+        .filter(|name| !is_there(name))
+        .map(|name| format!("{resource} {name:?} not found"))
+        .collect();
+    (!missing.is_empty()).then(|| missing.join("; "))
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  heliostat get pods -A --by spec.nodeName=n1
+  heliostat get pods -n shop --by \"metadata.labels['app.kubernetes.io/name']=cart\" -o name
+  heliostat get pods -A --by 'spec.containers[*].image=nginx:1.29' --by status.phase=Running
+  heliostat get deployment cart -n shop -o yaml";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_is_a_path_and_a_value() {
+        for (text, path, value) in [
+            ("spec.nodeName=n1", "spec.nodeName", "n1"),
+            (
+                "metadata.labels['a=b']=c=d",
+                "metadata.labels['a=b']",
+                "c=d",
+            ),
+            ("spec.nodeName=", "spec.nodeName", ""),
+        ] {
+            let by = parse_by(text).unwrap();
+            assert_eq!((by.path.as_str(), by.value.as_str()), (path, value));
+        }
+        assert!(parse_by("spec.nodeName").is_err());
+        assert!(parse_by("spec..x=1").is_err());
+    }
+}

@@ -1,0 +1,115 @@
+//! `Announcer`: listens to a mirror, counts what changes, and hands it to the printer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use heliostat::core::object::Entry;
+use heliostat::informer::{EventHandler, HandlerOptions, Notification};
+use heliostat::store::Indexer;
+
+use crate::command::fleet::{Mirror, Mirrored};
+use crate::output::printer::Outlet;
+use crate::output::{Kind, Message};
+
+/// How many notifications may wait for the printer before they are folded together.
+const WAITING_MAX: usize = 10_000;
+
+/// How much has changed since the first state was complete.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) added: AtomicU64,
+    pub(super) updated: AtomicU64,
+    pub(super) deleted: AtomicU64,
+}
+
+/// See the module.
+pub(super) struct Announcer<K> {
+    name: Arc<str>,
+    kind: Arc<Kind>,
+    store: Indexer<K>,
+    outlet: Outlet,
+    tally: Arc<Tally>,
+    /// Says nothing of the first state.
+    watch_only: bool,
+    complete: bool,
+}
+
+impl<K: Mirrored> Announcer<K> {
+    pub(super) fn new(
+        mirror: &Mirror,
+        store: &Indexer<K>,
+        outlet: &Outlet,
+        tally: &Arc<Tally>,
+        watch_only: bool,
+    ) -> (Self, HandlerOptions) {
+        let announcer = Self {
+            name: Arc::clone(&mirror.name),
+            kind: Arc::clone(&mirror.kind),
+            store: store.clone(),
+            outlet: outlet.clone(),
+            tally: Arc::clone(tally),
+            watch_only,
+            complete: false,
+        };
+        let options = HandlerOptions::new()
+            .name("printer")
+            .coalescing(WAITING_MAX);
+        (announcer, options)
+    }
+
+    fn tell(&self, notification: Notification<K>) {
+        if self.complete {
+            self.tally.count(&notification);
+        } else if self.watch_only {
+            return;
+        }
+        if let Some(message) = Message::of(&self.kind, notification) {
+            self.outlet.put(message);
+        }
+    }
+}
+
+impl<K: Mirrored> EventHandler<K> for Announcer<K> {
+    async fn on_add(&mut self, entry: &Entry<K>, is_in_initial_list: bool) {
+        self.tell(Notification::Added {
+            entry: entry.clone(),
+            is_in_initial_list,
+        });
+    }
+
+    async fn on_update(&mut self, old: &Entry<K>, new: &Entry<K>) {
+        self.tell(Notification::Updated {
+            old: old.clone(),
+            new: new.clone(),
+        });
+    }
+
+    async fn on_delete(&mut self, last: &Entry<K>, tombstone: bool) {
+        self.tell(Notification::Deleted {
+            last: last.clone(),
+            tombstone,
+        });
+    }
+
+    async fn on_synced(&mut self) {
+        self.complete = true;
+        self.outlet.put(Message::Synced {
+            kind: Arc::clone(&self.kind),
+            source: Arc::clone(&self.name),
+            version: self.store.resource_version(),
+        });
+    }
+}
+
+impl Tally {
+    fn count<K>(&self, notification: &Notification<K>) {
+        let counter = match notification {
+            Notification::Added { .. } => &self.added,
+            Notification::Updated { .. } if notification.is_sync() => return,
+            Notification::Updated { .. } => &self.updated,
+            Notification::Deleted { .. } => &self.deleted,
+            Notification::Synced => return,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}

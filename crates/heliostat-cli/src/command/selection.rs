@@ -1,0 +1,94 @@
+//! Which objects of which cluster: the arguments that all commands share that mirror something.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use heliostat::factory::Scope;
+use heliostat::source::kube::{Cluster, Connection, DiscoveredResource};
+
+/// Where from, and which objects.
+#[derive(Args, Debug)]
+pub(crate) struct Selection {
+    /// Only this namespace; may be given several times or as a,b,c. Without it and -A: the
+    /// namespace of the context
+    #[arg(
+        short,
+        long,
+        value_name = "NS",
+        value_delimiter = ',',
+        help_heading = "What to mirror"
+    )]
+    namespace: Vec<String>,
+
+    /// All namespaces
+    #[arg(
+        short = 'A',
+        long,
+        conflicts_with = "namespace",
+        help_heading = "What to mirror"
+    )]
+    all_namespaces: bool,
+
+    /// Only objects with these labels: app=cart, 'tier in (web,api)', '!canary'
+    #[arg(
+        short = 'l',
+        long,
+        value_name = "LABELS",
+        help_heading = "What to mirror"
+    )]
+    selector: Option<String>,
+
+    /// Only objects with these fields: spec.nodeName=n1, status.phase!=Running
+    #[arg(long, value_name = "FIELDS", help_heading = "What to mirror")]
+    field_selector: Option<String>,
+
+    /// The kubeconfig to use, in place of $KUBECONFIG and ~/.kube/config
+    #[arg(long, value_name = "FILE", help_heading = "Where from")]
+    kubeconfig: Option<PathBuf>,
+
+    /// The context of the kubeconfig to use, in place of its current one
+    #[arg(long, value_name = "NAME", help_heading = "Where from")]
+    context: Option<String>,
+
+    /// The address of the server. Without --kubeconfig and --context no configuration is read and
+    /// no credentials are sent
+    #[arg(short, long, value_name = "URL", help_heading = "Where from")]
+    server: Option<String>,
+}
+
+impl Selection {
+    /// How to reach the cluster.
+    pub(crate) fn connection(&self) -> Connection {
+        let mut connection = Connection::new();
+        if let Some(path) = &self.kubeconfig {
+            connection = connection.kubeconfig(path);
+        }
+        if let Some(name) = &self.context {
+            connection = connection.context(name);
+        }
+        if let Some(url) = &self.server {
+            connection = connection.server(url);
+        }
+        connection
+    }
+
+    /// What is mirrored of a resource: one scope for each mirror.
+    pub(crate) fn scopes(&self, cluster: &Cluster, found: &DiscoveredResource) -> Vec<Scope> {
+        let scopes = if self.all_namespaces || !found.namespaced {
+            vec![Scope::all()]
+        } else if self.namespace.is_empty() {
+            vec![Scope::namespace(cluster.default_namespace())]
+        } else {
+            let mut names: Vec<&str> = self.namespace.iter().map(String::as_str).collect();
+            names.sort_unstable();
+            names.dedup();
+            Scope::namespaces(names).collect()
+        };
+        let narrow = |scope: Scope| {
+            scope
+                .labels(self.selector.as_deref().unwrap_or_default())
+                .fields(self.field_selector.as_deref().unwrap_or_default())
+        };
+        scopes.into_iter().map(narrow).collect()
+    }
+}

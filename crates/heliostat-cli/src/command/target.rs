@@ -1,0 +1,153 @@
+//! From what was typed to collections on a server: connect, discover, resolve.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use heliostat::core::error::SourceError;
+use heliostat::factory::Scope;
+use heliostat::source::kube::{Cluster, DiscoveredResource, Discovery};
+use tokio::time::{Instant, sleep};
+
+use crate::duration;
+use crate::failure::{Failure, is_permanent};
+use crate::output::Kind;
+
+use super::selection::Selection;
+
+/// The first pause after a failed discovery; it doubles up to [`PAUSE_MAX`]. As the reflector's own.
+const PAUSE_MIN: Duration = Duration::from_millis(800);
+
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// The collections to mirror.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) cluster: Cluster,
+    pub(crate) collections: Vec<Collection>,
+}
+
+/// What one mirror is of.
+#[derive(Debug)]
+pub(crate) struct Collection {
+    pub(crate) found: DiscoveredResource,
+    pub(crate) kind: Arc<Kind>,
+    pub(crate) scope: Scope,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) resources: &'a [String],
+    pub(crate) metadata_only: bool,
+    /// How long a server that does not answer is waited for; none for ever.
+    pub(crate) patience: Option<Duration>,
+}
+
+impl Target {
+    /// Asks the server what the names mean there.
+    pub(crate) async fn find(selection: &Selection, wanted: Wanted<'_>) -> Result<Self, Failure> {
+        let cluster = selection.connection().connect().await?;
+        let discovery = discover(wanted, &cluster).await?;
+        let mut all: Vec<DiscoveredResource> = Vec::new();
+        for resource in wanted.resources {
+            let found = discovery.resolve(resource)?.clone();
+            // Twice the same, under two of its names, is once.
+            if !all
+                .iter()
+                .any(|other| other.full_name() == found.full_name())
+            {
+                all.push(found);
+            }
+        }
+        let several = all.len() > 1;
+        let mut collections = Vec::new();
+        for found in all {
+            let kind = Kind::of(&found, wanted.metadata_only).one_of_several(several);
+            let kind = Arc::new(kind);
+            for scope in selection.scopes(&cluster, &found) {
+                collections.push(Collection {
+                    found: found.clone(),
+                    kind: Arc::clone(&kind),
+                    scope,
+                });
+            }
+        }
+        Ok(Self {
+            cluster,
+            collections,
+        })
+    }
+
+    /// Those of the resources that the server has; for a set that was not asked for by name.
+    pub(crate) async fn find_served(
+        selection: &Selection,
+        wanted: Wanted<'_>,
+    ) -> Result<Self, Failure> {
+        let cluster = selection.connection().connect().await?;
+        let discovery = discover(wanted, &cluster).await?;
+        let served = wanted.resources.iter();
+        let served = served.filter(|resource| discovery.resolve(resource).is_ok());
+        let resources: Vec<String> = served.cloned().collect();
+        let wanted = Wanted {
+            resources: &resources,
+            ..wanted
+        };
+        Self::find(selection, wanted).await
+    }
+
+    /// What is mirrored, for people: `pods, services`.
+    pub(crate) fn resources(&self) -> String {
+        let mut names: Vec<&str> = self
+            .collections
+            .iter()
+            .map(|collection| collection.kind.resource.as_str())
+            .collect();
+        names.dedup();
+        names.join(", ")
+    }
+}
+
+async fn discover(wanted: Wanted<'_>, cluster: &Cluster) -> Result<Discovery, Failure> {
+    let started = Instant::now();
+    let mut pause = PAUSE_MIN;
+    loop {
+        let attempt = Discovery::of(cluster);
+        // A server that accepts and never answers must not hold up who has no patience.
+        let result = match wanted.patience {
+            Some(patience) => {
+                let rest = patience.saturating_sub(started.elapsed());
+                match tokio::time::timeout(rest, attempt).await {
+                    Ok(result) => result,
+                    Err(_) => {
+                        return Err(too_late(patience, "the server did not answer".to_owned()));
+                    }
+                }
+            }
+            None => attempt.await,
+        };
+        let error = match result {
+            Ok(discovery) => return Ok(discovery),
+            Err(error) => error,
+        };
+        if is_permanent(&error) || matches!(error, SourceError::Decode(_)) {
+            let what = wanted.resources.join(", ");
+            return Err(Failure::Source { what, error });
+        }
+        if let Some(patience) = wanted.patience
+            && started.elapsed() + pause > patience
+        {
+            return Err(too_late(patience, error.to_string()));
+        }
+        tracing::warn!("{error}; trying again in {}", duration::show(pause));
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+fn too_late(patience: Duration, reason: String) -> Failure {
+    Failure::TooLate {
+        waited: duration::show(patience),
+        reason,
+    }
+}
