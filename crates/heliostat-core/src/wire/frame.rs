@@ -13,16 +13,22 @@ pub(super) enum EventType {
     Other(String),
 }
 
-impl From<String> for EventType {
-    fn from(name: String) -> Self {
-        match name.as_str() {
+impl From<&str> for EventType {
+    fn from(name: &str) -> Self {
+        match name {
             "ADDED" => Self::Change(ChangeKind::Added),
             "MODIFIED" => Self::Change(ChangeKind::Modified),
             "DELETED" => Self::Change(ChangeKind::Deleted),
             "BOOKMARK" => Self::Bookmark,
             "ERROR" => Self::Error,
-            _ => Self::Other(name),
+            _ => Self::Other(name.to_owned()),
         }
+    }
+}
+
+impl From<String> for EventType {
+    fn from(name: String) -> Self {
+        Self::from(name.as_str())
     }
 }
 

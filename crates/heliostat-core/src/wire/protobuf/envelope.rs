@@ -24,14 +24,27 @@ mod type_meta {
     pub(super) const KIND: u32 = 2;
 }
 
+/// The content type of what is in an envelope, where it is told at all; real servers leave it empty.
+const CONTENT_TYPE: &[u8] = b"application/vnd.kubernetes.protobuf";
+
 /// An object in its envelope.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Envelope<'a> {
     /// The kind of what is inside, as far as it is told.
-    pub kind: Option<GroupVersionKind>,
+    pub kind: Option<TypeMeta<'a>>,
     /// The object's own message.
     pub raw: &'a [u8],
+}
+
+/// A kind, where it lies in the bytes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct TypeMeta<'a> {
+    /// `v1`, or `group/version`.
+    pub api_version: &'a str,
+    /// For example `Pod`.
+    pub kind: &'a str,
 }
 
 /// Why some bytes are no object in an envelope.
@@ -65,9 +78,15 @@ impl<'a> Envelope<'a> {
                 continue;
             };
             match field.number {
-                unknown::TYPE_META => envelope.kind = Some(kind(bytes)?),
+                unknown::TYPE_META => {
+                    // Messages that come twice are merged.
+                    let before = envelope.kind.unwrap_or_default();
+                    envelope.kind = Some(before.merge(bytes)?);
+                }
                 unknown::RAW => envelope.raw = bytes,
-                unknown::CONTENT_ENCODING if !bytes.is_empty() => {
+                unknown::CONTENT_ENCODING | unknown::CONTENT_TYPE
+                    if !is_plain(field.number, bytes) =>
+                {
                     return Err(BadEnvelope::Encoded);
                 }
                 _ => {}
@@ -77,19 +96,43 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// Reads a `runtime.TypeMeta`.
-pub(super) fn kind(message: &[u8]) -> Result<GroupVersionKind, Malformed> {
-    let mut kind = GroupVersionKind::new("", "");
-    for field in Fields::of(message) {
-        let field = field?;
-        let Some(text) = field.value.as_text()? else {
-            continue;
-        };
-        match field.number {
-            type_meta::API_VERSION => text.clone_into(&mut kind.api_version),
-            type_meta::KIND => text.clone_into(&mut kind.kind),
-            _ => {}
-        }
+/// True if the object is neither packed nor anything but protobuf, by what one of the two fields says
+/// that tell of it.
+pub(super) fn is_plain(field: u32, text: &[u8]) -> bool {
+    text.is_empty() || field == unknown::CONTENT_TYPE && text == CONTENT_TYPE
+}
+
+impl<'a> TypeMeta<'a> {
+    /// Reads a `runtime.TypeMeta`.
+    pub(super) fn read(message: &'a [u8]) -> Result<Self, Malformed> {
+        Self::default().merge(message)
     }
-    Ok(kind)
+
+    /// Takes over what the message tells.
+    fn merge(mut self, message: &'a [u8]) -> Result<Self, Malformed> {
+        for field in Fields::of(message) {
+            let field = field?;
+            let text = match field.number {
+                type_meta::API_VERSION => &mut self.api_version,
+                type_meta::KIND => &mut self.kind,
+                _ => continue,
+            };
+            if let Some(read) = field.value.as_text()? {
+                *text = read;
+            }
+        }
+        Ok(self)
+    }
+
+    /// True if this is the other's name.
+    #[must_use]
+    pub fn is(&self, kind: &GroupVersionKind) -> bool {
+        self.kind == kind.kind && self.api_version == kind.api_version
+    }
+}
+
+impl From<TypeMeta<'_>> for GroupVersionKind {
+    fn from(kind: TypeMeta<'_>) -> Self {
+        Self::new(kind.api_version, kind.kind)
+    }
 }

@@ -165,7 +165,19 @@ impl Tag {
 }
 
 /// Reads a number of variable length off the front.
+#[inline]
 pub(super) fn varint(rest: &mut &[u8]) -> Result<u64, Malformed> {
+    // Nearly every tag and most lengths are one byte.
+    match *rest {
+        [byte, after @ ..] if *byte < 0x80 => {
+            *rest = after;
+            Ok(u64::from(*byte))
+        }
+        _ => long_varint(rest),
+    }
+}
+
+fn long_varint(rest: &mut &[u8]) -> Result<u64, Malformed> {
     let mut number = 0u64;
     for (index, &byte) in rest.iter().enumerate().take(VARINT_BYTES_MAX) {
         let bits = u64::from(byte & 0x7f);

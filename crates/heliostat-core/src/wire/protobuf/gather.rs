@@ -101,6 +101,14 @@ impl Gather {
         self.offset
     }
 
+    /// Where the run begins that is not complete, wherever chunks were cut.
+    pub(super) const fn start(&self) -> u64 {
+        match self.spent {
+            true => self.offset,
+            false => self.offset - self.held.len() as u64,
+        }
+    }
+
     fn hold(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
         self.offset += bytes.len() as u64;

@@ -13,16 +13,25 @@ pub const METADATA: u32 = 1;
 
 /// The fields of `ObjectMeta`.
 pub mod object_meta {
-    #![allow(missing_docs)]
+    /// `name`
     pub const NAME: u32 = 1;
+    /// `namespace`
     pub const NAMESPACE: u32 = 3;
+    /// `uid`
     pub const UID: u32 = 5;
+    /// `resourceVersion`
     pub const RESOURCE_VERSION: u32 = 6;
+    /// `deletionTimestamp`, a `Time`
     pub const DELETION_TIMESTAMP: u32 = 9;
+    /// `labels`, one map entry a field
     pub const LABELS: u32 = 11;
+    /// `annotations`, one map entry a field
     pub const ANNOTATIONS: u32 = 12;
+    /// `ownerReferences`
     pub const OWNER_REFERENCES: u32 = 13;
+    /// `finalizers`
     pub const FINALIZERS: u32 = 14;
+    /// `managedFields`
     pub const MANAGED_FIELDS: u32 = 17;
 }
 
@@ -49,21 +58,40 @@ impl<'a> RawHeader<'a> {
     /// If the message, or its metadata, is broken.
     pub fn read(message: &'a [u8]) -> Result<Self, Malformed> {
         let mut header = Self::default();
+        header.merge(message)?;
+        Ok(header)
+    }
+
+    /// Reads as much of the header as there is before the message breaks: enough to say of most
+    /// objects that cannot be decoded which they are.
+    #[must_use]
+    pub fn read_tolerantly(message: &'a [u8]) -> Self {
+        let mut header = Self::default();
+        // Bytes that cannot be followed any further end the reading, and that is all.
+        let _ = header.merge(message);
+        header
+    }
+
+    fn merge(&mut self, message: &'a [u8]) -> Result<(), Malformed> {
         for metadata in metadata(message) {
-            header.has_metadata = true;
-            for field in Fields::of(metadata?) {
+            let metadata = metadata?;
+            self.has_metadata = true;
+            for field in Fields::of(metadata) {
                 let field = field?;
                 let text = match field.number {
-                    object_meta::NAME => &mut header.name,
-                    object_meta::NAMESPACE => &mut header.namespace,
-                    object_meta::UID => &mut header.uid,
-                    object_meta::RESOURCE_VERSION => &mut header.resource_version,
+                    object_meta::NAME => &mut self.name,
+                    object_meta::NAMESPACE => &mut self.namespace,
+                    object_meta::UID => &mut self.uid,
+                    object_meta::RESOURCE_VERSION => &mut self.resource_version,
                     _ => continue,
                 };
-                *text = field.value.as_text()?.unwrap_or_default();
+                // A field of another wire type is another field, of a newer or broken schema.
+                if let Some(read) = field.value.as_text()? {
+                    *text = read;
+                }
             }
         }
-        Ok(header)
+        Ok(())
     }
 
     /// What the object is called; none without a name.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::envelope::{self, MAGIC, unknown};
+use super::envelope::{MAGIC, TypeMeta, is_plain, unknown};
 use super::field::{Fields, Malformed, Value, WireType};
 use super::gather::{Chunk, Gather, Head};
 use super::header::RawHeader;
@@ -204,7 +204,7 @@ impl<C: Codec> ListDecoder<C> {
         }
         self.has_raw = true;
         match &self.kind {
-            Some(kind) if !kind.kind.ends_with("List") => {
+            Some(_) if self.item_kind.is_none() => {
                 self.check_size(head, self.limits.envelope_bytes_max)?;
                 Ok(Place::EnvelopeField(head))
             }
@@ -213,25 +213,28 @@ impl<C: Codec> ListDecoder<C> {
     }
 
     fn envelope_field(&mut self, head: Head, chunk: &mut Chunk<'_>) -> Result<(), DecodeError> {
-        let offset = self.gather.offset();
+        let offset = self.gather.start();
         let Some(bytes) = self.gather.take(chunk, head.content as usize) else {
             return Ok(());
         };
         self.place = Place::Envelope;
         match head.tag.number {
             unknown::TYPE_META => {
-                let kind = envelope::kind(bytes).map_err(|error| malformed(offset, error))?;
-                let item_kind = kind
-                    .kind
-                    .strip_suffix("List")
-                    .filter(|kind| !kind.is_empty());
-                self.item_kind =
-                    item_kind.map(|item| GroupVersionKind::new(kind.api_version.as_str(), item));
-                self.kind = Some(kind);
-                Ok(())
+                let kind = TypeMeta::read(bytes).map_err(|error| malformed(offset, error))?;
+                let kind = GroupVersionKind::from(kind);
+                self.item_kind = item_kind(&kind);
+                // Told behind the object: what came out so far was wrong, if it is no list.
+                let is_late = self.has_raw && self.item_kind.is_none();
+                let kind = self.kind.insert(kind);
+                match is_late {
+                    true => Err(DecodeError::NotAList(kind.to_string())),
+                    false => Ok(()),
+                }
             }
             unknown::RAW => Err(not_a_list(self.kind.as_ref(), bytes)),
-            unknown::CONTENT_ENCODING if !bytes.is_empty() => {
+            unknown::CONTENT_ENCODING | unknown::CONTENT_TYPE
+                if !is_plain(head.tag.number, bytes) =>
+            {
                 Err(malformed(offset, "the list is in an encoding of its own"))
             }
             _ => Ok(()),
@@ -267,7 +270,7 @@ impl<C: Codec> ListDecoder<C> {
         batch: &mut Vec<Item<C::Object>>,
         out: &mut Vec<ListPart<C::Object>>,
     ) -> Result<(), DecodeError> {
-        let offset = self.gather.offset();
+        let offset = self.gather.start();
         let Some(bytes) = self.gather.take(chunk, head.content as usize) else {
             return Ok(());
         };
@@ -292,7 +295,7 @@ impl<C: Codec> ListDecoder<C> {
     }
 
     fn malformed(&self, reason: impl std::fmt::Display) -> DecodeError {
-        malformed(self.gather.offset(), reason)
+        malformed(self.gather.start(), reason)
     }
 }
 
@@ -305,6 +308,15 @@ impl Place {
             Self::EnvelopeSkip(left) | Self::ListSkip(left, _) | Self::List(left) => left == 0,
         }
     }
+}
+
+/// The kind of the items of a list of this kind; none if it is no list.
+///
+/// Nor is `List` itself one: its items are envelopes of any kind, which no server puts in an answer to
+/// a list request.
+fn item_kind(list: &GroupVersionKind) -> Option<GroupVersionKind> {
+    let item = list.kind.strip_suffix("List")?;
+    (!item.is_empty()).then(|| GroupVersionKind::new(list.api_version.as_str(), item))
 }
 
 fn malformed(offset: u64, reason: impl std::fmt::Display) -> DecodeError {
@@ -356,7 +368,7 @@ fn flush<T>(batch: &mut Vec<Item<T>>, out: &mut Vec<ListPart<T>>) {
 }
 
 pub(super) fn reject(message: &[u8], reason: RejectionReason) -> Rejection {
-    let header = RawHeader::read(message).unwrap_or_default();
+    let header = RawHeader::read_tolerantly(message);
     Rejection {
         key: header.key(),
         resource_version: header.resource_version(),

@@ -3,7 +3,7 @@
 //! A frame counts once it is complete: what a connection cuts off is not an event. Unlike with JSON a
 //! frame that is broken inside does not hide where the next one begins, so it costs one object only.
 
-use super::envelope::Envelope;
+use super::envelope::{Envelope, TypeMeta};
 use super::field::{Fields, Value};
 use super::gather::{Chunk, Gather};
 use super::header::{self, RawHeader, object_meta};
@@ -33,6 +33,8 @@ pub struct WatchDecoder<C> {
     /// The length of the frame that has begun.
     frame: Option<usize>,
     codec: C,
+    /// The kind of the last object. All are of one, so that its name is made once.
+    kind: Option<GroupVersionKind>,
     limits: DecodeLimits,
     failed: Option<DecodeError>,
 }
@@ -53,6 +55,7 @@ impl<C: Codec> WatchDecoder<C> {
             gather: Gather::default(),
             frame: None,
             codec,
+            kind: None,
             limits,
             failed: None,
         }
@@ -107,12 +110,12 @@ impl<C: Codec> WatchDecoder<C> {
                 self.length(chunk)?;
                 continue;
             };
-            let offset = self.gather.offset();
+            let offset = self.gather.start();
             let Some(frame) = self.gather.take(chunk, length) else {
                 continue;
             };
             self.frame = None;
-            out.push(event(&mut self.codec, frame, offset)?);
+            out.push(event(&mut self.codec, &mut self.kind, frame, offset)?);
         }
         Ok(())
     }
@@ -137,10 +140,11 @@ impl<C: Codec> WatchDecoder<C> {
 /// frames at all.
 fn event<C: Codec>(
     codec: &mut C,
+    kind: &mut Option<GroupVersionKind>,
     frame: &[u8],
     offset: u64,
 ) -> Result<WatchEvent<C::Object>, DecodeError> {
-    let mut event_type = EventType::from(String::new());
+    let mut event_type = EventType::from("");
     let mut object = None;
     for field in Fields::of(frame) {
         let field = field.map_err(|error| DecodeError::Malformed {
@@ -150,9 +154,12 @@ fn event<C: Codec>(
         })?;
         match (field.number, field.value) {
             (watch_event::TYPE, Value::Bytes(name)) => {
-                event_type = EventType::from(String::from_utf8_lossy(name).into_owned());
+                event_type = EventType::from(&*String::from_utf8_lossy(name));
             }
-            (watch_event::OBJECT, Value::Bytes(extension)) => object = raw(extension),
+            (watch_event::OBJECT, Value::Bytes(extension)) => {
+                // Messages that come twice are merged.
+                object = raw(extension).or(object);
+            }
             _ => {}
         }
     }
@@ -160,10 +167,10 @@ fn event<C: Codec>(
         return Ok(without_object(event_type));
     };
     Ok(match event_type {
-        EventType::Change(change) => changed(codec, change, object),
+        EventType::Change(change) => changed(codec, kind, change, object),
         EventType::Bookmark => bookmark(codec, object),
         EventType::Error => WatchEvent::Error(match Envelope::open(object) {
-            Ok(envelope) if is_status(envelope.kind.as_ref()) => status::read(envelope.raw),
+            Ok(envelope) if is_status(envelope.kind) => status::read(envelope.raw),
             _ => unexpected_object(object),
         }),
         EventType::Other(event_type) => WatchEvent::Unknown {
@@ -173,9 +180,18 @@ fn event<C: Codec>(
     })
 }
 
-fn changed<C: Codec>(codec: &mut C, change: ChangeKind, object: &[u8]) -> WatchEvent<C::Object> {
+fn changed<C: Codec>(
+    codec: &mut C,
+    kind: &mut Option<GroupVersionKind>,
+    change: ChangeKind,
+    object: &[u8],
+) -> WatchEvent<C::Object> {
     let decoded = open(codec, object).and_then(|envelope| {
-        let entry = codec.decode(envelope.raw, envelope.kind.as_ref())?;
+        let told = envelope.kind;
+        if !told.is_some_and(|told| kind.as_ref().is_some_and(|kind| told.is(kind))) {
+            *kind = told.map(GroupVersionKind::from);
+        }
+        let entry = codec.decode(envelope.raw, kind.as_ref())?;
         Ok(match change {
             ChangeKind::Added => WatchEvent::Added(entry),
             ChangeKind::Modified => WatchEvent::Modified(entry),
@@ -230,14 +246,11 @@ fn ends_initial_events(message: &[u8]) -> bool {
 fn open<'a, C: Codec>(codec: &C, object: &'a [u8]) -> Result<Envelope<'a>, RejectionReason> {
     let envelope =
         Envelope::open(object).map_err(|error| RejectionReason::Undecodable(error.to_string()))?;
-    let actual = envelope
-        .kind
-        .clone()
-        .unwrap_or_else(|| GroupVersionKind::new("", ""));
+    let actual = envelope.kind.unwrap_or_default();
     match codec.expected_kind() {
-        Some(expected) if *expected != actual => Err(RejectionReason::WrongKind {
+        Some(expected) if !actual.is(expected) => Err(RejectionReason::WrongKind {
             expected: expected.clone(),
-            actual,
+            actual: actual.into(),
         }),
         _ => Ok(envelope),
     }
@@ -257,12 +270,10 @@ fn rejected<T>(
 
 fn version_of(object: &[u8]) -> ResourceVersion {
     let message = Envelope::open(object).unwrap_or_default().raw;
-    RawHeader::read(message)
-        .unwrap_or_default()
-        .resource_version()
+    RawHeader::read_tolerantly(message).resource_version()
 }
 
-fn is_status(kind: Option<&GroupVersionKind>) -> bool {
+fn is_status(kind: Option<TypeMeta<'_>>) -> bool {
     kind.is_some_and(|kind| kind.kind == "Status" && kind.api_version == "v1")
 }
 
