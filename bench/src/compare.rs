@@ -4,10 +4,12 @@ use std::process::Stdio;
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::client::{Cost, ManagedFields, Who};
+use crate::runs::{measure, median, verdict, word};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -17,12 +19,6 @@ pub(crate) struct Options {
     /// How many updates follow.
     #[arg(long, default_value_t = 20_000)]
     updates: usize,
-    /// How often each client runs.
-    #[arg(long, default_value_t = 5)]
-    runs: usize,
-    /// Also print the medians as JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 impl Default for Options {
@@ -30,8 +26,6 @@ impl Default for Options {
         Self {
             pods: 10_000,
             updates: 20_000,
-            runs: 5,
-            json: false,
         }
     }
 }
@@ -44,8 +38,12 @@ struct Pair {
     kube_rs: Cost,
 }
 
-pub(crate) async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
-    let (mut server, address) = start_server(&options).await?;
+/// Runs both clients in turn, prints the tables, gives the medians.
+pub(crate) async fn run(
+    options: &Options,
+    runs: usize,
+) -> Result<Value, Box<dyn std::error::Error>> {
+    let (mut server, address) = start_server(options).await?;
     let mut pairs = Vec::new();
     for (fields, name) in [
         (ManagedFields::Kept, "kept"),
@@ -53,23 +51,20 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn std::error::Erro
     ] {
         let mut ours = Vec::new();
         let mut theirs = Vec::new();
-        for run in 0..options.runs {
-            eprintln!("managed fields {name}: run {} of {}", run + 1, options.runs);
-            ours.push(measure(&options, &address, Who::Heliostat, fields).await?);
-            theirs.push(measure(&options, &address, Who::KubeRs, fields).await?);
+        for run in 0..runs {
+            eprintln!("managed fields {name}: run {} of {runs}", run + 1);
+            ours.push(client(options, &address, Who::Heliostat, fields).await?);
+            theirs.push(client(options, &address, Who::KubeRs, fields).await?);
         }
         pairs.push(Pair {
             managed_fields: name,
-            heliostat: median(&ours),
-            kube_rs: median(&theirs),
+            heliostat: medians(&ours),
+            kube_rs: medians(&theirs),
         });
     }
     server.kill().await?;
-    print_table(&options, &pairs);
-    if options.json {
-        println!("{}", serde_json::to_string_pretty(&pairs)?);
-    }
-    Ok(())
+    print_table(options, runs, &pairs);
+    Ok(serde_json::to_value(pairs)?)
 }
 
 async fn start_server(options: &Options) -> Result<(Child, String), Box<dyn std::error::Error>> {
@@ -91,41 +86,25 @@ async fn start_server(options: &Options) -> Result<(Child, String), Box<dyn std:
     Ok((server, address.to_owned()))
 }
 
-async fn measure(
+async fn client(
     options: &Options,
     address: &str,
     who: Who,
     fields: ManagedFields,
 ) -> Result<Cost, Box<dyn std::error::Error>> {
-    let word = |value: Option<clap::builder::PossibleValue>| {
-        value
-            .map(|value| value.get_name().to_owned())
-            .unwrap_or_default()
-    };
-    let output = Command::new(std::env::current_exe()?)
-        .args(["client", "--server", address])
-        .args(["--who", &word(clap::ValueEnum::to_possible_value(&who))])
-        .args([
-            "--managed-fields",
-            &word(clap::ValueEnum::to_possible_value(&fields)),
-        ])
-        .args(["--pods", &options.pods.to_string()])
-        .args(["--updates", &options.updates.to_string()])
-        .stderr(Stdio::inherit())
-        .output()
-        .await?;
-    if !output.status.success() {
-        return Err(format!("the {who:?} client failed: {}", output.status).into());
-    }
-    Ok(serde_json::from_slice(&output.stdout)?)
+    measure(&[
+        "client",
+        &format!("--server={address}"),
+        &format!("--who={}", word(&who)),
+        &format!("--managed-fields={}", word(&fields)),
+        &format!("--pods={}", options.pods),
+        &format!("--updates={}", options.updates),
+    ])
+    .await
 }
 
-fn median(costs: &[Cost]) -> Cost {
-    let of = |field: fn(&Cost) -> f64| {
-        let mut values: Vec<f64> = costs.iter().map(field).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-    };
+fn medians(costs: &[Cost]) -> Cost {
+    let of = |field: fn(&Cost) -> f64| median(costs, field);
     Cost {
         sync_wall: of(|cost| cost.sync_wall),
         sync_cpu: of(|cost| cost.sync_cpu),
@@ -156,10 +135,10 @@ const ROWS: [Row; 7] = [
     ),
 ];
 
-fn print_table(options: &Options, pairs: &[Pair]) {
+fn print_table(options: &Options, runs: usize, pairs: &[Pair]) {
     println!(
-        "{} pods, {} updates, medians of {}; ratio = heliostat / kube-rs",
-        options.pods, options.updates, options.runs
+        "{} pods, {} updates, medians of {runs}; ratio = heliostat / kube-rs",
+        options.pods, options.updates
     );
     for pair in pairs {
         println!("\nmanaged fields {}", pair.managed_fields);
@@ -170,11 +149,7 @@ fn print_table(options: &Options, pairs: &[Pair]) {
         for (what, of, most) in ROWS {
             let (ours, theirs) = (of(&pair.heliostat), of(&pair.kube_rs));
             let ratio = ours / theirs;
-            let verdict = if ratio <= most {
-                "holds"
-            } else {
-                "DOES NOT HOLD"
-            };
+            let verdict = verdict(ratio <= most);
             println!("{what:<30} {ours:>10.2} {theirs:>10.2} {ratio:>7.2} {most:>8.2}  {verdict}");
         }
     }

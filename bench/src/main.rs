@@ -1,7 +1,7 @@
 //! Side-by-side benchmarks of mirrors: a replay server, and one process for each measured client.
 //!
-//! `heliostat-bench` alone runs the comparison and prints the table; the other commands are the
-//! processes that it starts.
+//! `heliostat-bench` alone runs every comparison and prints the tables; `serve` and the commands that
+//! end in `client` are the processes that it starts.
 
 #![expect(
     clippy::print_stdout,
@@ -15,11 +15,19 @@ mod compare;
 
 mod data;
 
+mod fanout;
+
 mod heliostat_client;
 
 mod kube_rs_client;
 
+mod prepared;
+
 mod process;
+
+mod replay;
+
+mod runs;
 
 mod serve;
 
@@ -34,21 +42,42 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        match arguments
-            .command
-            .unwrap_or_else(|| Command::Compare(compare::Options::default()))
-        {
-            Command::Compare(options) => compare::run(options).await,
-            Command::Serve {
-                listen,
-                pods,
-                updates,
-            } => serve::run(listen, pods, updates).await,
-            Command::Client(options) => client::run(options).await,
-            Command::Grow { pods, path } => data::write(pods, &path),
+    runtime.block_on(run(arguments))
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let Arguments {
+        command,
+        runs,
+        json,
+    } = arguments;
+    let mut results = serde_json::Map::new();
+    match command {
+        None => {
+            let compared = compare::run(&compare::Options::default(), runs).await?;
+            results.insert("compare".to_owned(), compared);
+            let fanned_out = fanout::run(&fanout::Options::default(), runs).await?;
+            results.insert("fanout".to_owned(), fanned_out);
         }
-    })
+        Some(Command::Compare(options)) => {
+            results.insert("compare".to_owned(), compare::run(&options, runs).await?);
+        }
+        Some(Command::Fanout(options)) => {
+            results.insert("fanout".to_owned(), fanout::run(&options, runs).await?);
+        }
+        Some(Command::Serve {
+            listen,
+            pods,
+            updates,
+        }) => return serve::run(listen, pods, updates).await,
+        Some(Command::Client(options)) => return client::run(options).await,
+        Some(Command::FanoutClient(options)) => return fanout::run_client(options).await,
+        Some(Command::Grow { pods, path }) => return data::write(pods, &path),
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&results)?);
+    }
+    Ok(())
 }
 
 #[derive(Parser)]
@@ -56,12 +85,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
+    /// How often each client runs.
+    #[arg(long, global = true, default_value_t = 5)]
+    runs: usize,
+    /// Also print the medians as JSON.
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run every client several times in turn and print the medians (the default).
+    /// Sync and updates over a socket, time and memory.
     Compare(compare::Options),
+    /// Updates to 1, 10 and 100 listeners of one mirror.
+    Fanout(fanout::Options),
     /// Serve recorded pods, then updates of them, on loopback.
     Serve {
         /// Where to listen; the address is printed.
@@ -76,6 +113,9 @@ enum Command {
     },
     /// Mirror the served pods once and print what it cost, as one line of JSON.
     Client(client::Options),
+    /// One measured process of `fanout`.
+    #[command(hide = true)]
+    FanoutClient(fanout::ClientOptions),
     /// Write the grown pods to a file, one a line, to look at them.
     Grow {
         /// How many pods.

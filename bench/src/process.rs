@@ -1,6 +1,7 @@
 //! What the operating system says of this process: CPU time and resident memory.
 
 use std::fs;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,38 @@ impl Usage {
             cpu,
             resident: kibibytes(&status, "VmRSS:"),
             peak: kibibytes(&status, "VmHWM:"),
+        })
+    }
+}
+
+/// What a stretch of work took.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Spent {
+    /// In seconds.
+    pub(crate) wall: f64,
+    /// CPU seconds of all threads.
+    pub(crate) cpu: f64,
+}
+
+/// Measures a stretch of work.
+pub(crate) struct Stopwatch {
+    begun: Instant,
+    before: Usage,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> std::io::Result<Self> {
+        Ok(Self {
+            before: Usage::now()?,
+            begun: Instant::now(),
+        })
+    }
+
+    pub(crate) fn stop(&self) -> std::io::Result<Spent> {
+        let wall = self.begun.elapsed().as_secs_f64();
+        Ok(Spent {
+            wall,
+            cpu: Usage::now()?.cpu - self.before.cpu,
         })
     }
 }
