@@ -1,0 +1,243 @@
+//! The examples do what they say, against the embedded server.
+#![cfg(all(feature = "kube-runtime", feature = "memory"))]
+#![expect(unreachable_pub, reason = "examples stand alone")]
+
+#[path = "../examples/config_reloader.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod config_reloader;
+
+#[path = "../examples/controller_heliostat.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod controller_heliostat;
+
+#[path = "../examples/controller_kube_rs.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod controller_kube_rs;
+
+#[path = "../examples/dashboard_feed.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod dashboard_feed;
+
+#[path = "../examples/finalizer_controller.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod finalizer_controller;
+
+#[path = "../examples/pods_by_node.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod pods_by_node;
+
+use std::time::Duration;
+
+use heliostat::source::kube::Connection;
+use heliostat_server::{ApiServer, RunningServer};
+use kube_client::{Client, Config};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+/// Nothing here takes this long; it bounds a test that would otherwise hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("it should have come by now")
+}
+
+/// Waits until the ConfigMap is as wanted: by asking again, since this is what a user would see.
+async fn until(server: &RunningServer, key: &str, wanted: impl Fn(Option<&Value>) -> bool) {
+    let looked = async {
+        loop {
+            let map = server.storage().get("configmaps", key).unwrap();
+            if wanted(map.as_ref()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    soon(looked).await;
+}
+
+/// Something that runs until it is told to stop.
+struct Running {
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        soon(self.task).await.unwrap();
+    }
+}
+
+/// Starts a controller that ends when it is told to.
+macro_rules! start {
+    ($run:path, $client:expr) => {{
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async move {
+            let _ = stopped.await;
+        };
+        let client = $client;
+        let task = tokio::task::spawn(async move {
+            let result = $run(client, stopped).await;
+            assert!(result.is_ok(), "{result:?}");
+        });
+        Running { stop, task }
+    }};
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_are_found_by_their_node() {
+    let server = pods_by_node::stand_in().await.unwrap();
+    let pods = soon(pods_by_node::mirror(&server.url())).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(pods_by_node::serve(listener, pods));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /nodes/n1/pods HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    soon(stream.read_to_string(&mut answer)).await.unwrap();
+    assert!(
+        answer.ends_with(r#"{"pods":["shop/cart-1","shop/web-1"]}"#),
+        "{answer}"
+    );
+    serving.abort();
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_configuration_leaves_the_last_good_one_in_force() {
+    let server = config_reloader::stand_in().await.unwrap();
+    let url = server.url();
+    let following = config_reloader::follow(&url, "shop", "app");
+    let (mut config, registration) = soon(following).await.unwrap();
+    assert_eq!(config.borrow_and_update().as_ref().unwrap().workers, 2);
+    config_reloader::edit(&server, "many").unwrap();
+    config_reloader::edit(&server, "0").unwrap();
+    config_reloader::edit(&server, "8").unwrap();
+    soon(config.changed()).await.unwrap();
+    assert_eq!(config.borrow_and_update().as_ref().unwrap().workers, 8);
+    server.storage().delete("configmaps", "shop/app").unwrap();
+    soon(registration.shut_down()).await;
+    assert_eq!(config.borrow().as_ref().unwrap().workers, 8);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dashboard_is_told_what_is_there_and_what_changes() {
+    let server = dashboard_feed::stand_in().await.unwrap();
+    let cluster = Connection::new()
+        .server(server.url())
+        .connect()
+        .await
+        .unwrap();
+    let dashboard = dashboard_feed::Dashboard::of(cluster).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(dashboard_feed::serve(listener, dashboard));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /events HTTP/1.1\r\nhost: x\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut lines = BufReader::new(stream).lines();
+    let mut words = Vec::new();
+    while words.iter().filter(|word| *word == "event: synced").count() < 2 {
+        let line = soon(lines.next_line()).await.unwrap().unwrap();
+        if line.starts_with("event: ") {
+            words.push(line);
+        }
+    }
+    assert_eq!(
+        words.iter().filter(|word| *word == "event: added").count(),
+        2
+    );
+    server.storage().delete("pods", "shop/cart-1").unwrap();
+    loop {
+        let line = soon(lines.next_line()).await.unwrap().unwrap();
+        if line == "event: deleted" {
+            break;
+        }
+    }
+    let data = soon(lines.next_line()).await.unwrap().unwrap();
+    assert!(data.contains(r#""key":"shop/cart-1""#), "{data}");
+    serving.abort();
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_made_mended_and_taken_down_before_its_original_goes() {
+    let server = finalizer_controller::stand_in().await.unwrap();
+    let client = finalizer_controller::client_of(&server).unwrap();
+    let running = start!(finalizer_controller::run, client);
+    let headline = |map: Option<&Value>| map.map(|map| map["data"]["headline"].clone());
+    until(&server, "shop/news", |map| {
+        headline(map) == Some("open on sundays".into())
+    })
+    .await;
+    let copy = server
+        .storage()
+        .get("configmaps", "shop/news")
+        .unwrap()
+        .unwrap();
+    assert_eq!(copy["metadata"]["ownerReferences"][0]["name"], "draft");
+    until(&server, "shop/draft", |map| {
+        map.is_some_and(|map| map["metadata"]["finalizers"][0] == finalizer_controller::FINALIZER)
+    })
+    .await;
+
+    let edited = json!({"data": {"headline": "closed on mondays"}});
+    server
+        .storage()
+        .merge_patch("configmaps", "shop/draft", edited)
+        .unwrap();
+    until(&server, "shop/news", |map| {
+        headline(map) == Some("closed on mondays".into())
+    })
+    .await;
+    server.storage().delete("configmaps", "shop/news").unwrap();
+    until(&server, "shop/news", |map| {
+        headline(map) == Some("closed on mondays".into())
+    })
+    .await;
+
+    server.storage().delete("configmaps", "shop/draft").unwrap();
+    until(&server, "shop/draft", |map| map.is_none()).await;
+    assert!(
+        server
+            .storage()
+            .get("configmaps", "shop/news")
+            .unwrap()
+            .is_none()
+    );
+    running.stop().await;
+    server.shutdown().await;
+}
+
+/// A server with one that wants to be greeted.
+async fn unfriendly() -> (RunningServer, Client) {
+    let server = ApiServer::builder().build().serve_local().await.unwrap();
+    let map =
+        json!({"metadata": {"name": "world", "namespace": "shop", "labels": {"greet": "yes"}}});
+    server.storage().create("configmaps", map).unwrap();
+    let client = Client::try_from(Config::new(server.url().parse().unwrap())).unwrap();
+    (server, client)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_controllers_that_stand_side_by_side_do_the_same() {
+    let greeted =
+        |map: Option<&Value>| map.is_some_and(|map| map["data"]["greeting"] == "hello world");
+    let (server, client) = unfriendly().await;
+    let ours = start!(controller_heliostat::run, client);
+    until(&server, "shop/world", greeted).await;
+    ours.stop().await;
+    server.shutdown().await;
+
+    let (server, client) = unfriendly().await;
+    let theirs = start!(controller_kube_rs::run, client);
+    until(&server, "shop/world", greeted).await;
+    theirs.stop().await;
+    server.shutdown().await;
+}
