@@ -18,18 +18,18 @@ mod waiters;
 #[cfg(test)]
 mod tests;
 
+pub use expiring::{ExpiringIndexer, ExpiringWriter};
+pub use heliostat_core::store::expiring::Ttl;
 pub use heliostat_core::store::index::{
     IndexError, IndexFailure, IndexFailures, IndexFunc, NAMESPACE_INDEX,
 };
-pub use heliostat_core::store::expiring::Ttl;
 pub use heliostat_core::store::overlay::OverlayConfig;
 pub use heliostat_core::store::snapshot::Snapshot;
 pub use heliostat_core::store::transaction::Op;
 pub use heliostat_core::store::undelta::UndeltaStore;
 pub use heliostat_core::store::{SnapshotStore, Store, StoreError};
-pub use expiring::{ExpiringIndexer, ExpiringWriter};
 pub use indexer::{Indexer, IndexerWriter};
 pub use namespaces::NamespaceWriter;
 pub use overlay::MutationOverlay;
-pub use tap::{Delta, Tap};
+pub use tap::{Change, Tap};
 pub use waiters::WriterGone;

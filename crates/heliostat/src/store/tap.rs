@@ -3,7 +3,7 @@
 //! A reflector tells its store what the source says: events, and now and then a whole list. What
 //! changed *here* is another question: an event may bring a state that the store already has, and a
 //! list says nothing of the objects that vanished meanwhile. The tap answers it. Whoever applies its
-//! deltas in their order to an empty map has the content of the store at every point.
+//! changes in their order to an empty map has the content of the store at every point.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -30,19 +30,19 @@ use super::indexer::{Indexer, IndexerWriter};
 ///
 /// use heliostat::Reflector;
 /// use heliostat::source::memory::MemorySource;
-/// use heliostat::store::{Delta, Indexer, Tap};
+/// use heliostat::store::{Change, Indexer, Tap};
 ///
 /// let source = MemorySource::<String>::new();
 /// source.create("team/blue".parse()?, "sky".to_owned())?;
 ///
 /// let store = Indexer::<String>::new();
-/// let (sender, deltas) = mpsc::channel();
-/// let tap = Tap::new(&store, move |delta| sender.send(delta).unwrap());
+/// let (sender, changes) = mpsc::channel();
+/// let tap = Tap::new(&store, move |change| sender.send(change).unwrap());
 /// let mirror = Reflector::new(source, tap).start();
 /// mirror.wait_synced().await?;
 ///
-/// assert!(matches!(deltas.recv()?, Delta::Added(entry) if *entry.object == "sky"));
-/// assert!(matches!(deltas.recv()?, Delta::Replaced { .. }));
+/// assert!(matches!(changes.recv()?, Change::Added(entry) if *entry.object == "sky"));
+/// assert!(matches!(changes.recv()?, Change::Replaced { .. }));
 /// # mirror.stop().await;
 /// # Ok(())
 /// # }
@@ -57,7 +57,7 @@ pub struct Tap<T, F> {
 
 /// What changed in a store. Complete: there is nothing else that a store can do with an object.
 #[derive(Debug)]
-pub enum Delta<T> {
+pub enum Change<T> {
     /// The object is new here.
     Added(Entry<T>),
     /// The object has another state. Where the uids differ, it went and came again meanwhile.
@@ -84,7 +84,7 @@ pub enum Delta<T> {
     Resynced(Entry<T>),
 }
 
-impl<T> Delta<T> {
+impl<T> Change<T> {
     /// The object that it is about, in its newest state; none for [`Replaced`](Self::Replaced).
     #[must_use]
     pub const fn entry(&self) -> Option<&Entry<T>> {
@@ -98,7 +98,7 @@ impl<T> Delta<T> {
     }
 }
 
-impl<T> Clone for Delta<T> {
+impl<T> Clone for Change<T> {
     fn clone(&self) -> Self {
         match self {
             Self::Added(entry) => Self::Added(entry.clone()),
@@ -118,7 +118,7 @@ impl<T> Clone for Delta<T> {
     }
 }
 
-impl<T, F: FnMut(Delta<T>)> Tap<T, F> {
+impl<T, F: FnMut(Change<T>)> Tap<T, F> {
     /// Feeds `store` and tells `listener`.
     pub fn new(store: &Indexer<T>, listener: F) -> Self {
         Self {
@@ -137,9 +137,9 @@ impl<T, F: FnMut(Delta<T>)> Tap<T, F> {
     /// Tells of a state that came, unless the store had that very state.
     fn tell_upsert(&mut self, old: Option<Entry<T>>, new: Entry<T>) {
         match old {
-            None => (self.listener)(Delta::Added(new)),
+            None => (self.listener)(Change::Added(new)),
             Some(old) if old.header.is_same_state(&new.header) => {}
-            Some(old) => (self.listener)(Delta::Updated { old, new }),
+            Some(old) => (self.listener)(Change::Updated { old, new }),
         }
     }
 
@@ -157,7 +157,7 @@ impl<T, F: FnMut(Delta<T>)> Tap<T, F> {
             let old = before.next_if(|_| order.is_le());
             let new = after.next_if(|_| order.is_ge());
             match (old, new) {
-                (Some(last), None) => (self.listener)(Delta::Deleted {
+                (Some(last), None) => (self.listener)(Change::Deleted {
                     last: last.clone(),
                     tombstone: true,
                 }),
@@ -177,7 +177,7 @@ impl<T, F: FnMut(Delta<T>)> Tap<T, F> {
 impl<T, F> Store<T> for Tap<T, F>
 where
     T: Send + Sync,
-    F: FnMut(Delta<T>) + Send,
+    F: FnMut(Change<T>) + Send,
 {
     fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
         let old = self.store.get(entry.key());
@@ -200,7 +200,7 @@ where
         if let Some(known) = known {
             let tombstone = last_state.is_none();
             let last = last_state.unwrap_or(known);
-            (self.listener)(Delta::Deleted { last, tombstone });
+            (self.listener)(Change::Deleted { last, tombstone });
         }
         Ok(())
     }
@@ -226,7 +226,7 @@ where
         self.writer.commit_replace(version)?;
         let after = self.store.snapshot();
         self.tell_differences(&before, &after);
-        (self.listener)(Delta::Replaced {
+        (self.listener)(Change::Replaced {
             version: version.clone(),
         });
         Ok(())
@@ -239,7 +239,7 @@ where
     fn resync(&mut self) -> Result<(), StoreError> {
         self.writer.resync()?;
         for entry in self.store.snapshot().iter() {
-            (self.listener)(Delta::Resynced(entry.clone()));
+            (self.listener)(Change::Resynced(entry.clone()));
         }
         Ok(())
     }
@@ -275,14 +275,14 @@ mod tests {
 
     use super::*;
 
-    type Told = Arc<Mutex<Vec<Delta<u64>>>>;
-    type TestTap = Tap<u64, Box<dyn FnMut(Delta<u64>) + Send>>;
+    type Told = Arc<Mutex<Vec<Change<u64>>>>;
+    type TestTap = Tap<u64, Box<dyn FnMut(Change<u64>) + Send>>;
 
     fn tap() -> (TestTap, Told) {
         let told = Told::default();
         let listener = {
             let told = Arc::clone(&told);
-            Box::new(move |delta| told.lock().unwrap().push(delta))
+            Box::new(move |change| told.lock().unwrap().push(change))
         };
         (Tap::new(&Indexer::new(), listener), told)
     }
@@ -296,17 +296,17 @@ mod tests {
         Entry::new(header, version)
     }
 
-    /// What was told since the last time, one word for each delta.
+    /// What was told since the last time, one word for each change.
     fn words(told: &Told) -> Vec<String> {
-        let word = |delta: Delta<u64>| match delta {
-            Delta::Added(new) => format!("+{}@{}", new.key(), new.object),
-            Delta::Updated { old, new } => format!("~{}@{}>{}", new.key(), old.object, new.object),
-            Delta::Deleted { last, tombstone } => {
+        let word = |change: Change<u64>| match change {
+            Change::Added(new) => format!("+{}@{}", new.key(), new.object),
+            Change::Updated { old, new } => format!("~{}@{}>{}", new.key(), old.object, new.object),
+            Change::Deleted { last, tombstone } => {
                 let sign = if tombstone { "?" } else { "" };
                 format!("-{}@{}{sign}", last.key(), last.object)
             }
-            Delta::Replaced { version } => format!("={version}"),
-            Delta::Resynced(entry) => format!("r{}@{}", entry.key(), entry.object),
+            Change::Replaced { version } => format!("={version}"),
+            Change::Resynced(entry) => format!("r{}@{}", entry.key(), entry.object),
         };
         told.lock().unwrap().drain(..).map(word).collect()
     }
@@ -383,10 +383,10 @@ mod tests {
     fn the_listener_finds_the_change_in_the_store() {
         let store = Indexer::new();
         let reader = store.clone();
-        let mut tap = Tap::new(&store, move |delta: Delta<u64>| match delta {
-            Delta::Added(new) => assert!(reader.get(new.key()).is_some()),
-            Delta::Deleted { last, .. } => assert!(reader.get(last.key()).is_none()),
-            Delta::Replaced { version } => assert_eq!(reader.resource_version(), version),
+        let mut tap = Tap::new(&store, move |change: Change<u64>| match change {
+            Change::Added(new) => assert!(reader.get(new.key()).is_some()),
+            Change::Deleted { last, .. } => assert!(reader.get(last.key()).is_none()),
+            Change::Replaced { version } => assert_eq!(reader.resource_version(), version),
             other => panic!("unexpected {other:?}"),
         });
         tap.add(entry("a", 1)).unwrap();
@@ -411,7 +411,7 @@ mod tests {
     }
 
     proptest! {
-        /// Applying the deltas to an empty map gives the content of the store after every call.
+        /// Applying the changes to an empty map gives the content of the store after every call.
         #[test]
         fn the_deltas_rebuild_the_store(calls in prop::collection::vec(call(), 0..40)) {
             let (mut tap, told) = tap();
@@ -436,21 +436,21 @@ mod tests {
                         replace(&mut tap, &items, version);
                     }
                 }
-                for delta in told.lock().unwrap().drain(..) {
-                    match delta {
-                        Delta::Added(new) => {
+                for change in told.lock().unwrap().drain(..) {
+                    match change {
+                        Change::Added(new) => {
                             prop_assert_eq!(rebuilt.insert(new.key().to_string(), *new.object), None);
                         }
-                        Delta::Updated { old, new } => {
+                        Change::Updated { old, new } => {
                             let before = rebuilt.insert(new.key().to_string(), *new.object);
                             prop_assert_eq!(before, Some(*old.object));
                             prop_assert_ne!(*old.object, *new.object);
                         }
-                        Delta::Deleted { last, .. } => {
+                        Change::Deleted { last, .. } => {
                             prop_assert!(rebuilt.remove(last.key().as_str()).is_some());
                         }
-                        Delta::Replaced { .. } => {}
-                        Delta::Resynced(_) => prop_assert!(false, "nobody asked for a resync"),
+                        Change::Replaced { .. } => {}
+                        Change::Resynced(_) => prop_assert!(false, "nobody asked for a resync"),
                     }
                 }
                 let content: BTreeMap<String, u64> = tap

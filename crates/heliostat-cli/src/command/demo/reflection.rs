@@ -9,7 +9,7 @@ use heliostat::core::reflector::{Activity, BackoffConfig, BackoffReset, Reflecto
 use heliostat::core::version::ResourceVersion;
 use heliostat::source::kube::{Cluster, KubeSource};
 use heliostat::status::Counts;
-use heliostat::store::{Delta, Indexer, Tap};
+use heliostat::store::{Change, Indexer, Tap};
 use heliostat::{Reflector, ReflectorHandle};
 use k8s_openapi::api::core::v1::Pod;
 
@@ -66,7 +66,7 @@ impl Reflection {
         let told = Arc::new(Told::default());
         let listener = {
             let told = Arc::clone(&told);
-            move |delta: Delta<Pod>| told.hear(&delta, &lag)
+            move |change: Change<Pod>| told.hear(&change, &lag)
         };
         let backoff = BackoffConfig::exponential(PAUSES.0, PAUSES.1)
             .reset(BackoffReset::AfterQuiet(SILENCE_TIMEOUT));
@@ -131,21 +131,21 @@ impl Reflection {
 }
 
 impl Told {
-    fn hear(&self, delta: &Delta<Pod>, lag: &Lag) {
-        let counter = match delta {
-            Delta::Added(_) => &self.added,
-            Delta::Updated { .. } => &self.updated,
-            Delta::Deleted { tombstone, .. } => {
+    fn hear(&self, change: &Change<Pod>, lag: &Lag) {
+        let counter = match change {
+            Change::Added(_) => &self.added,
+            Change::Updated { .. } => &self.updated,
+            Change::Deleted { tombstone, .. } => {
                 if *tombstone {
                     self.vanished.fetch_add(1, Ordering::Relaxed);
                 }
                 &self.deleted
             }
-            Delta::Replaced { .. } => &self.lists,
-            Delta::Resynced(_) => return,
+            Change::Replaced { .. } => &self.lists,
+            Change::Resynced(_) => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        let version = delta.entry().map(|entry| &entry.header.resource_version);
+        let version = change.entry().map(|entry| &entry.header.resource_version);
         if let Some(version) = version.and_then(ResourceVersion::as_decimal) {
             lag.arrived(version);
         }
