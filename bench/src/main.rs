@@ -25,11 +25,15 @@ mod prepared;
 
 mod process;
 
+mod reads;
+
 mod replay;
 
 mod runs;
 
 mod serve;
+
+mod stalled;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -52,18 +56,25 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         json,
     } = arguments;
     let mut results = serde_json::Map::new();
+    let mut keep = |name: &str, result| results.insert(name.to_owned(), result);
     match command {
         None => {
-            let compared = compare::run(&compare::Options::default(), runs).await?;
-            results.insert("compare".to_owned(), compared);
-            let fanned_out = fanout::run(&fanout::Options::default(), runs).await?;
-            results.insert("fanout".to_owned(), fanned_out);
+            keep("compare", compare::run(&Default::default(), runs).await?);
+            keep("fanout", fanout::run(&Default::default(), runs).await?);
+            keep("reads", reads::run(&Default::default(), runs).await?);
+            keep("stalled", stalled::run(&Default::default(), runs).await?);
         }
         Some(Command::Compare(options)) => {
-            results.insert("compare".to_owned(), compare::run(&options, runs).await?);
+            keep("compare", compare::run(&options, runs).await?);
         }
         Some(Command::Fanout(options)) => {
-            results.insert("fanout".to_owned(), fanout::run(&options, runs).await?);
+            keep("fanout", fanout::run(&options, runs).await?);
+        }
+        Some(Command::Reads(options)) => {
+            keep("reads", reads::run(&options, runs).await?);
+        }
+        Some(Command::Stalled(options)) => {
+            keep("stalled", stalled::run(&options, runs).await?);
         }
         Some(Command::Serve {
             listen,
@@ -72,6 +83,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         }) => return serve::run(listen, pods, updates).await,
         Some(Command::Client(options)) => return client::run(options).await,
         Some(Command::FanoutClient(options)) => return fanout::run_client(options).await,
+        Some(Command::ReadsClient(options)) => return reads::run_client(&options),
+        Some(Command::StalledClient(options)) => return stalled::run_client(options).await,
         Some(Command::Grow { pods, path }) => return data::write(pods, &path),
     }
     if json {
@@ -99,6 +112,10 @@ enum Command {
     Compare(compare::Options),
     /// Updates to 1, 10 and 100 listeners of one mirror.
     Fanout(fanout::Options),
+    /// Reads of a store while a writer is at work.
+    Reads(reads::Options),
+    /// Memory beside a listener that never returns.
+    Stalled(stalled::Options),
     /// Serve recorded pods, then updates of them, on loopback.
     Serve {
         /// Where to listen; the address is printed.
@@ -116,6 +133,12 @@ enum Command {
     /// One measured process of `fanout`.
     #[command(hide = true)]
     FanoutClient(fanout::ClientOptions),
+    /// One measured process of `reads`.
+    #[command(hide = true)]
+    ReadsClient(reads::ClientOptions),
+    /// One measured process of `stalled`.
+    #[command(hide = true)]
+    StalledClient(stalled::ClientOptions),
     /// Write the grown pods to a file, one a line, to look at them.
     Grow {
         /// How many pods.

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use crate::data::{LIST_VERSION, Pods};
 
 /// Spreads consecutive updates over the collection, as in the served data.
-const STRIDE: usize = 7919;
+pub(crate) const STRIDE: usize = 7919;
 
 /// The recorded pods, grown to `count` and decoded, without managed fields: with them 100,000
 /// prepared updates would take more memory than most machines have.
@@ -105,10 +105,6 @@ impl Tally {
         if self.got == self.goal.all {
             self.goal.updated.one();
         }
-    }
-
-    pub(crate) const fn got(&self) -> usize {
-        self.got
     }
 }
 

@@ -42,6 +42,11 @@ impl Script {
         }
     }
 
+    /// Takes every update and frees it.
+    pub(crate) fn free_updates(self) {
+        self.updates.for_each(drop);
+    }
+
     /// The peer's events. The stream ends with the last update.
     pub(crate) fn events(
         self,
@@ -79,7 +84,7 @@ impl ListerWatcher for Replay {
 
     async fn list(&self, _options: ListOptions) -> Result<ListStream<Pod>, SourceError> {
         let first = std::mem::take(&mut *self.first.lock().unwrap_or_else(PoisonError::into_inner));
-        let items = first.into_iter().map(|pod| Ok(entry(pod))).collect();
+        let items = first.into_iter().map(entry).map(Ok).collect();
         let metadata = ListMetadata {
             resource_version: ResourceVersion::from(LIST_VERSION),
             ..ListMetadata::default()
@@ -90,9 +95,9 @@ impl ListerWatcher for Replay {
 
     async fn watch(&self, _options: WatchOptions) -> Result<WatchStream<Pod>, SourceError> {
         let mut updates = self.updates.lock().unwrap_or_else(PoisonError::into_inner);
-        let updates = updates.take().ok_or_else(|| {
-            SourceError::Request("the script has been replayed already".into())
-        })?;
+        let updates = updates
+            .take()
+            .ok_or_else(|| SourceError::Request("the script has been replayed already".into()))?;
         let events = after(Arc::clone(&self.begin), updates)
             .map(|pod| Ok(WatchEvent::Modified(entry(pod))))
             // A watch stays open.

@@ -7,10 +7,10 @@ mod heliostat;
 mod kube_rs;
 
 use clap::{Args, ValueEnum};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::prepared;
-use crate::process::Spent;
+use crate::process::{Spent, Stopwatch};
 use crate::replay::Script;
 use crate::runs::{Promise, Row, measure, median, print_rows, word};
 
@@ -48,6 +48,8 @@ enum Way {
     Subscriptions,
     /// `reflector::store_shared` with subscribers.
     KubeRs,
+    /// Nothing but freeing the updates, which every mirror must when newer ones come.
+    Free,
 }
 
 impl Default for Options {
@@ -88,12 +90,18 @@ pub(crate) async fn run(
             rows.push(Row::new(what("events/s"), speeds.0, speeds.1, promise));
         }
     }
+    let mut free = Vec::new();
+    for _ in 0..runs {
+        free.push(client(options, Way::Free, 1).await?);
+    }
     println!(
         "\nfan-out: {} updates of {} pods, the peer's buffer {}, medians of {runs}",
         options.updates, options.pods, options.buffer
     );
     print_rows(&rows, 2);
-    Ok(serde_json::to_value(rows)?)
+    let free = median(&free, |spent| spent.wall);
+    println!("of that, freeing the updates' pods once, on one thread: {free:.2} s");
+    Ok(json!({ "rows": rows, "freeing_s": free }))
 }
 
 /// How many times the peer's events a second there are to be: many listeners are what a shared
@@ -133,7 +141,15 @@ pub(crate) async fn run_client(client: ClientOptions) -> Result<(), Box<dyn std:
         Way::Handlers => heliostat::handlers(script, listeners, &goal).await?,
         Way::Subscriptions => heliostat::subscriptions(script, listeners, &goal).await?,
         Way::KubeRs => kube_rs::subscribers(script, listeners, &goal, options.buffer).await?,
+        Way::Free => tokio::spawn(free(script)).await??,
     };
     println!("{}", serde_json::to_string(&spent)?);
     Ok(())
+}
+
+/// On a worker of the runtime, as mirrors do.
+async fn free(script: Script) -> std::io::Result<Spent> {
+    let stopwatch = Stopwatch::start()?;
+    script.free_updates();
+    stopwatch.stop()
 }
