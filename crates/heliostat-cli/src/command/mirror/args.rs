@@ -45,8 +45,8 @@ pub(crate) struct MirrorArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, help_heading = "How")]
     pub(super) resync: Option<Duration>,
 
-    /// Keep an index by this field: spec.nodeName, metadata.labels['app'], spec.containers[*].image;
-    /// may be given several times. The summary tells how many values it has
+    /// Keep an index by this field: `spec.nodeName`, `metadata.labels['app']`,
+    /// `spec.containers[*].image`; may be given several times. The summary tells how many values it has
     #[arg(long, value_name = "FIELDPATH", help_heading = "How")]
     pub(super) index: Vec<FieldPath>,
 
