@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`options`] | what a list or a watch asks for |
 //! | [`wire`] | bytes into lists and events, part by part |
+//! | [`raw`] | objects as the bytes they came in, with their fields read when asked for |
 //! | [`event`], [`object`], [`version`] | what the bytes mean: entries, events, versions |
 //! | [`status`], [`error`] | what went wrong, with the predicates that decide what follows |
 //! | [`reflector`] | the machine that lists, watches and keeps a store true |
@@ -38,6 +39,8 @@ pub mod options;
 pub mod event;
 
 pub mod wire;
+
+pub mod raw;
 
 pub mod reflector;
 

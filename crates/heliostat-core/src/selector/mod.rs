@@ -101,12 +101,12 @@ impl LabelSelector {
 
     /// Whether an object with these labels is asked for; `label` gives the value of a key.
     #[must_use]
-    pub fn matches<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
-        !self.nothing
-            && self
-                .requirements
-                .iter()
-                .all(|requirement| requirement.test.holds(label(&requirement.key)))
+    pub fn matches<V: AsRef<str>>(&self, label: impl Fn(&str) -> Option<V>) -> bool {
+        let holds = |requirement: &Requirement| {
+            let value = label(&requirement.key);
+            requirement.test.holds(value.as_ref().map(V::as_ref))
+        };
+        !self.nothing && self.requirements.iter().all(holds)
     }
 }
 

@@ -64,7 +64,7 @@ impl<'a> RawHeader<'a> {
     fn read_until(bytes: &'a [u8], is_enough: impl Fn(&Self) -> bool) -> Self {
         let mut header = Self::default();
         // Bytes that cannot be followed any further end the reading, and that is all.
-        let _ = header.read_members(&mut Cursor { rest: bytes }, is_enough);
+        let _ = header.read_members(&mut Cursor::new(bytes), is_enough);
         header
     }
 
@@ -183,7 +183,7 @@ pub(super) fn is_meta_version(api_version: &str) -> bool {
 }
 
 /// Reads a JSON string with its quotes; nothing if it is none.
-pub(super) fn text(bytes: &[u8]) -> Option<Cow<'_, str>> {
+pub(crate) fn text(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let inner = bytes.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     if memchr::memchr(b'\\', inner).is_some() {
         return serde_json::from_slice(bytes).ok().map(Cow::Owned);
@@ -199,26 +199,32 @@ fn set<'a>(member: &mut Option<Cow<'a, str>>, value: &'a [u8]) {
 }
 
 /// A place in the bytes.
-struct Cursor<'a> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
+    /// The beginning of the bytes.
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
     /// The next byte that is not white space.
-    fn peek(&mut self) -> Option<u8> {
+    pub(crate) fn peek(&mut self) -> Option<u8> {
         let spaces = self.rest.iter().take_while(|&&byte| is_space(byte));
         self.rest = self.rest.get(spaces.count()..)?;
         self.rest.first().copied()
     }
 
-    fn take(&mut self) -> Option<u8> {
+    pub(crate) fn take(&mut self) -> Option<u8> {
         let byte = self.peek()?;
         self.rest = self.rest.get(1..)?;
         Some(byte)
     }
 
     /// The bytes of the next value.
-    fn value(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn value(&mut self) -> Option<&'a [u8]> {
         let end = ValueScan::of(self.peek()?)?.find_end(self.rest)?;
         let (value, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest;
@@ -227,7 +233,8 @@ impl<'a> Cursor<'a> {
 }
 
 /// Goes through the members of an object.
-enum Members {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Members {
     Before,
     Within,
     Over,
@@ -236,7 +243,7 @@ enum Members {
 impl Members {
     /// The name of the next member, empty if it cannot be read; the cursor is then before the
     /// value. Nothing at the end of the object, or if it cannot be followed.
-    fn next_key<'a>(&mut self, cursor: &mut Cursor<'a>) -> Option<Cow<'a, str>> {
+    pub(crate) fn next_key<'a>(&mut self, cursor: &mut Cursor<'a>) -> Option<Cow<'a, str>> {
         match (&*self, cursor.take()?) {
             (Self::Before, b'{') if cursor.peek()? != b'}' => *self = Self::Within,
             (Self::Before, b'{') => {
@@ -256,7 +263,7 @@ impl Members {
     }
 
     /// True if the end of the object was reached.
-    const fn is_over(&self) -> bool {
+    pub(crate) const fn is_over(&self) -> bool {
         matches!(self, Self::Over)
     }
 }

@@ -103,13 +103,15 @@ pub(super) fn is_plain(field: u32, text: &[u8]) -> bool {
 }
 
 impl<'a> TypeMeta<'a> {
-    /// Reads a `runtime.TypeMeta`.
-    pub(super) fn read(message: &'a [u8]) -> Result<Self, Malformed> {
-        Self::default().merge(message)
+    pub(super) fn of(kind: &'a GroupVersionKind) -> Self {
+        Self {
+            api_version: &kind.api_version,
+            kind: &kind.kind,
+        }
     }
 
-    /// Takes over what the message tells.
-    fn merge(mut self, message: &'a [u8]) -> Result<Self, Malformed> {
+    /// Takes over what a `runtime.TypeMeta` tells.
+    pub(super) fn merge(mut self, message: &'a [u8]) -> Result<Self, Malformed> {
         for field in Fields::of(message) {
             let field = field?;
             let text = match field.number {

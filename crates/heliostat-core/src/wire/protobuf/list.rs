@@ -220,8 +220,11 @@ impl<C: Codec> ListDecoder<C> {
         self.place = Place::Envelope;
         match head.tag.number {
             unknown::TYPE_META => {
-                let kind = TypeMeta::read(bytes).map_err(|error| malformed(offset, error))?;
-                let kind = GroupVersionKind::from(kind);
+                // Messages that come twice are merged.
+                let before = self.kind.take();
+                let before = before.as_ref().map(TypeMeta::of).unwrap_or_default();
+                let kind = before.merge(bytes);
+                let kind = GroupVersionKind::from(kind.map_err(|error| malformed(offset, error))?);
                 self.item_kind = item_kind(&kind);
                 // Told behind the object: what came out so far was wrong, if it is no list.
                 let is_late = self.has_raw && self.item_kind.is_none();

@@ -31,6 +31,9 @@ mod prune;
 mod status;
 
 #[cfg(test)]
+pub(crate) mod naive;
+
+#[cfg(test)]
 mod tests;
 
 pub use list::ListDecoder;

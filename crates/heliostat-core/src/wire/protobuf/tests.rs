@@ -247,6 +247,10 @@ fn watches_tell_the_same_in_protobuf_and_in_json() {
             recorded!("watch-list-json.json"),
         ),
         (
+            recorded!("watch-protobuf-too-old.pb"),
+            recorded!("watch-json-rv0.json"),
+        ),
+        (
             recorded!("watch-protobuf-expired.pb"),
             recorded!("watch-json-expired.json"),
         ),
@@ -341,6 +345,65 @@ fn managed_fields_are_cut_out_and_nothing_else() {
     assert!(cut > 0, "no recorded object has managed fields");
 }
 
+#[test]
+fn a_rejected_object_is_named_if_its_metadata_can_be_read() {
+    let object = [
+        b"\x0a\x0b\x0a\x03web\x1a\x01n\x32\x017".as_slice(),
+        b"\x12\xff",
+    ]
+    .concat();
+    let rejection = list::reject(&object, RejectionReason::Undecodable("broken".to_owned()));
+    assert_eq!(rejection.key.unwrap().as_str(), "n/web");
+    assert_eq!(rejection.resource_version.to_string(), "7");
+}
+
+/// A field with a tag and a length of one byte each.
+fn run(number: u8, bytes: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2, bytes.len() as u8], bytes].concat()
+}
+
+fn kind_of(name: &str) -> Vec<u8> {
+    run(1, &[run(1, b"v1"), run(2, name.as_bytes())].concat())
+}
+
+fn enveloped(fields: &[Vec<u8>]) -> Vec<u8> {
+    [envelope::MAGIC.as_slice(), &fields.concat()].concat()
+}
+
+#[test]
+fn a_list_may_tell_its_kind_behind_its_items_but_must_be_a_list() {
+    let item = run(2, &run(1, &run(1, b"a")));
+    let raw = run(2, &[run(1, &run(2, b"7")), item].concat());
+    let (parts, result) = list(&enveloped(&[raw.clone(), kind_of("PodList")]), 5);
+    assert_eq!(result, Ok(()));
+    assert_eq!(entries(&parts).len(), 1);
+    for name in ["Pod", "List", "Status"] {
+        let (_, result) = list(&enveloped(&[raw.clone(), kind_of(name)]), 5);
+        let refused = matches!(result, Err(DecodeError::NotAList(_)));
+        assert!(refused, "{name}: {result:?}");
+    }
+    let (_, result) = list(&enveloped(&[kind_of("List"), raw]), 5);
+    assert_eq!(
+        result,
+        Err(DecodeError::NotAList("v1, Kind=List".to_owned()))
+    );
+}
+
+#[test]
+fn an_object_that_is_packed_otherwise_is_refused() {
+    let raw = run(2, &run(1, &run(2, b"7")));
+    for (field, text, is_plain) in [
+        (3, "", true),
+        (3, "gzip", false),
+        (4, "application/vnd.kubernetes.protobuf", true),
+        (4, "application/json", false),
+    ] {
+        let bytes = enveloped(&[kind_of("PodList"), raw.clone(), run(field, text.as_bytes())]);
+        assert_eq!(list(&bytes, 7).1.is_ok(), is_plain, "{text}");
+        assert_eq!(envelope::Envelope::open(&bytes).is_ok(), is_plain, "{text}");
+    }
+}
+
 proptest! {
     /// Any bytes are safe, and come to the same however they are cut.
     #[test]
@@ -357,9 +420,14 @@ proptest! {
                 body[index] = byte;
             }
         }
+        let header = header::RawHeader::read(&body).ok();
+        let texts = header.map(|header| {
+            [header.name, header.namespace, header.uid, header.resource_version].map(str::to_owned)
+        });
+        prop_assert_eq!(texts, naive::identity(&body));
         let (whole, result) = list(&body, body.len().max(1));
         let (parts, cut) = list(&body, chunk);
-        prop_assert_eq!(result.is_ok(), cut.is_ok());
+        prop_assert_eq!(result, cut);
         let count = |parts: &[ListPart<Object>]| -> usize {
             parts.iter().map(|part| match part {
                 ListPart::Items(items) => items.len(),
@@ -369,7 +437,7 @@ proptest! {
         prop_assert_eq!(count(&whole), count(&parts));
         let (whole, result) = watch(&body, body.len().max(1));
         let (events, cut) = watch(&body, chunk);
-        prop_assert_eq!(result.is_ok(), cut.is_ok());
+        prop_assert_eq!(result, cut);
         prop_assert_eq!(words(&whole), words(&events));
     }
 }
