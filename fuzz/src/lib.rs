@@ -1,13 +1,23 @@
 //! What the fuzz targets share: a codec that keeps the bytes, and chunks from a few bytes of input.
 //!
 //! Every target holds a decoder against two oracles: itself, fed the same bytes cut differently, and
-//! serde_json, which reads the whole at once. Seeds are in `seeds/`, one folder for each target; from
+//! one that reads the whole at once, which is serde_json, or for protobuf a plain reading that shares
+//! nothing with the decoders. Seeds are in `seeds/`, one folder for each target; from
 //! the root of the repository, with a folder of its own for what is found,
 //! `cargo fuzz run --sanitizer none NAME fuzz/corpus/NAME fuzz/seeds/NAME` starts from them.
 
 pub mod list;
 
 pub mod watch;
+
+pub mod protobuf_list;
+
+pub mod protobuf_watch;
+
+pub mod raw_path;
+
+#[path = "../../crates/heliostat-core/src/wire/protobuf/naive.rs"]
+mod naive;
 
 use heliostat_core::event::RejectionReason;
 use heliostat_core::object::{Entry, GroupVersionKind, Header, ObjectKey, Uid};

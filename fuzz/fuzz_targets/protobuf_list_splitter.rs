@@ -1,0 +1,8 @@
+//! A list in protobuf cut anywhere comes out as it is read whole, in the plainest way.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    if let Some((seed, bytes)) = heliostat_fuzz::cuts_and_bytes(input) {
+        heliostat_fuzz::protobuf_list::check(&heliostat_fuzz::pieces(seed, bytes), bytes);
+    }
+});

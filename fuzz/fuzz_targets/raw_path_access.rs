@@ -1,0 +1,4 @@
+//! A field of an object is what serde_json finds at its path, and any bytes are safe to ask.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| heliostat_fuzz::raw_path::check(input));
