@@ -9,9 +9,9 @@
 //! | `json`, `protobuf` | the way to a field in either encoding |
 //! | `schema` | the numbers of the fields of built-in kinds |
 //!
-//! A [`RawObject`] is a third of what the same object costs decoded, and less than that without managed
-//! fields: one allocation of its size, which keeps nothing else alive. Whoever asks it for a field pays
-//! for skipping to it, each time. A path gives the same values in both encodings, or says that it is not
+//! A [`RawObject`] is one allocation of the size of its bytes, which keeps nothing else alive: a small
+//! part of what the same object costs decoded, and half of that without managed fields. Whoever asks it
+//! for a field pays for skipping to it, each time. A path gives the same values in both encodings, or says that it is not
 //! known; it never takes what it does not know for absent.
 
 mod codec;
