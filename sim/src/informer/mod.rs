@@ -396,9 +396,20 @@ impl Informer {
     /// How much waits in the buffer of a listener.
     #[must_use]
     pub fn buffered(&self, number: usize) -> usize {
+        self.buffer(number).map_or(0, HandlerBuffer::len)
+    }
+
+    /// How much of that takes memory of its own: not what lies in a state that is shared.
+    #[must_use]
+    pub fn unshared(&self, number: usize) -> usize {
+        let unshared = |buffer: &HandlerBuffer<Widget>| buffer.len() - buffer.in_first_state();
+        self.buffer(number).map_or(0, unshared)
+    }
+
+    fn buffer(&self, number: usize) -> Option<&HandlerBuffer<Widget>> {
         let mut trays = self.fanout.iter();
         let tray = trays.find(|tray| tray.listener == number);
-        tray.map_or(0, |tray| tray.buffer.len())
+        tray.map(|tray| &tray.buffer)
     }
 
     /// True if everything that was written is applied.

@@ -1,7 +1,8 @@
 //! Bounded: where what waits is folded together, no more of it waits than the limit says, or than
 //! there are objects that are in the store or that the listener knows.
 //!
-//! One more may wait: that the listener is synced. What is in its hands counts as known.
+//! One more may wait: that the listener is synced. What is in its hands counts as known. A state of the
+//! mirror that is told first does not count: it is shared.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +35,7 @@ fn is_within(view: View<'_>, number: usize) -> Verdict {
     let Some(limit) = listener.plan.limit else {
         return Ok(());
     };
-    let waiting = informer.buffered(number);
+    let waiting = informer.unshared(number);
     if waiting <= limit {
         return Ok(());
     }

@@ -23,13 +23,14 @@ pub enum Buffering {
     Unbounded,
     /// Everything up to a number of notifications, and beyond it the newest state of each object.
     ///
-    /// What waits first, a batch of changes or a whole state of the mirror, lies in memory that all
-    /// share. Behind it at most `limit` notifications wait, or in the place of all of them one for
-    /// each object that is in the mirror or that the handler still believes to be. A deletion is never lost, and an object that came and went
-    /// before the handler was told of it is not told at all. The order of one object's notifications
-    /// stands, and objects are told in the order in which they first changed.
+    /// At most `limit` changes wait, or a single batch of them, or one change for each object that is
+    /// in the mirror or that the handler still believes to be. A whole state of the mirror that is to
+    /// be told first, because the handler has just come or a resync is due, does not count: its memory
+    /// is the mirror's. A deletion is never lost, and an object that came and went before the handler
+    /// was told of it is not told at all. The order of one object's notifications stands, and objects
+    /// are told in the order in which they first changed.
     Coalescing {
-        /// How many notifications may wait before they are folded together.
+        /// How many changes may wait before they are folded together.
         limit: usize,
     },
 }
@@ -146,6 +147,16 @@ impl<T> HandlerBuffer<T> {
         self.coalesced.waiting_since().or(piece)
     }
 
+    /// How many of those that wait lie in a state of the mirror that is told first: they take no memory
+    /// of their own.
+    #[must_use]
+    pub fn in_first_state(&self) -> usize {
+        match self.pieces.front() {
+            Some(piece) if piece.content.is_state() => piece.content.len(),
+            _ => 0,
+        }
+    }
+
     fn push(&mut self, since: Time, content: Content<T>) {
         if content.len() == 0 {
             return;
@@ -159,10 +170,8 @@ impl<T> HandlerBuffer<T> {
         let Buffering::Coalescing { limit } = self.buffering else {
             return;
         };
-        // The first piece is taken in one go and shares its memory with the mirror. It does not count:
-        // the state that a handler is given when it comes would be folded with the mark behind it.
-        let first = self.pieces.front().map_or(0, |piece| piece.content.len());
-        if self.pending - first > limit {
+        // A single batch is as small as it is, and folding a state would cost what sharing it saves.
+        if self.pieces.len() > 1 && self.pending - self.in_first_state() > limit {
             self.pending = 0;
             for piece in std::mem::take(&mut self.pieces) {
                 self.fold(piece);

@@ -127,6 +127,10 @@ impl<T> Content<T> {
         })
     }
 
+    pub(super) const fn is_state(&self) -> bool {
+        matches!(self, Self::State(_))
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Changes(cursor) => cursor.batch.len() - cursor.next,
