@@ -2,6 +2,7 @@
 //! encodings, every path that the schema knows, and any bytes.
 
 use std::io::Read;
+use std::sync::OnceLock;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -53,13 +54,16 @@ fn unzipped(zipped: &[u8]) -> Vec<u8> {
 }
 
 /// A page of 1,000 pods of a real server, in JSON and in protobuf.
-fn pods() -> (Vec<u8>, Vec<u8>) {
-    let json = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../bench/data/pods-1000.json.gz"
-    );
-    let json = std::fs::read(json).unwrap();
-    (unzipped(&json), unzipped(recorded!("pods-1000.pb.gz")))
+fn pods() -> &'static (Vec<u8>, Vec<u8>) {
+    static PODS: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
+    PODS.get_or_init(|| {
+        let json = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../bench/data/pods-1000.json.gz"
+        );
+        let json = std::fs::read(json).unwrap();
+        (unzipped(&json), unzipped(recorded!("pods-1000.pb.gz")))
+    })
 }
 
 fn path(text: &str) -> FieldPath {
@@ -212,13 +216,13 @@ fn compare_metadata(json: &Entries, protobuf: &Entries) {
 #[test]
 fn a_thousand_pods_tell_the_same_in_both_encodings_at_every_known_path() {
     let (json, protobuf) = pods();
-    let json = json_list(RawCodec::json(), &json);
-    let protobuf = protobuf_list(RawCodec::protobuf(), &protobuf);
+    let json = json_list(RawCodec::json(), json);
+    let protobuf = protobuf_list(RawCodec::protobuf(), protobuf);
     assert_eq!(json.len(), 1000);
     compare_metadata(&json, &protobuf);
-    let some = |entries: &Entries| -> Entries { entries.iter().step_by(7).cloned().collect() };
+    let some = |entries: &Entries| -> Entries { entries.iter().step_by(25).cloned().collect() };
     let compared = compare(&some(&json), &some(&protobuf), &[]);
-    assert!(compared > 5_000, "{compared} values");
+    assert!(compared > 2_000, "{compared} values");
     for (json, protobuf) in json.iter().zip(&protobuf) {
         assert_eq!(json.header, protobuf.header);
         assert_eq!(json.object.phase(), protobuf.object.phase());
@@ -305,9 +309,9 @@ fn watches_give_objects_with_their_kind() {
 fn managed_fields_are_cut_out_if_wanted() {
     let (json, protobuf) = pods();
     let managed = path("metadata.managedFields[*].manager");
-    let full = protobuf_list(RawCodec::protobuf(), &protobuf);
-    let json = json_list(RawCodec::json().without_managed_fields().unchecked(), &json);
-    let protobuf = protobuf_list(RawCodec::protobuf().without_managed_fields(), &protobuf);
+    let full = protobuf_list(RawCodec::protobuf(), protobuf);
+    let json = json_list(RawCodec::json().without_managed_fields().unchecked(), json);
+    let protobuf = protobuf_list(RawCodec::protobuf().without_managed_fields(), protobuf);
     for ((full, json), protobuf) in full.iter().zip(&json).zip(&protobuf) {
         assert!(!full.object.field(&managed).unwrap().is_empty());
         assert!(json.object.field(&managed).unwrap().is_empty());
@@ -359,7 +363,7 @@ fn a_place_that_is_not_known_is_never_told_as_absent() {
 #[test]
 fn what_is_no_value_and_what_is_no_map_is_said() {
     let (_, protobuf) = pods();
-    let pod = &protobuf_list(RawCodec::protobuf(), &protobuf)[0].object;
+    let pod = &protobuf_list(RawCodec::protobuf(), protobuf)[0].object;
     let json = json_object(
         &json!({"spec":{"nodeName":"n","containers":[{"name":"a"}]},"metadata":{"labels":{"a":"b"}}}),
     );
@@ -396,8 +400,8 @@ fn what_is_no_value_and_what_is_no_map_is_said() {
 #[test]
 fn a_selector_is_asked_without_a_copy() {
     let (json, protobuf) = pods();
-    let json = json_list(RawCodec::json().unchecked(), &json);
-    let protobuf = protobuf_list(RawCodec::protobuf(), &protobuf);
+    let json = json_list(RawCodec::json().unchecked(), json);
+    let protobuf = protobuf_list(RawCodec::protobuf(), protobuf);
     let label = json[0].object.metadata().labels().swap_remove(0);
     let selector: LabelSelector = format!("{}={}", label.0, label.1).parse().unwrap();
     let selected = |entries: &Entries| {
