@@ -32,6 +32,12 @@ pub(crate) fn pods(count: usize) -> Result<Vec<Pod>, Box<dyn std::error::Error>>
     (0..count).map(decode).collect()
 }
 
+/// Leaves only the metadata, which is what a mirror of metadata holds.
+pub(crate) fn shrink(pod: &mut Pod) {
+    pod.spec = None;
+    pod.status = None;
+}
+
 /// `count` updates, in which every pod has its turn.
 pub(crate) fn updates(pods: Vec<Pod>, count: usize) -> impl Iterator<Item = Pod> + Send + 'static {
     (0..count).map(move |number| {

@@ -9,15 +9,16 @@ use tokio::process::Command;
 
 /// Runs this program again with `arguments`, and reads the one line of JSON that it prints.
 pub(crate) async fn measure<T: DeserializeOwned>(
-    arguments: &[&str],
+    arguments: &[impl AsRef<str>],
 ) -> Result<T, Box<dyn std::error::Error>> {
     let output = Command::new(std::env::current_exe()?)
-        .args(arguments)
+        .args(arguments.iter().map(AsRef::as_ref))
         .stderr(Stdio::inherit())
         .output()
         .await?;
     if !output.status.success() {
-        return Err(format!("{} failed: {}", arguments.join(" "), output.status).into());
+        let name = arguments.first().map_or("", AsRef::as_ref);
+        return Err(format!("a {name} failed: {}", output.status).into());
     }
     Ok(serde_json::from_slice(&output.stdout)?)
 }
@@ -81,7 +82,7 @@ pub(crate) const fn verdict(holds: bool) -> &'static str {
 
 pub(crate) fn print_rows(rows: &[Row], decimals: usize) {
     println!(
-        "{:<34} {:>12} {:>12} {:>8} {:>10}",
+        "{:<38} {:>12} {:>12} {:>8} {:>10}",
         "", "heliostat", "kube-rs", "ratio", "promised"
     );
     for row in rows {
@@ -91,7 +92,7 @@ pub(crate) fn print_rows(rows: &[Row], decimals: usize) {
             Promise::Nothing => String::new(),
         };
         println!(
-            "{:<34} {:>12.decimals$} {:>12.decimals$} {:>8.2} {promised:>10}  {}",
+            "{:<38} {:>12.decimals$} {:>12.decimals$} {:>8.2} {promised:>10}  {}",
             row.what,
             row.heliostat,
             row.kube_rs,

@@ -36,6 +36,9 @@ pub(crate) struct ClientOptions {
     way: Way,
     #[arg(long)]
     listeners: usize,
+    /// Leave only the metadata of each pod.
+    #[arg(long)]
+    small: bool,
     #[command(flatten)]
     options: Options,
 }
@@ -62,46 +65,80 @@ impl Default for Options {
     }
 }
 
+/// One size of object and number of listeners.
+#[derive(Clone, Copy)]
+struct Case {
+    listeners: usize,
+    small: bool,
+}
+
 /// Runs all ways in turn, prints the table, gives the rows.
 pub(crate) async fn run(
     options: &Options,
     runs: usize,
 ) -> Result<Value, Box<dyn std::error::Error>> {
     let mut rows = Vec::new();
-    for listeners in LISTENERS {
-        let (mut handlers, mut subscriptions, mut peer) = (Vec::new(), Vec::new(), Vec::new());
-        for run in 0..runs {
-            eprintln!("fanout to {listeners}: run {} of {runs}", run + 1);
-            handlers.push(client(options, Way::Handlers, listeners).await?);
-            subscriptions.push(client(options, Way::Subscriptions, listeners).await?);
-            peer.push(client(options, Way::KubeRs, listeners).await?);
-        }
-        let updates = options.updates as f64;
-        for (name, ours) in [("handlers", &handlers), ("subscriptions", &subscriptions)] {
-            let what = |what| format!("{listeners} {name}, {what}");
-            let row = |name, of: fn(&Spent) -> f64, promise| {
-                Row::new(what(name), median(ours, of), median(&peer, of), promise)
-            };
-            rows.push(row("wall s", |spent| spent.wall, Promise::Nothing));
-            rows.push(row("CPU s", |spent| spent.cpu, Promise::AtMost(1.0)));
-            let speed = |runs: &[Spent]| updates / median(runs, |spent| spent.wall);
-            let speeds = (speed(ours), speed(&peer));
-            let promise = Promise::AtLeast(promised(listeners));
-            rows.push(Row::new(what("events/s"), speeds.0, speeds.1, promise));
-        }
+    let whole = LISTENERS.map(|listeners| Case {
+        listeners,
+        small: false,
+    });
+    let small = LISTENERS.map(|listeners| Case {
+        listeners,
+        small: true,
+    });
+    for case in whole.into_iter().chain(small) {
+        rows.extend(compare(options, runs, case).await?);
     }
-    let mut free = Vec::new();
+    let mut freeing = Vec::new();
     for _ in 0..runs {
-        free.push(client(options, Way::Free, 1).await?);
+        let case = Case {
+            listeners: 1,
+            small: false,
+        };
+        freeing.push(client(options, Way::Free, case).await?);
     }
     println!(
         "\nfan-out: {} updates of {} pods, the peer's buffer {}, medians of {runs}",
         options.updates, options.pods, options.buffer
     );
     print_rows(&rows, 2);
-    let free = median(&free, |spent| spent.wall);
-    println!("of that, freeing the updates' pods once, on one thread: {free:.2} s");
-    Ok(json!({ "rows": rows, "freeing_s": free }))
+    let freeing = median(&freeing, |spent| spent.cpu);
+    println!("of that, freeing each update's whole pod once: {freeing:.2} s of CPU");
+    Ok(json!({ "rows": rows, "freeing_cpu_s": freeing }))
+}
+
+/// The rows of one case.
+async fn compare(
+    options: &Options,
+    runs: usize,
+    case: Case,
+) -> Result<Vec<Row>, Box<dyn std::error::Error>> {
+    let Case { listeners, small } = case;
+    let size = if small { "small" } else { "whole" };
+    let (mut handlers, mut subscriptions, mut peer) = (Vec::new(), Vec::new(), Vec::new());
+    for run in 0..runs {
+        eprintln!(
+            "fanout of {size} pods to {listeners}: run {} of {runs}",
+            run + 1
+        );
+        handlers.push(client(options, Way::Handlers, case).await?);
+        subscriptions.push(client(options, Way::Subscriptions, case).await?);
+        peer.push(client(options, Way::KubeRs, case).await?);
+    }
+    let mut rows = Vec::new();
+    for (name, ours) in [("handlers", &handlers), ("subscriptions", &subscriptions)] {
+        let what = |what| format!("{size}, {listeners} {name}, {what}");
+        let row = |name, of: fn(&Spent) -> f64, promise| {
+            Row::new(what(name), median(ours, of), median(&peer, of), promise)
+        };
+        rows.push(row("wall s", |spent| spent.wall, Promise::Nothing));
+        rows.push(row("CPU s", |spent| spent.cpu, Promise::AtMost(1.0)));
+        let speed = |runs: &[Spent]| options.updates as f64 / median(runs, |spent| spent.wall);
+        let speeds = (speed(ours), speed(&peer));
+        let promise = Promise::AtLeast(promised(listeners));
+        rows.push(Row::new(what("events/s"), speeds.0, speeds.1, promise));
+    }
+    Ok(rows)
 }
 
 /// How many times the peer's events a second there are to be: many listeners are what a shared
@@ -113,17 +150,20 @@ const fn promised(listeners: usize) -> f64 {
 async fn client(
     options: &Options,
     way: Way,
-    listeners: usize,
+    case: Case,
 ) -> Result<Spent, Box<dyn std::error::Error>> {
-    measure(&[
-        "fanout-client",
-        &format!("--way={}", word(&way)),
-        &format!("--listeners={listeners}"),
-        &format!("--pods={}", options.pods),
-        &format!("--updates={}", options.updates),
-        &format!("--buffer={}", options.buffer),
-    ])
-    .await
+    let mut arguments = vec![
+        "fanout-client".to_owned(),
+        format!("--way={}", word(&way)),
+        format!("--listeners={}", case.listeners),
+        format!("--pods={}", options.pods),
+        format!("--updates={}", options.updates),
+        format!("--buffer={}", options.buffer),
+    ];
+    if case.small {
+        arguments.push("--small".to_owned());
+    }
+    measure(&arguments).await
 }
 
 /// One measured process.
@@ -131,9 +171,13 @@ pub(crate) async fn run_client(client: ClientOptions) -> Result<(), Box<dyn std:
     let ClientOptions {
         way,
         listeners,
+        small,
         options,
     } = client;
-    let pods = prepared::pods(options.pods)?;
+    let mut pods = prepared::pods(options.pods)?;
+    if small {
+        pods.iter_mut().for_each(prepared::shrink);
+    }
     let updates: Vec<_> = prepared::updates(pods.clone(), options.updates).collect();
     let goal = prepared::Goal::new(listeners, options.pods, options.updates);
     let script = Script::new(pods, updates.into_iter());
