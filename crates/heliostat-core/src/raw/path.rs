@@ -49,7 +49,7 @@ pub struct FieldPathError {
 /// bounds what recursion over a path may cost.
 pub const STEPS_MAX: usize = 32;
 
-/// How many bytes the text of a path may have: room for a label's key, which has up to 317, and to spare.
+/// How many bytes the text of a path may have, as it is written and as it is shown: room for a label's key, which has up to 317, and to spare.
 pub const PATH_BYTES_MAX: usize = 1024;
 
 impl FieldPath {
@@ -69,8 +69,8 @@ impl FromStr for FieldPath {
 
     fn from_str(text: &str) -> Result<Self, FieldPathError> {
         let mut parser = Parser { text, rest: text };
-        match parser.steps() {
-            Ok(steps) => Ok(Self(steps.into())),
+        match parser.path() {
+            Ok(path) => Ok(path),
             Err(reason) => Err(FieldPathError {
                 path: text.chars().take(PATH_BYTES_MAX).collect(),
                 place: parser.text.len() - parser.rest.len(),
@@ -112,10 +112,19 @@ struct Parser<'a> {
 type Parsed<T> = Result<T, &'static str>;
 
 impl Parser<'_> {
-    fn steps(&mut self) -> Parsed<Vec<Step>> {
+    fn path(&mut self) -> Parsed<FieldPath> {
         if self.text.len() > PATH_BYTES_MAX {
             return Err("it is longer than 1024 bytes");
         }
+        let path = FieldPath::of_steps(self.steps()?);
+        // Quotes may make a path longer than it was written, and its text must parse too.
+        match path.to_string().len() > PATH_BYTES_MAX {
+            true => Err("it is longer than 1024 bytes with its quotes"),
+            false => Ok(path),
+        }
+    }
+
+    fn steps(&mut self) -> Parsed<Vec<Step>> {
         // As kubectl writes paths.
         self.takes('.');
         let mut steps = Vec::new();
@@ -280,6 +289,18 @@ mod tests {
         assert!(deep(STEPS_MAX).is_ok() && deep(STEPS_MAX + 1).is_err());
         assert!("a".repeat(PATH_BYTES_MAX).parse::<FieldPath>().is_ok());
         assert!("a".repeat(PATH_BYTES_MAX + 1).parse::<FieldPath>().is_err());
+    }
+
+    #[test]
+    fn a_path_that_its_quotes_make_too_long_is_refused() {
+        // Each backslash stands for itself twice, as it is written here and as it is shown.
+        let written = |backslashes: usize| "\\".repeat(2 * backslashes);
+        let shown = |backslashes: usize| 2 * backslashes + "['']".len();
+        assert_eq!(shown(510), PATH_BYTES_MAX);
+        let longest: FieldPath = written(510).parse().unwrap();
+        assert_eq!(longest.to_string().parse(), Ok(longest));
+        assert!(written(511).len() <= PATH_BYTES_MAX);
+        assert!(written(511).parse::<FieldPath>().is_err());
     }
 
     proptest! {
