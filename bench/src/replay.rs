@@ -12,6 +12,7 @@ use futures_util::stream::{self, Stream, StreamExt};
 use heliostat::ListerWatcher;
 use heliostat::core::error::SourceError;
 use heliostat::core::event::{ListMetadata, ListPart, WatchEvent};
+use heliostat::core::object::Entry;
 use heliostat::core::options::{ListOptions, WatchOptions};
 use heliostat::core::version::ResourceVersion;
 use heliostat::list_watch::{ListStream, WatchStream};
@@ -23,30 +24,24 @@ use tokio::task::coop;
 use crate::data::LIST_VERSION;
 use crate::prepared::entry;
 
-type Updates = Box<dyn Iterator<Item = Pod> + Send>;
+type Updates<U> = Box<dyn Iterator<Item = U> + Send>;
 
-/// What is replayed, once.
-pub(crate) struct Script {
+/// What is replayed, once; the updates as the decoder of one side gives them.
+pub(crate) struct Script<U> {
     first: Vec<Pod>,
-    updates: Updates,
+    updates: Updates<U>,
 }
 
-impl Script {
-    pub(crate) fn new(
-        first: Vec<Pod>,
-        updates: impl Iterator<Item = Pod> + Send + 'static,
-    ) -> Self {
+impl<U: Send + 'static> Script<U> {
+    pub(crate) fn new(first: Vec<Pod>, updates: impl Iterator<Item = U> + Send + 'static) -> Self {
         Self {
             first,
             updates: Box::new(updates),
         }
     }
+}
 
-    /// Takes every update and frees it.
-    pub(crate) fn free_updates(self) {
-        self.updates.for_each(drop);
-    }
-
+impl Script<Pod> {
     /// The peer's events. The stream ends with the last update.
     pub(crate) fn events(
         self,
@@ -64,12 +59,12 @@ impl Script {
 pub(crate) struct Replay {
     first: Mutex<Vec<Pod>>,
     /// None once they are being watched.
-    updates: Mutex<Option<Updates>>,
+    updates: Mutex<Option<Updates<Entry<Pod>>>>,
     begin: Arc<Notify>,
 }
 
 impl Replay {
-    pub(crate) fn new(script: Script, begin: Arc<Notify>) -> Self {
+    pub(crate) fn new(script: Script<Entry<Pod>>, begin: Arc<Notify>) -> Self {
         Self {
             first: Mutex::new(script.first),
             updates: Mutex::new(Some(script.updates)),
@@ -99,7 +94,7 @@ impl ListerWatcher for Replay {
             .take()
             .ok_or_else(|| SourceError::Request("the script has been replayed already".into()))?;
         let events = after(Arc::clone(&self.begin), updates)
-            .map(|pod| Ok(WatchEvent::Modified(entry(pod))))
+            .map(|update| Ok(WatchEvent::Modified(update)))
             // A watch stays open.
             .chain(stream::pending());
         Ok(events.boxed())
@@ -115,7 +110,10 @@ impl ListerWatcher for Replay {
 }
 
 /// The updates, from the start signal on.
-fn after(begin: Arc<Notify>, updates: Updates) -> impl Stream<Item = Pod> + Send {
+fn after<U: Send + 'static>(
+    begin: Arc<Notify>,
+    updates: Updates<U>,
+) -> impl Stream<Item = U> + Send {
     stream::once(async move {
         begin.notified().await;
         InTurn(updates)

@@ -14,7 +14,7 @@ use crate::replay::{Replay, Script};
 type Failure = Box<dyn std::error::Error>;
 
 pub(super) async fn handlers(
-    script: Script,
+    script: Script<Entry<Pod>>,
     listeners: usize,
     goal: &Arc<Goal>,
 ) -> Result<Spent, Failure> {
@@ -27,7 +27,7 @@ pub(super) async fn handlers(
 }
 
 pub(super) async fn subscriptions(
-    script: Script,
+    script: Script<Entry<Pod>>,
     listeners: usize,
     goal: &Arc<Goal>,
 ) -> Result<Spent, Failure> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use k8s_openapi::api::core::v1::Pod;
 use kube_runtime::{WatchStreamExt, reflector};
 use tokio::sync::Notify;
 
@@ -11,7 +12,7 @@ use crate::process::{Spent, Stopwatch};
 use crate::replay::Script;
 
 pub(super) async fn subscribers(
-    script: Script,
+    script: Script<Pod>,
     listeners: usize,
     goal: &Arc<Goal>,
     buffer: usize,

@@ -6,7 +6,9 @@ mod heliostat;
 
 mod kube_rs;
 
+use ::heliostat::core::object::Entry;
 use clap::{Args, ValueEnum};
+use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 use crate::prepared;
@@ -178,22 +180,33 @@ pub(crate) async fn run_client(client: ClientOptions) -> Result<(), Box<dyn std:
     if small {
         pods.iter_mut().for_each(prepared::shrink);
     }
-    let updates: Vec<_> = prepared::updates(pods.clone(), options.updates).collect();
+    let updates = prepared::updates(pods.clone(), options.updates);
     let goal = prepared::Goal::new(listeners, options.pods, options.updates);
-    let script = Script::new(pods, updates.into_iter());
     let spent = match way {
-        Way::Handlers => heliostat::handlers(script, listeners, &goal).await?,
-        Way::Subscriptions => heliostat::subscriptions(script, listeners, &goal).await?,
-        Way::KubeRs => kube_rs::subscribers(script, listeners, &goal, options.buffer).await?,
-        Way::Free => tokio::spawn(free(script)).await??,
+        Way::Handlers => heliostat::handlers(ours(pods, updates), listeners, &goal).await?,
+        Way::Subscriptions => {
+            heliostat::subscriptions(ours(pods, updates), listeners, &goal).await?
+        }
+        Way::KubeRs => {
+            let updates: Vec<_> = updates.collect();
+            let script = Script::new(pods, updates.into_iter());
+            kube_rs::subscribers(script, listeners, &goal, options.buffer).await?
+        }
+        Way::Free => tokio::spawn(free(updates.collect())).await??,
     };
     println!("{}", serde_json::to_string(&spent)?);
     Ok(())
 }
 
+/// All updates made before the start, as our decoder gives them.
+fn ours(pods: Vec<Pod>, updates: impl Iterator<Item = Pod>) -> Script<Entry<Pod>> {
+    let updates: Vec<_> = updates.map(prepared::entry).collect();
+    Script::new(pods, updates.into_iter())
+}
+
 /// On a worker of the runtime, as mirrors do.
-async fn free(script: Script) -> std::io::Result<Spent> {
+async fn free(updates: Vec<Pod>) -> std::io::Result<Spent> {
     let stopwatch = Stopwatch::start()?;
-    script.free_updates();
+    drop(updates);
     stopwatch.stop()
 }

@@ -12,7 +12,7 @@ use crate::replay::{Replay, Script};
 
 /// With a limit, what waits for the stalled handler is folded beyond it.
 pub(super) async fn run(
-    script: Script,
+    script: Script<Entry<Pod>>,
     options: &Options,
     limit: Option<usize>,
 ) -> Result<Cost, Box<dyn std::error::Error>> {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use k8s_openapi::api::core::v1::Pod;
 use kube_runtime::{WatchStreamExt, reflector};
 use tokio::sync::Notify;
 
@@ -11,7 +12,7 @@ use super::{Cost, Options, Seen, measured};
 use crate::replay::Script;
 
 pub(super) async fn run(
-    script: Script,
+    script: Script<Pod>,
     options: &Options,
 ) -> Result<Cost, Box<dyn std::error::Error>> {
     let begin = Arc::new(Notify::new());

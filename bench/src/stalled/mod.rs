@@ -174,11 +174,16 @@ pub(crate) async fn run_client(client: ClientOptions) -> Result<(), Box<dyn std:
     let ClientOptions { way, options } = client;
     let pods = prepared::pods(options.pods)?;
     let updates = prepared::updates(pods.clone(), options.updates);
-    let script = Script::new(pods, updates);
+    let limit = match way {
+        Way::Unbounded | Way::KubeRs => None,
+        Way::Coalescing => Some(options.limit),
+    };
     let cost = match way {
-        Way::Unbounded => heliostat::run(script, &options, None).await?,
-        Way::Coalescing => heliostat::run(script, &options, Some(options.limit)).await?,
-        Way::KubeRs => kube_rs::run(script, &options).await?,
+        Way::Unbounded | Way::Coalescing => {
+            let script = Script::new(pods, updates.map(prepared::entry));
+            heliostat::run(script, &options, limit).await?
+        }
+        Way::KubeRs => kube_rs::run(Script::new(pods, updates), &options).await?,
     };
     println!("{}", serde_json::to_string(&cost)?);
     Ok(())
