@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Encoding, RawObject};
+use super::{Encoding, RawObject, RawView};
 use crate::event::RejectionReason;
-use crate::object::{Entry, GroupVersionKind};
+use crate::object::{Entry, GroupVersionKind, Header};
 use crate::wire::{Codec, json, protobuf};
 
 /// Keeps of each object the bytes it came in, in an allocation of their size.
@@ -93,68 +93,80 @@ impl RawCodec {
         self
     }
 
-    /// The kind, as it was if it is the same.
-    fn share_kind(&mut self, kind: &GroupVersionKind) -> Arc<GroupVersionKind> {
-        match &self.kind {
-            Some(last) if **last == *kind => Arc::clone(last),
-            _ => Arc::clone(self.kind.insert(Arc::new(kind.clone()))),
+    /// Reads the header of an object and cuts out of its bytes what is not kept. The view lies in
+    /// `bytes`, or in room of the codec.
+    ///
+    /// # Errors
+    /// As for [`Codec::decode`].
+    pub(crate) fn read<'a>(
+        &'a mut self,
+        bytes: &'a [u8],
+        envelope_kind: Option<&GroupVersionKind>,
+    ) -> Result<(Header, RawView<'a>), RejectionReason> {
+        if self.scratch.capacity() > SCRATCH_BYTES_KEPT {
+            self.scratch = Vec::new();
+        }
+        match self.encoding {
+            Encoding::Json => self.read_json(bytes, envelope_kind),
+            Encoding::Protobuf => self.read_protobuf(bytes, envelope_kind),
         }
     }
 
-    fn decode_json(
-        &mut self,
-        bytes: &[u8],
+    fn read_json<'a>(
+        &'a mut self,
+        bytes: &'a [u8],
         envelope_kind: Option<&GroupVersionKind>,
-    ) -> Result<Entry<RawObject>, RejectionReason> {
-        if self.is_checked {
-            let undecodable =
-                |error: &dyn ToString| RejectionReason::Undecodable(error.to_string());
-            let text = str::from_utf8(bytes).map_err(|error| undecodable(&error))?;
-            let _: serde::de::IgnoredAny =
-                serde_json::from_str(text).map_err(|error| undecodable(&error))?;
-        }
+    ) -> Result<(Header, RawView<'a>), RejectionReason> {
         // An item of a list tells its kind seldom, and the end of it is far.
         let read = match envelope_kind {
             Some(_) => json::header::RawHeader::read_identity(bytes),
             None => json::header::RawHeader::read(bytes),
         };
         let header = read.header().ok_or_else(no_name)?;
-        let kind = match (&read.api_version, &read.kind, envelope_kind) {
-            (None, _, Some(implied)) | (_, None, Some(implied)) => Some(self.share_kind(implied)),
+        let has_kind = match (&read.api_version, &read.kind, envelope_kind) {
+            (None, _, Some(implied)) | (_, None, Some(implied)) => self.share_kind(implied),
             (Some(_), Some(_), _) => {
-                let is_last = |last: &&Arc<GroupVersionKind>| read.is(last);
-                let last = self.kind.as_ref().filter(is_last).cloned();
-                Some(last.unwrap_or_else(|| self.share_kind(&read.group_version_kind())))
+                if !self.kind.as_ref().is_some_and(|last| read.is(last)) {
+                    self.kind = Some(Arc::new(read.group_version_kind()));
+                }
+                true
             }
-            (None, _, None) | (_, None, None) => None,
+            (None, _, None) | (_, None, None) => false,
         };
         let kept = match self.keeps_managed_fields {
             true => bytes,
             false => json::without_managed_fields(bytes, &mut self.scratch),
         };
-        Ok(Entry::new(
-            header,
-            RawObject::new(Encoding::Json, kind, kept.into()),
-        ))
+        if self.is_checked {
+            check_json(kept)?;
+        }
+        let kind = self.kind.as_ref().filter(|_| has_kind);
+        Ok((header, RawView::new(Encoding::Json, kind, kept)))
     }
 
-    fn decode_protobuf(
-        &mut self,
-        bytes: &[u8],
+    fn read_protobuf<'a>(
+        &'a mut self,
+        bytes: &'a [u8],
         envelope_kind: Option<&GroupVersionKind>,
-    ) -> Result<Entry<RawObject>, RejectionReason> {
+    ) -> Result<(Header, RawView<'a>), RejectionReason> {
         let read = protobuf::header::RawHeader::read(bytes)
             .map_err(|error| RejectionReason::Undecodable(error.to_string()))?;
         let header = read.header().ok_or_else(no_name)?;
-        let kind = envelope_kind.map(|kind| self.share_kind(kind));
+        let has_kind = envelope_kind.is_some_and(|kind| self.share_kind(kind));
         let kept = match self.keeps_managed_fields {
             true => bytes,
             false => protobuf::without_managed_fields(bytes, &mut self.scratch),
         };
-        Ok(Entry::new(
-            header,
-            RawObject::new(Encoding::Protobuf, kind, kept.into()),
-        ))
+        let kind = self.kind.as_ref().filter(|_| has_kind);
+        Ok((header, RawView::new(Encoding::Protobuf, kind, kept)))
+    }
+
+    /// Takes this for the present kind, which stays the one it was if it is the same.
+    fn share_kind(&mut self, kind: &GroupVersionKind) -> bool {
+        if self.kind.as_deref() != Some(kind) {
+            self.kind = Some(Arc::new(kind.clone()));
+        }
+        true
     }
 }
 
@@ -166,19 +178,22 @@ impl Codec for RawCodec {
         bytes: &[u8],
         envelope_kind: Option<&GroupVersionKind>,
     ) -> Result<Entry<RawObject>, RejectionReason> {
-        let decoded = match self.encoding {
-            Encoding::Json => self.decode_json(bytes, envelope_kind),
-            Encoding::Protobuf => self.decode_protobuf(bytes, envelope_kind),
-        };
-        if self.scratch.capacity() > SCRATCH_BYTES_KEPT {
-            self.scratch = Vec::new();
-        }
-        decoded
+        let (header, view) = self.read(bytes, envelope_kind)?;
+        Ok(Entry::new(header, view.to_object()))
     }
 
     fn expected_kind(&self) -> Option<&GroupVersionKind> {
         self.expected_kind.as_ref()
     }
+}
+
+/// Managed fields that were cut out are not looked at: nothing will read them.
+fn check_json(bytes: &[u8]) -> Result<(), RejectionReason> {
+    let undecodable = |error: &dyn ToString| RejectionReason::Undecodable(error.to_string());
+    let text = str::from_utf8(bytes).map_err(|error| undecodable(&error))?;
+    let _: serde::de::IgnoredAny =
+        serde_json::from_str(text).map_err(|error| undecodable(&error))?;
+    Ok(())
 }
 
 fn no_name() -> RejectionReason {

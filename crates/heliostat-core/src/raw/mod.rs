@@ -3,6 +3,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `codec` | the bytes of a list or watch into raw objects, with managed fields cut out if wanted |
+//! | `view` | [`RawView`]: what is read out of the bytes |
 //! | `path` | [`FieldPath`]: where in an object a field is |
 //! | `value` | what a field holds, and why that may not be known |
 //! | `metadata` | labels, owners and the rest that objects of all kinds have |
@@ -15,6 +16,8 @@
 //! known; it never takes what it does not know for absent.
 
 mod codec;
+
+mod view;
 
 mod path;
 
@@ -38,15 +41,12 @@ use serde::de::DeserializeOwned;
 
 use crate::object::GroupVersionKind;
 use crate::selector::LabelSelector;
-use crate::wire::json::header::Cursor;
-use crate::wire::protobuf::header::METADATA;
 
 pub use codec::RawCodec;
 pub use metadata::{OwnerReference, Pairs, RawMetadata};
 pub use path::{FieldPath, FieldPathError, PATH_BYTES_MAX, STEPS_MAX, Step};
-use protobuf::Pieces;
-use value::Failure;
 pub use value::{FieldError, FieldValue};
+pub use view::RawView;
 
 /// What an object's bytes are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -112,15 +112,19 @@ impl RawObject {
         &self.bytes
     }
 
+    /// The same object, borrowed.
+    #[must_use]
+    pub const fn view(&self) -> RawView<'_> {
+        RawView::new(self.encoding, self.kind.as_ref(), &self.bytes)
+    }
+
     /// The values at a path, in their order: none if there is nothing, several for a path with `[*]`.
     ///
     /// # Errors
     /// If the path leads to something else than values, or to a broken part of the bytes; in protobuf
     /// also if the place of the field is not known.
     pub fn field(&self, path: &FieldPath) -> Result<Vec<FieldValue<'_>>, FieldError> {
-        let mut values = Vec::new();
-        self.visit(path, &mut |value| values.push(value))?;
-        Ok(values)
+        self.view().field(path)
     }
 
     /// Calls `visit` with each value at a path, as [`field`](Self::field) gives them.
@@ -132,29 +136,7 @@ impl RawObject {
         path: &FieldPath,
         visit: &mut dyn FnMut(FieldValue<'a>),
     ) -> Result<(), FieldError> {
-        if let Some(text) = self.implied(path) {
-            visit(FieldValue::Text(Cow::Borrowed(text)));
-            return Ok(());
-        }
-        let walked = match self.encoding {
-            Encoding::Json => json::walk(Cursor::new(&self.bytes), path.steps(), &mut |leaf| {
-                match leaf {
-                    json::Leaf::Value(value) => visit(value),
-                    json::Leaf::Object(_) | json::Leaf::List => return Err(Failure::NotAValue),
-                }
-                Ok(())
-            }),
-            Encoding::Protobuf => self.walk_protobuf(path, &mut |leaf| {
-                match leaf {
-                    protobuf::Leaf::Value(value) => visit(value),
-                    protobuf::Leaf::Map(..) | protobuf::Leaf::Other => {
-                        return Err(Failure::NotAValue);
-                    }
-                }
-                Ok(())
-            }),
-        };
-        walked.map_err(|failure| self.error(path, failure))
+        self.view().visit(path, visit)
     }
 
     /// The first value at a path as a text, as an index wants it.
@@ -162,70 +144,33 @@ impl RawObject {
     /// # Errors
     /// As with [`field`](Self::field).
     pub fn text(&self, path: &FieldPath) -> Result<Option<Cow<'_, str>>, FieldError> {
-        let mut first = None;
-        self.visit(path, &mut |value| {
-            first.get_or_insert(value);
-        })?;
-        Ok(first.map(FieldValue::into_text))
+        self.view().text(path)
     }
 
     /// The keys of the map at a path, such as `data` of a `Secret`, in the order in which they lie.
     ///
     /// # Errors
-    /// If something else than maps is there, or as with [`field`](Self::field). JSON does not tell an
-    /// object with a fixed set of fields from a map, and gives the names of the fields.
+    /// As with [`RawView::keys`].
     pub fn keys(&self, path: &FieldPath) -> Result<Vec<Cow<'_, str>>, FieldError> {
-        let mut keys = Vec::new();
-        let walked = match self.encoding {
-            Encoding::Json => json::walk(Cursor::new(&self.bytes), path.steps(), &mut |leaf| {
-                let json::Leaf::Object(object) = leaf else {
-                    return Err(Failure::NotAMap);
-                };
-                let mut members = json::MemberValues::of(object);
-                while let Some((key, _)) = members.next()? {
-                    keys.push(key);
-                }
-                Ok(())
-            }),
-            Encoding::Protobuf => self.walk_protobuf(path, &mut |leaf| {
-                let protobuf::Leaf::Map(message, number) = leaf else {
-                    return Err(Failure::NotAMap);
-                };
-                let entries = protobuf::map_entries(&message, number)?;
-                keys.extend(entries.into_iter().map(|(key, _)| Cow::Borrowed(key)));
-                Ok(())
-            }),
-        };
-        walked.map_err(|failure| self.error(path, failure))?;
-        Ok(keys)
+        self.view().keys(path)
     }
 
     /// What objects of all kinds have.
     #[must_use]
     pub fn metadata(&self) -> RawMetadata<'_> {
-        match self.encoding {
-            Encoding::Json => {
-                let object = Cursor::new(&self.bytes);
-                let metadata = json::member(object, "metadata").ok().flatten();
-                RawMetadata::of_json(metadata.unwrap_or(Cursor::new(b"")))
-            }
-            Encoding::Protobuf => {
-                let metadata = Pieces::one(&self.bytes).message(METADATA);
-                RawMetadata::of_protobuf(metadata.unwrap_or_default())
-            }
-        }
+        self.view().metadata()
     }
 
     /// One label.
     #[must_use]
     pub fn label(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.metadata().label(key)
+        self.view().label(key)
     }
 
     /// True if the selector asks for an object with this one's labels.
     #[must_use]
     pub fn is_selected_by(&self, selector: &LabelSelector) -> bool {
-        self.metadata().is_selected_by(selector)
+        self.view().is_selected_by(selector)
     }
 
     /// `status.phase`, which pods, namespaces, volumes and claims have.
@@ -233,8 +178,7 @@ impl RawObject {
     /// # Errors
     /// As with [`field`](Self::field).
     pub fn phase(&self) -> Result<Option<Cow<'_, str>>, FieldError> {
-        let steps = ["status", "phase"].map(|name| Step::Name(name.into()));
-        self.text(&FieldPath::of_steps(steps))
+        self.view().phase()
     }
 
     /// Decodes the whole of an object in JSON. One in protobuf is for `prost` or the like, with
@@ -243,54 +187,6 @@ impl RawObject {
     /// # Errors
     /// If the object is not in JSON, or does not decode.
     pub fn decode_json<K: DeserializeOwned>(&self) -> Result<K, FieldError> {
-        match self.encoding {
-            Encoding::Json => {
-                serde_json::from_slice(&self.bytes).map_err(|error| FieldError::Malformed {
-                    path: String::new(),
-                    reason: error.to_string(),
-                })
-            }
-            Encoding::Protobuf => Err(FieldError::NotJson),
-        }
-    }
-
-    fn walk_protobuf<'a>(
-        &'a self,
-        path: &FieldPath,
-        visit: &mut dyn FnMut(protobuf::Leaf<'a>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let rows = schema::rows(self.kind());
-        protobuf::check(rows, path.steps())?;
-        protobuf::walk(&Pieces::one(&self.bytes), rows, path.steps(), visit)
-    }
-
-    /// `apiVersion` and `kind`, where the bytes do not have them.
-    fn implied(&self, path: &FieldPath) -> Option<&str> {
-        let [Step::Name(name)] = path.steps() else {
-            return None;
-        };
-        let kind = self.kind()?;
-        let text = match &**name {
-            "apiVersion" => &kind.api_version,
-            "kind" => &kind.kind,
-            _ => return None,
-        };
-        Some(text)
-    }
-
-    fn error(&self, path: &FieldPath, failure: Failure) -> FieldError {
-        let path = path.to_string();
-        match failure {
-            Failure::NotAValue => FieldError::NotAValue { path },
-            Failure::NotAMap => FieldError::NotAMap { path },
-            Failure::Malformed(reason) => FieldError::Malformed { path, reason },
-            Failure::UnknownPath => FieldError::UnknownPath {
-                path,
-                kind: self
-                    .kind()
-                    .cloned()
-                    .unwrap_or_else(|| GroupVersionKind::new("", "")),
-            },
-        }
+        self.view().decode_json()
     }
 }

@@ -694,7 +694,7 @@ proptest! {
         let (fields, _) = naive::fields(&bytes);
         let numbers = fields.iter().filter(|(_, value)| matches!(value, Naive::Bytes(_))).count();
         let runs: usize = (1..=u32::from(u8::MAX))
-            .map(|number| Pieces::one(&bytes).runs(number).filter(Result::is_ok).count())
+            .map(|number| protobuf::Pieces::one(&bytes).runs(number).filter(Result::is_ok).count())
             .sum();
         prop_assert!(runs <= numbers);
     }
