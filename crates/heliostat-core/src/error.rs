@@ -26,6 +26,11 @@ pub enum SourceError {
     /// only after somebody changed something.
     #[error("{0}")]
     Request(Arc<str>),
+    /// The server and the mirror have no encoding in common: the kind is not served in the one that
+    /// was asked for, or its objects cannot be decoded from the one that came. Trying again is of use
+    /// only after somebody changed something.
+    #[error("{0}")]
+    Encoding(Arc<str>),
 }
 
 impl SourceError {
@@ -34,7 +39,7 @@ impl SourceError {
     pub fn status(&self) -> Option<&Status> {
         match self {
             Self::Api(status) => Some(status),
-            Self::Transport(_) | Self::Decode(_) | Self::Request(_) => None,
+            Self::Transport(_) | Self::Decode(_) | Self::Request(_) | Self::Encoding(_) => None,
         }
     }
 
@@ -53,6 +58,7 @@ impl SourceError {
             Self::Transport(error) => error.kind.class(),
             Self::Decode(_) => "decode",
             Self::Request(_) => "request",
+            Self::Encoding(_) => "encoding",
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | [`options`] | what a list or a watch asks for |
 //! | [`wire`] | bytes into lists and events, part by part |
 //! | [`raw`] | objects as the bytes they came in, with their fields read when asked for |
+//! | [`packed`] | objects as compressed bytes, decoded while somebody reads them |
 //! | [`event`], [`object`], [`version`] | what the bytes mean: entries, events, versions |
 //! | [`status`], [`error`] | what went wrong, with the predicates that decide what follows |
 //! | [`reflector`] | the machine that lists, watches and keeps a store true |
@@ -41,6 +42,8 @@ pub mod event;
 pub mod wire;
 
 pub mod raw;
+
+pub mod packed;
 
 pub mod reflector;
 

@@ -169,17 +169,23 @@ impl Status {
         retry_after: Option<Duration>,
         body: &[u8],
     ) -> Self {
-        let mut status = Self::parse(body).unwrap_or_else(|| Self::generic(code, method, body));
-        if status.code == 0 {
-            status.code = code;
+        let status = Self::parse(body).unwrap_or_else(|| Self::generic(code, method, body));
+        status.with_head(code, retry_after)
+    }
+
+    /// Takes from the head of an answer what its body, which is this, does not tell.
+    #[must_use]
+    pub fn with_head(mut self, code: u16, retry_after: Option<Duration>) -> Self {
+        if self.code == 0 {
+            self.code = code;
         }
         if let Some(wait) = retry_after {
-            let details = status.details.get_or_insert_with(StatusDetails::default);
+            let details = self.details.get_or_insert_with(StatusDetails::default);
             if details.retry_after_seconds == 0 {
                 details.retry_after_seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX);
             }
         }
-        status
+        self
     }
 
     /// Reads a `Status` object, if the bytes are one: kind `Status` of `v1` or `meta.k8s.io/v1`.
@@ -296,6 +302,12 @@ impl Status {
     #[must_use]
     pub fn is_not_acceptable(&self) -> bool {
         self.is(406, "NotAcceptable")
+    }
+
+    /// The encoding asked for, or one of its parameters, is not known.
+    #[must_use]
+    pub fn is_unsupported_media_type(&self) -> bool {
+        self.is(415, "UnsupportedMediaType")
     }
 
     /// How long the server asks to be left alone.

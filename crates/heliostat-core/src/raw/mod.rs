@@ -40,6 +40,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::object::GroupVersionKind;
+use crate::packed::UnpackError;
 use crate::selector::LabelSelector;
 
 pub use codec::RawCodec;
@@ -57,6 +58,22 @@ pub enum Encoding {
     /// `application/vnd.kubernetes.protobuf`: the object's own message, without magic number and
     /// envelope.
     Protobuf,
+}
+
+/// Objects whose fields can be read out of the bytes that they came in, whether these are at hand
+/// ([`RawObject`]) or packed ([`Packed`](crate::packed::Packed)).
+pub trait ReadRaw {
+    /// Has the bytes read, which need not lie there any longer than that.
+    ///
+    /// # Errors
+    /// If there is no way to the bytes.
+    fn read_raw<R>(&self, read: impl FnOnce(RawView<'_>) -> R) -> Result<R, UnpackError>;
+}
+
+impl ReadRaw for RawObject {
+    fn read_raw<R>(&self, read: impl FnOnce(RawView<'_>) -> R) -> Result<R, UnpackError> {
+        Ok(read(self.view()))
+    }
 }
 
 /// An object as the bytes it came in.

@@ -86,9 +86,11 @@ fn in_stream(error: &SourceError) -> Recovery {
         // The reference's decoder hands an undecodable frame on as an internal error.
         SourceError::Decode(_) => Recovery::RetryInPlace,
         SourceError::Transport(_) => Recovery::Resume,
-        SourceError::Api(_) | SourceError::Request(_) => Recovery::Relist {
-            at_least: retry_after(error),
-        },
+        SourceError::Api(_) | SourceError::Request(_) | SourceError::Encoding(_) => {
+            Recovery::Relist {
+                at_least: retry_after(error),
+            }
+        }
     }
 }
 
@@ -121,7 +123,10 @@ fn is_unreachable(error: &SourceError) -> bool {
             | TransportErrorKind::TimedOut => true,
             TransportErrorKind::Other => false,
         },
-        SourceError::Api(_) | SourceError::Decode(_) | SourceError::Request(_) => false,
+        SourceError::Api(_)
+        | SourceError::Decode(_)
+        | SourceError::Request(_)
+        | SourceError::Encoding(_) => false,
     }
 }
 
@@ -217,6 +222,10 @@ mod tests {
             (
                 DecodeError::NoListMetadata.into(),
                 [RELIST, RELIST, RetryInPlace, FallBack],
+            ),
+            (
+                SourceError::Encoding("no protobuf".into()),
+                [RELIST, RELIST, RELIST, FallBack],
             ),
         ];
         for (error, expected) in rows {

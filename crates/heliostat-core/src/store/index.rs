@@ -16,6 +16,7 @@ use imbl::OrdSet;
 
 use super::compact::compact_set;
 use crate::object::{Entry, ObjectKey};
+use crate::raw::{FieldError, FieldPath, RawView, ReadRaw};
 
 /// The well-known name of the index by namespace.
 pub const NAMESPACE_INDEX: &str = "namespace";
@@ -68,6 +69,62 @@ impl<T> IndexFunc<T> {
         Self(Arc::new(move |entry| {
             let values = values(entry).map_err(|error| IndexError::Failed(error.into().into()))?;
             Ok(values.into_iter().map(Into::into).collect())
+        }))
+    }
+
+    /// The values at a path, as texts, of objects that are there as bytes: `spec.nodeName`,
+    /// `spec.containers[*].image`. An object without them has no values.
+    ///
+    /// It fails for an object whose bytes are broken, and for a path that is no path to values in it.
+    #[must_use]
+    pub fn by_field(path: FieldPath) -> Self
+    where
+        T: ReadRaw,
+    {
+        Self::of_raw(move |object| {
+            let mut values = Vec::new();
+            object.visit(&path, &mut |value| {
+                values.push(Arc::from(&*value.into_text()));
+            })?;
+            Ok(values)
+        })
+    }
+
+    /// The value of one label, of objects that are there as bytes.
+    #[must_use]
+    pub fn by_label(key: impl Into<String>) -> Self
+    where
+        T: ReadRaw,
+    {
+        let key = key.into();
+        Self::of_raw(move |object| {
+            let value = object.label(&key);
+            Ok(value.map(|value| Arc::from(&*value)).into_iter().collect())
+        })
+    }
+
+    /// The uids of an object's owners, of objects that are there as bytes.
+    #[must_use]
+    pub fn by_owner() -> Self
+    where
+        T: ReadRaw,
+    {
+        Self::of_raw(|object| {
+            let owners = object.metadata().owner_references();
+            Ok(owners.iter().map(|owner| Arc::from(&*owner.uid)).collect())
+        })
+    }
+
+    fn of_raw<F>(values: F) -> Self
+    where
+        T: ReadRaw,
+        F: Fn(RawView<'_>) -> Result<Vec<Arc<str>>, FieldError> + Send + Sync + 'static,
+    {
+        Self(Arc::new(move |entry| {
+            let failed = |error: Arc<dyn Error + Send + Sync>| IndexError::Failed(error);
+            let read = entry.object.read_raw(&values);
+            let values = read.map_err(|error| failed(Arc::new(error)))?;
+            values.map_err(|error| failed(Arc::new(error)))
         }))
     }
 

@@ -333,7 +333,7 @@ fn malformed(offset: u64, reason: impl std::fmt::Display) -> DecodeError {
 /// Something else came where a list should be.
 fn not_a_list(kind: Option<&GroupVersionKind>, message: &[u8]) -> DecodeError {
     match kind {
-        Some(kind) if kind.kind == "Status" && kind.api_version == "v1" => {
+        Some(kind) if status::is_status(Some(TypeMeta::of(kind))) => {
             DecodeError::Status(Arc::new(status::read(message)))
         }
         Some(kind) => DecodeError::NotAList(kind.to_string()),

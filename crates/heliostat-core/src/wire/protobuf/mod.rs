@@ -3,6 +3,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `list`, `watch` | the two decoders: where an item, a frame and the list's own metadata lie |
+//! | `codec` | [`ProtobufCodec`]: objects of types that prost knows |
 //! | [`envelope`] | the magic number and the message around every top-level object |
 //! | [`header`] | name, version and kind of an object, read from its bytes alone |
 //! | [`field`] | the fields of one message, in the order in which they lie |
@@ -17,6 +18,8 @@
 mod list;
 
 mod watch;
+
+mod codec;
 
 pub mod envelope;
 
@@ -36,6 +39,8 @@ pub(crate) mod naive;
 #[cfg(test)]
 mod tests;
 
+pub use codec::ProtobufCodec;
 pub use list::ListDecoder;
 pub use prune::without_managed_fields;
+pub use status::parse as parse_status;
 pub use watch::WatchDecoder;

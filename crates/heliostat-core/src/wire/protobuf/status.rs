@@ -1,7 +1,20 @@
 //! A `Status` in protobuf.
 
+use super::envelope::{Envelope, TypeMeta};
 use super::field::{Fields, Value};
 use crate::status::{Status, StatusCause, StatusDetails};
+
+/// Reads the body of an answer, if it is a `Status` in its envelope.
+#[must_use]
+pub fn parse(body: &[u8]) -> Option<Status> {
+    let envelope = Envelope::open(body).ok()?;
+    is_status(envelope.kind).then(|| read(envelope.raw))
+}
+
+/// True for the kind under which a refusal comes, whatever was asked for.
+pub(super) fn is_status(kind: Option<TypeMeta<'_>>) -> bool {
+    kind.is_some_and(|kind| kind.kind == "Status" && kind.api_version == "v1")
+}
 
 /// Reads a `Status`. What cannot be read of it is left out: a refusal counts, however badly it is put.
 pub(super) fn read(message: &[u8]) -> Status {

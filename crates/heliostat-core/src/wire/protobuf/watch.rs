@@ -170,7 +170,7 @@ fn event<C: Codec>(
         EventType::Change(change) => changed(codec, kind, change, object),
         EventType::Bookmark => bookmark(codec, object),
         EventType::Error => WatchEvent::Error(match Envelope::open(object) {
-            Ok(envelope) if is_status(envelope.kind) => status::read(envelope.raw),
+            Ok(envelope) if status::is_status(envelope.kind) => status::read(envelope.raw),
             _ => unexpected_object(object),
         }),
         EventType::Other(event_type) => WatchEvent::Unknown {
@@ -271,10 +271,6 @@ fn rejected<T>(
 fn version_of(object: &[u8]) -> ResourceVersion {
     let message = Envelope::open(object).unwrap_or_default().raw;
     RawHeader::read_tolerantly(message).resource_version()
-}
-
-fn is_status(kind: Option<TypeMeta<'_>>) -> bool {
-    kind.is_some_and(|kind| kind.kind == "Status" && kind.api_version == "v1")
 }
 
 /// The bytes in a `RawExtension`.

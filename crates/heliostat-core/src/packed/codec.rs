@@ -1,0 +1,65 @@
+//! `PackedCodec`: packs objects while a list or a watch is decoded.
+
+use super::object::Packed;
+use super::packer::Packer;
+use super::packing::Packing;
+use crate::event::RejectionReason;
+use crate::object::{Entry, GroupVersionKind};
+use crate::raw::RawCodec;
+use crate::wire::Codec;
+
+/// Reads each object's header, cuts out what is not kept, and packs the rest: between the bytes of the
+/// answer and the packed form there is no copy of an object but the compressor's.
+///
+/// ```
+/// use heliostat_core::event::ListPart;
+/// use heliostat_core::packed::{PackedCodec, Packing};
+/// use heliostat_core::raw::RawCodec;
+/// use heliostat_core::wire::DecodeLimits;
+/// use heliostat_core::wire::json::ListDecoder;
+///
+/// let packing = Packing::raw();
+/// let codec = PackedCodec::new(RawCodec::json().without_managed_fields(), &packing);
+/// let mut decoder = ListDecoder::new(codec, DecodeLimits::default());
+/// let mut parts = Vec::new();
+/// decoder.push(br#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7"},
+///     "items":[{"metadata":{"name":"a"},"spec":{"nodeName":"n"}}]}"#, &mut parts)?;
+/// decoder.finish()?;
+/// let ListPart::Items(items) = &parts[1] else { panic!() };
+/// let pod = &items[0].as_ref().unwrap().object;
+/// assert_eq!(pod.get()?.text(&"spec.nodeName".parse()?)?.as_deref(), Some("n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct PackedCodec<T> {
+    codec: RawCodec,
+    packer: Packer<T>,
+}
+
+impl<T> PackedCodec<T> {
+    /// A codec that packs what `codec` reads.
+    #[must_use]
+    pub fn new(codec: RawCodec, packing: &Packing<T>) -> Self {
+        Self {
+            codec,
+            packer: packing.packer(),
+        }
+    }
+}
+
+impl<T: Send + Sync> Codec for PackedCodec<T> {
+    type Object = Packed<T>;
+
+    fn decode(
+        &mut self,
+        bytes: &[u8],
+        envelope_kind: Option<&GroupVersionKind>,
+    ) -> Result<Entry<Packed<T>>, RejectionReason> {
+        let (header, object) = self.codec.read(bytes, envelope_kind)?;
+        Ok(self.packer.pack(header, object))
+    }
+
+    fn expected_kind(&self) -> Option<&GroupVersionKind> {
+        self.codec.expected_kind()
+    }
+}

@@ -1,0 +1,240 @@
+//! `Packed`: one object as compressed bytes, and the ways to read it.
+
+use std::fmt;
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::compression::{Dictionary, read_frame, unpack};
+use super::packing::Collection;
+use crate::object::GroupVersionKind;
+use crate::raw::{Encoding, RawObject, RawView, ReadRaw};
+
+/// An object in its packed form.
+///
+/// | to have | ask | costs |
+/// |---|---|---|
+/// | the object | [`get`](Self::get) | a pointer's copy while it is kept; else unpacking and decoding |
+/// | its bytes | [`unpack`](Self::unpack) | unpacking into an allocation |
+/// | a few fields | [`inspect`](Self::inspect) | unpacking into room that is used again |
+///
+/// It takes one allocation of 64 bytes and one of the size of its compressed bytes.
+pub struct Packed<T> {
+    shape: Arc<Shape<T>>,
+    bytes: Box<[u8]>,
+    /// The decoded object, while it is kept.
+    decoded: Mutex<Option<Arc<T>>>,
+    /// How many bytes it has unpacked.
+    len: u32,
+    is_compressed: bool,
+    /// Somebody asked for the decoded object since the cache last looked.
+    pub(super) was_asked_for: AtomicBool,
+}
+
+/// What many objects have in common.
+pub(super) struct Shape<T> {
+    pub(super) collection: Arc<Collection<T>>,
+    pub(super) encoding: Encoding,
+    pub(super) kind: Option<Arc<GroupVersionKind>>,
+    pub(super) dictionary: Option<Arc<Dictionary>>,
+}
+
+/// Why a packed object cannot be read.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnpackError {
+    /// The compressed bytes are not what was packed.
+    #[error("the packed bytes are broken: {0}")]
+    Broken(Arc<str>),
+    /// The bytes are those of the object, and cannot be decoded into its type.
+    #[error("the object cannot be decoded: {0}")]
+    Undecodable(Arc<str>),
+    /// The source sent the object in an encoding that its type cannot be decoded from.
+    #[error("an object of this type is decoded from {wanted:?}, and came in {got:?}")]
+    Encoding {
+        /// What the type is decoded from.
+        wanted: Encoding,
+        /// What the object is in.
+        got: Encoding,
+    },
+}
+
+impl UnpackError {
+    pub(super) fn broken(reason: impl Into<Arc<str>>) -> Self {
+        Self::Broken(reason.into())
+    }
+
+    pub(super) fn undecodable(error: &dyn fmt::Display) -> Self {
+        Self::Undecodable(error.to_string().into())
+    }
+}
+
+impl<T> Packed<T> {
+    /// An object of a frame, or of plain bytes if there is none.
+    pub(super) fn new(shape: Arc<Shape<T>>, frame: Option<&[u8]>, plain: &[u8]) -> Self {
+        // Whatever does not fit the number is kept plain; no decoder takes an object of that size.
+        let (bytes, len, is_compressed) = match (frame, u32::try_from(plain.len())) {
+            (Some(frame), Ok(len)) => (frame, len, true),
+            (_, len) => (plain, len.unwrap_or(u32::MAX), false),
+        };
+        shape.collection.counters.came(plain.len(), bytes.len());
+        Self {
+            shape,
+            bytes: bytes.into(),
+            decoded: Mutex::default(),
+            len,
+            is_compressed,
+            was_asked_for: AtomicBool::new(false),
+        }
+    }
+
+    /// The object. Within the memory budget of its collection it is decoded once and kept; beyond it,
+    /// whoever asks has it decoded, and something else is forgotten for it.
+    ///
+    /// # Errors
+    /// If the object cannot be decoded into `T`: it is in the store as its bytes all the same.
+    pub fn get(self: &Arc<Self>) -> Result<Arc<T>, UnpackError> {
+        if let Some(decoded) = self.decoded() {
+            // Written only if it says something new: readers on several cores share the line.
+            if !self.was_asked_for.load(Ordering::Relaxed) {
+                self.was_asked_for.store(true, Ordering::Relaxed);
+            }
+            return Ok(decoded);
+        }
+        let decoded = Arc::new(self.decode()?);
+        let collection = &self.shape.collection;
+        if collection.cache.has_room_for(self.decoded_bytes()) {
+            let mut place = self.lock();
+            if let Some(earlier) = &*place {
+                return Ok(Arc::clone(earlier));
+            }
+            *place = Some(Arc::clone(&decoded));
+            drop(place);
+            collection.cache.admit(self);
+        }
+        Ok(decoded)
+    }
+
+    /// Decodes the object, and keeps nothing: for whoever reads many objects once.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn decode(&self) -> Result<T, UnpackError> {
+        self.inspect(|view| self.shape.collection.decoder.decode(view))?
+    }
+
+    /// The object as the bytes it came in, in an allocation of its own.
+    ///
+    /// # Errors
+    /// If the bytes are broken.
+    pub fn unpack(&self) -> Result<RawObject, UnpackError> {
+        let bytes = if self.is_compressed {
+            let mut out = Vec::new();
+            unpack(&self.bytes, self.raw_bytes(), self.dictionary(), &mut out)?;
+            out.into_boxed_slice()
+        } else {
+            self.bytes.clone()
+        };
+        let kind = self.shape.kind.clone();
+        Ok(RawObject::new(self.shape.encoding, kind, bytes))
+    }
+
+    /// Has the object's bytes read where they lie for the moment. Nothing is allocated.
+    ///
+    /// # Errors
+    /// If the bytes are broken.
+    pub fn inspect<R>(&self, read: impl FnOnce(RawView<'_>) -> R) -> Result<R, UnpackError> {
+        let Shape { encoding, kind, .. } = &*self.shape;
+        let read = |bytes: &[u8]| read(RawView::new(*encoding, kind.as_ref(), bytes));
+        if self.is_compressed {
+            read_frame(&self.bytes, self.raw_bytes(), self.dictionary(), read)
+        } else {
+            Ok(read(&self.bytes))
+        }
+    }
+
+    /// The kind, where it was told.
+    #[must_use]
+    pub fn kind(&self) -> Option<&GroupVersionKind> {
+        self.shape.kind.as_deref()
+    }
+
+    /// What the bytes are.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        self.shape.encoding
+    }
+
+    /// How many bytes the object has unpacked.
+    #[must_use]
+    pub const fn raw_bytes(&self) -> usize {
+        if self.is_compressed {
+            self.len as usize
+        } else {
+            self.bytes.len()
+        }
+    }
+
+    /// How many bytes it has packed.
+    #[must_use]
+    pub const fn packed_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// About how much memory it takes decoded.
+    pub(super) fn decoded_bytes(&self) -> usize {
+        self.shape
+            .collection
+            .decoder
+            .decoded_bytes(self.raw_bytes())
+    }
+
+    /// Forgets the decoded object; the caller drops it where it disturbs nobody.
+    pub(super) fn forget(&self) -> Option<Arc<T>> {
+        self.lock().take()
+    }
+
+    fn decoded(&self) -> Option<Arc<T>> {
+        self.lock().clone()
+    }
+
+    fn dictionary(&self) -> Option<&Dictionary> {
+        self.shape.dictionary.as_deref()
+    }
+
+    /// Nothing that can panic runs under this lock, so there is no half state to find.
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<T>>> {
+        self.decoded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> ReadRaw for Packed<T> {
+    fn read_raw<R>(&self, read: impl FnOnce(RawView<'_>) -> R) -> Result<R, UnpackError> {
+        self.inspect(read)
+    }
+}
+
+impl<T> Drop for Packed<T> {
+    fn drop(&mut self) {
+        let decoded = self
+            .decoded
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if mem::take(decoded).is_some() {
+            self.shape.collection.cache.released(self.decoded_bytes());
+        }
+        let counters = &self.shape.collection.counters;
+        counters.went(self.raw_bytes(), self.bytes.len());
+    }
+}
+
+impl<T> fmt::Debug for Packed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Packed")
+            .field("encoding", &self.shape.encoding)
+            .field("raw_bytes", &self.raw_bytes())
+            .field("packed_bytes", &self.packed_bytes())
+            .field("is_kept_decoded", &self.lock().is_some())
+            .finish_non_exhaustive()
+    }
+}

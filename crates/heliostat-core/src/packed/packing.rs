@@ -1,0 +1,291 @@
+//! `Packing`: what the packed objects of one collection share, and how they are decoded.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prost::Message;
+use serde::de::DeserializeOwned;
+
+use super::cache::Cache;
+use super::compression::Compressor;
+use super::object::{Packed, UnpackError};
+use super::packer::Packer;
+use super::training::Training;
+use crate::object::Entry;
+use crate::raw::{Encoding, RawObject, RawView};
+
+/// How much decoded objects of one collection may take unless it is said otherwise: 64 MiB, which is
+/// some ten thousand small objects, or two thousand typed pods.
+pub const DEFAULT_MEMORY_BUDGET: usize = 64 << 20;
+
+/// How many contexts for packing wait to be used again. Each takes about a megabyte of addresses, of
+/// which small objects touch a tenth.
+const COMPRESSORS_KEPT: usize = 4;
+
+/// How the objects of one collection are packed and decoded. A clone is another handle to the same.
+///
+/// ```
+/// use heliostat_core::object::{Entry, Header, ObjectKey};
+/// use heliostat_core::packed::Packing;
+/// use heliostat_core::raw::{Encoding, RawObject};
+///
+/// let packing = Packing::<serde_json::Value>::json().memory_budget(1 << 20);
+/// let header = Header {
+///     key: ObjectKey::namespaced("default", "web"),
+///     resource_version: "7".into(),
+///     uid: "u".into(),
+/// };
+/// let bytes = br#"{"metadata":{"name":"web"},"spec":{"replicas":3}}"#;
+/// let raw = RawObject::new(Encoding::Json, None, bytes.as_slice().into());
+/// let entry = packing.pack(Entry::new(header, raw));
+///
+/// assert_eq!(entry.object.get()?["spec"]["replicas"], 3);
+/// # Ok::<(), heliostat_core::packed::UnpackError>(())
+/// ```
+pub struct Packing<T>(Arc<Shared<T>>);
+
+/// What those who pack share.
+pub(super) struct Shared<T> {
+    pub(super) collection: Arc<Collection<T>>,
+    pub(super) training: Mutex<Training<T>>,
+    compressors: Mutex<Vec<Compressor>>,
+}
+
+/// What all objects refer to. It knows nothing of who packs, so that nothing refers to itself.
+pub(super) struct Collection<T> {
+    pub(super) decoder: Arc<Decoder<T>>,
+    pub(super) cache: Cache<T>,
+    pub(super) counters: Counters,
+}
+
+/// How bytes become an object.
+pub(super) struct Decoder<T> {
+    decode: Box<Decode<T>>,
+    /// How many bytes an object takes for each of its raw bytes.
+    growth: usize,
+}
+
+type Decode<T> = dyn Fn(RawView<'_>) -> Result<T, UnpackError> + Send + Sync;
+
+/// What an object takes beside its bytes: its allocation, and its place in the line.
+const OBJECT_BYTES: usize = 64;
+
+/// A raw object is its bytes.
+const RAW_GROWTH: usize = 1;
+
+/// A pod of `k8s-openapi` takes 36 KB without managed fields and 105 KB with them, and 5 and 11.4 KB in
+/// JSON: between seven and nine times as much.
+const JSON_GROWTH: usize = 8;
+
+/// A pod of `k8s-pb` takes 26 KB without managed fields, and 3.1 KB in protobuf.
+const PROTOBUF_GROWTH: usize = 8;
+
+impl<T> Decoder<T> {
+    pub(super) fn decode(&self, view: RawView<'_>) -> Result<T, UnpackError> {
+        (self.decode)(view)
+    }
+
+    pub(super) const fn decoded_bytes(&self, raw_bytes: usize) -> usize {
+        raw_bytes
+            .saturating_mul(self.growth)
+            .saturating_add(OBJECT_BYTES)
+    }
+}
+
+impl Packing<RawObject> {
+    /// For objects that are read as their bytes, in whatever encoding they come.
+    #[must_use]
+    pub fn raw() -> Self {
+        Self::of(RAW_GROWTH, |view| Ok(view.to_object()))
+    }
+}
+
+impl<K: DeserializeOwned> Packing<K> {
+    /// For objects that come in JSON and are read as `K`, by way of serde.
+    ///
+    /// The memory that decoded objects take is estimated: eight times their JSON.
+    #[must_use]
+    pub fn json() -> Self {
+        Self::of(JSON_GROWTH, |view| {
+            expect_encoding(Encoding::Json, view)?;
+            serde_json::from_slice(view.bytes()).map_err(|error| UnpackError::undecodable(&error))
+        })
+    }
+}
+
+impl<K: Message + Default> Packing<K> {
+    /// For objects that come in protobuf and are read as `K`, by way of prost.
+    ///
+    /// The memory that decoded objects take is estimated: eight times their protobuf.
+    #[must_use]
+    pub fn protobuf() -> Self {
+        Self::of(PROTOBUF_GROWTH, |view| {
+            expect_encoding(Encoding::Protobuf, view)?;
+            K::decode(view.bytes()).map_err(|error| UnpackError::undecodable(&error))
+        })
+    }
+}
+
+impl<T> Packing<T> {
+    /// For objects that are read your own way. `growth` is how many bytes of memory a decoded object
+    /// takes for each byte of its encoding, for the budget.
+    pub fn with_decoder<E: fmt::Display>(
+        growth: usize,
+        decode: impl Fn(RawView<'_>) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Self {
+        Self::of(growth, move |view| {
+            decode(view).map_err(|error| UnpackError::undecodable(&error))
+        })
+    }
+
+    fn of(
+        growth: usize,
+        decode: impl Fn(RawView<'_>) -> Result<T, UnpackError> + Send + Sync + 'static,
+    ) -> Self {
+        let decode = Box::new(decode);
+        Self::start(Arc::new(Decoder { decode, growth }), DEFAULT_MEMORY_BUDGET)
+    }
+
+    fn start(decoder: Arc<Decoder<T>>, memory_budget: usize) -> Self {
+        let collection = Arc::new(Collection {
+            decoder,
+            cache: Cache::new(memory_budget),
+            counters: Counters::default(),
+        });
+        Self(Arc::new(Shared {
+            collection,
+            training: Mutex::default(),
+            compressors: Mutex::default(),
+        }))
+    }
+
+    /// How many bytes decoded objects may take together; [`DEFAULT_MEMORY_BUDGET`] by default. None are
+    /// kept with 0.
+    ///
+    /// This begins a packing of its own: what was packed before keeps its budget.
+    #[must_use]
+    pub fn memory_budget(self, bytes: usize) -> Self {
+        Self::start(Arc::clone(&self.0.collection.decoder), bytes)
+    }
+
+    /// Something that packs, with tables of its own: one for each thread.
+    #[must_use]
+    pub fn packer(&self) -> Packer<T> {
+        let waiting = self.0.lock_compressors().pop();
+        Packer::new(Arc::clone(&self.0), waiting.unwrap_or_else(Compressor::new))
+    }
+
+    /// Packs one object. For many, a [`packer`](Self::packer) saves taking one each time.
+    #[must_use]
+    pub fn pack(&self, entry: Entry<RawObject>) -> Entry<Packed<T>> {
+        self.packer().pack(entry.header, entry.object.view())
+    }
+
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.0.collection.cache.places()
+    }
+
+    /// What there is at the moment.
+    #[must_use]
+    pub fn stats(&self) -> PackingStats {
+        let Collection {
+            cache, counters, ..
+        } = &*self.0.collection;
+        let training = self.0.training.lock();
+        let training = training.unwrap_or_else(PoisonError::into_inner);
+        PackingStats {
+            objects: counters.objects.load(Ordering::Relaxed),
+            raw_bytes: counters.raw_bytes.load(Ordering::Relaxed),
+            packed_bytes: counters.packed_bytes.load(Ordering::Relaxed),
+            packed_total: counters.total.load(Ordering::Relaxed),
+            dictionaries_trained: training.trained(),
+            decoded_objects: cache.objects(),
+            decoded_bytes: cache.bytes(),
+            memory_budget: cache.budget(),
+        }
+    }
+}
+
+impl<T> Shared<T> {
+    /// Takes back what a packer worked with.
+    pub(super) fn give_back(&self, compressor: Compressor) {
+        let mut waiting = self.lock_compressors();
+        if waiting.len() < COMPRESSORS_KEPT {
+            waiting.push(compressor);
+        }
+    }
+
+    fn lock_compressors(&self) -> std::sync::MutexGuard<'_, Vec<Compressor>> {
+        self.compressors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Clone for Packing<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Packing<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Packing").field(&self.stats()).finish()
+    }
+}
+
+/// What the packed objects of a collection take.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct PackingStats {
+    /// How many packed objects there are: in the store, in queues, in somebody's hand.
+    pub objects: usize,
+    /// How many bytes they have unpacked.
+    pub raw_bytes: usize,
+    /// How many bytes they have packed.
+    pub packed_bytes: usize,
+    /// How many objects have been packed since the start.
+    pub packed_total: u64,
+    /// How many dictionaries have been trained since the start.
+    pub dictionaries_trained: u32,
+    /// How many objects are kept decoded.
+    pub decoded_objects: usize,
+    /// About how many bytes these take.
+    pub decoded_bytes: usize,
+    /// The most that they may take.
+    pub memory_budget: usize,
+}
+
+/// Counts of the objects that there are.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    objects: AtomicUsize,
+    raw_bytes: AtomicUsize,
+    packed_bytes: AtomicUsize,
+    total: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn came(&self, raw: usize, packed: usize) {
+        self.objects.fetch_add(1, Ordering::Relaxed);
+        self.raw_bytes.fetch_add(raw, Ordering::Relaxed);
+        self.packed_bytes.fetch_add(packed, Ordering::Relaxed);
+        self.total.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn went(&self, raw: usize, packed: usize) {
+        self.objects.fetch_sub(1, Ordering::Relaxed);
+        self.raw_bytes.fetch_sub(raw, Ordering::Relaxed);
+        self.packed_bytes.fetch_sub(packed, Ordering::Relaxed);
+    }
+}
+
+fn expect_encoding(wanted: Encoding, view: RawView<'_>) -> Result<(), UnpackError> {
+    if view.encoding() == wanted {
+        return Ok(());
+    }
+    let got = view.encoding();
+    Err(UnpackError::Encoding { wanted, got })
+}
