@@ -94,7 +94,7 @@ pub(crate) fn is_permanent(error: &SourceError) -> bool {
                 || status.is_invalid()
                 || status.is_not_acceptable()
         }
-        SourceError::Request(_) => true,
+        SourceError::Request(_) | SourceError::Encoding(_) => true,
         _ => false,
     }
 }

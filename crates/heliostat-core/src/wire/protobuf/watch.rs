@@ -3,7 +3,7 @@
 //! A frame counts once it is complete: what a connection cuts off is not an event. Unlike with JSON a
 //! frame that is broken inside does not hide where the next one begins, so it costs one object only.
 
-use super::envelope::{Envelope, TypeMeta};
+use super::envelope::Envelope;
 use super::field::{Fields, Value};
 use super::gather::{Chunk, Gather};
 use super::header::{self, RawHeader, object_meta};

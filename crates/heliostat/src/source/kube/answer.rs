@@ -1,7 +1,7 @@
 //! The head of an answer: is it a success, and of a content type that can be decoded.
 //!
-//! A failure becomes the server's own `Status`, or one made from the code where the body is plain
-//! text. A success of a foreign content type is somebody else's page: a proxy, a login form, a
+//! A failure becomes the server's own `Status`, which may come in either encoding, or one made from the
+//! code where the body is plain text. A success of a foreign content type is somebody else's page: a proxy, a login form, a
 //! captive portal.
 
 use std::time::Duration;
@@ -13,8 +13,10 @@ use kube_client::client::Body;
 
 use heliostat_core::error::{DecodeError, SourceError};
 use heliostat_core::status::Status;
+use heliostat_core::wire::protobuf::parse_status;
 
 use super::body::chunks;
+use super::negotiation::Encoding;
 
 /// How much of an error's body is read. A `Status` with many causes has a few kilobytes.
 const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -28,15 +30,8 @@ const EXCERPT_CHARS: usize = 160;
 /// How long the body of an error is waited for: the code alone decides nearly as well.
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
 
-/// An encoding that a decoder exists for. The answer's content type chooses, not the request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Encoding {
-    /// `application/json`.
-    Json,
-}
-
 impl Encoding {
-    /// The encoding of an answer. Without a content type it is taken for JSON: the decoder will see.
+    /// The encoding of an answer, whatever was asked for. Without a content type it is taken for JSON: the decoder will see.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, String> {
         let Some(value) = headers.get(CONTENT_TYPE) else {
             return Ok(Self::Json);
@@ -45,11 +40,16 @@ impl Encoding {
         let media_type = text.split(';').next().unwrap_or("").trim();
         if media_type.eq_ignore_ascii_case("application/json") {
             Ok(Self::Json)
+        } else if media_type.eq_ignore_ascii_case(PROTOBUF) {
+            Ok(Self::Protobuf)
         } else {
             Err(text)
         }
     }
 }
+
+/// The media type of Kubernetes' protobuf. That of a watch has the parameter `stream=watch`.
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 /// Gives back an answer and how it can be decoded, or what it means that it cannot.
 pub(super) async fn check(
@@ -58,9 +58,18 @@ pub(super) async fn check(
 ) -> Result<(Response<Body>, Encoding), SourceError> {
     let code = response.status();
     if !code.is_success() {
-        let retry_after = retry_after(response.headers());
+        let (code, retry_after) = (code.as_u16(), retry_after(response.headers()));
+        let encoding = Encoding::of(response.headers());
         let body = read_some(response, ERROR_BODY_BYTES_MAX).await;
-        return Err(Status::from_response(code.as_u16(), "GET", retry_after, &body).into());
+        let in_protobuf = match encoding {
+            Ok(Encoding::Protobuf) => parse_status(&body),
+            Ok(Encoding::Json) | Err(_) => None,
+        };
+        let status = match in_protobuf {
+            Some(status) => status.with_head(code, retry_after),
+            None => Status::from_response(code, "GET", retry_after, &body),
+        };
+        return Err(status.into());
     }
     match Encoding::of(response.headers()) {
         Ok(encoding) => Ok((response, encoding)),
@@ -189,7 +198,19 @@ mod tests {
         for json in ["application/json", "Application/JSON; charset=utf-8"] {
             assert_eq!(Encoding::of(&headers(json)), Ok(Encoding::Json));
         }
-        for foreign in ["text/html", "application/jsonp", "application/cbor"] {
+        for protobuf in [
+            "application/vnd.kubernetes.protobuf",
+            "application/vnd.kubernetes.protobuf;stream=watch",
+            "Application/vnd.kubernetes.Protobuf ; q=1",
+        ] {
+            assert_eq!(Encoding::of(&headers(protobuf)), Ok(Encoding::Protobuf));
+        }
+        for foreign in [
+            "application/protobuf",
+            "text/html",
+            "application/jsonp",
+            "application/cbor",
+        ] {
             assert_eq!(Encoding::of(&headers(foreign)), Err(foreign.to_owned()));
         }
     }

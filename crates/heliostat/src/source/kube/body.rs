@@ -1,6 +1,7 @@
-//! The body of an answer as plain chunks, decompressed if it is compressed.
+//! The body of an answer as plain chunks, decompressed if it is compressed, and counted.
 
 use std::io;
+use std::sync::Arc;
 
 use async_compression::tokio::bufread::GzipDecoder;
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use http_body_util::BodyExt;
 use kube_client::client::Body;
 use tokio_util::io::{ReaderStream, StreamReader};
 
+use super::traffic::Meter;
+
 /// How much is decompressed at a time.
 const PLAIN_CHUNK_BYTES: usize = 64 * 1024;
 
@@ -20,13 +23,22 @@ pub(super) type Chunks = BoxStream<'static, Result<Bytes, kube_client::Error>>;
 
 /// Decompresses what says of itself that it is compressed; the client below may have done so.
 pub(super) fn chunks(response: Response<Body>) -> Chunks {
+    metered_chunks(response, Arc::default())
+}
+
+/// The same, with every chunk counted before it is decompressed and after.
+pub(super) fn metered_chunks(response: Response<Body>, meter: Arc<Meter>) -> Chunks {
     let is_gzip = response
         .headers()
         .get(CONTENT_ENCODING)
         .is_some_and(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"gzip"));
+    let received = Arc::clone(&meter);
     let chunks = response.into_body().into_data_stream();
+    let chunks = chunks.inspect_ok(move |chunk| received.received(chunk.len()));
     if !is_gzip {
-        return chunks.boxed();
+        return chunks
+            .inspect_ok(move |chunk| meter.decoded(chunk.len()))
+            .boxed();
     }
     // The reader takes an empty chunk for the end.
     let packed = chunks
@@ -36,6 +48,7 @@ pub(super) fn chunks(response: Response<Body>) -> Chunks {
     // Servers from 1.37 on send a watch-list as one member for each flush.
     unpacked.multiple_members(true);
     ReaderStream::with_capacity(unpacked, PLAIN_CHUNK_BYTES)
+        .inspect_ok(move |chunk| meter.decoded(chunk.len()))
         .map_err(|error| kube_client::Error::Service(error.into()))
         .boxed()
 }

@@ -1,27 +1,39 @@
 //! The bytes of an object into the user's type.
 //!
 //! A source holds a way to make codecs, because every list and every watch decodes with one of its
-//! own, and it holds it without its type, so that a source is named by its object alone.
+//! own, and it holds it without its type, so that a source is named by its object alone. Which
+//! encodings the objects can be decoded from is told beside it: that decides what is asked for.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use kube_core::{DynamicObject, Resource, TypeMeta};
+use kube_core::{ApiResource, DynamicObject, Resource, TypeMeta};
+use prost::Message;
 use serde::de::DeserializeOwned;
 
 use heliostat_core::event::RejectionReason;
 use heliostat_core::object::{Entry, GroupVersionKind, Header, ObjectKey, Uid};
+use heliostat_core::raw::{RawCodec, RawObject};
 use heliostat_core::version::ResourceVersion;
 use heliostat_core::wire::Codec;
 use heliostat_core::wire::json::{JsonCodec, without_managed_fields};
+use heliostat_core::wire::protobuf::ProtobufCodec;
+
+use super::collection::Form;
+use super::negotiation::{Encoding, Encodings};
 
 /// The kind under which metadata alone is sent, whatever the kind of the object is.
 const METADATA_API_VERSION: &str = "meta.k8s.io/v1";
 const METADATA_KIND: &str = "PartialObjectMetadata";
 
 /// Makes a codec for each request.
-pub(super) struct CodecMaker<T>(Arc<dyn Fn() -> Box<dyn Codec<Object = T>> + Send + Sync>);
+pub(super) struct CodecMaker<T> {
+    make: Arc<Make<T>>,
+    encodings: Encodings,
+}
+
+type Make<T> = dyn Fn(Encoding, ManagedFields) -> Box<dyn Codec<Object = T>> + Send + Sync;
 
 /// What becomes of `metadata.managedFields`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,21 +43,46 @@ pub(super) enum ManagedFields {
 }
 
 impl<T> CodecMaker<T> {
-    pub(super) fn new<C>(make: impl Fn() -> C + Send + Sync + 'static) -> Self
+    /// Codecs for these encodings, which also cut the managed fields out if that is wanted.
+    pub(super) fn new<C>(
+        encodings: Encodings,
+        make: impl Fn(Encoding, ManagedFields) -> C + Send + Sync + 'static,
+    ) -> Self
     where
         C: Codec<Object = T> + 'static,
     {
-        Self(Arc::new(move || Box::new(make())))
+        let make: Arc<Make<T>> =
+            Arc::new(move |encoding, managed_fields| Box::new(make(encoding, managed_fields)));
+        Self { make, encodings }
     }
 
-    pub(super) fn make(&self, managed_fields: ManagedFields) -> AnyCodec<T> {
-        AnyCodec {
-            codec: (self.0)(),
+    /// Codecs for JSON, which know nothing of managed fields.
+    pub(super) fn of_json<C>(make: impl Fn() -> C + Send + Sync + 'static) -> Self
+    where
+        C: Codec<Object = T> + 'static,
+    {
+        Self::new(Encodings::Json, move |_, managed_fields| Pruning {
+            codec: make(),
             scratch: match managed_fields {
                 ManagedFields::Kept => None,
                 ManagedFields::Cut => Some(Vec::new()),
             },
-        }
+        })
+    }
+
+    /// What the objects can be decoded from.
+    pub(super) const fn encodings(&self) -> Encodings {
+        self.encodings
+    }
+
+    /// A codec for an answer in this encoding, if there is one.
+    pub(super) fn make(
+        &self,
+        encoding: Encoding,
+        managed_fields: ManagedFields,
+    ) -> Option<AnyCodec<T>> {
+        let can = self.encodings.has(encoding);
+        can.then(|| AnyCodec((self.make)(encoding, managed_fields)))
     }
 }
 
@@ -54,13 +91,8 @@ where
     K: Resource + DeserializeOwned + Send + Sync + 'static,
 {
     /// The codec of a Kubernetes type, by way of serde.
-    pub(super) fn json(kind: &K::DynamicType) -> Self {
-        let expected = if K::metadata_api() {
-            GroupVersionKind::new(METADATA_API_VERSION, METADATA_KIND)
-        } else {
-            GroupVersionKind::new(K::api_version(kind), K::kind(kind))
-        };
-        Self::new(move || {
+    pub(super) fn json(expected: GroupVersionKind) -> Self {
+        Self::of_json(move || {
             JsonCodec::new(header_of::<K>)
                 .expecting(expected.clone())
                 .adopting(name_kind::<K>)
@@ -68,24 +100,55 @@ where
     }
 }
 
+impl<K: Message + Default + 'static> CodecMaker<K> {
+    /// The codec of a message, by way of prost.
+    pub(super) fn protobuf(expected: GroupVersionKind) -> Self {
+        Self::new(Encodings::Protobuf, move |_, managed_fields| {
+            let codec = ProtobufCodec::new().expecting(expected.clone());
+            match managed_fields {
+                ManagedFields::Kept => codec,
+                ManagedFields::Cut => codec.without_managed_fields(),
+            }
+        })
+    }
+}
+
+impl CodecMaker<RawObject> {
+    /// The codec of objects that stay bytes.
+    pub(super) fn raw(expected: GroupVersionKind) -> Self {
+        Self::new(Encodings::Both, move |encoding, managed_fields| {
+            let codec = match encoding {
+                Encoding::Json => RawCodec::json(),
+                Encoding::Protobuf => RawCodec::protobuf(),
+            };
+            let codec = codec.expecting(expected.clone());
+            match managed_fields {
+                ManagedFields::Kept => codec,
+                ManagedFields::Cut => codec.without_managed_fields(),
+            }
+        })
+    }
+}
+
 impl<T> Clone for CodecMaker<T> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self {
+            make: Arc::clone(&self.make),
+            encodings: self.encodings,
+        }
     }
 }
 
 impl<T> fmt::Debug for CodecMaker<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CodecMaker")
+        f.debug_struct("CodecMaker")
+            .field("encodings", &self.encodings)
+            .finish_non_exhaustive()
     }
 }
 
 /// A codec whose type is not known here. Next to decoding an object, one call more is nothing.
-pub(super) struct AnyCodec<T> {
-    codec: Box<dyn Codec<Object = T>>,
-    /// Room for the bytes of an object without its managed fields, if they are to be cut.
-    scratch: Option<Vec<u8>>,
-}
+pub(super) struct AnyCodec<T>(Box<dyn Codec<Object = T>>);
 
 impl<T> Codec for AnyCodec<T> {
     type Object = T;
@@ -95,6 +158,35 @@ impl<T> Codec for AnyCodec<T> {
         bytes: &[u8],
         envelope_kind: Option<&GroupVersionKind>,
     ) -> Result<Entry<T>, RejectionReason> {
+        self.0.decode(bytes, envelope_kind)
+    }
+
+    fn expected_kind(&self) -> Option<&GroupVersionKind> {
+        self.0.expected_kind()
+    }
+}
+
+impl<T> fmt::Debug for AnyCodec<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnyCodec")
+    }
+}
+
+/// A codec for JSON that gets objects without their managed fields, if they are to be cut.
+struct Pruning<C> {
+    codec: C,
+    /// Room for the bytes of an object without them.
+    scratch: Option<Vec<u8>>,
+}
+
+impl<C: Codec> Codec for Pruning<C> {
+    type Object = C::Object;
+
+    fn decode(
+        &mut self,
+        bytes: &[u8],
+        envelope_kind: Option<&GroupVersionKind>,
+    ) -> Result<Entry<C::Object>, RejectionReason> {
         let bytes = match &mut self.scratch {
             Some(scratch) => without_managed_fields(bytes, scratch),
             None => bytes,
@@ -107,9 +199,11 @@ impl<T> Codec for AnyCodec<T> {
     }
 }
 
-impl<T> fmt::Debug for AnyCodec<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AnyCodec")
+/// The kind that objects in this form have.
+pub(super) fn expected_kind(resource: &ApiResource, form: Form) -> GroupVersionKind {
+    match form {
+        Form::Full => GroupVersionKind::new(resource.api_version.as_str(), resource.kind.as_str()),
+        Form::Metadata => GroupVersionKind::new(METADATA_API_VERSION, METADATA_KIND),
     }
 }
 

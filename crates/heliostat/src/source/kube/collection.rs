@@ -23,25 +23,6 @@ pub(super) enum Form {
     Metadata,
 }
 
-impl Form {
-    /// The `Accept` header of a list. No weaker alternative follows the metadata form: whole objects
-    /// in place of metadata would be another collection.
-    pub(super) const fn list_accept(self) -> &'static str {
-        match self {
-            Self::Full => "application/json",
-            Self::Metadata => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
-        }
-    }
-
-    /// The `Accept` header of a watch.
-    pub(super) const fn watch_accept(self) -> &'static str {
-        match self {
-            Self::Full => "application/json",
-            Self::Metadata => "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
-        }
-    }
-}
-
 /// Where the objects are.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Place {
@@ -85,6 +66,11 @@ impl Collection {
             labels: None,
             fields: None,
         }
+    }
+
+    /// A resource that was discovered: in one namespace, or in all.
+    pub(super) fn discovered(found: &DiscoveredResource, namespace: Option<&str>) -> Self {
+        Self::new(found.resource.clone(), Place::of(found, namespace))
     }
 
     /// An empty selector selects everything, as none does.

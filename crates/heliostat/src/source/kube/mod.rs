@@ -12,9 +12,12 @@
 //! |---|---|
 //! | `source` | [`KubeSource`], the list/watch source |
 //! | `collection` | what is asked for, as path and query |
+//! | `encoded` | the sources of raw objects and of protobuf |
+//! | `negotiation` | in which encoding it is asked for, and what a refusal means |
 //! | `codec` | the bytes of an object into the user's type |
 //! | `body` | the body of an answer as plain chunks |
 //! | `reading` | the body of an answer through a decoder, as a stream |
+//! | `traffic` | what has come in, counted |
 //! | `decode_thread` | the threads on which that is done |
 //! | `cluster` | the client, and how a request is sent |
 //! | `answer` | the head of an answer: success, content type |
@@ -28,11 +31,17 @@
 
 mod source;
 
+mod encoded;
+
 mod collection;
+
+mod negotiation;
 
 mod codec;
 
 mod reading;
+
+mod traffic;
 
 mod decode_thread;
 
@@ -61,5 +70,7 @@ pub use connection::{ConnectError, Connection};
 pub use discovery::{DiscoveredResource, Discovery};
 // What the constructors of a source take, so that nobody has to look for the matching version.
 pub use kube_core::{ApiResource, DynamicObject, PartialObjectMeta};
+pub use negotiation::WireEncoding;
 pub use source::KubeSource;
 pub(crate) use source::lives_in_no_namespace;
+pub use traffic::Traffic;

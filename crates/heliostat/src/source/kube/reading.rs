@@ -6,51 +6,60 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 
 use heliostat_core::error::{DecodeError, SourceError};
 use heliostat_core::event::{ListPart, WatchEvent};
-use heliostat_core::wire::json::{ListDecoder, WatchDecoder};
-use heliostat_core::wire::{Codec, DecodeLimits};
+use heliostat_core::wire::{Codec, DecodeLimits, json, protobuf};
 
-use super::answer::Encoding;
-use super::body::{Chunks, chunks};
+use super::body::{Chunks, metered_chunks};
 use super::cluster::Answer;
 use super::decode_thread::{DecodeThread, Lane, Panicked};
 use super::failure::{RequestLine, is_end_of_watch};
+use super::negotiation::Encoding;
+use super::traffic::Meter;
 use crate::list_watch::{ListStream, WatchStream};
 
-/// The parts of a list. Ends with an error unless the list is complete.
-pub(super) fn list<C>(
-    answer: Answer,
-    codec: C,
-    limits: DecodeLimits,
-    thread: &DecodeThread,
-) -> ListStream<C::Object>
-where
-    C: Codec + 'static,
-    C::Object: Send + Sync + 'static,
-{
-    match answer.encoding {
-        Encoding::Json => Reading::start(answer, ListDecoder::new(codec, limits), thread),
-    }
+/// What the answers of a source are read with.
+#[derive(Clone, Debug)]
+pub(super) struct Reader {
+    pub(super) limits: DecodeLimits,
+    pub(super) thread: DecodeThread,
+    pub(super) meter: Arc<Meter>,
 }
 
-/// The events of a watch. However the connection ends, the stream just ends.
-pub(super) fn watch<C>(
-    answer: Answer,
-    codec: C,
-    limits: DecodeLimits,
-    thread: &DecodeThread,
-) -> WatchStream<C::Object>
-where
-    C: Codec + 'static,
-    C::Object: Send + Sync + 'static,
-{
-    match answer.encoding {
-        Encoding::Json => Reading::start(answer, WatchDecoder::new(codec, limits), thread),
+impl Reader {
+    /// The parts of a list. Ends with an error unless the list is complete.
+    pub(super) fn list<C>(&self, answer: Answer, codec: C) -> ListStream<C::Object>
+    where
+        C: Codec + 'static,
+        C::Object: Send + Sync + 'static,
+    {
+        let limits = self.limits;
+        match answer.encoding {
+            Encoding::Json => Reading::start(answer, json::ListDecoder::new(codec, limits), self),
+            Encoding::Protobuf => {
+                Reading::start(answer, protobuf::ListDecoder::new(codec, limits), self)
+            }
+        }
+    }
+
+    /// The events of a watch. However the connection ends, the stream just ends.
+    pub(super) fn watch<C>(&self, answer: Answer, codec: C) -> WatchStream<C::Object>
+    where
+        C: Codec + 'static,
+        C::Object: Send + Sync + 'static,
+    {
+        let limits = self.limits;
+        match answer.encoding {
+            Encoding::Json => Reading::start(answer, json::WatchDecoder::new(codec, limits), self),
+            Encoding::Protobuf => {
+                Reading::start(answer, protobuf::WatchDecoder::new(codec, limits), self)
+            }
+        }
     }
 }
 
@@ -66,41 +75,35 @@ trait Decode: Send + 'static {
     const MAY_BE_CUT_OFF: bool;
 }
 
-impl<C> Decode for ListDecoder<C>
-where
-    C: Codec + 'static,
-    C::Object: Send + Sync + 'static,
-{
-    type Part = ListPart<C::Object>;
+/// The decoders of both encodings have the same methods, and no trait in common.
+macro_rules! decode {
+    ($decoder:ident, $part:ident, $may_be_cut_off:expr) => {
+        decode!(json, $decoder, $part, $may_be_cut_off);
+        decode!(protobuf, $decoder, $part, $may_be_cut_off);
+    };
+    ($encoding:ident, $decoder:ident, $part:ident, $may_be_cut_off:expr) => {
+        impl<C> Decode for $encoding::$decoder<C>
+        where
+            C: Codec + 'static,
+            C::Object: Send + Sync + 'static,
+        {
+            type Part = $part<C::Object>;
 
-    fn push(&mut self, chunk: &[u8], out: &mut Vec<Self::Part>) -> Result<(), DecodeError> {
-        Self::push(self, chunk, out)
-    }
+            fn push(&mut self, chunk: &[u8], out: &mut Vec<Self::Part>) -> Result<(), DecodeError> {
+                Self::push(self, chunk, out)
+            }
 
-    fn finish(&mut self) -> Result<(), DecodeError> {
-        Self::finish(self)
-    }
+            fn finish(&mut self) -> Result<(), DecodeError> {
+                Self::finish(self)
+            }
 
-    const MAY_BE_CUT_OFF: bool = false;
+            const MAY_BE_CUT_OFF: bool = $may_be_cut_off;
+        }
+    };
 }
 
-impl<C> Decode for WatchDecoder<C>
-where
-    C: Codec + 'static,
-    C::Object: Send + Sync + 'static,
-{
-    type Part = WatchEvent<C::Object>;
-
-    fn push(&mut self, chunk: &[u8], out: &mut Vec<Self::Part>) -> Result<(), DecodeError> {
-        Self::push(self, chunk, out)
-    }
-
-    fn finish(&mut self) -> Result<(), DecodeError> {
-        Self::finish(self)
-    }
-
-    const MAY_BE_CUT_OFF: bool = true;
-}
+decode!(ListDecoder, ListPart, false);
+decode!(WatchDecoder, WatchEvent, true);
 
 /// How many chunks are read ahead of the decoder: enough that neither waits for the other, few enough
 /// that a slow consumer slows the server.
@@ -131,12 +134,12 @@ impl<D: Decode> Reading<D> {
     fn start(
         answer: Answer,
         decoder: D,
-        thread: &DecodeThread,
+        reader: &Reader,
     ) -> stream::BoxStream<'static, Result<D::Part, SourceError>> {
         let reading = Self {
             line: answer.line,
-            chunks: chunks(answer.response),
-            lane: thread.lane(decoder),
+            chunks: metered_chunks(answer.response, Arc::clone(&reader.meter)),
+            lane: reader.thread.lane(decoder),
             ready: VecDeque::new(),
             end: None,
         };

@@ -1,0 +1,110 @@
+//! An object by way of prost.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use prost::Message;
+
+use super::header::RawHeader;
+use super::prune::without_managed_fields;
+use crate::event::RejectionReason;
+use crate::object::{Entry, GroupVersionKind};
+use crate::wire::Codec;
+
+/// Decodes objects with prost into `K`, whatever crate has the types.
+///
+/// The header is read from the bytes, so nothing is asked of `K` but that it is a message; that it is
+/// the right one is for the caller to know, or for [`expecting`](Self::expecting) to check.
+///
+/// ```
+/// use heliostat_core::object::ObjectKey;
+/// use heliostat_core::wire::Codec;
+/// use heliostat_core::wire::protobuf::ProtobufCodec;
+///
+/// // `metadata { name: "a" namespace: "n" }`, into a message that has nothing but bytes of it.
+/// let bytes = b"\x0a\x06\x0a\x01a\x1a\x01n";
+/// let mut codec = ProtobufCodec::<Vec<u8>>::new();
+/// let entry = codec.decode(bytes, None).unwrap();
+/// assert_eq!(entry.key(), &ObjectKey::namespaced("n", "a"));
+/// ```
+pub struct ProtobufCodec<K> {
+    expected_kind: Option<GroupVersionKind>,
+    keeps_managed_fields: bool,
+    /// Where an object is put together that something was cut out of.
+    scratch: Vec<u8>,
+    object: PhantomData<fn() -> K>,
+}
+
+/// Room above this is given back after an object: most are far smaller.
+const SCRATCH_BYTES_KEPT: usize = 256 << 10;
+
+impl<K: Message + Default> ProtobufCodec<K> {
+    /// A codec for the decoders of this module.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            expected_kind: None,
+            keeps_managed_fields: true,
+            scratch: Vec::new(),
+            object: PhantomData,
+        }
+    }
+
+    /// Watch events with an object of another kind are rejected; by default none is.
+    #[must_use]
+    pub fn expecting(mut self, kind: GroupVersionKind) -> Self {
+        self.expected_kind = Some(kind);
+        self
+    }
+
+    /// Cuts `metadata.managedFields` out of every object before it is decoded, which is more than half
+    /// of the memory of a typical one; by default they are kept.
+    #[must_use]
+    pub const fn without_managed_fields(mut self) -> Self {
+        self.keeps_managed_fields = false;
+        self
+    }
+}
+
+impl<K: Message + Default> Default for ProtobufCodec<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: Message + Default> Codec for ProtobufCodec<K> {
+    type Object = K;
+
+    fn decode(
+        &mut self,
+        bytes: &[u8],
+        _envelope_kind: Option<&GroupVersionKind>,
+    ) -> Result<Entry<K>, RejectionReason> {
+        let undecodable = |error: &dyn ToString| RejectionReason::Undecodable(error.to_string());
+        let header = RawHeader::read(bytes).map_err(|error| undecodable(&error))?;
+        let header = header
+            .header()
+            .ok_or_else(|| RejectionReason::NoMetadata("it has no name".to_owned()))?;
+        let kept = match self.keeps_managed_fields {
+            true => bytes,
+            false => without_managed_fields(bytes, &mut self.scratch),
+        };
+        let object = K::decode(kept).map_err(|error| undecodable(&error));
+        if self.scratch.capacity() > SCRATCH_BYTES_KEPT {
+            self.scratch = Vec::new();
+        }
+        Ok(Entry::new(header, object?))
+    }
+
+    fn expected_kind(&self) -> Option<&GroupVersionKind> {
+        self.expected_kind.as_ref()
+    }
+}
+
+impl<K> fmt::Debug for ProtobufCodec<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProtobufCodec")
+            .field("expected_kind", &self.expected_kind)
+            .finish_non_exhaustive()
+    }
+}
