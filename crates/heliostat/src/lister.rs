@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use heliostat_core::object::{Entry, ObjectKey};
+use heliostat_core::raw::ReadRaw;
 use heliostat_core::selector::LabelSelector;
 use heliostat_core::status::{Status, StatusDetails};
 use heliostat_core::store::index::IndexError;
@@ -30,6 +31,41 @@ impl<K: kube_core::Resource> HasLabels for K {
     fn label(&self, key: &str) -> Option<&str> {
         let labels = self.meta().labels.as_ref()?;
         labels.get(key).map(String::as_str)
+    }
+}
+
+/// An object of which a label selector can say whether it asks for it: one that [`HasLabels`], or one
+/// that is there as its bytes ([`ReadRaw`]), packed or not.
+///
+/// `How` tells the two apart for the compiler, which finds it by itself.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no labels to select by",
+    note = "implement `heliostat::lister::HasLabels` for it"
+)]
+pub trait Selectable<How> {
+    /// True if the selector asks for an object with these labels. One whose bytes are broken is asked
+    /// for by none.
+    fn is_selected_by(&self, selector: &LabelSelector) -> bool;
+}
+
+/// By the labels of a decoded object: see [`Selectable`].
+#[derive(Clone, Copy, Debug)]
+pub enum ByLabels {}
+
+/// By the labels among an object's bytes: see [`Selectable`].
+#[derive(Clone, Copy, Debug)]
+pub enum ByBytes {}
+
+impl<T: HasLabels> Selectable<ByLabels> for T {
+    fn is_selected_by(&self, selector: &LabelSelector) -> bool {
+        selector.matches(|key| self.label(key))
+    }
+}
+
+impl<T: ReadRaw> Selectable<ByBytes> for T {
+    fn is_selected_by(&self, selector: &LabelSelector) -> bool {
+        self.read_raw(|object| object.is_selected_by(selector))
+            .unwrap_or(false)
     }
 }
 
@@ -181,9 +217,9 @@ impl<T> Lister<T> {
 
     /// The objects that a selector asks for, in the order of their keys.
     #[must_use]
-    pub fn list(&self, selector: &LabelSelector) -> Vec<Entry<T>>
+    pub fn list<How>(&self, selector: &LabelSelector) -> Vec<Entry<T>>
     where
-        T: HasLabels,
+        T: Selectable<How>,
     {
         self.select("", selector)
     }
@@ -234,9 +270,9 @@ impl<T> Lister<T> {
         &self.resource
     }
 
-    fn select(&self, namespace: &str, selector: &LabelSelector) -> Vec<Entry<T>>
+    fn select<How>(&self, namespace: &str, selector: &LabelSelector) -> Vec<Entry<T>>
     where
-        T: HasLabels,
+        T: Selectable<How>,
     {
         if selector.is_nothing() {
             return Vec::new();
@@ -245,7 +281,7 @@ impl<T> Lister<T> {
         let snapshot = self.store.snapshot();
         let asked = snapshot
             .in_namespace(namespace)
-            .filter(|entry| selector.matches(|key| entry.object.label(key)));
+            .filter(|entry| entry.object.is_selected_by(selector));
         asked.cloned().collect()
     }
 }
@@ -287,9 +323,9 @@ pub struct NamespaceLister<T> {
 impl<T> NamespaceLister<T> {
     /// The objects of the namespace that a selector asks for, in the order of their keys.
     #[must_use]
-    pub fn list(&self, selector: &LabelSelector) -> Vec<Entry<T>>
+    pub fn list<How>(&self, selector: &LabelSelector) -> Vec<Entry<T>>
     where
-        T: HasLabels,
+        T: Selectable<How>,
     {
         self.lister.select(&self.namespace, selector)
     }

@@ -61,6 +61,8 @@ pub(super) struct Collection<T> {
 
 /// How bytes become an object.
 pub(super) struct Decoder<T> {
+    /// What the type is decoded from; none if from anything.
+    encoding: Option<Encoding>,
     decode: Box<Decode<T>>,
     /// How many bytes an object takes for each of its raw bytes.
     growth: usize,
@@ -83,7 +85,13 @@ const PROTOBUF_GROWTH: usize = 8;
 
 impl<T> Decoder<T> {
     pub(super) fn decode(&self, view: RawView<'_>) -> Result<T, UnpackError> {
-        (self.decode)(view)
+        match self.encoding {
+            Some(wanted) if wanted != view.encoding() => {
+                let got = view.encoding();
+                Err(UnpackError::Encoding { wanted, got })
+            }
+            Some(_) | None => (self.decode)(view),
+        }
     }
 
     pub(super) const fn decoded_bytes(&self, raw_bytes: usize) -> usize {
@@ -97,7 +105,7 @@ impl Packing<RawObject> {
     /// For objects that are read as their bytes, in whatever encoding they come.
     #[must_use]
     pub fn raw() -> Self {
-        Self::of(RAW_GROWTH, |view| Ok(view.to_object()))
+        Self::of(None, RAW_GROWTH, |view| Ok(view.to_object()))
     }
 }
 
@@ -107,8 +115,7 @@ impl<K: DeserializeOwned> Packing<K> {
     /// The memory that decoded objects take is estimated: eight times their JSON.
     #[must_use]
     pub fn json() -> Self {
-        Self::of(JSON_GROWTH, |view| {
-            expect_encoding(Encoding::Json, view)?;
+        Self::of(Some(Encoding::Json), JSON_GROWTH, |view| {
             serde_json::from_slice(view.bytes()).map_err(|error| UnpackError::undecodable(&error))
         })
     }
@@ -120,8 +127,7 @@ impl<K: Message + Default> Packing<K> {
     /// The memory that decoded objects take is estimated: eight times their protobuf.
     #[must_use]
     pub fn protobuf() -> Self {
-        Self::of(PROTOBUF_GROWTH, |view| {
-            expect_encoding(Encoding::Protobuf, view)?;
+        Self::of(Some(Encoding::Protobuf), PROTOBUF_GROWTH, |view| {
             K::decode(view.bytes()).map_err(|error| UnpackError::undecodable(&error))
         })
     }
@@ -129,22 +135,29 @@ impl<K: Message + Default> Packing<K> {
 
 impl<T> Packing<T> {
     /// For objects that are read your own way. `growth` is how many bytes of memory a decoded object
-    /// takes for each byte of its encoding, for the budget.
+    /// takes for each byte of its encoding, for the budget; `encoding` is what it is decoded from, none
+    /// if from any.
     pub fn with_decoder<E: fmt::Display>(
+        encoding: Option<Encoding>,
         growth: usize,
         decode: impl Fn(RawView<'_>) -> Result<T, E> + Send + Sync + 'static,
     ) -> Self {
-        Self::of(growth, move |view| {
+        Self::of(encoding, growth, move |view| {
             decode(view).map_err(|error| UnpackError::undecodable(&error))
         })
     }
 
     fn of(
+        encoding: Option<Encoding>,
         growth: usize,
         decode: impl Fn(RawView<'_>) -> Result<T, UnpackError> + Send + Sync + 'static,
     ) -> Self {
-        let decode = Box::new(decode);
-        Self::start(Arc::new(Decoder { decode, growth }), DEFAULT_MEMORY_BUDGET)
+        let decoder = Decoder {
+            encoding,
+            decode: Box::new(decode),
+            growth,
+        };
+        Self::start(Arc::new(decoder), DEFAULT_MEMORY_BUDGET)
     }
 
     fn start(decoder: Arc<Decoder<T>>, memory_budget: usize) -> Self {
@@ -167,6 +180,12 @@ impl<T> Packing<T> {
     #[must_use]
     pub fn memory_budget(self, bytes: usize) -> Self {
         Self::start(Arc::clone(&self.0.collection.decoder), bytes)
+    }
+
+    /// What the objects are decoded from; none if from any encoding.
+    #[must_use]
+    pub fn encoding(&self) -> Option<Encoding> {
+        self.0.collection.decoder.encoding
     }
 
     /// Something that packs, with tables of its own: one for each thread.
@@ -280,12 +299,4 @@ impl Counters {
         self.raw_bytes.fetch_sub(raw, Ordering::Relaxed);
         self.packed_bytes.fetch_sub(packed, Ordering::Relaxed);
     }
-}
-
-fn expect_encoding(wanted: Encoding, view: RawView<'_>) -> Result<(), UnpackError> {
-    if view.encoding() == wanted {
-        return Ok(());
-    }
-    let got = view.encoding();
-    Err(UnpackError::Encoding { wanted, got })
 }

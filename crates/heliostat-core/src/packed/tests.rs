@@ -241,7 +241,7 @@ fn another_encoding_starts_over() {
 fn a_dropped_packing_leaves_nothing_behind() {
     let witness = Arc::new(());
     let held = Arc::clone(&witness);
-    let packing = Packing::with_decoder(1, move |view: RawView<'_>| {
+    let packing = Packing::with_decoder(None, 1, move |view: RawView<'_>| {
         let _ = &held;
         Ok::<_, std::convert::Infallible>(view.to_object())
     });

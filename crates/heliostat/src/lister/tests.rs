@@ -207,3 +207,41 @@ fn h_05_a_kind_knows_its_resource() {
         &GroupResource::from("deployments.apps")
     );
 }
+
+#[test]
+fn packed_and_raw_objects_are_selected_by_their_labels() {
+    use heliostat_core::packed::Packing;
+    use heliostat_core::raw::{Encoding, RawObject};
+
+    let packing = Packing::raw();
+    let (raw, packed) = (Indexer::new(), Indexer::new());
+    for (name, app) in [("a", "cart"), ("b", "till"), ("c", "bank")] {
+        let text = format!(r#"{{"metadata":{{"name":"{name}","labels":{{"app":"{app}"}}}}}}"#);
+        let object = RawObject::new(Encoding::Json, None, text.into_bytes().into());
+        let header = Header {
+            key: ObjectKey::namespaced("shop", name),
+            resource_version: "1".into(),
+            uid: "u".into(),
+        };
+        let entry = Entry::new(header, object);
+        packed.add(packing.pack(entry.clone()));
+        raw.add(entry);
+    }
+    let selector = "app in (cart, till)".parse().unwrap();
+    let names =
+        |keys: Vec<ObjectKey>| -> Vec<_> { keys.iter().map(|key| key.name().to_owned()).collect() };
+    let of_raw = Lister::new(&raw, "pods").list(&selector);
+    let of_packed = Lister::new(&packed, "pods").list(&selector);
+    let shop = Lister::new(&packed, "pods")
+        .namespace("shop")
+        .list(&selector);
+    assert_eq!(
+        names(of_raw.iter().map(|e| e.key().clone()).collect()),
+        ["a", "b"]
+    );
+    assert_eq!(
+        names(of_packed.iter().map(|e| e.key().clone()).collect()),
+        ["a", "b"]
+    );
+    assert_eq!(shop.len(), 2);
+}
