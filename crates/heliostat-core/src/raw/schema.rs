@@ -275,12 +275,32 @@ const CONTAINER: Rows = &[
 
 const CONTAINER_STATUS: Rows = &[
     text("name", 1).told(),
+    message("state", 2, CONTAINER_STATE),
+    message("lastState", 3, CONTAINER_STATE),
     truth("ready", 4).told(),
     integer("restartCount", 5).told(),
     text("image", 6).told(),
     text("imageID", 7).told(),
     text("containerID", 8),
     truth("started", 9).told(),
+];
+
+const CONTAINER_STATE: Rows = &[
+    message("waiting", 1, &[text("reason", 1), text("message", 2)]),
+    message("running", 2, &[time("startedAt", 1)]),
+    message(
+        "terminated",
+        3,
+        &[
+            integer("exitCode", 1).told(),
+            integer("signal", 2),
+            text("reason", 3),
+            text("message", 4),
+            time("startedAt", 5),
+            time("finishedAt", 6),
+            text("containerID", 7),
+        ],
+    ),
 ];
 
 const POD_CONDITION: Rows = &[
