@@ -38,6 +38,7 @@
 //! | [`wait`], [`lazy`] | waiting for several mirrors; values derived from them |
 //! | [`source::kube`] | a Kubernetes API: typed, dynamic, metadata-only *(feature `kube`)* |
 //! | [`source::memory`] | a collection in process, with faults on demand *(feature `memory`)* |
+//! | [`Packed`], [`Packing`], [`source::packed`] | a mirror in little memory: objects compressed, decoded while they are read |
 //! | [`ListerWatcher`] | the trait of a source of your own |
 //! | [`budget`] | one limit for the lists of all mirrors of a process |
 //! | [`status`], [`metrics`] | how a mirror is doing |
@@ -92,6 +93,8 @@ mod driver;
 mod sync;
 
 pub use heliostat_core as core;
+pub use heliostat_core::packed::{Packed, Packing};
+pub use heliostat_core::raw::RawObject;
 pub use list_watch::ListerWatcher;
 pub use lister::Lister;
 pub use reflector::{Reflector, ReflectorHandle};

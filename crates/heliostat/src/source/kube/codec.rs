@@ -117,16 +117,25 @@ impl CodecMaker<RawObject> {
     /// The codec of objects that stay bytes.
     pub(super) fn raw(expected: GroupVersionKind) -> Self {
         Self::new(Encodings::Both, move |encoding, managed_fields| {
-            let codec = match encoding {
-                Encoding::Json => RawCodec::json(),
-                Encoding::Protobuf => RawCodec::protobuf(),
-            };
-            let codec = codec.expecting(expected.clone());
-            match managed_fields {
-                ManagedFields::Kept => codec,
-                ManagedFields::Cut => codec.without_managed_fields(),
-            }
+            raw_codec(encoding, managed_fields, expected.clone())
         })
+    }
+}
+
+/// The codec of objects that stay bytes, for one answer.
+pub(super) fn raw_codec(
+    encoding: Encoding,
+    managed_fields: ManagedFields,
+    expected: GroupVersionKind,
+) -> RawCodec {
+    let codec = match encoding {
+        Encoding::Json => RawCodec::json(),
+        Encoding::Protobuf => RawCodec::protobuf(),
+    };
+    let codec = codec.expecting(expected);
+    match managed_fields {
+        ManagedFields::Kept => codec,
+        ManagedFields::Cut => codec.without_managed_fields(),
     }
 }
 

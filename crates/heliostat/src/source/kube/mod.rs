@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `source` | [`KubeSource`], the list/watch source |
 //! | `collection` | what is asked for, as path and query |
+//! | `packed` | the source whose objects are packed |
 //! | `encoded` | the sources of raw objects and of protobuf |
 //! | `negotiation` | in which encoding it is asked for, and what a refusal means |
 //! | `codec` | the bytes of an object into the user's type |
@@ -32,6 +33,8 @@
 mod source;
 
 mod encoded;
+
+mod packed;
 
 mod collection;
 
