@@ -1,7 +1,7 @@
 //! `PackedSource`: any source of raw objects, with its objects packed on their way.
 
 use futures_util::StreamExt;
-use heliostat_core::event::{Item, ListPart, WatchEvent};
+use heliostat_core::event::{ListPart, WatchEvent};
 use heliostat_core::object::Entry;
 use heliostat_core::options::{ListOptions, WatchOptions};
 use heliostat_core::packed::{Packed, Packer, Packing};
@@ -93,10 +93,14 @@ fn list_part<T>(packer: &mut Packer<T>, part: ListPart<RawObject>) -> ListPart<P
     match part {
         ListPart::Metadata(metadata) => ListPart::Metadata(metadata),
         ListPart::Items(items) => {
-            let packed = items
-                .into_iter()
-                .map(|item: Item<_>| item.map(|entry| pack(packer, entry)));
-            ListPart::Items(packed.collect())
+            let mut packed = Vec::with_capacity(items.len());
+            for item in items {
+                packed.push(match item {
+                    Ok(entry) => Ok(pack(packer, entry)),
+                    Err(rejection) => Err(rejection),
+                });
+            }
+            ListPart::Items(packed)
         }
     }
 }
