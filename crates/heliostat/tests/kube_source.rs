@@ -20,6 +20,12 @@ mod faults;
 #[path = "kube_source/requests.rs"]
 mod requests;
 
+#[path = "kube_source/encodings.rs"]
+mod encodings;
+
+#[path = "kube_source/protobuf.rs"]
+mod protobuf;
+
 #[path = "kube_source/discovery.rs"]
 mod discovery;
 
@@ -34,6 +40,7 @@ use heliostat::source::kube::{Cluster, Connection, KubeSource};
 use heliostat_core::error::SourceError;
 use heliostat_core::event::{Item, ListMetadata, ListPart, WatchEvent};
 use heliostat_core::options::{ListOptions, WatchOptions};
+use heliostat_core::raw::RawObject;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
 
@@ -69,6 +76,10 @@ async fn widgets(server: &Server) -> KubeSource<DynamicObject> {
     dynamic(server, ["example.com", "v1", "Widget", "widgets"]).await
 }
 
+async fn raw(server: &Server) -> KubeSource<RawObject> {
+    config_maps(server).await.raw()
+}
+
 /// A whole page of a list.
 struct Page<T> {
     metadata: Option<ListMetadata>,
@@ -84,14 +95,22 @@ impl<T> Page<T> {
     }
 }
 
-/// Lists with default options; an error of the request is the end of an empty page.
+/// Lists with default options.
 async fn list<T: Send + Sync + 'static>(source: &KubeSource<T>) -> Page<T> {
+    list_with(source, ListOptions::default()).await
+}
+
+/// An error of the request is the end of an empty page.
+async fn list_with<T: Send + Sync + 'static>(
+    source: &KubeSource<T>,
+    options: ListOptions,
+) -> Page<T> {
     let mut page = Page {
         metadata: None,
         items: Vec::new(),
         end: Ok(()),
     };
-    let mut parts = match source.list(ListOptions::default()).await {
+    let mut parts = match source.list(options).await {
         Ok(parts) => parts,
         Err(error) => {
             page.end = Err(error);

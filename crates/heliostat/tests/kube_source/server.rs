@@ -169,6 +169,11 @@ impl Server {
 
     /// Answers by the target: path and query.
     pub(super) async fn start(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_by(move |request| answer(&request.target)).await
+    }
+
+    /// Answers by the whole request.
+    pub(super) async fn start_by(answer: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -206,11 +211,11 @@ pub(super) async fn nobody() -> String {
 
 async fn serve(
     mut stream: TcpStream,
-    answer: &(dyn Fn(&str) -> Reply + Send + Sync),
+    answer: &(dyn Fn(&Seen) -> Reply + Send + Sync),
     seen: &Mutex<Vec<Seen>>,
 ) -> std::io::Result<()> {
     let request = read_request(&mut stream).await?;
-    let reply = answer(&request.target);
+    let reply = answer(&request);
     seen.lock().unwrap().push(request);
     let mut head = format!("HTTP/1.1 {} Recorded\r\nconnection: close\r\n", reply.code);
     for (name, value) in &reply.headers {
