@@ -12,6 +12,7 @@ use heliostat_core::error::SourceError;
 use heliostat_core::event::{ListMetadata, ListPart, RejectionReason, WatchEvent};
 use heliostat_core::object::{Entry, GroupVersionKind};
 use heliostat_core::options::{ListOptions, ResourceVersionMatch, WatchOptions};
+use heliostat_core::raw::RawObject;
 use heliostat_core::reflector::{BackoffConfig, ReflectorConfig};
 use heliostat_core::status::Status;
 use heliostat_core::version::ResourceVersion;
@@ -291,11 +292,23 @@ async fn a_mirror_is_what_the_server_holds_in_every_form() {
     let (typed, pods) = Reflector::with_indexer(KubeSource::<Pod>::all(&cluster));
     let metadata = KubeSource::<PartialObjectMeta<Pod>>::all(&cluster);
     let (metadata, partial) = Reflector::with_indexer(metadata);
+    // The server has no protobuf, so raw objects come as JSON.
+    let raw = KubeSource::<Pod>::all(&cluster)
+        .without_managed_fields()
+        .raw();
+    let (raw, bytes) = Reflector::with_indexer(raw);
+    let slim = KubeSource::<PartialObjectMeta<Pod>>::all(&cluster).raw();
+    let (slim, slim_bytes) = Reflector::with_indexer(slim);
     let (typed, metadata) = (typed.start(), metadata.start());
+    let (raw, slim) = (raw.start(), slim.start());
     typed.wait_synced().await.unwrap();
     metadata.wait_synced().await.unwrap();
+    raw.wait_synced().await.unwrap();
+    slim.wait_synced().await.unwrap();
     check_mirror(&pods, &running).await;
     check_mirror(&partial, &running).await;
+    check_mirror(&bytes, &running).await;
+    check_mirror(&slim_bytes, &running).await;
     running.storage().delete("pods", "one/a").unwrap();
     running
         .storage()
@@ -303,9 +316,20 @@ async fn a_mirror_is_what_the_server_holds_in_every_form() {
         .unwrap();
     check_mirror(&pods, &running).await;
     check_mirror(&partial, &running).await;
+    check_mirror(&bytes, &running).await;
+    check_mirror(&slim_bytes, &running).await;
     assert!(pods.get_by_key("two/d").unwrap().object.spec.is_some());
-    typed.stop().await;
-    metadata.stop().await;
+    let node = |store: &Indexer<RawObject>| {
+        let pod = store.get_by_key("two/d").unwrap().object;
+        assert_eq!(pod.label("app").as_deref(), Some("web"));
+        let node = pod.text(&"spec.nodeName".parse().unwrap()).unwrap();
+        node.map(|node| node.into_owned())
+    };
+    assert_eq!(node(&bytes).as_deref(), Some("n1"));
+    assert_eq!(node(&slim_bytes), None);
+    for mirror in [typed, metadata, raw, slim] {
+        mirror.stop().await;
+    }
     running.shutdown().await;
 }
 

@@ -108,3 +108,56 @@ impl<K> fmt::Debug for ProtobufCodec<K> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `metadata { name: "a" resourceVersion: "7" managedFields { manager: "m" } }`, then a field that
+    /// no type here knows.
+    const OBJECT: &[u8] = b"\x0a\x0c\x0a\x01a\x32\x017\x8a\x01\x03\x0a\x01m\x10\x05";
+
+    #[test]
+    fn what_is_no_message_and_what_has_no_name_is_rejected() {
+        let mut codec = ProtobufCodec::<()>::new();
+        let entry = codec.decode(OBJECT, None).unwrap();
+        assert_eq!(entry.key().as_str(), "a");
+        assert_eq!(entry.header.resource_version, "7".into());
+        let cut = codec.decode(&OBJECT[..OBJECT.len() - 1], None);
+        assert!(matches!(cut, Err(RejectionReason::Undecodable(_))));
+        let nameless = codec.decode(b"\x0a\x00", None);
+        assert!(matches!(nameless, Err(RejectionReason::NoMetadata(_))));
+        let empty = codec.decode(b"", None);
+        assert!(matches!(empty, Err(RejectionReason::NoMetadata(_))));
+    }
+
+    #[test]
+    fn another_type_than_the_bytes_have_is_rejected() {
+        // The metadata, as a text.
+        let mut codec = ProtobufCodec::<String>::new();
+        let bytes = b"\x0a\x06\x0a\x01a\x12\x01\xff";
+        let rejected = codec.decode(bytes, None);
+        assert!(matches!(rejected, Err(RejectionReason::Undecodable(_))));
+    }
+
+    #[test]
+    fn managed_fields_do_not_reach_the_type() {
+        let mut kept = ProtobufCodec::<Vec<u8>>::new();
+        let mut cut = ProtobufCodec::<Vec<u8>>::new().without_managed_fields();
+        let metadata = |codec: &mut ProtobufCodec<Vec<u8>>| {
+            let entry = codec.decode(OBJECT, None).unwrap();
+            entry.object.len()
+        };
+        assert_eq!((metadata(&mut kept), metadata(&mut cut)), (12, 6));
+    }
+
+    #[test]
+    fn a_large_object_takes_its_room_with_it() {
+        let mut object = OBJECT.to_vec();
+        object.extend(b"\x1a\x80\x80\x80\x01");
+        object.resize(object.len() + (2 << 20), b'x');
+        let mut codec = ProtobufCodec::<()>::new().without_managed_fields();
+        codec.decode(&object, None).unwrap();
+        assert_eq!(codec.scratch.capacity(), 0);
+    }
+}
