@@ -1,6 +1,7 @@
 //! The Kubernetes source against the embedded API server: the same semantics, over real HTTP.
 #![cfg(feature = "kube")]
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -323,7 +324,7 @@ async fn a_mirror_is_what_the_server_holds_in_every_form() {
         let pod = store.get_by_key("two/d").unwrap().object;
         assert_eq!(pod.label("app").as_deref(), Some("web"));
         let node = pod.text(&"spec.nodeName".parse().unwrap()).unwrap();
-        node.map(|node| node.into_owned())
+        node.map(Cow::into_owned)
     };
     assert_eq!(node(&bytes).as_deref(), Some("n1"));
     assert_eq!(node(&slim_bytes), None);
