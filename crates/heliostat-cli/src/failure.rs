@@ -1,6 +1,7 @@
 //! Why a command failed: the cause, and what to do next.
 
 use std::io;
+use std::process::ExitCode;
 
 use anstyle::AnsiColor;
 use heliostat::core::error::SourceError;
@@ -19,6 +20,12 @@ pub(crate) enum Failure {
         #[source]
         error: io::Error,
     },
+    #[error(
+        "-o {format} prints whole objects, and protobuf cannot be printed without the schema of its kind"
+    )]
+    WholeInProtobuf { format: &'static str },
+    #[error("where {path} of {resource} is in protobuf is not known here")]
+    UnknownInProtobuf { path: String, resource: String },
     #[error("cannot write: {0}")]
     Write(#[source] io::Error),
     #[error(transparent)]
@@ -49,6 +56,14 @@ impl Failure {
         matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
+    /// What the program ends with: 2 for what cannot be asked for.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::WholeInProtobuf { .. } | Self::UnknownInProtobuf { .. } => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
     /// Tells it on stderr, with the next step.
     pub(crate) fn tell(&self) {
         use io::Write as _;
@@ -66,6 +81,12 @@ impl Failure {
     fn next_step(&self) -> Option<&'static str> {
         match self {
             Self::Source { error, .. } => next_step(error),
+            Self::WholeInProtobuf { .. } => Some(
+                "leave --encoding out or give --encoding json; with protobuf choose -o table or -o name",
+            ),
+            Self::UnknownInProtobuf { .. } => Some(
+                "leave --encoding out or give --encoding json: JSON has every field by its name",
+            ),
             Self::TooLate { .. } => Some(
                 "is the server running, and is this its address? Give another with --server, \
                  --context or --kubeconfig, or more time with --timeout",
@@ -115,6 +136,7 @@ fn next_step(error: &SourceError) -> Option<&'static str> {
             Some("check --selector and --field-selector")
         }
         SourceError::Request(_) => Some("check the names and selectors on the command line"),
+        SourceError::Encoding(_) => Some("leave --encoding out: JSON is asked for then as well"),
         SourceError::Transport(_) => Some(
             "is the server running, and is this its address? Give another with --server, \
              --context or --kubeconfig",

@@ -6,34 +6,24 @@ use std::time::Duration;
 
 use heliostat::core::error::SourceError;
 use heliostat::core::object::Entry;
+use heliostat::core::packed::{Packing, PackingStats};
+use heliostat::core::raw::{FieldPath, RawObject};
 use heliostat::core::reflector::{ReflectorConfig, RoundError};
 use heliostat::core::version::ResourceVersion;
-use heliostat::factory::{AnyInformer, FactoryOptions, SharedInformerFactory};
-use heliostat::informer::{EventHandler, HandlerOptions, SharedInformer};
-use heliostat::source::kube::Cluster;
+use heliostat::factory::{FactoryOptions, SharedInformerFactory};
+use heliostat::informer::{EventHandler, HandlerOptions, InformerBuilder, SharedInformer};
+use heliostat::list_watch::ListerWatcher;
+use heliostat::source::kube::{KubeSource, Traffic};
 use heliostat::status::ReflectorStatus;
-use heliostat::store::{IndexFunc, Indexer};
-use kube_core::{ApiResource, Resource};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use heliostat::store::IndexFunc;
 use tokio::sync::mpsc;
 
 use crate::failure::{Failure, is_permanent};
-use crate::field_path::FieldPath;
-use crate::output::{Item, Kind};
+use crate::output::{Format, Item, Kind, Reading, Reads, Stored};
 
 use super::target::{Collection, Target};
-
-/// What can be mirrored by commands: any kind, named at run time.
-pub(crate) trait Mirrored:
-    Resource<DynamicType = ApiResource> + DeserializeOwned + Serialize + Send + Sync + 'static
-{
-}
-
-impl<K> Mirrored for K where
-    K: Resource<DynamicType = ApiResource> + DeserializeOwned + Serialize + Send + Sync + 'static
-{
-}
+use super::totals::Totals;
+use super::wire::Wire;
 
 /// How the mirrors are kept.
 #[derive(Debug, Default)]
@@ -41,11 +31,16 @@ pub(crate) struct FleetOptions<'a> {
     pub(crate) config: ReflectorConfig,
     pub(crate) resync_period: Duration,
     pub(crate) indexes: &'a [FieldPath],
+    pub(crate) wire: Wire,
+    /// What is printed of the objects; nothing if there is none.
+    pub(crate) output: Option<Format>,
+    /// How many bytes may be kept of objects that were unpacked, over all mirrors.
+    pub(crate) memory_budget: usize,
 }
 
 /// Running mirrors.
 pub(crate) struct Fleet {
-    factory: SharedInformerFactory<Cluster>,
+    factory: SharedInformerFactory,
     pub(crate) mirrors: Vec<Mirror>,
     hopeless: mpsc::Receiver<(usize, Failure)>,
 }
@@ -54,90 +49,98 @@ pub(crate) struct Fleet {
 pub(crate) struct Mirror {
     pub(crate) name: Arc<str>,
     pub(crate) kind: Arc<Kind>,
-    pub(crate) informer: Box<dyn AnyInformer>,
-    content: Box<dyn Content>,
+    pub(crate) informer: SharedInformer<Stored>,
+    packing: Packing<RawObject>,
+    /// A clone of the source that is mirrored: it counts what comes in.
+    source: KubeSource<Stored>,
     /// Keeps the handler, if there is one.
     _registration: Option<Box<dyn Any + Send>>,
 }
 
-/// What a mirror holds, whatever the type of its objects.
-trait Content: Send + Sync {
-    fn all(&self) -> (Vec<Item>, ResourceVersion);
-
-    /// The objects that have all these values in the indexes of these names.
-    fn by_indexes(&self, wanted: &[(&str, &str)]) -> Vec<Item>;
-
-    /// How many values an index has, and how many objects have one.
-    fn index_size(&self, name: &str) -> (usize, usize);
-}
-
-struct TypedContent<K> {
-    kind: Arc<Kind>,
-    store: Indexer<K>,
-}
-
-impl<K: Mirrored> TypedContent<K> {
-    fn item(&self, entry: Entry<K>) -> Item {
-        Item::new(&self.kind, entry)
-    }
-}
-
-impl<K: Mirrored> Content for TypedContent<K> {
-    fn all(&self) -> (Vec<Item>, ResourceVersion) {
-        let snapshot = self.store.snapshot();
-        let items = snapshot.iter().cloned().map(|entry| self.item(entry));
-        (items.collect(), snapshot.resource_version().clone())
+impl Mirror {
+    /// How many objects it holds.
+    pub(crate) fn object_count(&self) -> usize {
+        self.informer.indexer().len()
     }
 
-    fn by_indexes(&self, wanted: &[(&str, &str)]) -> Vec<Item> {
-        // An index that is asked for has been added: there is no other error.
-        let entries = self.store.by_indexes(wanted).unwrap_or_default();
-        entries.into_iter().map(|entry| self.item(entry)).collect()
+    /// What it has received.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.source.traffic()
     }
 
-    fn index_size(&self, name: &str) -> (usize, usize) {
-        let snapshot = self.store.snapshot();
+    /// What its objects take.
+    pub(crate) fn packing(&self) -> PackingStats {
+        self.packing.stats()
+    }
+
+    fn item(&self, entry: &Entry<Stored>) -> Item {
+        Item::new(&self.kind, entry.clone(), Reading::Once)
+    }
+
+    fn index(&self, name: &str) -> IndexSize {
+        let snapshot = self.informer.indexer().snapshot();
         let values = snapshot.index_values(name);
-        values.fold((0, 0), |(values, objects), value| {
+        let (values, objects) = values.fold((0, 0), |(values, objects), value| {
             let keys = snapshot.index_keys(name, value);
             (values + 1, objects + keys.map_or(0, Iterator::count))
-        })
+        });
+        let failures = snapshot.index_failures(name).ok();
+        let last = failures.and_then(|failures| failures.last.as_ref());
+        IndexSize {
+            values,
+            objects,
+            failures: failures.map_or(0, |failures| failures.count),
+            last_failure: last.map(|failure| root_cause(&failure.error)),
+        }
     }
+}
+
+/// How large an index is.
+#[derive(Debug, Default)]
+pub(crate) struct IndexSize {
+    /// How many values it has.
+    pub(crate) values: usize,
+    /// How many objects have one; an object with several counts for each.
+    pub(crate) objects: usize,
+    /// How many objects it could not file.
+    pub(crate) failures: u64,
+    /// Why it could not file the last of them.
+    pub(crate) last_failure: Option<String>,
 }
 
 impl Fleet {
     /// Starts a mirror for each collection of the target. `handler` makes what listens to each, if
-    /// anything does: it is told the collection and the store.
-    pub(crate) fn start<K: Mirrored, H: EventHandler<K>>(
+    /// anything does.
+    pub(crate) fn start<H: EventHandler<Stored>>(
         target: &Target,
         options: &FleetOptions<'_>,
-        handler: impl Fn(&Mirror, &Indexer<K>) -> Option<(H, HandlerOptions)>,
+        handler: impl Fn(&Mirror) -> Option<(H, HandlerOptions)>,
     ) -> Result<Self, Failure> {
         let factory_options = FactoryOptions::new()
             .config(options.config.clone())
             .resync_period(options.resync_period);
-        let factory =
-            SharedInformerFactory::of_cluster_with(target.cluster.clone(), factory_options);
+        let factory = SharedInformerFactory::with_options(factory_options);
+        let budget = options.memory_budget / target.collections.len().max(1);
         let (sender, hopeless) = mpsc::channel(target.collections.len().max(1));
         let mut mirrors = Vec::with_capacity(target.collections.len());
         for (index, collection) in target.collections.iter().enumerate() {
+            let packing = Packing::raw().memory_budget(budget);
+            let source = source(collection, options)?.packed(&packing);
             let sender = sender.clone();
-            let informer = informer::<K>(&factory, collection, options, move |failed| {
+            let informer = informer(&factory, collection, &source, options, move |failed| {
                 // A second one adds nothing to the first.
                 let _ = sender.try_send((index, failed));
             })?;
             let mut mirror = Mirror {
                 name: informer.name().into(),
                 kind: Arc::clone(&collection.kind),
-                content: Box::new(TypedContent {
-                    kind: Arc::clone(&collection.kind),
-                    store: informer.indexer().clone(),
-                }),
-                informer: Box::new(informer.clone()),
+                informer,
+                packing,
+                source,
                 _registration: None,
             };
-            if let Some((handler, options)) = handler(&mirror, informer.indexer()) {
-                let registration = informer.add_handler_with(handler, &options);
+            if let Some((handler, options)) = handler(&mirror) {
+                let registration = mirror.informer.add_handler_with(handler, &options);
                 let registration = registration.map_err(|_| Failure::Stopped)?;
                 mirror._registration = Some(Box::new(registration));
             }
@@ -178,6 +181,23 @@ impl Fleet {
         mirror.is_some_and(|mirror| mirror.informer.status().synced)
     }
 
+    /// Waits until all are complete, without borrowing anything.
+    pub(crate) fn all_synced(&self) -> impl Future<Output = ()> + use<> {
+        let informers: Vec<_> = self
+            .mirrors
+            .iter()
+            .map(|mirror| mirror.informer.clone())
+            .collect();
+        async move {
+            for informer in informers {
+                if informer.wait_synced().await.is_err() {
+                    // It has ended, which is told elsewhere.
+                    std::future::pending::<()>().await;
+                }
+            }
+        }
+    }
+
     /// Waits until all are complete.
     pub(crate) async fn wait_synced(mirrors: &[Mirror]) -> Result<(), Failure> {
         for mirror in mirrors {
@@ -192,9 +212,9 @@ impl Fleet {
         let mut version = None;
         let mut items = Vec::new();
         for mirror in &self.mirrors {
-            let (more, reached) = mirror.content.all();
-            items.extend(more);
-            version = (self.mirrors.len() == 1).then_some(reached);
+            let snapshot = mirror.informer.indexer().snapshot();
+            items.extend(snapshot.iter().map(|entry| mirror.item(entry)));
+            version = (self.mirrors.len() == 1).then(|| snapshot.resource_version().clone());
         }
         self.sort(&mut items);
         (items, version)
@@ -202,21 +222,43 @@ impl Fleet {
 
     /// The objects that have all these values in the indexes of these names.
     pub(crate) fn by_indexes(&self, wanted: &[(&str, &str)]) -> Vec<Item> {
-        let found = self.mirrors.iter();
-        let mut items: Vec<_> = found
-            .flat_map(|mirror| mirror.content.by_indexes(wanted))
-            .collect();
+        let mut items = Vec::new();
+        for mirror in &self.mirrors {
+            // An index that is asked for has been added: there is no other error.
+            let entries = mirror.informer.indexer().by_indexes(wanted);
+            let entries = entries.unwrap_or_default();
+            items.extend(entries.iter().map(|entry| mirror.item(entry)));
+        }
         self.sort(&mut items);
         items
     }
 
-    /// How many values an index has over all mirrors of a kind, and how many objects have one.
-    pub(crate) fn index_size(&self, name: &str) -> (usize, usize) {
-        let sizes = self
-            .mirrors
-            .iter()
-            .map(|mirror| mirror.content.index_size(name));
-        sizes.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+    /// How large an index is over all mirrors.
+    pub(crate) fn index(&self, name: &str) -> IndexSize {
+        let sizes = self.mirrors.iter().map(|mirror| mirror.index(name));
+        sizes.fold(IndexSize::default(), |all, one| IndexSize {
+            values: all.values + one.values,
+            objects: all.objects + one.objects,
+            failures: all.failures + one.failures,
+            last_failure: all.last_failure.or(one.last_failure),
+        })
+    }
+
+    /// What is mirrored, for people: `pods in all namespaces`, `3 collections`.
+    pub(crate) fn what(&self) -> String {
+        match &*self.mirrors {
+            [mirror] => mirror.name.to_string(),
+            mirrors => format!("{} collections", mirrors.len()),
+        }
+    }
+
+    /// What all hold, and what it took.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for mirror in &self.mirrors {
+            totals.add(mirror.object_count(), &mirror.traffic(), &mirror.packing());
+        }
+        totals
     }
 
     fn sort(&self, items: &mut [Item]) {
@@ -251,36 +293,63 @@ impl Fleet {
     }
 }
 
-/// The informer of a collection, with its indexes.
-fn informer<K: Mirrored>(
-    factory: &SharedInformerFactory<Cluster>,
+/// The source of a collection, asked for as it must be to print what is wanted.
+fn source(
     collection: &Collection,
     options: &FleetOptions<'_>,
+) -> Result<KubeSource<RawObject>, Failure> {
+    let (kind, wire) = (&collection.kind, options.wire);
+    let reads = match options.output {
+        Some(format) => format.reads(kind),
+        None => Reads::Fields(Vec::new()),
+    };
+    let encoding = wire.encoding(kind, &reads, options.indexes)?;
+    let source = collection.source.clone().encoding(encoding);
+    if wire.keeps_managed_fields() {
+        Ok(source)
+    } else {
+        Ok(source.without_managed_fields())
+    }
+}
+
+/// The informer of a source, with its indexes.
+fn informer(
+    factory: &SharedInformerFactory,
+    collection: &Collection,
+    source: &KubeSource<Stored>,
+    options: &FleetOptions<'_>,
     hopeless: impl Fn(Failure) + Send + 'static,
-) -> Result<SharedInformer<K>, Failure> {
+) -> Result<SharedInformer<Stored>, Failure> {
     let what = collection.kind.resource.clone();
-    let made = factory.discovered_with::<K>(&collection.found, &collection.scope, |builder| {
+    let setup = |builder: InformerBuilder<_>| {
         builder.on_error(move |failed| {
             if let Some(failure) = hopeless_failure(&what, failed.error) {
                 hopeless(failure);
             }
         })
-    });
+    };
+    let made = factory.informer_with(source.description(), || source.clone(), setup);
     let informer = made.map_err(|_| Failure::Stopped)?;
     for path in options.indexes {
-        let func = index_func(path.clone());
-        if informer.indexer().add_index(path.as_str(), func).is_err() {
+        let func = IndexFunc::by_field(path.clone());
+        if informer
+            .indexer()
+            .add_index(path.to_string(), func)
+            .is_err()
+        {
             tracing::debug!(%path, "the same index was asked for twice");
         }
     }
     Ok(informer)
 }
 
-/// Files objects by what lies at a path. Each object is turned into JSON for it.
-fn index_func<K: Mirrored>(path: FieldPath) -> IndexFunc<K> {
-    IndexFunc::fallible(move |entry: &Entry<K>| {
-        serde_json::to_value(&*entry.object).map(|object| path.values(&object))
-    })
+/// What lies at the bottom of an error.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
 
 fn hopeless_failure(what: &str, error: &RoundError) -> Option<Failure> {

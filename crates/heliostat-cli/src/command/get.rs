@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
+use heliostat::core::raw::FieldPath;
 use heliostat::informer::HandlerFuncs;
-use kube_core::DynamicObject;
 
 use crate::duration;
 use crate::failure::Failure;
-use crate::field_path::FieldPath;
-use crate::output::{Format, Item};
+use crate::output::{Format, Item, Stored};
 use crate::signals::Signals;
 
 use super::fleet::{Fleet, FleetOptions};
@@ -18,6 +17,7 @@ use super::progress::Progress;
 use super::selection::Selection;
 use super::target::{Target, Wanted};
 use super::telling;
+use super::wire::Wire;
 
 /// What to look for.
 #[derive(Args, Debug)]
@@ -36,6 +36,9 @@ pub(crate) struct GetArgs {
 
     #[command(flatten)]
     selection: Selection,
+
+    #[command(flatten)]
+    wire: Wire,
 
     /// Give up when nothing has come for this long
     #[arg(
@@ -66,10 +69,17 @@ struct By {
     value: String,
 }
 
-/// Reads `spec.nodeName=n1`. A value may hold any character; a path holds `=` only within quotes.
+/// Reads `spec.nodeName=n1`. A value may hold any character; a path holds `=` only within quotes or
+/// after a backslash.
 fn parse_by(text: &str) -> Result<By, String> {
     let mut quote = None;
+    let mut is_escaped = false;
     let split = text.char_indices().find(|(_, character)| {
+        let was_escaped = is_escaped;
+        is_escaped = !was_escaped && *character == '\\';
+        if was_escaped {
+            return false;
+        }
         match (quote, *character) {
             (None, '=') => return true,
             (None, '\'' | '"') => quote = Some(*character),
@@ -92,6 +102,7 @@ fn parse_by(text: &str) -> Result<By, String> {
 
 /// Runs until the answer is printed, or a signal comes.
 pub(crate) async fn run(args: GetArgs) -> Result<(), Failure> {
+    args.wire.check(args.output)?;
     let mut signals = Signals::install().map_err(Failure::Runtime)?;
     let resources = [args.resource.clone()];
     let wanted = Wanted {
@@ -107,19 +118,26 @@ pub(crate) async fn run(args: GetArgs) -> Result<(), Failure> {
     let indexes: Vec<FieldPath> = args.by.iter().map(|by| by.path.clone()).collect();
     let options = FleetOptions {
         indexes: &indexes,
+        wire: args.wire,
+        output: Some(args.output),
         ..FleetOptions::default()
     };
-    let mut fleet = Fleet::start::<DynamicObject, HandlerFuncs<_>>(&target, &options, |_, _| None)?;
+    let mut fleet = Fleet::start::<HandlerFuncs<Stored>>(&target, &options, |_| None)?;
     let mut progress = Progress::new(&target.resources());
     let outcome = once::wait(args.timeout, &mut fleet, &mut signals, &mut progress).await;
     progress.clear();
     outcome?;
-    let wanted: Vec<(&str, &str)> = args
-        .by
-        .iter()
-        .map(|by| (by.path.as_str(), by.value.as_str()))
-        .collect();
+    let names: Vec<String> = indexes.iter().map(ToString::to_string).collect();
+    let values = args.by.iter().map(|by| by.value.as_str());
+    let wanted: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
     let mut items = fleet.by_indexes(&wanted);
+    for path in &names {
+        let index = fleet.index(path);
+        if let Some(reason) = index.last_failure {
+            let failures = index.failures;
+            tracing::warn!("{failures} objects are not in the index of {path}: {reason}");
+        }
+    }
     fleet.stop().await;
     let missing = missing(&args.names, &items, &target.resources());
     if !args.names.is_empty() {
@@ -161,15 +179,16 @@ mod tests {
     fn a_condition_is_a_path_and_a_value() {
         for (text, path, value) in [
             ("spec.nodeName=n1", "spec.nodeName", "n1"),
+            ("metadata.labels['a=b']=c=d", "metadata.labels.a=b", "c=d"),
             (
-                "metadata.labels['a=b']=c=d",
-                "metadata.labels['a=b']",
-                "c=d",
+                r"metadata.labels.a\=b\.c=d",
+                "metadata.labels['a=b.c']",
+                "d",
             ),
             ("spec.nodeName=", "spec.nodeName", ""),
         ] {
             let by = parse_by(text).unwrap();
-            assert_eq!((by.path.as_str(), by.value.as_str()), (path, value));
+            assert_eq!((&*by.path.to_string(), &*by.value), (path, value));
         }
         assert!(parse_by("spec.nodeName").is_err());
         assert!(parse_by("spec..x=1").is_err());

@@ -20,6 +20,10 @@ mod target;
 
 mod selection;
 
+mod wire;
+
+mod totals;
+
 mod telling;
 
 mod progress;

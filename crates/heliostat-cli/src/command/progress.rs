@@ -6,7 +6,8 @@ use std::io::{self, IsTerminal as _};
 use heliostat::status::ReflectorStatus;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use crate::log;
+use super::totals::Totals;
+use crate::{log, size};
 
 /// With a total: a bar. Spaces around, so that it stands free of the edge.
 const BAR: &str = " {spinner:.cyan} {msg} [{bar:32.cyan/blue}] {pos}/{len} ({rate}, {elapsed})";
@@ -17,6 +18,7 @@ const COUNT: &str = " {spinner:.cyan} {msg} {pos} received ({rate}, {elapsed})";
 /// How far the first lists are.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
+    what: String,
     total_known: bool,
 }
 
@@ -32,12 +34,13 @@ impl Progress {
         });
         Self {
             bar,
+            what: what.to_owned(),
             total_known: false,
         }
     }
 
     /// Shows the state of things. Finished mirrors count with all they hold.
-    pub(crate) fn show(&mut self, statuses: &[ReflectorStatus]) {
+    pub(crate) fn show(&mut self, statuses: &[ReflectorStatus], totals: &Totals) {
         let Some(bar) = &self.bar else {
             return;
         };
@@ -66,6 +69,12 @@ impl Progress {
                 self.total_known = true;
             }
             bar.set_length(total);
+        }
+        if totals.received_bytes > 0 {
+            let received = size::show(totals.received_bytes);
+            let packed = size::show(totals.packed_bytes as u64);
+            let what = &self.what;
+            bar.set_message(format!("listing {what}: {received} in, {packed} kept"));
         }
         bar.set_position(received);
         bar.tick();

@@ -1,10 +1,13 @@
-//! Which objects of which cluster: the arguments that all commands share that mirror something.
+//! Which objects of which cluster: the arguments that all commands share that mirror something, and the
+//! sources that they make.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use heliostat::factory::Scope;
-use heliostat::source::kube::{Cluster, Connection, DiscoveredResource};
+use heliostat::core::raw::RawObject;
+use heliostat::source::kube::{
+    Cluster, Connection, DiscoveredResource, DynamicObject, KubeSource, PartialObjectMeta,
+};
 
 /// Where from, and which objects.
 #[derive(Args, Debug)]
@@ -72,23 +75,35 @@ impl Selection {
         connection
     }
 
-    /// What is mirrored of a resource: one scope for each mirror.
-    pub(crate) fn scopes(&self, cluster: &Cluster, found: &DiscoveredResource) -> Vec<Scope> {
-        let scopes = if self.all_namespaces || !found.namespaced {
-            vec![Scope::all()]
-        } else if self.namespace.is_empty() {
-            vec![Scope::namespace(cluster.default_namespace())]
-        } else {
-            let mut names: Vec<&str> = self.namespace.iter().map(String::as_str).collect();
-            names.sort_unstable();
-            names.dedup();
-            Scope::namespaces(names).collect()
-        };
-        let narrow = |scope: Scope| {
-            scope
+    /// A source for each part of a resource that is mirrored: each namespace has versions of its own.
+    pub(crate) fn sources(
+        &self,
+        cluster: &Cluster,
+        found: &DiscoveredResource,
+        metadata_only: bool,
+    ) -> Vec<KubeSource<RawObject>> {
+        let source = |namespace: Option<&str>| {
+            let source = if metadata_only {
+                KubeSource::<PartialObjectMeta<DynamicObject>>::discovered(
+                    cluster, found, namespace,
+                )
+                .raw()
+            } else {
+                KubeSource::<DynamicObject>::discovered(cluster, found, namespace).raw()
+            };
+            source
                 .labels(self.selector.as_deref().unwrap_or_default())
                 .fields(self.field_selector.as_deref().unwrap_or_default())
         };
-        scopes.into_iter().map(narrow).collect()
+        if self.all_namespaces || !found.namespaced {
+            return vec![source(None)];
+        }
+        if self.namespace.is_empty() {
+            return vec![source(Some(cluster.default_namespace()))];
+        }
+        let mut names: Vec<&str> = self.namespace.iter().map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter().map(|name| source(Some(name))).collect()
     }
 }

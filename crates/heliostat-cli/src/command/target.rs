@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use heliostat::core::error::SourceError;
-use heliostat::factory::Scope;
-use heliostat::source::kube::{Cluster, DiscoveredResource, Discovery};
+use heliostat::core::raw::RawObject;
+use heliostat::source::kube::{Cluster, DiscoveredResource, Discovery, KubeSource};
 use tokio::time::{Instant, sleep};
 
 use crate::duration;
@@ -23,16 +23,14 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The collections to mirror.
 #[derive(Debug)]
 pub(crate) struct Target {
-    pub(crate) cluster: Cluster,
     pub(crate) collections: Vec<Collection>,
 }
 
 /// What one mirror is of.
 #[derive(Debug)]
 pub(crate) struct Collection {
-    pub(crate) found: DiscoveredResource,
     pub(crate) kind: Arc<Kind>,
-    pub(crate) scope: Scope,
+    pub(crate) source: KubeSource<RawObject>,
 }
 
 /// What is asked for.
@@ -65,18 +63,12 @@ impl Target {
         for found in all {
             let kind = Kind::of(&found, wanted.metadata_only).one_of_several(several);
             let kind = Arc::new(kind);
-            for scope in selection.scopes(&cluster, &found) {
-                collections.push(Collection {
-                    found: found.clone(),
-                    kind: Arc::clone(&kind),
-                    scope,
-                });
+            for source in selection.sources(&cluster, &found, wanted.metadata_only) {
+                let kind = Arc::clone(&kind);
+                collections.push(Collection { kind, source });
             }
         }
-        Ok(Self {
-            cluster,
-            collections,
-        })
+        Ok(Self { collections })
     }
 
     /// Those of the resources that the server has; for a set that was not asked for by name.

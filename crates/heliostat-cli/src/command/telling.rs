@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use heliostat::core::raw::FieldPath;
 use heliostat::core::reflector::Activity;
 use heliostat::status::ReflectorStatus;
 use tokio::task::JoinSet;
@@ -13,7 +14,7 @@ use crate::duration;
 use crate::output::Message;
 use crate::output::printer::Outlet;
 
-use super::fleet::Mirror;
+use super::fleet::{Fleet, Mirror};
 
 /// Failures that the library has logged as warnings itself.
 const LOGGED: [&str; 5] = [
@@ -28,6 +29,20 @@ const LOGGED: [&str; 5] = [
 pub(crate) fn say(text: &str) {
     // If stderr is gone, there is nobody left to tell.
     let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// What is in the indexes of these fields, for the end of a summary.
+pub(crate) fn indexes(fleet: &Fleet, paths: &[FieldPath]) -> String {
+    let told = paths.iter().map(|path| {
+        let index = fleet.index(&path.to_string());
+        let (values, objects) = (index.values, index.objects);
+        let failed = match &index.last_failure {
+            Some(reason) => format!(", and {} that could not be filed: {reason}", index.failures),
+            None => String::new(),
+        };
+        format!("; index {path}: {values} values of {objects} objects{failed}")
+    });
+    told.collect()
 }
 
 /// Tells of failures and recoveries until the mirror ends, in a task of this set.

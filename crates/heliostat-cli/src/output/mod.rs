@@ -1,8 +1,8 @@
 //! What is printed: the words for objects and changes, one file for each format, and the thread that
 //! writes them.
 //!
-//! Behind the informer nothing depends on the type of the object: an object is something that can be
-//! turned into JSON, and only if a format asks for it.
+//! Objects are bytes until they are printed: tables read a few fields out of them, and only the formats
+//! that print whole objects take them apart, which is why those need objects that came in JSON.
 
 mod columns;
 
@@ -24,6 +24,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use heliostat::core::object::{Entry, Header};
+use heliostat::core::packed::Packed;
+use heliostat::core::raw::{FieldError, FieldPath, RawObject, RawView};
 use heliostat::core::version::ResourceVersion;
 use heliostat::informer::Notification;
 use heliostat::source::kube::DiscoveredResource;
@@ -46,35 +48,34 @@ pub(crate) enum Format {
     Yaml,
 }
 
-/// An object of any kind.
-pub(crate) trait Object: Send + Sync {
-    /// The object as JSON.
-    fn to_value(&self) -> Result<Value, serde_json::Error>;
-}
-
-impl<K: Serialize + Send + Sync> Object for K {
-    fn to_value(&self) -> Result<Value, serde_json::Error> {
-        serde_json::to_value(self)
-    }
-}
+/// An object as mirrors keep it.
+pub(crate) type Stored = Packed<RawObject>;
 
 /// An object with its header and its kind.
 #[derive(Clone)]
 pub(crate) struct Item {
     pub(crate) kind: Arc<Kind>,
     pub(crate) header: Header,
-    object: Arc<dyn Object>,
+    object: Arc<Stored>,
+    reading: Reading,
+}
+
+/// How often an object is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reading {
+    /// Once: it is unpacked, and what was unpacked is forgotten.
+    Once,
+    /// Again when it changes: what was unpacked is kept within the memory budget.
+    Again,
 }
 
 impl Item {
-    pub(crate) fn new<K: Serialize + Send + Sync + 'static>(
-        kind: &Arc<Kind>,
-        entry: Entry<K>,
-    ) -> Self {
+    pub(crate) fn new(kind: &Arc<Kind>, entry: Entry<Stored>, reading: Reading) -> Self {
         Self {
             kind: Arc::clone(kind),
             header: entry.header,
             object: entry.object,
+            reading,
         }
     }
 
@@ -87,11 +88,22 @@ impl Item {
         }
     }
 
-    /// The whole object. Items of lists may come without their kind; here they have it.
+    /// Reads the object's bytes.
+    fn read<R>(&self, read: impl FnOnce(RawView<'_>) -> R) -> io::Result<R> {
+        match self.reading {
+            Reading::Once => self.object.inspect(read),
+            Reading::Again => self.object.get().map(|object| read(object.view())),
+        }
+        .map_err(|error| self.unreadable(&error))
+    }
+
+    /// The whole object, which came in JSON. Items of lists may come without their kind; here they
+    /// have it.
     fn value(&self) -> io::Result<Value> {
-        let kind = &self.kind;
-        let mut value = self.object.to_value().map_err(io::Error::other)?;
+        let value = self.read(decode)?;
+        let mut value = value.map_err(|error| self.unreadable(&error))?;
         if let Value::Object(fields) = &mut value {
+            let kind = &self.kind;
             let mut name = |field: &str, text: &str| {
                 fields
                     .entry(field)
@@ -101,6 +113,37 @@ impl Item {
             name("kind", &kind.kind);
         }
         Ok(value)
+    }
+
+    fn unreadable(&self, error: &dyn std::error::Error) -> io::Error {
+        io::Error::other(format!("{}: {error}", self.label()))
+    }
+}
+
+fn decode(object: RawView<'_>) -> Result<Value, FieldError> {
+    object.decode_json()
+}
+
+/// What a format reads of objects, beside their keys.
+#[derive(Clone, Debug)]
+pub(crate) enum Reads {
+    /// All of them.
+    Whole,
+    /// These fields.
+    Fields(Vec<FieldPath>),
+}
+
+impl Reads {
+    pub(crate) const fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole)
+    }
+
+    /// The fields, where it is fields.
+    pub(crate) fn paths(&self) -> &[FieldPath] {
+        match self {
+            Self::Whole => &[],
+            Self::Fields(paths) => paths,
+        }
     }
 }
 
@@ -208,14 +251,17 @@ impl Verb {
 
 impl Message {
     /// What a mirror of this kind told; none for the end of its first state.
-    pub(crate) fn of<K: Serialize + Send + Sync + 'static>(
+    ///
+    /// Both states of an object that changed are read, each of them twice if it changes again.
+    pub(crate) fn of(
         kind: &Arc<Kind>,
-        notification: Notification<K>,
+        notification: Notification<Stored>,
+        reading: Reading,
     ) -> Option<Self> {
         let is_sync = notification.is_sync();
         let change = |verb, entry| Change {
             verb,
-            item: Item::new(kind, entry),
+            item: Item::new(kind, entry, Reading::Once),
             old: None,
             tombstone: false,
         };
@@ -223,8 +269,10 @@ impl Message {
             Notification::Added { entry, .. } => change(Verb::Added, entry),
             Notification::Updated { new, .. } if is_sync => change(Verb::Resynced, new),
             Notification::Updated { old, new } => Change {
-                old: Some(Item::new(kind, old)),
-                ..change(Verb::Updated, new)
+                verb: Verb::Updated,
+                item: Item::new(kind, new, reading),
+                old: Some(Item::new(kind, old, reading)),
+                tombstone: false,
             },
             Notification::Deleted { last, tombstone } => Change {
                 tombstone,
@@ -330,6 +378,34 @@ pub(crate) fn stdout(format: Format) -> BufWriter<Box<dyn Write>> {
 }
 
 impl Format {
+    /// What it reads of objects of this kind.
+    pub(crate) fn reads(self, kind: &Kind) -> Reads {
+        match self {
+            Self::Table => Reads::Fields(columns::Columns::of(kind).into_paths()),
+            Self::Name => Reads::Fields(Vec::new()),
+            Self::Json | Self::Jsonl | Self::Yaml => Reads::Whole,
+        }
+    }
+
+    /// How often it reads an object that changes.
+    pub(crate) const fn reading(self) -> Reading {
+        match self {
+            // A line shows what is different from the state before.
+            Self::Table => Reading::Again,
+            Self::Name | Self::Json | Self::Jsonl | Self::Yaml => Reading::Once,
+        }
+    }
+
+    /// Its name, if it prints whole objects.
+    pub(crate) const fn name_if_whole(self) -> Option<&'static str> {
+        match self {
+            Self::Table | Self::Name => None,
+            Self::Json => Some("json"),
+            Self::Jsonl => Some("jsonl"),
+            Self::Yaml => Some("yaml"),
+        }
+    }
+
     /// What follows mirrors in this format.
     fn follow(self) -> Box<dyn Follow> {
         match self {

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 
-use super::columns::{self, Columns};
+use super::columns::Columns;
 use super::{Change, Follow, Item, Kind, Message, Verb};
 
 /// Prints a whole table, or one for each kind.
@@ -156,7 +156,6 @@ impl Table {
     }
 
     fn row(&self, item: &Item) -> io::Result<Vec<String>> {
-        let object = item.value()?;
         let (key, kind) = (&item.header.key, &item.kind);
         let mut row = Vec::with_capacity(self.headings.len());
         if kind.namespaced {
@@ -166,8 +165,10 @@ impl Table {
             Some(resource) => format!("{resource}/{}", key.name()),
             None => key.name().to_owned(),
         });
-        row.extend(self.columns.cells(&object));
-        row.push(columns::age(&object, Timestamp::now()));
+        item.read(|object| {
+            row.extend(self.columns.cells(object));
+            row.push(self.columns.age(object, Timestamp::now()));
+        })?;
         // What an object says must not reach a terminal as anything but text.
         for cell in &mut row {
             if cell.contains(char::is_control) {

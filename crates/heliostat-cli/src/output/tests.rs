@@ -2,6 +2,8 @@
 
 use anstyle::AnsiColor;
 use heliostat::core::object::ObjectKey;
+use heliostat::core::packed::Packing;
+use heliostat::core::raw::Encoding;
 use serde_json::json;
 
 use super::*;
@@ -17,27 +19,36 @@ fn pods() -> Arc<Kind> {
     })
 }
 
-fn entry(name: &str, version: u64, phase: &str) -> Entry<Value> {
+/// Packs an object as it comes in a list: without its kind.
+fn packed(name: &str, version: u64, object: &Value) -> Entry<Stored> {
     let header = Header {
         key: ObjectKey::namespaced("ns", name),
         resource_version: version.into(),
         uid: name.into(),
     };
+    let bytes = object.to_string().into_bytes().into();
+    let raw = RawObject::new(Encoding::Json, None, bytes);
+    Packing::raw().pack(Entry::new(header, raw))
+}
+
+fn entry(name: &str, version: u64, phase: &str) -> Entry<Stored> {
     let object = json!({
         "metadata": {"name": name, "namespace": "ns"},
-        "spec": {"containers": [{}]},
+        "spec": {"containers": [{"name": "main"}]},
         "status": {"phase": phase},
     });
-    Entry::new(header, object)
+    packed(name, version, &object)
 }
 
-fn items(entries: &[Entry<Value>]) -> Vec<Item> {
+fn items(entries: &[Entry<Stored>]) -> Vec<Item> {
     let pods = pods();
     let entries = entries.iter().cloned();
-    entries.map(|entry| Item::new(&pods, entry)).collect()
+    entries
+        .map(|entry| Item::new(&pods, entry, Reading::Once))
+        .collect()
 }
 
-fn printed(format: Format, entries: &[Entry<Value>]) -> String {
+fn printed(format: Format, entries: &[Entry<Stored>]) -> String {
     let mut out = Vec::new();
     let version = ResourceVersion::from(9);
     format
@@ -47,12 +58,13 @@ fn printed(format: Format, entries: &[Entry<Value>]) -> String {
 }
 
 /// What is printed of these notifications, colours and all.
-fn followed(format: Format, notifications: Vec<Notification<Value>>) -> String {
+fn followed(format: Format, notifications: Vec<Notification<Stored>>) -> String {
     let mut follower = format.follow();
     let mut out = Vec::new();
     let kind = pods();
     for notification in notifications {
-        let message = Message::of(&kind, notification).unwrap_or_else(|| Message::Synced {
+        let message = Message::of(&kind, notification, format.reading());
+        let message = message.unwrap_or_else(|| Message::Synced {
             kind: Arc::clone(&kind),
             source: "pods".into(),
             version: 1.into(),
@@ -62,14 +74,14 @@ fn followed(format: Format, notifications: Vec<Notification<Value>>) -> String {
     String::from_utf8(out).unwrap()
 }
 
-fn added(name: &str, version: u64) -> Notification<Value> {
+fn added(name: &str, version: u64) -> Notification<Stored> {
     Notification::Added {
         entry: entry(name, version, "Pending"),
         is_in_initial_list: false,
     }
 }
 
-fn story() -> Vec<Notification<Value>> {
+fn story() -> Vec<Notification<Stored>> {
     let told_again = entry("b", 3, "Pending");
     vec![
         added("a", 1),
@@ -116,10 +128,9 @@ fn items_of_lists_get_the_kind_that_they_came_without() {
 
 #[test]
 fn yaml_keeps_texts_that_look_like_something_else() {
-    let mut odd = entry("a", 1, "Running");
     let texts =
         json!({"a": "yes", "b": "1.0", "c": "null", "d": "x: y", "e": "two\nlines\n", "f": ""});
-    odd.object = Arc::new(json!({"metadata": {"annotations": texts}}));
+    let odd = packed("a", 1, &json!({"metadata": {"annotations": texts}}));
     let text = printed(Format::Yaml, &[odd]);
     for word in [
         "a: \"yes\"",
@@ -215,4 +226,15 @@ fn an_object_cannot_write_to_the_terminal() {
         "{text:?}"
     );
     assert!(text.contains("?]0;owned?Running"), "{text:?}");
+}
+
+#[test]
+fn an_object_that_cannot_be_read_is_named() {
+    let header = entry("a", 1, "Running").header;
+    let bytes = b"not JSON".as_slice().into();
+    let broken = Entry::new(header, RawObject::new(Encoding::Json, None, bytes));
+    let items = items(&[Packing::raw().pack(broken)]);
+    let error = Format::Jsonl.print(&items, None, &mut Vec::new());
+    let error = error.unwrap_err().to_string();
+    assert!(error.starts_with("ns/a: "), "{error}");
 }

@@ -146,7 +146,7 @@ fn get_refuses_what_is_no_path() {
     let finished = run(&["get", "pods", "--by", "spec..x=1"]);
     assert_eq!(finished.code, Some(2));
     assert!(
-        finished.stderr.contains("at character 6"),
+        finished.stderr.contains("expected a name at byte 5"),
         "{}",
         finished.stderr
     );

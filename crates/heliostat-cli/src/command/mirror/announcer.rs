@@ -7,9 +7,9 @@ use heliostat::core::object::Entry;
 use heliostat::informer::{EventHandler, HandlerOptions, Notification};
 use heliostat::store::Indexer;
 
-use crate::command::fleet::{Mirror, Mirrored};
+use crate::command::fleet::Mirror;
 use crate::output::printer::Outlet;
-use crate::output::{Kind, Message};
+use crate::output::{Kind, Message, Reading, Stored};
 
 /// How many notifications may wait for the printer before they are folded together.
 const WAITING_MAX: usize = 10_000;
@@ -23,30 +23,33 @@ pub(super) struct Tally {
 }
 
 /// See the module.
-pub(super) struct Announcer<K> {
+pub(super) struct Announcer {
     name: Arc<str>,
     kind: Arc<Kind>,
-    store: Indexer<K>,
+    store: Indexer<Stored>,
     outlet: Outlet,
+    /// How often the format reads an object that changes.
+    reading: Reading,
     tally: Arc<Tally>,
     /// Says nothing of the first state.
     watch_only: bool,
     complete: bool,
 }
 
-impl<K: Mirrored> Announcer<K> {
+impl Announcer {
     pub(super) fn new(
         mirror: &Mirror,
-        store: &Indexer<K>,
         outlet: &Outlet,
+        reading: Reading,
         tally: &Arc<Tally>,
         watch_only: bool,
     ) -> (Self, HandlerOptions) {
         let announcer = Self {
             name: Arc::clone(&mirror.name),
             kind: Arc::clone(&mirror.kind),
-            store: store.clone(),
+            store: mirror.informer.indexer().clone(),
             outlet: outlet.clone(),
+            reading,
             tally: Arc::clone(tally),
             watch_only,
             complete: false,
@@ -57,34 +60,34 @@ impl<K: Mirrored> Announcer<K> {
         (announcer, options)
     }
 
-    fn tell(&self, notification: Notification<K>) {
+    fn tell(&self, notification: Notification<Stored>) {
         if self.complete {
             self.tally.count(&notification);
         } else if self.watch_only {
             return;
         }
-        if let Some(message) = Message::of(&self.kind, notification) {
+        if let Some(message) = Message::of(&self.kind, notification, self.reading) {
             self.outlet.put(message);
         }
     }
 }
 
-impl<K: Mirrored> EventHandler<K> for Announcer<K> {
-    async fn on_add(&mut self, entry: &Entry<K>, is_in_initial_list: bool) {
+impl EventHandler<Stored> for Announcer {
+    async fn on_add(&mut self, entry: &Entry<Stored>, is_in_initial_list: bool) {
         self.tell(Notification::Added {
             entry: entry.clone(),
             is_in_initial_list,
         });
     }
 
-    async fn on_update(&mut self, old: &Entry<K>, new: &Entry<K>) {
+    async fn on_update(&mut self, old: &Entry<Stored>, new: &Entry<Stored>) {
         self.tell(Notification::Updated {
             old: old.clone(),
             new: new.clone(),
         });
     }
 
-    async fn on_delete(&mut self, last: &Entry<K>, tombstone: bool) {
+    async fn on_delete(&mut self, last: &Entry<Stored>, tombstone: bool) {
         self.tell(Notification::Deleted {
             last: last.clone(),
             tombstone,
@@ -102,7 +105,7 @@ impl<K: Mirrored> EventHandler<K> for Announcer<K> {
 }
 
 impl Tally {
-    fn count<K>(&self, notification: &Notification<K>) {
+    fn count(&self, notification: &Notification<Stored>) {
         let counter = match notification {
             Notification::Added { .. } => &self.added,
             Notification::Updated { .. } if notification.is_sync() => return,

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use heliostat::core::raw::FieldPath;
 use heliostat::core::reflector::{ReflectorConfig, WatchListMode};
 
 use crate::command::selection::Selection;
-use crate::duration;
-use crate::field_path::FieldPath;
+use crate::command::wire::Wire;
 use crate::output::Format;
+use crate::{duration, size};
 
 /// What to mirror, from where, and how to print it.
 #[derive(Args, Debug)]
@@ -50,6 +51,20 @@ pub(crate) struct MirrorArgs {
     #[arg(long, value_name = "FIELDPATH", help_heading = "How")]
     pub(super) index: Vec<FieldPath>,
 
+    #[command(flatten)]
+    pub(super) wire: Wire,
+
+    /// How much memory objects that were unpacked may take: all objects are kept compressed, and in a
+    /// table those that change stay unpacked for their next change. 0 keeps none
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = MEMORY_BUDGET,
+        value_parser = size::parse,
+        help_heading = "How"
+    )]
+    pub(super) memory_budget: usize,
+
     /// Serve metrics for Prometheus at http://ADDR/metrics, and /healthz and /readyz
     #[arg(long, value_name = "ADDR", help_heading = "How")]
     pub(super) metrics_addr: Option<String>,
@@ -57,6 +72,10 @@ pub(crate) struct MirrorArgs {
     /// Print the objects once, sorted by key, and end
     #[arg(long, help_heading = "Output")]
     pub(super) once: bool,
+
+    /// With --once: tell on stderr what was mirrored and what it took, also where that is no terminal
+    #[arg(long, requires = "once", help_heading = "Output")]
+    pub(super) summary: bool,
 
     /// Do not print the first state, only what changes after it
     #[arg(long, conflicts_with = "once", help_heading = "Output")]
@@ -109,11 +128,17 @@ impl MirrorArgs {
     }
 }
 
+/// The library's default, as it is written.
+const MEMORY_BUDGET: &str = "64MiB";
+
 const EXAMPLES: &str = "\
 Without --once it follows the mirrors until SIGINT or SIGTERM, then prints a summary on stderr. \
 What is told is what changed in the mirror: after a cut connection or an expired version only what \
 really differs, and what vanished meanwhile as deleted. Where the output is read too slowly, only the \
 newest state of each object is kept for it; no deletion is lost by that.
+
+Objects are kept as the bytes they came in, compressed. The summary tells what came in and what it \
+takes; with --once it is printed where stderr is a terminal, or with --summary.
 
 Several resources are mirrored side by side. Each object then says what it is of: in the name \
 (`pods/ns/name`), or in the member `resource` of jsonl, json and yaml. A resource that may not be \
@@ -135,4 +160,17 @@ Examples:
   heliostat mirror pods -A --field-selector spec.nodeName=n1 -o jsonl
   heliostat mirror deployments.apps --once -o name
   heliostat mirror secrets -A --metadata-only --once -o yaml
+  heliostat mirror pods -A --once --summary -o name >/dev/null
   heliostat mirror nodes --metrics-addr 127.0.0.1:9090";
+
+#[cfg(test)]
+mod tests {
+    use heliostat::core::packed::DEFAULT_MEMORY_BUDGET;
+
+    use super::*;
+
+    #[test]
+    fn the_default_is_that_of_the_library() {
+        assert_eq!(size::parse(MEMORY_BUDGET), Ok(DEFAULT_MEMORY_BUDGET));
+    }
+}

@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
-use crate::command::fleet::{Fleet, FleetOptions, Mirrored};
+use crate::command::fleet::{Fleet, FleetOptions};
 use crate::command::progress::Progress;
 use crate::command::target::Target;
 use crate::command::telling;
+use crate::command::totals::FirstState;
 use crate::duration;
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
@@ -25,7 +26,7 @@ use super::once::LOOK_PERIOD;
 /// How long the mirrors may take to stop: one that waits for a printer that is stuck does not.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
-pub(super) async fn run<K: Mirrored>(
+pub(super) async fn run(
     args: &MirrorArgs,
     target: &Target,
     signals: &mut Signals,
@@ -38,12 +39,16 @@ pub(super) async fn run<K: Mirrored>(
         config: args.config(),
         resync_period: args.resync.unwrap_or_default(),
         indexes: &args.index,
+        wire: args.wire,
+        output: Some(args.output),
+        memory_budget: args.memory_budget,
     };
-    let mut fleet = Fleet::start::<K, Announcer<K>>(target, &options, |mirror, store| {
+    let mut fleet = Fleet::start(target, &options, |mirror| {
+        let reading = args.output.reading();
         Some(Announcer::new(
             mirror,
-            store,
             &outlet,
+            reading,
             &tally,
             args.watch_only,
         ))
@@ -57,10 +62,11 @@ pub(super) async fn run<K: Mirrored>(
         telling::tell(&mut tasks, mirror, Some(outlet.clone()), demands);
     }
     drop(outlet);
-    let outcome = until_the_end(&mut fleet, signals, &mut printer, target).await;
+    let mut first = None;
+    let outcome = until_the_end(&mut fleet, signals, &mut printer, target, &mut first).await;
     // Not waited for: one of them may be waiting for a printer that is stuck.
     drop(tasks);
-    let summary = summary(args, &fleet, &tally, started);
+    let summary = summary(args, &fleet, &tally, first, started);
     // Stopping drops the listeners, and with the last one the printer ends.
     if timeout(STOP_TIMEOUT, fleet.stop()).await.is_err() {
         tracing::debug!("a mirror did not stop in time");
@@ -91,7 +97,11 @@ async fn until_the_end(
     signals: &mut Signals,
     printer: &mut Printer,
     target: &Target,
+    first: &mut Option<FirstState>,
 ) -> Result<End, Failure> {
+    let started = Instant::now();
+    let all_synced = fleet.all_synced();
+    tokio::pin!(all_synced);
     let mut looks = interval(LOOK_PERIOD);
     let mut progress = Some(Progress::new(&target.resources()));
     loop {
@@ -100,46 +110,54 @@ async fn until_the_end(
             () = signals.wait() => return Ok(End::Signal),
             result = printer.ended() => return Ok(End::Printer(result)),
             failure = fleet.hopeless() => return Err(failure),
+            () = &mut all_synced, if first.is_none() => {
+                progress = None;
+                *first = Some(FirstState {
+                    objects: fleet.totals().objects,
+                    after: started.elapsed(),
+                });
+            }
             _ = looks.tick(), if progress.is_some() => {}
         }
-        let statuses = fleet.statuses();
-        if statuses.iter().all(|status| status.synced) {
-            progress = None;
-        }
         if let Some(progress) = &mut progress {
-            progress.show(&statuses);
+            progress.show(&fleet.statuses(), &fleet.totals());
         }
     }
 }
 
-fn summary(args: &MirrorArgs, fleet: &Fleet, tally: &Tally, started: Instant) -> String {
+fn summary(
+    args: &MirrorArgs,
+    fleet: &Fleet,
+    tally: &Tally,
+    first: Option<FirstState>,
+    started: Instant,
+) -> String {
     let statuses = fleet.statuses();
-    let what = match &*fleet.mirrors {
-        [mirror] => mirror.name.to_string(),
-        mirrors => format!("{} collections", mirrors.len()),
-    };
     let sum = |count: fn(&heliostat::status::Counts) -> u64| -> u64 {
         statuses.iter().map(|status| count(&status.counts)).sum()
     };
-    let objects: usize = statuses.iter().filter_map(|status| status.objects).sum();
+    let totals = fleet.totals();
     let version = match &*statuses {
         [status] if status.synced => format!(" at version {}", status.resource_version),
         _ => String::new(),
     };
-    let indexes = args.index.iter().map(|path| {
-        let (values, objects) = fleet.index_size(path.as_str());
-        format!("; index {path}: {values} values of {objects} objects")
-    });
-    let indexes: String = indexes.collect();
+    let first = match first {
+        Some(first) => format!("the first list had {}", first.speed()),
+        None => "the first list was not complete".to_owned(),
+    };
     format!(
-        "mirrored {what} for {}: {objects} objects{version}; since the first list {} added, {} \
-         updated, {} deleted; {} lists, {} watches, {} failures{indexes}",
+        "mirrored {} for {}: {} objects{version}; {first}, since then {} added, {} updated, {} \
+         deleted; {} lists, {} watches, {} failures; {}{}",
+        fleet.what(),
         duration::show(started.elapsed()),
+        totals.objects,
         tally.added.load(Ordering::Relaxed),
         tally.updated.load(Ordering::Relaxed),
         tally.deleted.load(Ordering::Relaxed),
         sum(|counts| counts.lists),
         sum(|counts| counts.watches),
         sum(|counts| counts.failures),
+        totals.sizes(),
+        telling::indexes(fleet, &args.index),
     )
 }

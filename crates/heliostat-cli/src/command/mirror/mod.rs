@@ -10,18 +10,16 @@ mod follow;
 
 pub(crate) use args::MirrorArgs;
 
-use kube_core::{DynamicObject, PartialObjectMeta};
-
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::signals::Signals;
 
-use super::fleet::Mirrored;
 use super::target::{Target, Wanted};
 use super::telling;
 
 /// Runs until the output is complete, or until a signal comes.
 pub(crate) async fn run(args: MirrorArgs) -> Result<(), Failure> {
+    args.wire.check(args.output)?;
     let mut signals = Signals::install().map_err(Failure::Runtime)?;
     // Before anything that records.
     let endpoint = match &args.metrics_addr {
@@ -41,23 +39,10 @@ pub(crate) async fn run(args: MirrorArgs) -> Result<(), Failure> {
         () = signals.wait() => return interrupted(&args),
         target = Target::find(&args.selection, wanted) => target?,
     };
-    if args.metadata_only {
-        go::<PartialObjectMeta<DynamicObject>>(&args, &target, &mut signals, endpoint).await
-    } else {
-        go::<DynamicObject>(&args, &target, &mut signals, endpoint).await
-    }
-}
-
-async fn go<K: Mirrored>(
-    args: &MirrorArgs,
-    target: &Target,
-    signals: &mut Signals,
-    endpoint: Option<Endpoint>,
-) -> Result<(), Failure> {
     if args.once {
-        Box::pin(once::run::<K>(args, target, signals, endpoint)).await
+        Box::pin(once::run(&args, &target, &mut signals, endpoint)).await
     } else {
-        Box::pin(follow::run::<K>(args, target, signals, endpoint)).await
+        Box::pin(follow::run(&args, &target, &mut signals, endpoint)).await
     }
 }
 

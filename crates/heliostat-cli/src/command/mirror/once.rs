@@ -1,6 +1,6 @@
 //! `--once`: wait until the mirror is complete, print it, end.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use heliostat::core::version::ResourceVersion;
@@ -9,14 +9,15 @@ use heliostat::status::ReflectorStatus;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval};
 
-use crate::command::fleet::{Fleet, FleetOptions, Mirrored};
+use crate::command::fleet::{Fleet, FleetOptions};
 use crate::command::progress::Progress;
 use crate::command::target::Target;
 use crate::command::telling;
+use crate::command::totals::FirstState;
 use crate::duration;
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
-use crate::output::{Format, Item};
+use crate::output::{Format, Item, Stored};
 use crate::signals::Signals;
 
 use super::MirrorArgs;
@@ -25,7 +26,7 @@ use super::args::WatchList;
 /// How often progress is looked at.
 pub(crate) const LOOK_PERIOD: Duration = Duration::from_millis(100);
 
-pub(super) async fn run<K: Mirrored>(
+pub(super) async fn run(
     args: &MirrorArgs,
     target: &Target,
     signals: &mut Signals,
@@ -34,9 +35,12 @@ pub(super) async fn run<K: Mirrored>(
     let options = FleetOptions {
         config: args.config(),
         indexes: &args.index,
+        wire: args.wire,
+        output: Some(args.output),
         ..FleetOptions::default()
     };
-    let mut fleet = Fleet::start::<K, HandlerFuncs<K>>(target, &options, |_, _| None)?;
+    let started = Instant::now();
+    let mut fleet = Fleet::start::<HandlerFuncs<Stored>>(target, &options, |_| None)?;
     let mut tasks = JoinSet::new();
     if let Some(endpoint) = endpoint {
         tasks.spawn(endpoint.serve(fleet.readiness()));
@@ -49,12 +53,36 @@ pub(super) async fn run<K: Mirrored>(
     let outcome = wait(args.timeout, &mut fleet, signals, &mut progress).await;
     progress.clear();
     outcome?;
+    let after = started.elapsed();
     let (items, version) = fleet.content();
+    let summary = summary(args, &fleet, after, version.as_ref());
     fleet.stop().await;
     if items.is_empty() && args.output == Format::Table {
         telling::say(&format!("no {} found", target.resources()));
     }
-    print(args.output, items, version, signals).await
+    print(args.output, items, version, signals).await?;
+    if args.summary || io::stderr().is_terminal() {
+        telling::say(&summary);
+    }
+    Ok(())
+}
+
+fn summary(
+    args: &MirrorArgs,
+    fleet: &Fleet,
+    after: Duration,
+    version: Option<&ResourceVersion>,
+) -> String {
+    let totals = fleet.totals();
+    let objects = totals.objects;
+    let version = version.map_or_else(String::new, |version| format!(" at version {version}"));
+    format!(
+        "mirrored {}{version}: {}; {}{}",
+        fleet.what(),
+        FirstState { objects, after }.speed(),
+        totals.sizes(),
+        telling::indexes(fleet, &args.index),
+    )
 }
 
 /// Prints on a thread of its own: a pipe that nobody reads must not hold signals up.
@@ -98,7 +126,7 @@ pub(crate) async fn wait(
             return Err(failure);
         }
         let statuses = fleet.statuses();
-        progress.show(&statuses);
+        progress.show(&statuses, &fleet.totals());
         patience.look(&statuses)?;
     }
 }

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use heliostat::informer::{HandlerFuncs, HandlerOptions};
-use kube_core::DynamicObject;
 
 use crate::duration;
 use crate::failure::Failure;
@@ -22,6 +21,7 @@ use crate::signals::Signals;
 use super::fleet::{Fleet, FleetOptions};
 use super::selection::Selection;
 use super::target::{Target, Wanted};
+use super::wire::Wire;
 
 use model::Sampler;
 
@@ -36,6 +36,9 @@ pub(crate) struct TopArgs {
 
     #[command(flatten)]
     selection: Selection,
+
+    #[command(flatten)]
+    wire: Wire,
 
     /// How often the view is renewed
     #[arg(
@@ -114,11 +117,13 @@ pub(crate) async fn run(args: TopArgs) -> Result<(), Failure> {
         } => target?,
     };
     // A handler that does nothing: its lag is that of any handler that keeps up.
-    let fleet = Fleet::start::<DynamicObject, HandlerFuncs<_>>(
-        &target,
-        &FleetOptions::default(),
-        |_, _| Some((HandlerFuncs::new(), HandlerOptions::new().name("top"))),
-    )?;
+    let options = FleetOptions {
+        wire: args.wire,
+        ..FleetOptions::default()
+    };
+    let fleet = Fleet::start(&target, &options, |_| {
+        Some((HandlerFuncs::new(), HandlerOptions::new().name("top")))
+    })?;
     let mut sampler = Sampler::new(&fleet);
     let live = args.output == Shown::Live && !args.once && std::io::stdout().is_terminal();
     let outcome = if live {

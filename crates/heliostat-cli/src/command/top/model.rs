@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use heliostat::core::raw::Encoding;
 use heliostat::core::reflector::Activity;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -39,6 +40,14 @@ pub(super) struct MirrorRow {
     pub(super) watches: u64,
     pub(super) failures: u64,
     pub(super) last_error: Option<String>,
+    /// What the objects take: compressed, and those that are kept unpacked.
+    pub(super) memory_bytes: u64,
+    /// What they would take as the bytes they came in.
+    pub(super) raw_bytes: u64,
+    /// What has come in, compressed where it was.
+    pub(super) received_bytes: u64,
+    /// What it came in.
+    pub(super) encoding: Option<&'static str>,
 }
 
 /// All mirrors at one moment.
@@ -113,13 +122,14 @@ fn row(mirror: &Mirror, last: &mut Remembered, now: Instant) -> MirrorRow {
         .into_iter()
         .map(|handler| handler.lag)
         .max();
+    let (packing, traffic) = (mirror.packing(), mirror.traffic());
     MirrorRow {
         name: mirror.name.to_string(),
         state: status.activity.as_str(),
         synced: status.synced,
         failing: status.activity == Activity::BackingOff,
         resource_version: status.resource_version.to_string(),
-        objects: mirror.informer.object_count(),
+        objects: mirror.object_count(),
         events: status.counts.events,
         events_per_second: last.rate(now, status.counts.events),
         history: last.rates.iter().copied().collect(),
@@ -130,6 +140,13 @@ fn row(mirror: &Mirror, last: &mut Remembered, now: Instant) -> MirrorRow {
         watches: status.counts.watches,
         failures: status.counts.failures,
         last_error: status.last_error.map(|error| error.message),
+        memory_bytes: (packing.packed_bytes + packing.decoded_bytes) as u64,
+        raw_bytes: packing.raw_bytes as u64,
+        received_bytes: traffic.received_bytes,
+        encoding: traffic.encoding.map(|encoding| match encoding {
+            Encoding::Protobuf => "protobuf",
+            _ => "JSON",
+        }),
     }
 }
 

@@ -7,9 +7,10 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::command::fleet::Fleet;
 use crate::failure::Failure;
 use crate::signals::Signals;
+use crate::size;
 
 use super::model::{Sample, Sampler};
-use super::view::{HEADINGS, bytes, cells};
+use super::view::{HEADINGS, cells};
 use super::{Shown, TopArgs};
 
 /// Prints until the time is up, or a signal comes.
@@ -82,7 +83,7 @@ fn print_table(sample: &Sample, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{}", text.trim_end())?;
     }
     if let Some(memory) = sample.memory {
-        writeln!(out, "{} resident", bytes(memory))?;
+        writeln!(out, "{} resident", size::show(memory))?;
     }
     writeln!(out)
 }

@@ -9,6 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Table, TableState, Wrap};
 
 use super::model::{MirrorRow, Sample};
+use crate::size;
 
 /// What the one who looks has chosen.
 #[derive(Debug, Default)]
@@ -27,6 +28,7 @@ pub(super) enum Order {
     AsNamed,
     Name,
     Objects,
+    Memory,
     Rate,
     Lag,
 }
@@ -36,7 +38,8 @@ impl Order {
         match self {
             Self::AsNamed => Self::Name,
             Self::Name => Self::Objects,
-            Self::Objects => Self::Rate,
+            Self::Objects => Self::Memory,
+            Self::Memory => Self::Rate,
             Self::Rate => Self::Lag,
             Self::Lag => Self::AsNamed,
         }
@@ -47,6 +50,7 @@ impl Order {
             Self::AsNamed => "as named",
             Self::Name => "name",
             Self::Objects => "objects",
+            Self::Memory => "memory",
             Self::Rate => "events/s",
             Self::Lag => "lag",
         }
@@ -58,6 +62,7 @@ impl Order {
             Self::AsNamed => {}
             Self::Name => rows.sort_by(|a, b| a.name.cmp(&b.name)),
             Self::Objects => rows.sort_by_key(|row| Reverse(row.objects)),
+            Self::Memory => rows.sort_by_key(|row| Reverse(row.memory_bytes)),
             Self::Rate => rows.sort_by(|a, b| b.events_per_second.total_cmp(&a.events_per_second)),
             Self::Lag => {
                 rows.sort_by(|a, b| b.handler_lag_seconds.total_cmp(&a.handler_lag_seconds));
@@ -90,6 +95,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, sample: &Sample, choice: &Choice) {
 
 fn draw_head(frame: &mut Frame<'_>, area: Rect, sample: &Sample, choice: &Choice) {
     let objects: usize = sample.rows.iter().map(|row| row.objects).sum();
+    let kept: u64 = sample.rows.iter().map(|row| row.memory_bytes).sum();
     let rate: f64 = sample.rows.iter().map(|row| row.events_per_second).sum();
     let mut spans = vec![
         Span::styled(
@@ -97,12 +103,13 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, sample: &Sample, choice: &Choice
             Style::new().fg(Color::Cyan).add_modifier(Modifier::BOLD),
         ),
         Span::raw(format!(
-            "{} mirrors, {objects} objects, {rate:.1} events/s",
-            sample.rows.len()
+            "{} mirrors, {objects} objects in {}, {rate:.1} events/s",
+            sample.rows.len(),
+            size::show(kept),
         )),
     ];
     if let Some(memory) = sample.memory {
-        spans.push(Span::raw(format!(", {} resident", bytes(memory))));
+        spans.push(Span::raw(format!(", {} resident", size::show(memory))));
     }
     spans.push(Span::styled(
         format!("   sorted: {}", choice.order.as_str()),
@@ -115,11 +122,12 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, sample: &Sample, choice: &Choice
 }
 
 /// The headings of the table; also those of the plain one.
-pub(super) const HEADINGS: [&str; 9] = [
+pub(super) const HEADINGS: [&str; 10] = [
     "MIRROR",
     "STATE",
     "VERSION",
     "OBJECTS",
+    "MEMORY",
     "EVENTS/S",
     "RECENT",
     "QUEUE",
@@ -128,12 +136,13 @@ pub(super) const HEADINGS: [&str; 9] = [
 ];
 
 /// The cells of a row, as text; also those of the plain table.
-pub(super) fn cells(row: &MirrorRow) -> [String; 9] {
+pub(super) fn cells(row: &MirrorRow) -> [String; 10] {
     [
         row.name.clone(),
         row.state.to_owned(),
         row.resource_version.clone(),
         row.objects.to_string(),
+        size::show(row.memory_bytes),
         format!("{:.1}", row.events_per_second),
         curve(&row.history),
         row.queue_depth.to_string(),
@@ -148,6 +157,7 @@ fn draw_table(frame: &mut Frame<'_>, area: Rect, rows: &[MirrorRow], choice: &Ch
         Constraint::Min(20),
         Constraint::Length(13),
         Constraint::Length(12),
+        Constraint::Length(9),
         Constraint::Length(9),
         Constraint::Length(9),
         Constraint::Length(12),
@@ -182,11 +192,20 @@ fn draw_detail(frame: &mut Frame<'_>, area: Rect, row: &MirrorRow) {
         "{} events, {} lists, {} watches, {} failures",
         row.events, row.lists, row.watches, row.failures
     );
+    let came = match row.encoding {
+        Some(encoding) => format!(
+            "{} of {encoding} received; objects of {} kept in {}",
+            size::show(row.received_bytes),
+            size::show(row.raw_bytes),
+            size::show(row.memory_bytes),
+        ),
+        None => "nothing received yet".to_owned(),
+    };
     let error = match &row.last_error {
         Some(error) => Line::styled(format!("last error: {error}"), Style::new().fg(Color::Red)),
         None => Line::styled("no error so far", faint()),
     };
-    let text = vec![Line::raw(counts), error];
+    let text = vec![Line::raw(counts), Line::raw(came), error];
     let block = Block::bordered().title(format!(" {} ", row.name));
     frame.render_widget(
         Paragraph::new(text).block(block).wrap(Wrap { trim: true }),
@@ -195,7 +214,7 @@ fn draw_detail(frame: &mut Frame<'_>, area: Rect, row: &MirrorRow) {
 }
 
 fn draw_help(frame: &mut Frame<'_>, area: Rect) {
-    let text = "EVENTS/S and RECENT: changes applied. QUEUE: changes that wait between the watch and \
+    let text = "MEMORY: what the objects take, compressed. EVENTS/S and RECENT: changes applied. QUEUE: changes that wait between the watch and \
                 the store. LAG: how long the slowest listener is behind. LAST EVENT: when the server \
                 last said anything, bookmarks included.";
     let block = Block::bordered().title(" help ");
@@ -230,11 +249,6 @@ fn seconds(seconds: f64) -> String {
     }
 }
 
-/// An amount of memory for people.
-pub(super) fn bytes(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
-}
-
 const fn faint() -> Style {
     Style::new().add_modifier(Modifier::DIM)
 }
@@ -264,15 +278,19 @@ mod tests {
             watches: 2,
             failures: 1,
             last_error: Some("connection refused".to_owned()),
+            memory_bytes: 3 << 19,
+            raw_bytes: 6 << 20,
+            received_bytes: 12 << 20,
+            encoding: Some("protobuf"),
         }
     }
 
     /// What is on the screen, line by line.
     fn drawn(sample: &Sample, choice: &Choice) -> Vec<String> {
-        let mut terminal = Terminal::new(TestBackend::new(120, 14)).unwrap();
+        let mut terminal = Terminal::new(TestBackend::new(130, 14)).unwrap();
         terminal.draw(|frame| draw(frame, sample, choice)).unwrap();
         let buffer = terminal.backend().buffer().clone();
-        let lines = buffer.content().chunks(120);
+        let lines = buffer.content().chunks(130);
         lines
             .map(|cells| {
                 cells
@@ -292,11 +310,13 @@ mod tests {
         let lines = drawn(&sample, &Choice::default());
         let all = lines.join("\n");
         for word in [
-            "2 mirrors, 1237 objects, 7.0 events/s, 10.0 MiB resident",
+            "2 mirrors, 1237 objects in 3.00 MiB, 7.0 events/s, 10.0 MiB resident",
             "pods in all namespaces",
             "watching",
             "4711",
             "1234",
+            "1.50 MiB",
+            "12.0 MiB of protobuf received; objects of 6.00 MiB kept in 1.50 MiB",
             "▁▃█",
             "250 ms",
             "2.0 s",
@@ -329,7 +349,7 @@ mod tests {
         assert_eq!(names(Order::Name), "abc");
         assert_eq!(names(Order::Objects), "cab");
         let mut order = Order::AsNamed;
-        for _ in 0..5 {
+        for _ in 0..6 {
             order = order.next();
         }
         assert_eq!(order, Order::AsNamed);

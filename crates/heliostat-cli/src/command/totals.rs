@@ -1,0 +1,147 @@
+//! What mirrors hold and what it took, in words: what came in, what it takes here, how fast it was.
+
+use std::time::Duration;
+
+use heliostat::core::packed::PackingStats;
+use heliostat::core::raw::Encoding;
+use heliostat::source::kube::Traffic;
+
+use crate::{duration, size};
+
+/// What mirrors hold, and what it took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) objects: usize,
+    /// Bytes as they came, compressed where they were.
+    pub(crate) received_bytes: u64,
+    /// The same after decompression.
+    decoded_bytes: u64,
+    in_json: bool,
+    in_protobuf: bool,
+    /// What the objects are as bytes.
+    raw_bytes: usize,
+    /// What they take packed.
+    pub(crate) packed_bytes: usize,
+}
+
+impl Totals {
+    /// Counts a mirror in.
+    pub(crate) fn add(&mut self, objects: usize, traffic: &Traffic, packing: &PackingStats) {
+        self.objects += objects;
+        self.received_bytes += traffic.received_bytes;
+        self.decoded_bytes += traffic.decoded_bytes;
+        self.in_json |= traffic.encoding == Some(Encoding::Json);
+        self.in_protobuf |= traffic.encoding == Some(Encoding::Protobuf);
+        self.raw_bytes += packing.raw_bytes;
+        self.packed_bytes += packing.packed_bytes;
+    }
+
+    /// Where the memory goes: `12.3 MiB of protobuf received; objects of 4.00 MiB kept in 1.00 MiB, 4.0
+    /// times smaller`.
+    pub(crate) fn sizes(&self) -> String {
+        let encoding = match (self.in_json, self.in_protobuf) {
+            (true, true) => "protobuf and JSON",
+            (false, true) => "protobuf",
+            (true, false) => "JSON",
+            (false, false) => return "nothing received".to_owned(),
+        };
+        let (received, decoded) = (self.received_bytes, self.decoded_bytes);
+        let received = if received == decoded {
+            format!("{} of {encoding} received", size::show(received))
+        } else {
+            let (received, decoded) = (size::show(received), size::show(decoded));
+            format!("{received} received, which is {decoded} of {encoding}")
+        };
+        if self.packed_bytes == 0 {
+            return received;
+        }
+        format!(
+            "{received}; objects of {} kept in {}, {:.1} times smaller",
+            size::show(self.raw_bytes as u64),
+            size::show(self.packed_bytes as u64),
+            self.raw_bytes as f64 / self.packed_bytes as f64,
+        )
+    }
+}
+
+/// The first complete state: how many objects, after which time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FirstState {
+    pub(crate) objects: usize,
+    pub(crate) after: Duration,
+}
+
+impl FirstState {
+    /// `1000 objects in 20.0 ms, 50000 a second`.
+    pub(crate) fn speed(&self) -> String {
+        let seconds = self.after.as_secs_f64().max(1e-6);
+        format!(
+            "{} objects in {}, {:.0} a second",
+            self.objects,
+            duration::show(self.after),
+            self.objects as f64 / seconds,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn totals() -> Totals {
+        Totals {
+            objects: 10,
+            received_bytes: 2 << 20,
+            decoded_bytes: 2 << 20,
+            in_protobuf: true,
+            raw_bytes: 1 << 20,
+            packed_bytes: 1 << 18,
+            ..Totals::default()
+        }
+    }
+
+    #[test]
+    fn sizes_are_told_from_the_wire_to_the_store() {
+        assert_eq!(
+            totals().sizes(),
+            "2.00 MiB of protobuf received; objects of 1.00 MiB kept in 256 KiB, 4.0 times smaller"
+        );
+        let compressed = Totals {
+            received_bytes: 1 << 19,
+            in_json: true,
+            ..totals()
+        };
+        assert!(
+            compressed
+                .sizes()
+                .starts_with("512 KiB received, which is 2.00 MiB of protobuf and JSON; "),
+            "{}",
+            compressed.sizes()
+        );
+    }
+
+    #[test]
+    fn nothing_is_told_of_nothing() {
+        assert_eq!(Totals::default().sizes(), "nothing received");
+        let empty = Totals {
+            raw_bytes: 0,
+            packed_bytes: 0,
+            ..totals()
+        };
+        assert_eq!(empty.sizes(), "2.00 MiB of protobuf received");
+    }
+
+    #[test]
+    fn speed_is_of_the_first_state() {
+        let first = FirstState {
+            objects: 1000,
+            after: Duration::from_millis(20),
+        };
+        assert_eq!(first.speed(), "1000 objects in 20.0 ms, 50000 a second");
+        let none = FirstState {
+            objects: 0,
+            after: Duration::ZERO,
+        };
+        assert_eq!(none.speed(), "0 objects in 0 µs, 0 a second");
+    }
+}
