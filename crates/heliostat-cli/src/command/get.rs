@@ -131,13 +131,6 @@ pub(crate) async fn run(args: GetArgs) -> Result<(), Failure> {
     let values = args.by.iter().map(|by| by.value.as_str());
     let wanted: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
     let mut items = fleet.by_indexes(&wanted);
-    for path in &names {
-        let index = fleet.index(path);
-        if let Some(reason) = index.last_failure {
-            let failures = index.failures;
-            tracing::warn!("{failures} objects are not in the index of {path}: {reason}");
-        }
-    }
     fleet.stop().await;
     let missing = missing(&args.names, &items, &target.resources());
     if !args.names.is_empty() {

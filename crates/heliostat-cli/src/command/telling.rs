@@ -31,18 +31,24 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-/// What is in the indexes of these fields, for the end of a summary.
-pub(crate) fn indexes(fleet: &Fleet, paths: &[FieldPath]) -> String {
-    let told = paths.iter().map(|path| {
+/// What came in, what is kept of it, and what is in the indexes of these fields: the last lines of a
+/// summary.
+pub(crate) fn costs(fleet: &Fleet, indexes: &[FieldPath]) -> String {
+    let totals = fleet.totals();
+    let mut lines = format!(
+        "  received     {}\n  kept         {}",
+        totals.wire(),
+        totals.kept()
+    );
+    for path in indexes {
         let index = fleet.index(&path.to_string());
         let (values, objects) = (index.values, index.objects);
-        let failed = match &index.last_failure {
-            Some(reason) => format!(", and {} that could not be filed: {reason}", index.failures),
-            None => String::new(),
-        };
-        format!("; index {path}: {values} values of {objects} objects{failed}")
-    });
-    told.collect()
+        lines += &format!("\n  index {path}: {values} values of {objects} objects");
+        if let Some(reason) = index.last_failure {
+            lines += &format!(", {} could not be filed: {reason}", index.failures);
+        }
+    }
+    lines
 }
 
 /// Tells of failures and recoveries until the mirror ends, in a task of this set.

@@ -36,29 +36,31 @@ impl Totals {
         self.packed_bytes += packing.packed_bytes;
     }
 
-    /// Where the memory goes: `12.3 MiB of protobuf received; objects of 4.00 MiB kept in 1.00 MiB, 4.0
-    /// times smaller`.
-    pub(crate) fn sizes(&self) -> String {
+    /// What came in: `3.10 MiB, which is 12.3 MiB of protobuf`.
+    pub(crate) fn wire(&self) -> String {
         let encoding = match (self.in_json, self.in_protobuf) {
             (true, true) => "protobuf and JSON",
             (false, true) => "protobuf",
             (true, false) => "JSON",
-            (false, false) => return "nothing received".to_owned(),
+            (false, false) => return "nothing".to_owned(),
         };
         let (received, decoded) = (self.received_bytes, self.decoded_bytes);
-        let received = if received == decoded {
-            format!("{} of {encoding} received", size::show(received))
-        } else {
-            let (received, decoded) = (size::show(received), size::show(decoded));
-            format!("{received} received, which is {decoded} of {encoding}")
-        };
+        if received == decoded {
+            return format!("{} of {encoding}", size::show(received));
+        }
+        let (received, decoded) = (size::show(received), size::show(decoded));
+        format!("{received}, which is {decoded} of {encoding}")
+    }
+
+    /// What is kept of it: `1.00 MiB for objects of 4.00 MiB, 4.0 times smaller`.
+    pub(crate) fn kept(&self) -> String {
         if self.packed_bytes == 0 {
-            return received;
+            return "nothing".to_owned();
         }
         format!(
-            "{received}; objects of {} kept in {}, {:.1} times smaller",
-            size::show(self.raw_bytes as u64),
+            "{} for objects of {}, {:.1} times smaller",
             size::show(self.packed_bytes as u64),
+            size::show(self.raw_bytes as u64),
             self.raw_bytes as f64 / self.packed_bytes as f64,
         )
     }
@@ -102,33 +104,26 @@ mod tests {
 
     #[test]
     fn sizes_are_told_from_the_wire_to_the_store() {
+        assert_eq!(totals().wire(), "2.00 MiB of protobuf");
         assert_eq!(
-            totals().sizes(),
-            "2.00 MiB of protobuf received; objects of 1.00 MiB kept in 256 KiB, 4.0 times smaller"
+            totals().kept(),
+            "256 KiB for objects of 1.00 MiB, 4.0 times smaller"
         );
         let compressed = Totals {
             received_bytes: 1 << 19,
             in_json: true,
             ..totals()
         };
-        assert!(
-            compressed
-                .sizes()
-                .starts_with("512 KiB received, which is 2.00 MiB of protobuf and JSON; "),
-            "{}",
-            compressed.sizes()
+        assert_eq!(
+            compressed.wire(),
+            "512 KiB, which is 2.00 MiB of protobuf and JSON"
         );
     }
 
     #[test]
     fn nothing_is_told_of_nothing() {
-        assert_eq!(Totals::default().sizes(), "nothing received");
-        let empty = Totals {
-            raw_bytes: 0,
-            packed_bytes: 0,
-            ..totals()
-        };
-        assert_eq!(empty.sizes(), "2.00 MiB of protobuf received");
+        let nothing = Totals::default();
+        assert_eq!((&*nothing.wire(), &*nothing.kept()), ("nothing", "nothing"));
     }
 
     #[test]

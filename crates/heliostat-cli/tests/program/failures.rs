@@ -284,6 +284,72 @@ fn an_address_that_is_taken_is_told_with_the_way_out() {
 }
 
 #[test]
+fn protobuf_is_not_asked_for_whole_objects() {
+    // Nobody is there who could be asked.
+    let url = format!("http://{}", nobody());
+    for (command, format) in [("mirror", "json"), ("mirror", "yaml"), ("get", "jsonl")] {
+        let arguments = [
+            command,
+            "pods",
+            "--encoding",
+            "protobuf",
+            "-o",
+            format,
+            "--server",
+            &url,
+        ];
+        let whole = format!("-o {format} prints whole objects");
+        check(
+            &run(&arguments),
+            2,
+            &[&whole, "--encoding json", "-o table or -o name"],
+        );
+    }
+}
+
+#[test]
+fn protobuf_is_not_asked_for_fields_whose_places_are_not_known() {
+    let server = Server::start();
+    let arguments = |more: &[&'static str]| {
+        let mut all = vec!["mirror", "pods", "-A", "--once", "--server", &server.url];
+        all.extend(["--encoding", "protobuf"]);
+        all.extend(more);
+        run(&all)
+    };
+    check(
+        &arguments(&["-o", "name", "--index", "spec.volumes[*].name"]),
+        2,
+        &["spec.volumes[*].name of pods", "--encoding json"],
+    );
+}
+
+#[test]
+fn a_server_without_protobuf_cannot_be_asked_in_it() {
+    let server = Server::start();
+    let arguments = [
+        "mirror",
+        "pods",
+        "-A",
+        "--once",
+        "--encoding",
+        "protobuf",
+        "--server",
+        &server.url,
+    ];
+    check(
+        &run(&arguments),
+        1,
+        &["not served as protobuf", "leave --encoding out"],
+    );
+}
+
+#[test]
+fn an_amount_of_memory_is_told_by_examples() {
+    let finished = run(&["mirror", "pods", "--memory-budget", "64MB"]);
+    check(&finished, 2, &["\"64MB\"", "512KiB", "64MiB"]);
+}
+
+#[test]
 fn wrong_usage_ends_with_2() {
     for arguments in [
         &["mirror"][..],
@@ -291,6 +357,10 @@ fn wrong_usage_ends_with_2() {
         &["mirror", "pods", "-A", "-n", "shop"],
         &["mirror", "pods", "-o", "xml"],
         &["mirror", "pods", "--resync", "soon"],
+        &["mirror", "pods", "--encoding", "cbor"],
+        &["mirror", "pods", "--memory-budget", "64MB"],
+        &["mirror", "pods", "--memory-budget", "-1"],
+        &["mirror", "pods", "--summary"],
         &["mirror", "pods", "--once", "--watch-only"],
         &["mirror", "pods", "--log", "a=b=c"],
         &["apiserver", "--churn", "5"],

@@ -200,6 +200,46 @@ fn the_other_formats_follow_too() {
 }
 
 #[test]
+fn a_table_tells_the_same_however_little_may_stay_unpacked() {
+    let server = Server::start();
+    server.pod("shop", "a", "web");
+    let mirrors = ["0", "1KiB", "64MiB"].map(|budget| {
+        let mirror = server.mirror(&["pods", "-A", "--memory-budget", budget]);
+        assert!(mirror.line().starts_with("  NAMESPACE"));
+        assert!(mirror.line().starts_with("  shop"));
+        mirror
+    });
+    for phase in ["Running", "Failed", "Running"] {
+        server.patch(
+            "/api/v1/namespaces/shop/pods/a/status",
+            &json!({"status": {"phase": phase}}),
+        );
+        for mirror in &mirrors {
+            let line = mirror.line();
+            let cells: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!(cells[..5], ["~", "shop", "a", "0/1", phase]);
+        }
+    }
+    for mirror in mirrors {
+        mirror.signal("INT");
+        let finished = mirror.finish();
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        for word in [
+            "  first state  1 objects in ",
+            "  since then   0 added, 3 updated, 0 deleted",
+            "  received     ",
+            "  kept         ",
+        ] {
+            assert!(
+                finished.stderr.contains(word),
+                "no {word} in {}",
+                finished.stderr
+            );
+        }
+    }
+}
+
+#[test]
 fn metadata_alone_is_followed_as_well() {
     let server = Server::start();
     let mirror = server.mirror(&["pods", "-A", "--metadata-only", "-o", "jsonl"]);

@@ -9,6 +9,8 @@ mod once;
 
 mod several;
 
+mod protobuf;
+
 mod follow;
 
 mod failures;

@@ -154,6 +154,98 @@ fn an_empty_collection_is_no_failure() {
 }
 
 #[test]
+fn managed_fields_are_cut_out_unless_they_are_kept() {
+    let server = Server::start();
+    let pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "web", "managedFields": [{
+            "manager": "kubectl", "operation": "Update", "apiVersion": "v1",
+            "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {}},
+        }]},
+        "spec": {"containers": [{"name": "main", "image": "example.com/app:1"}]},
+    });
+    server.create("/api/v1/namespaces/shop/pods", &pod);
+    for format in [&["-o", "jsonl"][..], &["-o", "jsonl", "--metadata-only"]] {
+        let printed = |more: &[&str]| {
+            let mut arguments = vec!["pods", "-n", "shop"];
+            arguments.extend(format);
+            arguments.extend(more);
+            let finished = server.once(&arguments);
+            serde_json::from_str::<Value>(&finished.stdout).unwrap()
+        };
+        let (cut, kept) = (printed(&[]), printed(&["--keep-managed-fields"]));
+        assert_eq!(cut["metadata"]["name"], "web");
+        assert_eq!(cut["metadata"].get("managedFields"), None);
+        assert_eq!(kept["metadata"]["managedFields"][0]["manager"], "kubectl");
+    }
+}
+
+#[test]
+fn a_server_without_protobuf_is_asked_in_json() {
+    let server = shop();
+    let expected = server.once(&["pods", "-A", "--encoding", "json"]).stdout;
+    let names = |table: &str| -> Vec<String> {
+        let lines = table.lines().skip(1);
+        let names = lines.filter_map(|line| line.split_whitespace().nth(1));
+        names.map(str::to_owned).collect()
+    };
+    let auto = server.once(&["pods", "-A", "--encoding", "auto"]);
+    assert_eq!(names(&auto.stdout), names(&expected));
+    assert_eq!(names(&auto.stdout).len(), 4);
+    assert_eq!(auto.stderr, "");
+}
+
+#[test]
+fn the_summary_tells_what_was_received_and_what_is_kept() {
+    let server = Server::with(&["--pods", "300"]);
+    let finished = server.once(&["pods", "-A", "-o", "name", "--summary"]);
+    assert_eq!(finished.lines().len(), 300);
+    let lines: Vec<&str> = finished.stderr.lines().collect();
+    let [what, first, received, kept] = lines[..] else {
+        panic!("{}", finished.stderr);
+    };
+    assert!(
+        what.starts_with("mirrored pods in all namespaces: 300 objects at version "),
+        "{what}"
+    );
+    assert!(
+        first.starts_with("  first state  300 objects in ") && first.ends_with(" a second"),
+        "{first}"
+    );
+    assert!(
+        received.starts_with("  received     ") && received.ends_with(" of JSON"),
+        "{received}"
+    );
+    assert!(
+        kept.starts_with("  kept         ") && kept.ends_with(" times smaller"),
+        "{kept}"
+    );
+    let empty = server.once(&["secrets", "-A", "-o", "name", "--summary"]);
+    assert!(
+        empty.stderr.ends_with("  kept         nothing\n"),
+        "{}",
+        empty.stderr
+    );
+}
+
+#[test]
+fn an_index_tells_what_it_could_not_file() {
+    let server = shop();
+    let arguments = ["pods", "-A", "-o", "name", "--summary", "--log", "off"];
+    let mut arguments = arguments.to_vec();
+    arguments.extend(["--index", "spec.containers", "--index", ".spec.nodeName"]);
+    let finished = server.once(&arguments);
+    for line in [
+        "  index spec.containers: 0 values of 0 objects, 4 could not be filed: spec.containers is \
+         not a single value",
+        "  index spec.nodeName: 2 values of 4 objects",
+    ] {
+        assert!(finished.stderr.contains(line), "{}", finished.stderr);
+    }
+}
+
+#[test]
 fn metadata_alone_has_no_spec() {
     let server = shop();
     let finished = server.once(&["pods", "-n", "pay", "--metadata-only", "-o", "jsonl"]);

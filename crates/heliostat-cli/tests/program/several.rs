@@ -164,6 +164,10 @@ fn top_tells_of_every_mirror_without_a_terminal() {
         lines[1].starts_with("pods in all namespaces") && lines[1].contains("watching"),
         "{lines:?}"
     );
+    assert!(
+        lines[0].contains("   MEMORY") && lines[1].contains(" KiB"),
+        "{lines:?}"
+    );
 
     let usual = run(&["top", "-A", "--once", "-o", "jsonl", "--server", &url]);
     let rows: Vec<Value> = usual
@@ -179,6 +183,13 @@ fn top_tells_of_every_mirror_without_a_terminal() {
         (&pods["objects"], &pods["synced"]),
         (&20.into(), &true.into())
     );
+    let bytes = |name: &str| pods[name].as_u64().unwrap();
+    assert!(
+        bytes("memoryBytes") > 0 && bytes("memoryBytes") < bytes("rawBytes"),
+        "{pods}"
+    );
+    assert!(bytes("receivedBytes") > bytes("rawBytes"), "{pods}");
+    assert_eq!(pods["encoding"], "JSON");
     assert!(
         rows.len() > 1,
         "the usual kinds that the server has: {rows:?}"

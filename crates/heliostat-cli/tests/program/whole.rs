@@ -95,6 +95,8 @@ fn help_fits_the_page_and_has_examples() {
     for command in [
         &[][..],
         &["mirror"],
+        &["get"],
+        &["top"],
         &["demo"],
         &["apiserver"],
         &["completions"],
@@ -115,6 +117,11 @@ fn help_fits_the_page_and_has_examples() {
         "tombstone",
         "--field-selector",
         "deployments.apps",
+        "--encoding",
+        "--memory-budget",
+        "--keep-managed-fields",
+        "kubectl does not show them",
+        "--summary",
     ] {
         assert!(whole.contains(word), "{word}");
     }
@@ -130,7 +137,15 @@ fn the_version_is_told() {
 fn every_shell_gets_completions() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = succeed(&["completions", shell]).stdout;
-        for word in ["mirror", "metadata-only", "apiserver"] {
+        for word in [
+            "mirror",
+            "metadata-only",
+            "apiserver",
+            "encoding",
+            "memory-budget",
+            "keep-managed-fields",
+            "summary",
+        ] {
             assert!(script.contains(word), "{shell} does not complete {word}");
         }
     }

@@ -141,13 +141,10 @@ fn summary(
         [status] if status.synced => format!(" at version {}", status.resource_version),
         _ => String::new(),
     };
-    let first = match first {
-        Some(first) => format!("the first list had {}", first.speed()),
-        None => "the first list was not complete".to_owned(),
-    };
+    let first = first.map_or_else(|| "not complete".to_owned(), |first| first.speed());
     format!(
-        "mirrored {} for {}: {} objects{version}; {first}, since then {} added, {} updated, {} \
-         deleted; {} lists, {} watches, {} failures; {}{}",
+        "mirrored {} for {}: {} objects{version}\n  first state  {first}\n  since then   {} added, {} updated, {} \
+         deleted\n  requests     {} lists, {} watches, {} failures\n{}",
         fleet.what(),
         duration::show(started.elapsed()),
         totals.objects,
@@ -157,7 +154,6 @@ fn summary(
         sum(|counts| counts.lists),
         sum(|counts| counts.watches),
         sum(|counts| counts.failures),
-        totals.sizes(),
-        telling::indexes(fleet, &args.index),
+        telling::costs(fleet, &args.index),
     )
 }

@@ -74,14 +74,17 @@ fn summary(
     version: Option<&ResourceVersion>,
 ) -> String {
     let totals = fleet.totals();
-    let objects = totals.objects;
     let version = version.map_or_else(String::new, |version| format!(" at version {version}"));
+    let first = FirstState {
+        objects: totals.objects,
+        after,
+    };
     format!(
-        "mirrored {}{version}: {}; {}{}",
+        "mirrored {}: {} objects{version}\n  first state  {}\n{}",
         fleet.what(),
-        FirstState { objects, after }.speed(),
-        totals.sizes(),
-        telling::indexes(fleet, &args.index),
+        totals.objects,
+        first.speed(),
+        telling::costs(fleet, &args.index),
     )
 }
 
