@@ -21,6 +21,17 @@ pub enum ListPart<T> {
     Items(Vec<Item<T>>),
 }
 
+impl<T> ListPart<T> {
+    /// The objects in this part.
+    pub fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry<T>> {
+        let items = match self {
+            Self::Items(items) => items.as_mut_slice(),
+            Self::Metadata(_) => &mut [],
+        };
+        items.iter_mut().filter_map(|item| item.as_mut().ok())
+    }
+}
+
 /// The metadata of one page of a list.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ListMetadata {
@@ -63,6 +74,18 @@ pub enum WatchEvent<T> {
     },
     /// An event whose object could not be understood.
     Rejected(Rejection),
+}
+
+impl<T> WatchEvent<T> {
+    /// The object of this event, if it has one.
+    pub const fn entry_mut(&mut self) -> Option<&mut Entry<T>> {
+        match self {
+            Self::Added(entry) | Self::Modified(entry) | Self::Deleted(entry) => Some(entry),
+            Self::Bookmark { .. } | Self::Error(_) | Self::Unknown { .. } | Self::Rejected(_) => {
+                None
+            }
+        }
+    }
 }
 
 /// What an event does to its object.

@@ -112,6 +112,7 @@ impl<T> Notification<T> {
     }
 
     /// The same, borrowed.
+    #[inline]
     #[must_use]
     pub const fn as_told(&self) -> Told<'_, T> {
         match self {

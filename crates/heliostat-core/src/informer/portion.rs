@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::notification::{Notification, Told};
-use crate::object::Entry;
+use crate::object::{Entry, ObjectKey};
 use crate::store::snapshot::Snapshot;
 use crate::time::Time;
 
@@ -17,6 +17,8 @@ pub struct Portion<T> {
     splits_recreations: bool,
     /// The deletion of a recreated object has been told, its addition has not.
     half_told: bool,
+    /// True for a batch of which all is told as it lies there.
+    is_plain: bool,
 }
 
 /// Where notifications lie.
@@ -60,11 +62,16 @@ const STATE_CHUNK: usize = 256;
 
 impl<T> Portion<T> {
     pub(super) const fn new(since: Time, content: Content<T>, splits_recreations: bool) -> Self {
+        let is_plain = match &content {
+            Content::Changes(cursor) => cursor.with_syncs && !splits_recreations,
+            Content::State(_) => false,
+        };
         Self {
             since,
             content,
             splits_recreations,
             half_told: false,
+            is_plain,
         }
     }
 
@@ -73,7 +80,20 @@ impl<T> Portion<T> {
         clippy::should_implement_trait,
         reason = "what it gives is borrowed from the portion"
     )]
+    // Many handlers ask often: what nearly all portions are must be all that is inlined.
+    #[inline]
     pub fn next(&mut self) -> Option<Told<'_, T>> {
+        if !self.is_plain {
+            return self.next_with_care();
+        }
+        match &mut self.content {
+            Content::Changes(cursor) => cursor.advance_plainly().map(Notification::as_told),
+            Content::State(_) => None,
+        }
+    }
+
+    #[inline(never)]
+    fn next_with_care(&mut self) -> Option<Told<'_, T>> {
         match &mut self.content {
             Content::State(cursor) => cursor.next(),
             Content::Changes(cursor) => {
@@ -85,6 +105,32 @@ impl<T> Portion<T> {
                 self.half_told = false;
                 let told = cursor.advance().map(Notification::as_told);
                 if splits { told.map(come) } else { told }
+            }
+        }
+    }
+
+    /// True if [`next`](Self::next) has something to give.
+    pub fn has_next(&mut self) -> bool {
+        match &mut self.content {
+            Content::State(cursor) => cursor.left > 0,
+            Content::Changes(cursor) => cursor.peek().is_some(),
+        }
+    }
+
+    /// What object the notification was about that [`next`](Self::next) gave last.
+    #[must_use]
+    pub fn last_key(&self) -> Option<&ObjectKey> {
+        match &self.content {
+            Content::State(cursor) => {
+                let given = cursor.next.checked_sub(1)?;
+                cursor.chunk.get(given).map(Entry::key)
+            }
+            Content::Changes(cursor) => {
+                let given = match self.half_told {
+                    true => cursor.next,
+                    false => cursor.next.checked_sub(1)?,
+                };
+                cursor.batch.get(given)?.key()
             }
         }
     }
@@ -151,9 +197,15 @@ impl<T> ChangesCursor<T> {
 
     fn advance(&mut self) -> Option<&Notification<T>> {
         self.peek()?;
-        let index = self.next;
+        self.advance_plainly()
+    }
+
+    /// Whatever is next, whether or not it is wanted.
+    #[inline]
+    fn advance_plainly(&mut self) -> Option<&Notification<T>> {
+        let notification = self.batch.get(self.next)?;
         self.next += 1;
-        self.batch.get(index)
+        Some(notification)
     }
 }
 

@@ -48,9 +48,15 @@ fn word(notification: &Notification<u64>) -> String {
 fn drain(buffer: &mut HandlerBuffer<u64>) -> Vec<Notification<u64>> {
     let mut all = Vec::new();
     while let Some(mut portion) = buffer.take() {
-        while let Some(told) = portion.next() {
-            all.push(told.to_notification());
+        // What is told of it beforehand and afterwards holds for every kind of portion.
+        let mut has_next = portion.has_next();
+        while let Some(told) = portion.next().map(|told| told.to_notification()) {
+            assert!(has_next);
+            assert_eq!(portion.last_key(), told.key());
+            has_next = portion.has_next();
+            all.push(told);
         }
+        assert!(!has_next);
     }
     assert!(buffer.is_empty());
     all

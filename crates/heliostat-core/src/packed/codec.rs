@@ -1,12 +1,14 @@
 //! `PackedCodec`: packs objects while a list or a watch is decoded.
 
+use std::sync::Arc;
+
 use super::object::Packed;
 use super::packer::Packer;
 use super::packing::Packing;
 use crate::event::RejectionReason;
 use crate::object::{Entry, GroupVersionKind};
 use crate::raw::RawCodec;
-use crate::wire::Codec;
+use crate::wire::{Codec, Finisher};
 
 /// Reads each object's header, cuts out what is not kept, and packs the rest: between the bytes of the
 /// answer and the packed form there is no copy of an object but the compressor's.
@@ -33,7 +35,10 @@ use crate::wire::Codec;
 #[derive(Debug)]
 pub struct PackedCodec<T> {
     codec: RawCodec,
+    packing: Packing<T>,
     packer: Packer<T>,
+    /// Objects are only taken, for the finisher to pack.
+    defers: bool,
 }
 
 impl<T> PackedCodec<T> {
@@ -42,12 +47,14 @@ impl<T> PackedCodec<T> {
     pub fn new(codec: RawCodec, packing: &Packing<T>) -> Self {
         Self {
             codec,
+            packing: packing.clone(),
             packer: packing.packer(),
+            defers: false,
         }
     }
 }
 
-impl<T: Send + Sync> Codec for PackedCodec<T> {
+impl<T: Send + Sync + 'static> Codec for PackedCodec<T> {
     type Object = Packed<T>;
 
     fn decode(
@@ -56,10 +63,18 @@ impl<T: Send + Sync> Codec for PackedCodec<T> {
         envelope_kind: Option<&GroupVersionKind>,
     ) -> Result<Entry<Packed<T>>, RejectionReason> {
         let (header, object) = self.codec.read(bytes, envelope_kind)?;
-        Ok(self.packer.pack(header, object))
+        Ok(match self.defers {
+            true => self.packer.take(header, object),
+            false => self.packer.pack(header, object),
+        })
     }
 
     fn expected_kind(&self) -> Option<&GroupVersionKind> {
         self.codec.expected_kind()
+    }
+
+    fn defer(&mut self) -> Option<Arc<dyn Finisher<Packed<T>>>> {
+        self.defers = true;
+        Some(Arc::new(self.packing.clone()))
     }
 }

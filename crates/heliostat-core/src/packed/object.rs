@@ -181,6 +181,31 @@ impl<T> Packed<T> {
         self.bytes.len()
     }
 
+    /// What many objects have in common with this one.
+    pub(super) fn shape(&self) -> &Shape<T> {
+        &self.shape
+    }
+
+    /// The object's bytes, if they are not compressed.
+    pub(super) fn plain(&self) -> Option<RawView<'_>> {
+        let Shape { encoding, kind, .. } = &*self.shape;
+        let plain = !self.is_compressed;
+        plain.then(|| RawView::new(*encoding, kind.as_ref(), &self.bytes))
+    }
+
+    /// Puts a frame of the plain bytes in their place.
+    pub(super) fn compressed(&mut self, shape: Arc<Shape<T>>, frame: &[u8]) {
+        // What is too long for the number stays plain.
+        if let Ok(len) = u32::try_from(self.bytes.len()) {
+            let counters = &shape.collection.counters;
+            counters.repacked(self.bytes.len(), frame.len());
+            self.shape = shape;
+            self.bytes = frame.into();
+            self.len = len;
+            self.is_compressed = true;
+        }
+    }
+
     /// About how much memory it takes decoded.
     pub(super) fn decoded_bytes(&self) -> usize {
         self.shape

@@ -34,11 +34,38 @@ impl<T> Packer<T> {
         let frame = compressor.compress(object.bytes(), current.dictionary.as_deref());
         let packed = Packed::new(Arc::clone(&current.shape), frame, object.bytes());
         let packed = Arc::new(packed);
-        let samples = self.training().packed(&packed);
-        if let Some(samples) = samples {
-            self.train(&samples, &current.shape);
-        }
+        self.learn(&packed);
         Entry::new(header, packed)
+    }
+
+    /// Takes an object as it is, for [`finish`](Self::finish).
+    pub(super) fn take(&self, header: Header, object: RawView<'_>) -> Entry<Packed<T>> {
+        let shape = Arc::clone(&self.current(object).shape);
+        Entry::new(header, Packed::new(shape, None, object.bytes()))
+    }
+
+    /// Packs an object that was taken, unless somebody has it already: then it stays as it is.
+    pub(super) fn finish(&mut self, entry: &mut Entry<Packed<T>>) {
+        let Some(packed) = Arc::get_mut(&mut entry.object) else {
+            return;
+        };
+        let Some(plain) = packed.plain() else {
+            return;
+        };
+        let current = self.current(plain);
+        let compressor = self.compressor.get_or_insert_with(Compressor::new);
+        if let Some(frame) = compressor.compress(plain.bytes(), current.dictionary.as_deref()) {
+            packed.compressed(Arc::clone(&current.shape), frame);
+        }
+        self.learn(&entry.object);
+    }
+
+    /// Has the training see how well an object was packed.
+    fn learn(&self, packed: &Arc<Packed<T>>) {
+        let samples = self.training().packed(packed);
+        if let Some(samples) = samples {
+            self.train(&samples, packed.shape());
+        }
     }
 
     /// What this object is packed with: what the last one was, if they are of one kind. A collection of

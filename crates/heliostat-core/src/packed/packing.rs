@@ -14,6 +14,7 @@ use super::packer::Packer;
 use super::training::Training;
 use crate::object::Entry;
 use crate::raw::{Encoding, RawObject, RawView};
+use crate::wire::Finisher;
 
 /// How much decoded objects of one collection may take unless it is said otherwise: 64 MiB, which is
 /// some ten thousand raw objects or small typed ones, or 1,500 typed pods.
@@ -228,6 +229,16 @@ impl<T> Packing<T> {
     }
 }
 
+/// Packs what a deferring [`PackedCodec`](super::PackedCodec) took as it was.
+impl<T: Send + Sync> Finisher<Packed<T>> for Packing<T> {
+    fn finish(&self, entries: &mut dyn Iterator<Item = &mut Entry<Packed<T>>>) {
+        let mut packer = self.packer();
+        for entry in entries {
+            packer.finish(entry);
+        }
+    }
+}
+
 impl<T> Shared<T> {
     /// Takes back what a packer worked with.
     pub(super) fn give_back(&self, compressor: Compressor) {
@@ -293,6 +304,11 @@ impl Counters {
         self.raw_bytes.fetch_add(raw, Ordering::Relaxed);
         self.packed_bytes.fetch_add(packed, Ordering::Relaxed);
         self.total.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn repacked(&self, before: usize, after: usize) {
+        self.packed_bytes.fetch_add(after, Ordering::Relaxed);
+        self.packed_bytes.fetch_sub(before, Ordering::Relaxed);
     }
 
     pub(super) fn went(&self, raw: usize, packed: usize) {

@@ -12,28 +12,32 @@ use crate::event::ListPart;
 use crate::object::{Entry, Header, ObjectKey};
 use crate::raw::{Encoding, FieldPath, RawCodec, RawObject, RawView, ReadRaw};
 use crate::store::index::IndexFunc;
-use crate::wire::DecodeLimits;
 use crate::wire::protobuf::ListDecoder;
+use crate::wire::{Codec, DecodeLimits};
 
 /// 1,000 recorded pods without managed fields.
 fn pods() -> &'static [Entry<RawObject>] {
     static PODS: OnceLock<Vec<Entry<RawObject>>> = OnceLock::new();
     PODS.get_or_init(|| {
-        let packed = include_bytes!("../../testdata/wire/pods-1000.pb.gz").as_slice();
-        let mut bytes = Vec::new();
-        flate2::read::GzDecoder::new(packed)
-            .read_to_end(&mut bytes)
-            .unwrap();
         let codec = RawCodec::protobuf().without_managed_fields();
         let mut decoder = ListDecoder::new(codec, DecodeLimits::default());
         let mut parts = Vec::new();
-        decoder.push(&bytes, &mut parts).unwrap();
+        decoder.push(&page(), &mut parts).unwrap();
         let items = parts.into_iter().filter_map(|part| match part {
             ListPart::Items(items) => Some(items),
             ListPart::Metadata(_) => None,
         });
         items.flatten().map(Result::unwrap).collect()
     })
+}
+
+/// The page that they came in.
+fn page() -> Vec<u8> {
+    let packed = include_bytes!("../../testdata/wire/pods-1000.pb.gz").as_slice();
+    let mut bytes = Vec::new();
+    let mut unpacking = flate2::read::GzDecoder::new(packed);
+    unpacking.read_to_end(&mut bytes).unwrap();
+    bytes
 }
 
 fn json(name: &str, text: &str) -> Entry<RawObject> {
@@ -95,6 +99,35 @@ fn a_pod_takes_half_a_kilobyte() {
         (stats.objects, stats.raw_bytes, stats.packed_bytes),
         (0, 0, 0)
     );
+}
+
+#[test]
+fn deferred_packing_comes_to_the_same() {
+    let page = page();
+    let decode = |defers: bool| {
+        let packing = Packing::raw();
+        let mut codec = PackedCodec::new(RawCodec::protobuf().without_managed_fields(), &packing);
+        let finisher = defers.then(|| codec.defer().unwrap());
+        let mut decoder = ListDecoder::new(codec, DecodeLimits::default());
+        let mut parts = Vec::new();
+        for chunk in page.chunks(50_000) {
+            let first = parts.len();
+            decoder.push(chunk, &mut parts).unwrap();
+            let new = &mut parts[first..];
+            if let Some(finisher) = &finisher {
+                finisher.finish(&mut new.iter_mut().flat_map(ListPart::entries_mut));
+            }
+        }
+        let stats = packing.stats();
+        let unpacked = parts.iter_mut().flat_map(ListPart::entries_mut);
+        let unpacked: Vec<_> = unpacked
+            .map(|entry| (entry.header.clone(), entry.object.unpack().unwrap()))
+            .collect();
+        (stats, unpacked)
+    };
+    let (at_once, later) = (decode(false), decode(true));
+    assert_eq!(at_once, later);
+    assert_eq!(at_once.1.len(), 1000);
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub mod protobuf;
 
 mod frame;
 
+use std::sync::Arc;
+
 use crate::event::RejectionReason;
 use crate::object::{Entry, GroupVersionKind};
 
@@ -40,6 +42,19 @@ pub trait Codec: Send {
 
     /// The kind that the objects of a watch must have, if that is to be checked.
     fn expected_kind(&self) -> Option<&GroupVersionKind>;
+
+    /// From now on leaves for later what can be done to several objects at once, by several threads:
+    /// what [`decode`](Self::decode) gives is whole only when this finisher is through with it. By
+    /// default nothing can be left.
+    fn defer(&mut self) -> Option<Arc<dyn Finisher<Self::Object>>> {
+        None
+    }
+}
+
+/// The second half of what a [`Codec`] does, without the first's order and state.
+pub trait Finisher<T>: Send + Sync {
+    /// Finishes entries that a deferring codec gave, and nobody else has seen.
+    fn finish(&self, entries: &mut dyn Iterator<Item = &mut Entry<T>>);
 }
 
 /// How much a decoder takes in before it gives up.

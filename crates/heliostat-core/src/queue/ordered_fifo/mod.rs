@@ -7,8 +7,9 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
 
 use super::delta::{Deletion, Delta};
@@ -48,6 +49,9 @@ pub struct OrderedFifo<T> {
 }
 
 type Transform<T> = Box<dyn FnMut(Entry<T>) -> Result<Entry<T>, String> + Send>;
+
+/// Keys, to ask for only: their order is never seen.
+type Keys<'a> = HashSet<&'a str, BuildHasherDefault<DefaultHasher>>;
 
 /// What becomes of a list.
 enum Replacing<T> {
@@ -269,22 +273,18 @@ impl<T> OrderedFifo<T> {
             0 => max,
             left => max.min(left),
         };
-        let mut keys = BTreeSet::from([first.key().clone()]);
-        let mut changes = vec![first];
-        while changes.len() < max {
-            let together = self.elements.pop_front_if(|element| match &element.item {
-                Item::Change(next) => keys.insert(next.key().clone()),
-                Item::ReplacedAll(_) | Item::SyncAll | Item::Bookmark(_) => false,
-            });
-            let Some(Element {
-                item: Item::Change(change),
-                reached: after,
-                ..
-            }) = together
-            else {
-                break;
-            };
-            changes.push(change);
+        let following = self.following(&first, max - 1);
+        let mut changes = Vec::with_capacity(following + 1);
+        changes.push(first);
+        for Element {
+            item,
+            reached: after,
+            ..
+        } in self.elements.drain(..following)
+        {
+            if let Item::Change(change) = item {
+                changes.push(change);
+            }
             if after.is_some() {
                 *reached = after;
             }
@@ -294,6 +294,18 @@ impl<T> OrderedFifo<T> {
             self.working.extend(changes.iter().cloned());
         }
         changes
+    }
+
+    /// How many of the elements are changes that can be done together with the first: at most `max`,
+    /// and never two of one object.
+    fn following(&self, first: &Delta<T>, max: usize) -> usize {
+        let mut keys = Keys::from_iter([first.key().as_str()]);
+        let together = self.elements.iter().take(max);
+        let together = together.take_while(|element| match &element.item {
+            Item::Change(next) => keys.insert(next.key().as_str()),
+            Item::ReplacedAll(_) | Item::SyncAll | Item::Bookmark(_) => false,
+        });
+        together.count()
     }
 
     fn push(&mut self, item: Item<T>) {
