@@ -78,13 +78,14 @@ pub enum WatchEvent<T> {
 
 impl<T> WatchEvent<T> {
     /// The object of this event, if it has one.
-    pub const fn entry_mut(&mut self) -> Option<&mut Entry<T>> {
-        match self {
+    pub fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry<T>> {
+        let entry = match self {
             Self::Added(entry) | Self::Modified(entry) | Self::Deleted(entry) => Some(entry),
             Self::Bookmark { .. } | Self::Error(_) | Self::Unknown { .. } | Self::Rejected(_) => {
                 None
             }
-        }
+        };
+        entry.into_iter()
     }
 }
 

@@ -16,9 +16,9 @@ use heliostat_core::event::RejectionReason;
 use heliostat_core::object::{Entry, GroupVersionKind, Header, ObjectKey, Uid};
 use heliostat_core::raw::{RawCodec, RawObject};
 use heliostat_core::version::ResourceVersion;
-use heliostat_core::wire::Codec;
 use heliostat_core::wire::json::{JsonCodec, without_managed_fields};
 use heliostat_core::wire::protobuf::ProtobufCodec;
+use heliostat_core::wire::{Codec, Finisher};
 
 use super::collection::Form;
 use super::negotiation::{Encoding, Encodings};
@@ -172,6 +172,10 @@ impl<T> Codec for AnyCodec<T> {
 
     fn expected_kind(&self) -> Option<&GroupVersionKind> {
         self.0.expected_kind()
+    }
+
+    fn defer(&mut self) -> Option<Arc<dyn Finisher<T>>> {
+        self.0.defer()
     }
 }
 

@@ -13,11 +13,12 @@ use futures_util::stream::{self, StreamExt};
 
 use heliostat_core::error::{DecodeError, SourceError};
 use heliostat_core::event::{ListPart, WatchEvent};
-use heliostat_core::wire::{Codec, DecodeLimits, json, protobuf};
+use heliostat_core::object::Entry;
+use heliostat_core::wire::{Codec, DecodeLimits, Finisher, json, protobuf};
 
 use super::body::{Chunks, metered_chunks};
 use super::cluster::Answer;
-use super::decode_thread::{DecodeThread, Lane, Panicked};
+use super::decode_thread::{DecodeThread, Lane, Panicked, Step};
 use super::failure::{RequestLine, is_end_of_watch};
 use super::negotiation::Encoding;
 use super::traffic::Meter;
@@ -33,39 +34,58 @@ pub(super) struct Reader {
 
 impl Reader {
     /// The parts of a list. Ends with an error unless the list is complete.
-    pub(super) fn list<C>(&self, answer: Answer, codec: C) -> ListStream<C::Object>
+    pub(super) fn list<C>(&self, answer: Answer, mut codec: C) -> ListStream<C::Object>
     where
         C: Codec + 'static,
         C::Object: Send + Sync + 'static,
     {
-        let limits = self.limits;
+        let (limits, finisher) = (self.limits, finisher(&mut codec));
         match answer.encoding {
-            Encoding::Json => Reading::start(answer, json::ListDecoder::new(codec, limits), self),
+            Encoding::Json => {
+                let decoder = json::ListDecoder::new(codec, limits);
+                Reading::start(answer, decoder, finisher, self)
+            }
             Encoding::Protobuf => {
-                Reading::start(answer, protobuf::ListDecoder::new(codec, limits), self)
+                let decoder = protobuf::ListDecoder::new(codec, limits);
+                Reading::start(answer, decoder, finisher, self)
             }
         }
     }
 
     /// The events of a watch. However the connection ends, the stream just ends.
-    pub(super) fn watch<C>(&self, answer: Answer, codec: C) -> WatchStream<C::Object>
+    pub(super) fn watch<C>(&self, answer: Answer, mut codec: C) -> WatchStream<C::Object>
     where
         C: Codec + 'static,
         C::Object: Send + Sync + 'static,
     {
-        let limits = self.limits;
+        let (limits, finisher) = (self.limits, finisher(&mut codec));
         match answer.encoding {
-            Encoding::Json => Reading::start(answer, json::WatchDecoder::new(codec, limits), self),
+            Encoding::Json => {
+                let decoder = json::WatchDecoder::new(codec, limits);
+                Reading::start(answer, decoder, finisher, self)
+            }
             Encoding::Protobuf => {
-                Reading::start(answer, protobuf::WatchDecoder::new(codec, limits), self)
+                let decoder = protobuf::WatchDecoder::new(codec, limits);
+                Reading::start(answer, decoder, finisher, self)
             }
         }
     }
 }
 
+/// What does the work that the codec may leave for later, where there is somebody to do it.
+fn finisher<C: Codec>(codec: &mut C) -> Option<Finish<C::Object>> {
+    DecodeThread::has_company().then(|| codec.defer()).flatten()
+}
+
+type Finish<T> = Arc<dyn Finisher<T>>;
+
 /// A decoder of one answer, whatever its encoding.
 trait Decode: Send + 'static {
+    type Object: Send + Sync + 'static;
     type Part: Send + 'static;
+
+    /// The objects in a part.
+    fn entries(part: &mut Self::Part) -> impl Iterator<Item = &mut Entry<Self::Object>>;
 
     fn push(&mut self, chunk: &[u8], out: &mut Vec<Self::Part>) -> Result<(), DecodeError>;
 
@@ -87,7 +107,12 @@ macro_rules! decode {
             C: Codec + 'static,
             C::Object: Send + Sync + 'static,
         {
+            type Object = C::Object;
             type Part = $part<C::Object>;
+
+            fn entries(part: &mut Self::Part) -> impl Iterator<Item = &mut Entry<C::Object>> {
+                part.entries_mut()
+            }
 
             fn push(&mut self, chunk: &[u8], out: &mut Vec<Self::Part>) -> Result<(), DecodeError> {
                 Self::push(self, chunk, out)
@@ -105,15 +130,19 @@ macro_rules! decode {
 decode!(ListDecoder, ListPart, false);
 decode!(WatchDecoder, WatchEvent, true);
 
-/// How many chunks are read ahead of the decoder: enough that neither waits for the other, few enough
-/// that a slow consumer slows the server.
-const CHUNKS_AHEAD: usize = 2;
+/// How many chunks are read ahead of the decoder: enough that neither waits for the other and that
+/// several threads have something to finish, few enough that a slow consumer slows the server.
+const CHUNKS_AHEAD: usize = 4;
+
+/// Fewer objects than this are finished where they were decoded: passing them on would take longer.
+const FINISHED_AT_ONCE: usize = 4;
 
 /// What the decoder made of one chunk.
 type Decoded<P> = (Vec<P>, Result<(), DecodeError>);
 
 struct Reading<D: Decode> {
     line: RequestLine,
+    finisher: Option<Finish<D::Object>>,
     chunks: Chunks,
     lane: Lane<D, Decoded<D::Part>>,
     /// Decoded, and not yet asked for.
@@ -134,10 +163,12 @@ impl<D: Decode> Reading<D> {
     fn start(
         answer: Answer,
         decoder: D,
+        finisher: Option<Finish<D::Object>>,
         reader: &Reader,
     ) -> stream::BoxStream<'static, Result<D::Part, SourceError>> {
         let reading = Self {
             line: answer.line,
+            finisher,
             chunks: metered_chunks(answer.response, Arc::clone(&reader.meter)),
             lane: reader.thread.lane(decoder),
             ready: VecDeque::new(),
@@ -206,20 +237,43 @@ impl<D: Decode> Reading<D> {
     /// Hands a chunk of the body to the decoder.
     fn read(&mut self, chunk: Option<Result<Bytes, kube_client::Error>>) {
         match chunk {
-            Some(Ok(chunk)) => self.lane.send(move |decoder| {
-                let mut parts = Vec::new();
-                let outcome = decoder.push(&chunk, &mut parts);
-                (parts, outcome)
-            }),
+            Some(Ok(chunk)) => {
+                let finisher = self.finisher.clone();
+                self.lane.send(move |decoder| {
+                    let mut parts = Vec::new();
+                    let outcome = decoder.push(&chunk, &mut parts);
+                    finish::<D>((parts, outcome), finisher)
+                });
+            }
             Some(Err(error)) if D::MAY_BE_CUT_OFF && is_end_of_watch(&error) => {
                 tracing::debug!(request = %self.line, %error, "the watch was cut off");
                 self.end = Some(End::Clean);
             }
             Some(Err(error)) => self.end = Some(End::Failure(self.line.read_failed(error))),
             None => {
-                self.lane.send(|decoder| (Vec::new(), decoder.finish()));
+                self.lane
+                    .send(|decoder| Step::Done((Vec::new(), decoder.finish())));
                 self.end = Some(End::Clean);
             }
         }
     }
+}
+
+/// What is left to do with the parts of a chunk.
+fn finish<D: Decode>(
+    (mut parts, outcome): Decoded<D::Part>,
+    finisher: Option<Finish<D::Object>>,
+) -> Step<Decoded<D::Part>> {
+    let Some(finisher) = finisher else {
+        return Step::Done((parts, outcome));
+    };
+    let objects = parts.iter_mut().flat_map(D::entries).count();
+    let work = move || {
+        finisher.finish(&mut parts.iter_mut().flat_map(D::entries));
+        (parts, outcome)
+    };
+    if objects < FINISHED_AT_ONCE {
+        return Step::Done(work());
+    }
+    Step::Later(Box::new(work))
 }
