@@ -31,6 +31,10 @@ const KEEPALIVE_PROBES: u32 = 3;
 /// `kube-client`.
 const CONNECT_WAIT: Duration = Duration::from_secs(30);
 
+/// How much of an answer is read at once. A few reads are under way at any time, and with hyper's own
+/// 400 KB they would be the most of a small mirror's memory; more than this gains no time.
+const READ_BYTES_MAX: usize = 64 << 10;
+
 type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 /// The client for a configuration. Its certificates are read and its exec plugin is run here.
@@ -48,7 +52,9 @@ pub(super) fn client(config: Config) -> Result<Client, kube_client::Error> {
         connector: config.rustls_https_connector_with_connector(tcp)?,
         wait: config.connect_timeout.unwrap_or(CONNECT_WAIT),
     };
-    let pool = legacy::Client::builder(TokioExecutor::new()).build(connector);
+    let pool = legacy::Client::builder(TokioExecutor::new())
+        .http1_max_buf_size(READ_BYTES_MAX)
+        .build(connector);
     let address = config.base_uri_layer();
     let headers = config.extra_headers_layer()?;
     let builder =
