@@ -21,6 +21,8 @@ mod heliostat_client;
 
 mod kube_rs_client;
 
+mod packed;
+
 mod prepared;
 
 mod process;
@@ -39,6 +41,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+
+/// The allocator that the program uses, for both sides alike, unless another is to be tried.
+#[cfg(not(any(feature = "jemalloc", feature = "system-allocator")))]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::parse();
@@ -63,6 +74,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             keep("fanout", fanout::run(&Default::default(), runs).await?);
             keep("reads", reads::run(&Default::default(), runs).await?);
             keep("stalled", stalled::run(&Default::default(), runs).await?);
+            keep("packed", packed::run(&Default::default(), runs).await?);
         }
         Some(Command::Compare(options)) => {
             keep("compare", compare::run(&options, runs).await?);
@@ -76,6 +88,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         Some(Command::Stalled(options)) => {
             keep("stalled", stalled::run(&options, runs).await?);
         }
+        Some(Command::Packed(options)) => {
+            keep("packed", packed::run(&options, runs).await?);
+        }
         Some(Command::Serve {
             listen,
             pods,
@@ -85,10 +100,18 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         Some(Command::FanoutClient(options)) => return fanout::run_client(options).await,
         Some(Command::ReadsClient(options)) => return reads::run_client(&options),
         Some(Command::StalledClient(options)) => return stalled::run_client(options).await,
+        Some(Command::PackedServe {
+            listen,
+            pods,
+            updates,
+        }) => return packed::serve(listen, pods, updates).await,
+        Some(Command::PackedReads(options)) => return packed::run_reads(&options),
+        Some(Command::PackedClient(options)) => return packed::run_client(options).await,
         Some(Command::Grow { pods, path }) => return data::write(pods, &path),
     }
-    if json {
-        println!("{}", serde_json::to_string_pretty(&results)?);
+    if let Some(path) = json {
+        let text = serde_json::to_string_pretty(&results)?;
+        std::fs::write(path, text + "\n")?;
     }
     Ok(())
 }
@@ -101,9 +124,9 @@ struct Arguments {
     /// How often each client runs.
     #[arg(long, global = true, default_value_t = 5)]
     runs: usize,
-    /// Also print the medians as JSON.
-    #[arg(long, global = true)]
-    json: bool,
+    /// Also write the medians into this file, as JSON.
+    #[arg(long, global = true, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -116,6 +139,8 @@ enum Command {
     Reads(reads::Options),
     /// Memory beside a listener that never returns.
     Stalled(stalled::Options),
+    /// Packed mirrors: sync, updates, relists and reads; time and memory.
+    Packed(packed::Options),
     /// Serve recorded pods, then updates of them, on loopback.
     Serve {
         /// Where to listen; the address is printed.
@@ -139,6 +164,25 @@ enum Command {
     /// One measured process of `stalled`.
     #[command(hide = true)]
     StalledClient(stalled::ClientOptions),
+    /// The replay server of `packed`.
+    #[command(hide = true)]
+    PackedServe {
+        /// Where to listen; the address is printed.
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+        /// How many pods the collection holds.
+        #[arg(long, default_value_t = 10_000)]
+        pods: usize,
+        /// How many updates follow on the watch.
+        #[arg(long, default_value_t = 20_000)]
+        updates: usize,
+    },
+    /// One measured process of `packed`.
+    #[command(hide = true)]
+    PackedClient(packed::ClientOptions),
+    /// One measured process of the reads of `packed`.
+    #[command(hide = true)]
+    PackedReads(packed::ReadsOptions),
     /// Write the grown pods to a file, one a line, to look at them.
     Grow {
         /// How many pods.

@@ -34,10 +34,40 @@ impl Usage {
         let status = fs::read_to_string("/proc/self/status")?;
         Ok(Self {
             cpu,
-            resident: kibibytes(&status, "VmRSS:"),
-            peak: kibibytes(&status, "VmHWM:"),
+            resident: mebibytes(&status, "VmRSS:"),
+            peak: mebibytes(&status, "VmHWM:"),
         })
     }
+}
+
+/// CPU seconds of all threads of this process, to the nanosecond.
+pub(crate) fn cpu() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// Resident memory, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    pub(crate) resident: f64,
+    /// The most since [`forget_peak`], or since the start.
+    pub(crate) peak: f64,
+}
+
+/// How much memory this process has.
+pub(crate) fn memory() -> std::io::Result<Memory> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let bytes = |name| mebibytes(&status, name) * 1024.0 * 1024.0;
+    Ok(Memory {
+        resident: bytes("VmRSS:"),
+        peak: bytes("VmHWM:"),
+    })
+}
+
+/// From now on the peak is the highest from now on.
+pub(crate) fn forget_peak() -> std::io::Result<()> {
+    // The 5 is the kernel's word for "the highest resident set".
+    fs::write("/proc/self/clear_refs", "5")
 }
 
 /// What a stretch of work took.
@@ -72,7 +102,8 @@ impl Stopwatch {
     }
 }
 
-fn kibibytes(status: &str, name: &str) -> f64 {
+/// In MiB.
+fn mebibytes(status: &str, name: &str) -> f64 {
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix(name))

@@ -1,0 +1,45 @@
+//! The measure of all lists: hyper over a socket, which reads the bytes and drops them.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper::header::{ACCEPT, HOST};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::{Bare, Encoding, Failure, Options};
+use crate::process;
+
+/// What a mirror of ours asks for after a start.
+const LIST: &str = "/api/v1/pods?resourceVersion=0";
+
+pub(super) async fn run(options: &Options) -> Result<Bare, Failure> {
+    let address = options.server.trim_start_matches("http://");
+    let accept = match options.encoding {
+        Encoding::Json => "application/json",
+        Encoding::Protobuf => "application/vnd.kubernetes.protobuf",
+    };
+    let list = Request::get(LIST)
+        .header(HOST, address)
+        .header(ACCEPT, accept)
+        .body(Empty::<Bytes>::new())?;
+
+    let (begun, before) = (Instant::now(), process::cpu());
+    let socket = TcpStream::connect(address).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
+    tokio::spawn(connection);
+    let mut body = sender.send_request(list).await?.into_body();
+    let mut bytes = 0;
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            bytes += data.len();
+        }
+    }
+    Ok(Bare {
+        wall: begun.elapsed().as_secs_f64(),
+        cpu: process::cpu() - before,
+        bytes: bytes as f64,
+    })
+}

@@ -1,0 +1,63 @@
+//! Ours: packed pods in an `Indexer`, managed fields cut, everything else as it is by default.
+
+use heliostat::core::packed::{Packed, Packing};
+use heliostat::core::raw::RawObject;
+use heliostat::core::version::ResourceVersion;
+use heliostat::source::kube::{KubeSource, WireEncoding};
+use heliostat::{Indexer, Reflector};
+use k8s_openapi::api::core::v1::Pod;
+use kube_client::Client;
+
+use super::meter::Meter;
+use super::{Encoding, Failure, Options, Stage, Stages, drive};
+use crate::client::connect;
+
+pub(super) type PackedPods = Indexer<Packed<RawObject>>;
+
+pub(super) async fn run(options: &Options) -> Result<Stages, Failure> {
+    let client = connect(&options.server)?;
+    drive(&client, "/reset").await?;
+    let mut meter = Meter::new(options.sampled);
+    meter.begin()?;
+    let (reflector, store) = Reflector::with_indexer(source(&client, options.encoding));
+    let mirror = reflector.start();
+    mirror.wait_synced().await?;
+    let sync = meter.end().await?;
+    assert_eq!(store.len(), options.pods, "the mirror is not whole");
+    let updates = stage(&mut meter, &client, &store, "/updates").await?;
+    let relist = stage(&mut meter, &client, &store, "/expire").await?;
+    let changed = stage(&mut meter, &client, &store, "/expire?changed").await?;
+    assert_eq!(store.len(), options.pods, "the mirror is not whole");
+    mirror.stop().await;
+    Ok(Stages {
+        sync,
+        updates,
+        relist,
+        changed,
+        samples: meter.samples(),
+    })
+}
+
+/// Pods as a source of packed objects.
+pub(super) fn source(client: &Client, encoding: Encoding) -> KubeSource<Packed<RawObject>> {
+    let encoding = match encoding {
+        Encoding::Json => WireEncoding::Json,
+        Encoding::Protobuf => WireEncoding::Auto,
+    };
+    KubeSource::<Pod>::all(client.clone())
+        .without_managed_fields()
+        .packed(&Packing::raw())
+        .encoding(encoding)
+}
+
+async fn stage(
+    meter: &mut Meter,
+    client: &Client,
+    store: &PackedPods,
+    path: &str,
+) -> Result<Stage, Failure> {
+    meter.begin()?;
+    let version = drive(client, path).await?;
+    store.wait_for(&ResourceVersion::from(version)).await?;
+    meter.end().await
+}

@@ -1,0 +1,224 @@
+//! Packed mirrors: wire speed, and a tenth of the memory.
+//!
+//! One table of one run: a replay server in a process of its own, each client in one of its own, ours
+//! beside the peer and beside a bare reader of the same bytes.
+
+mod clients;
+
+mod pictures;
+
+mod pods;
+
+mod reads;
+
+mod server;
+
+mod table;
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use clap::Args;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::runs::{measure, word};
+pub(crate) use clients::run as run_client;
+pub(crate) use clients::Options as ClientOptions;
+use clients::{Bare, Many, Stages, Who};
+use pods::Encoding;
+pub(crate) use reads::Options as ReadsOptions;
+pub(crate) use reads::run as run_reads;
+use reads::{Beside, Ours, Reader};
+pub(crate) use server::run as serve;
+use table::Table;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// How many pods the collection holds.
+    #[arg(long, default_value_t = 10_000)]
+    pods: usize,
+    /// How many updates follow.
+    #[arg(long, default_value_t = 20_000)]
+    updates: usize,
+    /// How many pods the large collection holds; none leaves it out.
+    #[arg(long, default_value_t = 1_000_000)]
+    many: usize,
+    /// Draw the comparison, and the memory over the time of one more run, into this folder.
+    #[arg(long)]
+    pictures: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            pods: 10_000,
+            updates: 20_000,
+            many: 1_000_000,
+            pictures: None,
+        }
+    }
+}
+
+/// All runs of all clients.
+#[derive(Default, Serialize)]
+struct Results {
+    pods: usize,
+    updates: usize,
+    many_pods: usize,
+    protobuf: Vec<Stages>,
+    json: Vec<Stages>,
+    kube_rs: Vec<Stages>,
+    bare_protobuf: Vec<Bare>,
+    bare_json: Vec<Bare>,
+    many: Vec<Many>,
+    bare_many: Vec<Bare>,
+    reads: Vec<Ours>,
+    kube_rs_reads: Vec<Beside>,
+}
+
+/// Runs everything, prints the table, gives its rows.
+pub(crate) async fn run(
+    options: &Options,
+    runs: usize,
+) -> Result<Value, Box<dyn std::error::Error>> {
+    let mut results = Results {
+        pods: options.pods,
+        updates: options.updates,
+        many_pods: options.many,
+        ..Results::default()
+    };
+    mirrors(&mut results, options, runs).await?;
+    for run in 0..runs {
+        eprintln!("packed, reads: run {} of {runs}", run + 1);
+        results.reads.push(read(Reader::Heliostat, options).await?);
+        results.kube_rs_reads.push(read(Reader::KubeRs, options).await?);
+    }
+    many(&mut results, options, runs).await?;
+    let table = Table::of(&results);
+    table.print(&results, runs);
+    if let Some(folder) = &options.pictures {
+        pictures::draw(folder, &table, &timelines(options).await?)?;
+    }
+    Ok(serde_json::to_value(&table)?)
+}
+
+/// Every client through all stages, in turn.
+async fn mirrors(
+    results: &mut Results,
+    options: &Options,
+    runs: usize,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let server = Server::start(options.pods, options.updates).await?;
+    for run in 0..runs {
+        eprintln!("packed: run {} of {runs}", run + 1);
+        let bare = server.client(Who::Bare, Encoding::Protobuf, &[]).await?;
+        results.bare_protobuf.push(bare);
+        let ours = server.client(Who::Heliostat, Encoding::Protobuf, &[]);
+        results.protobuf.push(ours.await?);
+        let bare = server.client(Who::Bare, Encoding::Json, &[]).await?;
+        results.bare_json.push(bare);
+        let ours = server.client(Who::Heliostat, Encoding::Json, &[]);
+        results.json.push(ours.await?);
+        let theirs = server.client(Who::KubeRs, Encoding::Json, &[]).await?;
+        results.kube_rs.push(theirs);
+    }
+    server.stop().await?;
+    Ok(())
+}
+
+/// The large collection.
+async fn many(
+    results: &mut Results,
+    options: &Options,
+    runs: usize,
+) -> Result<(), Box<dyn std::error::Error>> {
+    if options.many == 0 {
+        return Ok(());
+    }
+    let server = Server::start(options.many, 0).await?;
+    for run in 0..runs {
+        eprintln!("packed, {} pods: run {} of {runs}", options.many, run + 1);
+        let bare = server.client(Who::Bare, Encoding::Protobuf, &[]).await?;
+        results.bare_many.push(bare);
+        let ours = server.client(Who::Many, Encoding::Protobuf, &[]).await?;
+        results.many.push(ours);
+    }
+    server.stop().await?;
+    Ok(())
+}
+
+/// The memory over the time, ours and the peer's.
+async fn timelines(options: &Options) -> Result<[Stages; 2], Box<dyn std::error::Error>> {
+    let server = Server::start(options.pods, options.updates).await?;
+    let sampled = &["--sampled"];
+    let ours = server.client(Who::Heliostat, Encoding::Protobuf, sampled);
+    let ours = ours.await?;
+    let theirs = server.client(Who::KubeRs, Encoding::Json, sampled).await?;
+    server.stop().await?;
+    Ok([ours, theirs])
+}
+
+async fn read<T: DeserializeOwned>(
+    who: Reader,
+    options: &Options,
+) -> Result<T, Box<dyn std::error::Error>> {
+    measure(&[
+        "packed-reads",
+        &format!("--who={}", word(&who)),
+        &format!("--pods={}", options.pods),
+    ])
+    .await
+}
+
+/// A replay server, and how to send clients to it.
+struct Server {
+    process: Child,
+    address: String,
+    pods: usize,
+}
+
+impl Server {
+    async fn start(pods: usize, updates: usize) -> Result<Self, Box<dyn std::error::Error>> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .args(["packed-serve", "--pods", &pods.to_string()])
+            .args(["--updates", &updates.to_string()])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let output = process.stdout.take().ok_or("the server has no output")?;
+        let line = BufReader::new(output).lines().next_line().await?;
+        let line = line.unwrap_or_default();
+        let address = line.strip_prefix("listening on ");
+        let address = address.ok_or("the server did not start")?.to_owned();
+        Ok(Self {
+            process,
+            address,
+            pods,
+        })
+    }
+
+    async fn client<T: DeserializeOwned>(
+        &self,
+        who: Who,
+        encoding: Encoding,
+        more: &[&str],
+    ) -> Result<T, Box<dyn std::error::Error>> {
+        let mut arguments = vec![
+            "packed-client".to_owned(),
+            format!("--server={}", self.address),
+            format!("--who={}", word(&who)),
+            format!("--encoding={}", word(&encoding)),
+            format!("--pods={}", self.pods),
+        ];
+        arguments.extend(more.iter().map(ToString::to_string));
+        measure(&arguments).await
+    }
+
+    async fn stop(mut self) -> std::io::Result<()> {
+        self.process.kill().await
+    }
+}

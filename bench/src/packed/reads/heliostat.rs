@@ -1,0 +1,110 @@
+//! Ours: an `Indexer` of packed pods, in protobuf and without managed fields, as a mirror holds them.
+
+use bytes::BytesMut;
+use heliostat::Indexer;
+use heliostat::core::object::{Entry, ObjectKey};
+use heliostat::core::packed::{Packed, PackedCodec, Packing};
+use heliostat::core::raw::{FieldPath, RawCodec, RawObject};
+use heliostat::core::wire::Codec;
+use k8s_pb::api::core::v1::Pod;
+
+use super::{
+    Beside, Ours, SCANS, SLOW_READS, STRIDE, beside_writer, percentile, times,
+};
+use crate::packed::pods::{Encoding, Pods};
+
+type Failure = Box<dyn std::error::Error>;
+
+pub(super) fn run(count: usize) -> Result<Ours, Failure> {
+    let pods = Pods::recorded(Encoding::Protobuf)?;
+    let raw = Packing::<RawObject>::raw().memory_budget(0);
+    let typed = Packing::<Pod>::protobuf().memory_budget(0);
+    Ok(Ours {
+        within: within(&pods, count)?,
+        raw: beyond(&packed(&pods, count, 1, &raw)?)?,
+        typed: beyond(&packed(&pods, count, 1, &typed)?)?,
+        scan: scan(&packed(&pods, count, 1, &raw)?)?,
+    })
+}
+
+/// The pods with these versions, packed.
+fn packed<T: Send + Sync + 'static>(
+    pods: &Pods,
+    count: usize,
+    version: u64,
+    packing: &Packing<T>,
+) -> Result<Vec<Entry<Packed<T>>>, Failure> {
+    let codec = RawCodec::protobuf().without_managed_fields();
+    let mut codec = PackedCodec::new(codec, packing);
+    let mut bytes = BytesMut::new();
+    let mut entries = Vec::with_capacity(count);
+    for index in 0..count {
+        bytes.clear();
+        pods.push(&mut bytes, index, version);
+        let entry = codec.decode(&bytes, None);
+        entries.push(entry.map_err(|reason| format!("pod {index}: {reason}"))?);
+    }
+    Ok(entries)
+}
+
+/// Everything is kept decoded, what is written as well.
+fn within(pods: &Pods, count: usize) -> Result<Beside, Failure> {
+    let packing = Packing::<Pod>::protobuf().memory_budget(usize::MAX);
+    let store = filled(packed(pods, count, 1, &packing)?);
+    let updates = packed(pods, count, 2, &packing)?;
+    let entries = store.list();
+    for entry in entries.iter().chain(&updates) {
+        entry.object.get()?;
+    }
+    let keys = keys(&entries);
+    drop(entries);
+    let beside = beside_writer(
+        |number| {
+            store.update(updates[number * STRIDE % count].clone());
+        },
+        |number| read(&store, &keys, number),
+    )?;
+    Ok(beside)
+}
+
+fn beyond<T: Send + Sync + 'static>(entries: &[Entry<Packed<T>>]) -> Result<f64, Failure> {
+    let keys = keys(entries);
+    let store = filled(entries.to_vec());
+    let times = times(SLOW_READS, |number| read(&store, &keys, number))?;
+    Ok(percentile(&times, 50))
+}
+
+fn scan(entries: &[Entry<Packed<RawObject>>]) -> Result<f64, Failure> {
+    let store = filled(entries.to_vec());
+    let node: FieldPath = "spec.nodeName".parse()?;
+    let first = entries.first().ok_or("no pods")?.object.unpack()?;
+    let wanted = first.text(&node)?.ok_or("no node")?.into_owned();
+    let times = times(SCANS, |_| {
+        let pods = store.snapshot();
+        let found = pods.iter().filter(|pod| {
+            let is_wanted = |pod: heliostat::core::raw::RawView<'_>| {
+                pod.text(&node).is_ok_and(|text| text.as_deref() == Some(&*wanted))
+            };
+            pod.object.inspect(is_wanted).unwrap_or(false)
+        });
+        found.count() > 0
+    })?;
+    Ok(percentile(&times, 50))
+}
+
+fn filled<T: Send + Sync + 'static>(entries: Vec<Entry<Packed<T>>>) -> Indexer<Packed<T>> {
+    let store = Indexer::new();
+    for entry in entries {
+        store.add(entry);
+    }
+    store
+}
+
+fn keys<T>(entries: &[Entry<T>]) -> Vec<ObjectKey> {
+    entries.iter().map(|entry| entry.key().clone()).collect()
+}
+
+fn read<T: Send + Sync + 'static>(store: &Indexer<Packed<T>>, keys: &[ObjectKey], number: usize) -> bool {
+    let entry = store.get(&keys[number * STRIDE % keys.len()]);
+    entry.is_some_and(|entry| entry.object.get().is_ok())
+}
