@@ -26,6 +26,8 @@ pub(crate) enum Failure {
     WholeInProtobuf { format: &'static str },
     #[error("where {path} of {resource} is in protobuf is not known here")]
     UnknownInProtobuf { path: String, resource: String },
+    #[error("cannot mirror {what}: the server does not have {what} in protobuf")]
+    NotInProtobuf { what: String },
     #[error("cannot write: {0}")]
     Write(#[source] io::Error),
     #[error(transparent)]
@@ -87,6 +89,9 @@ impl Failure {
             Self::UnknownInProtobuf { .. } => Some(
                 "leave --encoding out or give --encoding json: JSON has every field by its name",
             ),
+            Self::NotInProtobuf { .. } => Some(
+                "leave --encoding out: what is not there in protobuf is asked for in JSON then",
+            ),
             Self::TooLate { .. } => Some(
                 "is the server running, and is this its address? Give another with --server, \
                  --context or --kubeconfig, or more time with --timeout",
@@ -136,7 +141,6 @@ fn next_step(error: &SourceError) -> Option<&'static str> {
             Some("check --selector and --field-selector")
         }
         SourceError::Request(_) => Some("check the names and selectors on the command line"),
-        SourceError::Encoding(_) => Some("leave --encoding out: JSON is asked for then as well"),
         SourceError::Transport(_) => Some(
             "is the server running, and is this its address? Give another with --server, \
              --context or --kubeconfig",

@@ -33,8 +33,8 @@ use clap::Parser as _;
 use args::Cli;
 use failure::Failure;
 
-/// Mirrors make and drop many small allocations on several threads: the system's allocator keeps twice
-/// as much memory for them, and takes longer.
+/// Mirrors make and drop many small allocations on several threads. Which allocator that is done with is
+/// for a program to say; the library says nothing of it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -353,9 +353,12 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 }
 
 fn hopeless_failure(what: &str, error: &RoundError) -> Option<Failure> {
+    let what = what.to_owned();
     match error {
+        // What bytes are asked for can be asked for in any encoding: only the server can refuse one.
+        RoundError::Source(SourceError::Encoding(_)) => Some(Failure::NotInProtobuf { what }),
         RoundError::Source(error) if is_permanent(error) => Some(Failure::Source {
-            what: what.to_owned(),
+            what,
             error: SourceError::clone(error),
         }),
         RoundError::Source(_) | RoundError::Store(_) => None,

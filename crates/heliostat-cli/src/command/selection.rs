@@ -5,9 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use heliostat::core::raw::RawObject;
-use heliostat::source::kube::{
-    Cluster, Connection, DiscoveredResource, DynamicObject, KubeSource, PartialObjectMeta,
-};
+use heliostat::source::kube::{Cluster, Connection, DiscoveredResource, KubeSource};
 
 /// Where from, and which objects.
 #[derive(Args, Debug)]
@@ -84,12 +82,9 @@ impl Selection {
     ) -> Vec<KubeSource<RawObject>> {
         let source = |namespace: Option<&str>| {
             let source = if metadata_only {
-                KubeSource::<PartialObjectMeta<DynamicObject>>::discovered(
-                    cluster, found, namespace,
-                )
-                .raw()
+                KubeSource::raw_metadata_discovered(cluster, found, namespace)
             } else {
-                KubeSource::<DynamicObject>::discovered(cluster, found, namespace).raw()
+                KubeSource::raw_discovered(cluster, found, namespace)
             };
             source
                 .labels(self.selector.as_deref().unwrap_or_default())

@@ -25,6 +25,10 @@ const LOGGED: [&str; 5] = [
     "resync",
 ];
 
+/// The class of what no encoding can be agreed upon for. The library's words for it are for those who
+/// write programs; before a mirror is complete it ends this one, with words of its own.
+const ENCODING: &str = "encoding";
+
 /// Says something on stderr that is no warning.
 pub(crate) fn say(text: &str) {
     // If stderr is gone, there is nobody left to tell.
@@ -99,7 +103,8 @@ impl Teller {
         if let Some(error) = new_error.filter(|error| Some(error.at) != self.last_error) {
             self.last_error = Some(error.at);
             let retry_in = status.retry_at.map(|at| at - Instant::now());
-            if !LOGGED.contains(&error.class) {
+            let ends_the_program = error.class == ENCODING && !status.synced;
+            if !LOGGED.contains(&error.class) && !ends_the_program {
                 self.say_failure(&error.message, retry_in);
             }
             if retry_in.is_some() {

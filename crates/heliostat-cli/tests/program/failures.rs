@@ -336,11 +336,13 @@ fn a_server_without_protobuf_cannot_be_asked_in_it() {
         "--server",
         &server.url,
     ];
+    let finished = run(&arguments);
     check(
-        &run(&arguments),
+        &finished,
         1,
-        &["not served as protobuf", "leave --encoding out"],
+        &["does not have pods in protobuf", "leave --encoding out"],
     );
+    assert!(!finished.stderr.contains("WARN"), "{}", finished.stderr);
 }
 
 #[test]

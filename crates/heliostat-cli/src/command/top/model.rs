@@ -145,7 +145,7 @@ fn row(mirror: &Mirror, last: &mut Remembered, now: Instant) -> MirrorRow {
         received_bytes: traffic.received_bytes,
         encoding: traffic.encoding.map(|encoding| match encoding {
             Encoding::Protobuf => "protobuf",
-            _ => "JSON",
+            _ => "json",
         }),
     }
 }

@@ -194,10 +194,10 @@ fn draw_detail(frame: &mut Frame<'_>, area: Rect, row: &MirrorRow) {
     );
     let came = match row.encoding {
         Some(encoding) => format!(
-            "{} of {encoding} received; objects of {} kept in {}",
+            "{} received as {encoding}; {} kept for objects of {}",
             size::show(row.received_bytes),
-            size::show(row.raw_bytes),
             size::show(row.memory_bytes),
+            size::show(row.raw_bytes),
         ),
         None => "nothing received yet".to_owned(),
     };
@@ -316,7 +316,7 @@ mod tests {
             "4711",
             "1234",
             "1.50 MiB",
-            "12.0 MiB of protobuf received; objects of 6.00 MiB kept in 1.50 MiB",
+            "12.0 MiB received as protobuf; 1.50 MiB kept for objects of 6.00 MiB",
             "▁▃█",
             "250 ms",
             "2.0 s",
