@@ -12,6 +12,44 @@ use imbl::{OrdMap, OrdSet};
 /// a leaf is past its split once 17 more of the first kind came; any number from there on does.
 const LAG: usize = 24;
 
+/// Items that come in order, on their way into a map or set.
+#[derive(Debug)]
+pub(super) struct InOrder<A> {
+    held_back: VecDeque<A>,
+    /// The next one is held back.
+    is_second: bool,
+}
+
+impl<A> InOrder<A> {
+    pub(super) const fn new() -> Self {
+        Self {
+            held_back: VecDeque::new(),
+            is_second: false,
+        }
+    }
+
+    /// Takes the next item, which goes in at once or a few items later.
+    pub(super) fn push(&mut self, item: A, mut insert: impl FnMut(A)) {
+        if self.is_second {
+            self.held_back.push_back(item);
+            if self.held_back.len() > LAG
+                && let Some(item) = self.held_back.pop_front()
+            {
+                insert(item);
+            }
+        } else {
+            insert(item);
+        }
+        self.is_second = !self.is_second;
+    }
+
+    /// Lets in what is held back.
+    pub(super) fn flush(&mut self, insert: impl FnMut(A)) {
+        self.is_second = false;
+        self.held_back.drain(..).for_each(insert);
+    }
+}
+
 /// A map with full leaves, from entries in the order of their keys.
 pub(super) fn compact_map<K, V>(entries: impl IntoIterator<Item = (K, V)>) -> OrdMap<K, V>
 where
@@ -35,22 +73,11 @@ pub(super) fn compact_set<A: Clone + Ord>(items: impl IntoIterator<Item = A>) ->
 }
 
 fn insert_compactly<A>(items: impl IntoIterator<Item = A>, mut insert: impl FnMut(A)) {
-    let mut held_back = VecDeque::with_capacity(LAG + 1);
-    for (place, item) in items.into_iter().enumerate() {
-        if place % 2 == 0 {
-            insert(item);
-            continue;
-        }
-        held_back.push_back(item);
-        if held_back.len() > LAG
-            && let Some(item) = held_back.pop_front()
-        {
-            insert(item);
-        }
+    let mut in_order = InOrder::new();
+    for item in items {
+        in_order.push(item, &mut insert);
     }
-    for item in held_back {
-        insert(item);
-    }
+    in_order.flush(insert);
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::compact::compact_map;
+use super::compact::{InOrder, compact_map};
 use super::snapshot::{Objects, Snapshot};
 use crate::object::{Entry, ObjectKey};
 
@@ -19,6 +19,11 @@ pub struct Staging<T> {
     /// Every key that was staged or kept, in the order it came; lists come sorted, so sorting them
     /// at the end is cheap. Not needed, and left empty, if there was nothing at the start.
     named: Vec<ObjectKey>,
+    /// Objects that came in the order of their keys, after all that `next` has; used only if there was
+    /// nothing at the start. What does not come in order has `next` built anew at the end.
+    in_order: InOrder<Entry<T>>,
+    last: Option<ObjectKey>,
+    is_in_order: bool,
     /// What is there and cannot be understood: it stays in the state that it has at the end, which
     /// may be another one than at the start.
     kept: Vec<ObjectKey>,
@@ -36,6 +41,9 @@ impl<T> Staging<T> {
             next: base.clone(),
             base,
             named: Vec::new(),
+            in_order: InOrder::new(),
+            last: None,
+            is_in_order: true,
             kept: Vec::new(),
         }
     }
@@ -43,6 +51,14 @@ impl<T> Staging<T> {
     /// Adds an object; a later one of the same key wins. An object that is in the same state as at
     /// the start is kept as it was, and `entry` dropped.
     pub fn stage(&mut self, entry: Entry<T>) {
+        if self.base.is_empty() && self.last.as_ref().is_none_or(|last| last < entry.key()) {
+            self.last = Some(entry.key().clone());
+            let next = &mut self.next;
+            self.in_order.push(entry, |entry| insert(next, entry));
+            return;
+        }
+        self.let_in();
+        self.is_in_order = false;
         let unchanged = |old: &&Entry<T>| old.header.is_same_state(&entry.header);
         if let Some(staged) = self.next.get(entry.key()).filter(unchanged) {
             let key = staged.key().clone();
@@ -55,11 +71,12 @@ impl<T> Staging<T> {
             None => entry,
         };
         self.name(entry.key().clone());
-        self.next.insert(entry.key().clone(), entry);
+        insert(&mut self.next, entry);
     }
 
     /// Takes an object out.
     pub fn unstage(&mut self, key: &ObjectKey) {
+        self.let_in();
         self.next.remove(key);
         self.kept.retain(|kept| kept != key);
     }
@@ -72,6 +89,7 @@ impl<T> Staging<T> {
 
     /// The new set, in the place of the present one, which may have moved on since the start.
     pub(super) fn finish(mut self, present: &Objects<T>) -> Objects<T> {
+        self.let_in();
         self.named.sort_unstable();
         self.named.dedup();
         if !self.base.is_empty() {
@@ -84,11 +102,17 @@ impl<T> Staging<T> {
                 self.next.insert(key.clone(), entry.clone());
             }
         }
-        if self.base.is_empty() {
+        if self.base.is_empty() && !self.is_in_order {
             compact_map(self.next)
         } else {
             self.next
         }
+    }
+
+    /// From here on `next` has everything that was staged.
+    fn let_in(&mut self) {
+        let next = &mut self.next;
+        self.in_order.flush(|entry| insert(next, entry));
     }
 
     /// Takes out what was there at the start and was not named since.
@@ -121,6 +145,10 @@ impl<T> fmt::Debug for Staging<T> {
             .field("named", &self.named.len())
             .finish()
     }
+}
+
+fn insert<T>(objects: &mut Objects<T>, entry: Entry<T>) {
+    objects.insert(entry.key().clone(), entry);
 }
 
 /// The new state of an object under the text of its key that is in memory already: map, header and
