@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use heliostat::core::object::Entry;
-use heliostat::informer::{EventHandler, Notification, SharedInformer};
+use heliostat::informer::{EventHandler, Notification, SharedInformer, Told};
 use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::Notify;
 
@@ -40,6 +40,29 @@ pub(super) async fn subscriptions(
             while let Some(notification) = notifications.recv().await {
                 if !matches!(notification, Notification::Synced) {
                     tally.count();
+                }
+            }
+        });
+    }
+    measure(&informer, &begin, goal).await
+}
+
+pub(super) async fn borrowed(
+    script: Script<Entry<Pod>>,
+    listeners: usize,
+    goal: &Arc<Goal>,
+) -> Result<Spent, Failure> {
+    let begin = Arc::new(Notify::new());
+    let informer = SharedInformer::new(Replay::new(script, Arc::clone(&begin)));
+    for _ in 0..listeners {
+        let mut notifications = informer.subscribe()?;
+        let mut tally = Tally::new(goal);
+        tokio::spawn(async move {
+            while let Some(mut waiting) = notifications.recv_many().await {
+                while let Some(told) = waiting.next() {
+                    if !matches!(told, Told::Synced) {
+                        tally.count();
+                    }
                 }
             }
         });

@@ -49,8 +49,10 @@ pub(crate) struct ClientOptions {
 enum Way {
     /// `SharedInformer` with handlers.
     Handlers,
-    /// `SharedInformer` with subscriptions.
+    /// `SharedInformer` with subscriptions, of which each gives its notifications away.
     Subscriptions,
+    /// `SharedInformer` with subscriptions, whose notifications are looked at where they lie.
+    Borrowed,
     /// `reflector::store_shared` with subscribers.
     KubeRs,
     /// Nothing but freeing the updates, which every mirror must when newer ones come.
@@ -117,7 +119,7 @@ async fn compare(
 ) -> Result<Vec<Row>, Box<dyn std::error::Error>> {
     let Case { listeners, small } = case;
     let size = if small { "small" } else { "whole" };
-    let (mut handlers, mut subscriptions, mut peer) = (Vec::new(), Vec::new(), Vec::new());
+    let [mut handlers, mut subscriptions, mut borrowed, mut peer] = [const { Vec::new() }; 4];
     for run in 0..runs {
         eprintln!(
             "fanout of {size} pods to {listeners}: run {} of {runs}",
@@ -125,10 +127,16 @@ async fn compare(
         );
         handlers.push(client(options, Way::Handlers, case).await?);
         subscriptions.push(client(options, Way::Subscriptions, case).await?);
+        borrowed.push(client(options, Way::Borrowed, case).await?);
         peer.push(client(options, Way::KubeRs, case).await?);
     }
     let mut rows = Vec::new();
-    for (name, ours) in [("handlers", &handlers), ("subscriptions", &subscriptions)] {
+    let ways = [
+        ("handlers", &handlers),
+        ("subscriptions", &subscriptions),
+        ("borrowed subscriptions", &borrowed),
+    ];
+    for (name, ours) in ways {
         let what = |what| format!("{size}, {listeners} {name}, {what}");
         let row = |name, of: fn(&Spent) -> f64, promise| {
             Row::new(what(name), median(ours, of), median(&peer, of), promise)
@@ -187,6 +195,7 @@ pub(crate) async fn run_client(client: ClientOptions) -> Result<(), Box<dyn std:
         Way::Subscriptions => {
             heliostat::subscriptions(ours(pods, updates), listeners, &goal).await?
         }
+        Way::Borrowed => heliostat::borrowed(ours(pods, updates), listeners, &goal).await?,
         Way::KubeRs => {
             let updates: Vec<_> = updates.collect();
             let script = Script::new(pods, updates.into_iter());

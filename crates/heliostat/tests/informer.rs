@@ -11,6 +11,9 @@ mod support;
 #[path = "informer/told.rs"]
 mod told;
 
+#[path = "informer/many.rs"]
+mod many;
+
 #[path = "informer/gaps.rs"]
 mod gaps;
 

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
 
+use heliostat_core::informer::Told;
 use heliostat_core::object::{Entry, ObjectKey};
+
+use super::notifications::Notifications;
 
 /// Listens to a mirror.
 ///
@@ -54,6 +57,50 @@ pub trait EventHandler<T: Send + Sync>: Send + 'static {
     /// All that was there when the handler came has been told. Comes once.
     fn on_synced(&mut self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
+    }
+
+    /// Some notifications wait. As it comes, this gives each of them to the method that is for it.
+    ///
+    /// Write it for a handler that has something to do once for many of them, such as taking a lock:
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use heliostat::informer::{EventHandler, Notifications, Told};
+    ///
+    /// struct Changes(Arc<Mutex<Vec<String>>>);
+    ///
+    /// impl<T: Send + Sync> EventHandler<T> for Changes {
+    ///     async fn on_notifications(&mut self, waiting: &mut Notifications<'_, T>) {
+    ///         let mut changes = self.0.lock().unwrap();
+    ///         while let Some(told) = waiting.next() {
+    ///             if let Told::Updated { new, .. } = told {
+    ///                 changes.push(new.key().to_string());
+    ///             }
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// What it leaves is told in the next call; where it takes none, the first counts as told, so that
+    /// there is an end to it. After a panic the next call begins behind the notification that was in
+    /// hand. A [`Filtered`] calls the single methods of the handler in it, never this.
+    fn on_notifications(
+        &mut self,
+        waiting: &mut Notifications<'_, T>,
+    ) -> impl Future<Output = ()> + Send {
+        async move {
+            while let Some(told) = waiting.next() {
+                match told {
+                    Told::Added {
+                        entry,
+                        is_in_initial_list,
+                    } => self.on_add(entry, is_in_initial_list).await,
+                    Told::Updated { old, new } => self.on_update(old, new).await,
+                    Told::Deleted { last, tombstone } => self.on_delete(last, tombstone).await,
+                    Told::Synced => self.on_synced().await,
+                }
+            }
+        }
     }
 }
 

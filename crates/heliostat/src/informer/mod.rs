@@ -10,11 +10,13 @@
 //! | [`SharedInformer`] | the mirror |
 //! | [`EventHandler`], [`HandlerFuncs`], [`Filtered`] | listeners that are called |
 //! | [`Subscription`] | a listener that is a stream |
+//! | [`Notification`]; [`Told`], [`Notifications`] | what listeners are told; the same, borrowed |
 //! | [`HandlerOptions`] | what a listener may choose: resync, buffer, how a recreated object is told |
 //! | [`Registration`], [`HandlerStatus`] | a listener from outside |
 
 mod handler;
 mod metrics;
+mod notifications;
 mod options;
 mod pipeline;
 mod registration;
@@ -42,7 +44,8 @@ use pipeline::{Pipeline, QueueWriter};
 use slot::{Fate, Slot};
 
 pub use handler::{EventHandler, Filtered, HandlerFuncs};
-pub use heliostat_core::informer::{Buffering, Notification, Recreation};
+pub use heliostat_core::informer::{Buffering, Notification, Recreation, Told};
+pub use notifications::Notifications;
 pub use options::HandlerOptions;
 pub use registration::{HandlerGone, Registration};
 pub use slot::HandlerStatus;

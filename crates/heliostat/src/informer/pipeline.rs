@@ -276,9 +276,16 @@ impl<T: Send + Sync + 'static> QueueWriter<T> {
     /// Puts something into the queue.
     fn put<R>(&self, put: impl FnOnce(&mut OrderedFifo<T>) -> R) -> R {
         let now = self.pipeline.now();
+        self.put_behind(|queue| {
+            queue.set_now(now);
+            put(queue)
+        })
+    }
+
+    /// Puts something into the queue that belongs to what was put there last, and to its time.
+    fn put_behind<R>(&self, put: impl FnOnce(&mut OrderedFifo<T>) -> R) -> R {
         let mut queue = self.pipeline.queue();
         let was_empty = queue.is_empty();
-        queue.set_now(now);
         let result = put(&mut queue);
         let (wakes, congested) = (was_empty && !queue.is_empty(), queue.is_congested());
         drop(queue);
@@ -339,7 +346,7 @@ impl<T: Send + Sync + 'static> Store<T> for QueueWriter<T> {
     }
 
     fn update_resource_version(&mut self, version: &ResourceVersion) {
-        self.put(|queue| queue.update_resource_version(version));
+        self.put_behind(|queue| queue.update_resource_version(version));
     }
 
     fn object_count(&self) -> Option<usize> {

@@ -7,22 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use heliostat_core::informer::{HandlerId, Portion, Told};
+use heliostat_core::informer::{HandlerId, Portion};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::Inner;
 use super::handler::EventHandler;
+use super::notifications::{Notifications, TOLD_IN_A_ROW};
 use super::pipeline::Pipeline;
 use super::slot::{Fate, HandlerStatus, Slot};
 
 /// How long a handler is left alone after it panicked, so that one that always does cannot fill the
 /// logs: the time that client-go takes, too.
 const PANIC_PAUSE: Duration = Duration::from_secs(1);
-
-/// How many notifications a handler that never waits is told in a row before others of its thread get
-/// their turn.
-const TOLD_IN_A_ROW: usize = 256;
 
 /// A handler that listens. Dropping it ends that without waiting; see [`detach`](Self::detach).
 ///
@@ -56,6 +53,7 @@ impl<T: Send + Sync + 'static> Registration<T> {
         let teller = Teller {
             handler,
             slot: Arc::clone(&slot),
+            in_a_row: 0,
             _ended: Ended(Arc::clone(&slot)),
         };
         let task = runtime.spawn(teller.run());
@@ -170,6 +168,8 @@ pub(super) async fn join(task: JoinHandle<()>, name: &str) {
 struct Teller<T, H> {
     handler: H,
     slot: Arc<Slot<T>>,
+    /// How many it has been told since others of its thread had their turn.
+    in_a_row: usize,
     /// Dropped last: whoever waits for the handler's end finds that it has been dropped. It is here
     /// and not in the task, which a runtime may drop before its first step.
     _ended: Ended<T>,
@@ -185,50 +185,42 @@ impl<T: Send + Sync + 'static, H: EventHandler<T>> Teller<T, H> {
     }
 
     async fn tell_all(&mut self, mut portion: Portion<T>) {
-        let mut in_a_row = 0;
-        while let Some(told) = portion.next() {
-            if self.slot.is_over() {
-                return;
-            }
-            let synced = matches!(told, Told::Synced);
-            let call = AssertUnwindSafe(call(&mut self.handler, told));
-            // The handler's own state may be broken by its panic; that is its business, as its docs say.
-            if let Err(panic) = call.catch_unwind().await {
-                self.slot.panicked();
-                tracing::error!(
-                    handler = %self.slot.name(),
-                    panic = %crate::driver::panic_message(&*panic),
-                    "a handler panicked; it goes on with the next notification"
-                );
-                tokio::select! {
-                    // Who is over needs no rest.
-                    biased;
-                    () = poll_fn(|context| self.slot.poll_over(context)) => return,
-                    () = tokio::time::sleep(PANIC_PAUSE) => {}
-                }
-            }
-            self.slot.handled();
-            if synced {
-                self.slot.reach_synced();
-            }
-            in_a_row += 1;
-            if in_a_row == TOLD_IN_A_ROW {
-                in_a_row = 0;
+        while portion.has_next() && !self.slot.is_over() {
+            self.tell_some(&mut portion).await;
+            if self.in_a_row == TOLD_IN_A_ROW {
+                self.in_a_row = 0;
                 tokio::task::yield_now().await;
             }
         }
     }
-}
 
-async fn call<T: Send + Sync>(handler: &mut impl EventHandler<T>, told: Told<'_, T>) {
-    match told {
-        Told::Added {
-            entry,
-            is_in_initial_list,
-        } => handler.on_add(entry, is_in_initial_list).await,
-        Told::Updated { old, new } => handler.on_update(old, new).await,
-        Told::Deleted { last, tombstone } => handler.on_delete(last, tombstone).await,
-        Told::Synced => handler.on_synced().await,
+    /// One call of the handler: a panic in it costs what it had in hand, and no more.
+    async fn tell_some(&mut self, portion: &mut Portion<T>) {
+        let limit = TOLD_IN_A_ROW - self.in_a_row;
+        let mut notifications = Notifications::new(portion, &self.slot, limit);
+        // The handler's own state may be broken by its panic; that is its business, as its docs say.
+        let call = AssertUnwindSafe(self.handler.on_notifications(&mut notifications));
+        let outcome = call.catch_unwind().await;
+        if notifications.given() == 0 {
+            // A handler that takes nothing, or panics before it does, still comes to an end.
+            notifications.next();
+        }
+        self.in_a_row += notifications.given();
+        if let Err(panic) = outcome {
+            self.slot.panicked();
+            tracing::error!(
+                handler = %self.slot.name(),
+                object = notifications.last_key().map(tracing::field::display),
+                panic = %crate::driver::panic_message(&*panic),
+                "a handler panicked; it goes on with the next notification"
+            );
+            tokio::select! {
+                // Who is over needs no rest.
+                biased;
+                () = poll_fn(|context| self.slot.poll_over(context)) => {}
+                () = tokio::time::sleep(PANIC_PAUSE) => {}
+            }
+        }
     }
 }
 

@@ -43,7 +43,8 @@ pub(super) enum Fate {
 /// What the handler has taken and has not been told yet.
 #[derive(Default)]
 struct InHand {
-    count: AtomicU64,
+    /// How many it will have been told in all when it has been told these.
+    until: AtomicU64,
     /// Since when, in microseconds of the mirror's clock; one more, so that zero says nothing.
     since: AtomicU64,
 }
@@ -127,7 +128,7 @@ impl<T> Slot<T> {
         let portion = self.buffer().take();
         match portion {
             Some(portion) => {
-                self.in_hand.hold(&portion);
+                self.in_hand.hold(&portion, self.told());
                 Poll::Ready(Some(portion))
             }
             None if fate == Fate::Finishes as u8 => Poll::Ready(None),
@@ -137,8 +138,14 @@ impl<T> Slot<T> {
 
     /// One notification has been handled.
     pub(super) fn handled(&self) {
-        self.told.fetch_add(1, Ordering::Relaxed);
-        self.in_hand.tell_one();
+        // Only the handler itself writes here, so this needs no locked addition.
+        let told = self.told() + 1;
+        self.told.store(told, Ordering::Relaxed);
+    }
+
+    /// How many notifications have been handled.
+    pub(super) fn told(&self) -> u64 {
+        self.told.load(Ordering::Relaxed)
     }
 
     /// The portion has been told, or will not be told further.
@@ -171,13 +178,14 @@ impl<T> Slot<T> {
     pub(super) fn status(&self, now: Time) -> HandlerStatus {
         let buffer = self.buffer();
         let waiting = buffer.waiting_since();
-        let held = self.in_hand.count();
+        let told = self.told();
+        let held = self.in_hand.count(told);
         let since = self.in_hand.since().filter(|_| held > 0).or(waiting);
         HandlerStatus {
             name: Arc::clone(&self.name),
             pending: buffer.len() + held,
             lag: since.map_or(Duration::ZERO, |since| now.saturating_since(since)),
-            told: self.told.load(Ordering::Relaxed),
+            told,
             folded: buffer.folded(),
             panics: self.panics.load(Ordering::Relaxed),
             synced: *self.synced.borrow(),
@@ -215,26 +223,23 @@ impl<T> Sink<T> for SlotSink<T> {
 }
 
 impl InHand {
-    fn hold<T>(&self, portion: &Portion<T>) {
+    fn hold<T>(&self, portion: &Portion<T>, told: u64) {
         let since = portion.since().elapsed().as_micros();
         let since = u64::try_from(since).unwrap_or(u64::MAX - 1);
         self.since.store(since + 1, Ordering::Relaxed);
-        self.count.store(portion.len() as u64, Ordering::Relaxed);
-    }
-
-    fn tell_one(&self) {
-        // Only the handler itself writes here; what a filter leaves out is not counted down.
-        let left = self.count.load(Ordering::Relaxed).saturating_sub(1);
-        self.count.store(left, Ordering::Relaxed);
+        self.until
+            .store(told + portion.len() as u64, Ordering::Relaxed);
     }
 
     fn drop_all(&self) {
-        self.count.store(0, Ordering::Relaxed);
+        self.until.store(0, Ordering::Relaxed);
         self.since.store(0, Ordering::Relaxed);
     }
 
-    fn count(&self) -> usize {
-        usize::try_from(self.count.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    /// At most: what a filter leaves out is not counted down.
+    fn count(&self, told: u64) -> usize {
+        let left = self.until.load(Ordering::Relaxed).saturating_sub(told);
+        usize::try_from(left).unwrap_or(usize::MAX)
     }
 
     fn since(&self) -> Option<Time> {

@@ -10,6 +10,7 @@ use heliostat_core::informer::{HandlerId, Notification, Portion};
 use tokio::task::coop;
 
 use super::Inner;
+use super::notifications::{Notifications, TOLD_IN_A_ROW};
 use super::slot::{Fate, HandlerStatus, Slot};
 
 /// What a mirror tells, as a stream; see [`SharedInformer::subscribe`](super::SharedInformer::subscribe).
@@ -24,6 +25,8 @@ pub struct Subscription<T: Send + Sync + 'static> {
     id: HandlerId,
     slot: Arc<Slot<T>>,
     portion: Option<Portion<T>>,
+    /// How many had been told in all when the tasks beside this one last had their turn.
+    turn_at: u64,
 }
 
 impl<T: Send + Sync + 'static> Subscription<T> {
@@ -33,6 +36,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
             id,
             slot,
             portion: None,
+            turn_at: 0,
         }
     }
 
@@ -42,6 +46,41 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     /// Cancel safe: a notification is taken only when it is given.
     pub async fn recv(&mut self) -> Option<Notification<T>> {
         std::future::poll_fn(|context| self.poll_in_turn(context)).await
+    }
+
+    /// The next notifications, to be looked at where they lie; none when the stream has ended. What is
+    /// not looked at comes again.
+    ///
+    /// Cheaper than [`recv`](Self::recv) where much comes or many listen: what is given away there takes
+    /// a share in each object, and all threads that do so at the same time wait for each other.
+    ///
+    /// ```
+    /// # use heliostat::informer::{Subscription, Told};
+    /// async fn newest(mut events: Subscription<String>) {
+    ///     while let Some(mut waiting) = events.recv_many().await {
+    ///         while let Some(told) = waiting.next() {
+    ///             if let Told::Added { entry, .. } | Told::Updated { new: entry, .. } = told {
+    ///                 println!("{} {}", entry.key(), entry.object);
+    ///             }
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a notification is taken only when it is given.
+    pub async fn recv_many(&mut self) -> Option<Notifications<'_, T>> {
+        let in_a_row = self.slot.told() - self.turn_at;
+        let mut left =
+            TOLD_IN_A_ROW.saturating_sub(usize::try_from(in_a_row).unwrap_or(usize::MAX));
+        if left == 0 {
+            left = TOLD_IN_A_ROW;
+            self.turn_at = self.slot.told();
+            tokio::task::yield_now().await;
+        }
+        let waits = std::future::poll_fn(|context| self.poll_waiting(Some(context))).await;
+        let portion = self.portion.as_mut().filter(|_| waits)?;
+        Some(Notifications::new(portion, &self.slot, left))
     }
 
     /// The next notification, if one is waiting.
@@ -70,20 +109,26 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         &mut self,
         context: Option<&Context<'_>>,
     ) -> Poll<Option<Notification<T>>> {
+        let waits = ready!(self.poll_waiting(context));
+        let portion = self.portion.as_mut().filter(|_| waits);
+        Poll::Ready(portion.and_then(|portion| {
+            let mut one = Notifications::new(portion, &self.slot, 1);
+            one.next().map(|told| told.to_notification())
+        }))
+    }
+
+    /// Whether the portion in hand has something to tell, which may take a while to say; if not, nothing
+    /// more will come.
+    fn poll_waiting(&mut self, context: Option<&Context<'_>>) -> Poll<bool> {
         loop {
             if self.slot.is_over() {
                 self.portion = None;
                 self.slot.put_down();
-                return Poll::Ready(None);
+                return Poll::Ready(false);
             }
             if let Some(portion) = &mut self.portion {
-                if let Some(told) = portion.next() {
-                    let notification = told.to_notification();
-                    self.slot.handled();
-                    if matches!(notification, Notification::Synced) {
-                        self.slot.reach_synced();
-                    }
-                    return Poll::Ready(Some(notification));
+                if portion.has_next() {
+                    return Poll::Ready(true);
                 }
                 // What has been told is no longer kept alive.
                 self.portion = None;
@@ -91,7 +136,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
             }
             match ready!(self.slot.poll_take(context)) {
                 Some(portion) => self.portion = Some(portion),
-                None => return Poll::Ready(None),
+                None => return Poll::Ready(false),
             }
         }
     }
