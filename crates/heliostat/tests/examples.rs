@@ -22,6 +22,10 @@ mod dashboard_feed;
 #[expect(dead_code, reason = "its main is not called")]
 mod finalizer_controller;
 
+#[path = "../examples/packed_pods.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod packed_pods;
+
 #[path = "../examples/pods_by_node.rs"]
 #[expect(dead_code, reason = "its main is not called")]
 mod pods_by_node;
@@ -105,6 +109,28 @@ async fn pods_are_found_by_their_node() {
         "{answer}"
     );
     serving.abort();
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packed_pods_are_found_and_decoded() {
+    let server = packed_pods::stand_in().await.unwrap();
+    let packing = heliostat::Packing::json().memory_budget(1 << 20);
+    let mirroring = packed_pods::mirror(&server.url(), &packing);
+    let (mirror, pods) = soon(mirroring).await.unwrap();
+    let stats = packing.stats();
+    assert_eq!(stats.objects, packed_pods::PODS);
+    assert_eq!(stats.dictionaries_trained, 1);
+    assert!(4 * stats.packed_bytes < stats.raw_bytes, "{stats:?}");
+    let on_node = pods.by_index("spec.nodeName", "node-7").unwrap();
+    assert_eq!(on_node.len(), packed_pods::PODS / 50);
+    for entry in &pods.list() {
+        let pod = entry.object.get().unwrap();
+        assert_eq!(pod.metadata.name.as_deref(), Some(entry.key().name()));
+    }
+    let stats = packing.stats();
+    assert!(stats.decoded_objects > 0 && stats.decoded_bytes <= 1 << 20, "{stats:?}");
+    mirror.stop().await;
     server.shutdown().await;
 }
 

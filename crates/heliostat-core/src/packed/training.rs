@@ -37,6 +37,8 @@ pub(super) struct Training<T> {
     fresh: Option<Window>,
     window: Window,
     trained: u32,
+    /// How often there was training for any encoding.
+    trained_total: u32,
     /// Somebody is at it.
     is_training: bool,
 }
@@ -123,6 +125,7 @@ impl<T> Training<T> {
         self.window = Window::default();
         self.samples = Vec::new();
         self.trained += 1;
+        self.trained_total += 1;
         let is_of_now = self
             .current
             .as_ref()
@@ -135,9 +138,9 @@ impl<T> Training<T> {
         }
     }
 
-    /// How often a dictionary was trained.
+    /// How often there was training since the start, for any encoding.
     pub(super) const fn trained(&self) -> u32 {
-        self.trained
+        self.trained_total
     }
 
     /// It may be that the samples had too little in common, or were too small.
@@ -180,9 +183,11 @@ impl<T> Training<T> {
 
     /// Starts over.
     fn forget(&mut self) {
-        let is_training = self.is_training;
-        *self = Self::default();
-        self.is_training = is_training;
+        *self = Self {
+            trained_total: self.trained_total,
+            is_training: self.is_training,
+            ..Self::default()
+        };
     }
 }
 
@@ -194,6 +199,7 @@ impl<T> Default for Training<T> {
             fresh: None,
             window: Window::default(),
             trained: 0,
+            trained_total: 0,
             is_training: false,
         }
     }
