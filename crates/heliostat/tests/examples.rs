@@ -116,7 +116,8 @@ async fn pods_are_found_by_their_node() {
 async fn packed_pods_are_found_and_decoded() {
     let server = packed_pods::stand_in().await.unwrap();
     let packing = heliostat::Packing::json().memory_budget(1 << 20);
-    let mirroring = packed_pods::mirror(&server.url(), &packing);
+    let url = server.url();
+    let mirroring = packed_pods::mirror(&url, &packing);
     let (mirror, pods) = soon(mirroring).await.unwrap();
     let stats = packing.stats();
     assert_eq!(stats.objects, packed_pods::PODS);
@@ -129,7 +130,10 @@ async fn packed_pods_are_found_and_decoded() {
         assert_eq!(pod.metadata.name.as_deref(), Some(entry.key().name()));
     }
     let stats = packing.stats();
-    assert!(stats.decoded_objects > 0 && stats.decoded_bytes <= 1 << 20, "{stats:?}");
+    assert!(
+        stats.decoded_objects > 0 && stats.decoded_bytes <= 1 << 20,
+        "{stats:?}"
+    );
     mirror.stop().await;
     server.shutdown().await;
 }

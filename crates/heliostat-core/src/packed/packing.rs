@@ -221,7 +221,7 @@ impl<T> Packing<T> {
             raw_bytes: counters.raw_bytes.load(Ordering::Relaxed),
             packed_bytes: counters.packed_bytes.load(Ordering::Relaxed),
             packed_total: counters.total.load(Ordering::Relaxed),
-            dictionaries_trained: training.trained(),
+            dictionaries_trained: training.times_trained(),
             decoded_objects: cache.objects(),
             decoded_bytes: cache.bytes(),
             memory_budget: cache.budget(),

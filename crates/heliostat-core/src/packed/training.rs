@@ -139,7 +139,7 @@ impl<T> Training<T> {
     }
 
     /// How often there was training since the start, for any encoding.
-    pub(super) const fn trained(&self) -> u32 {
+    pub(super) const fn times_trained(&self) -> u32 {
         self.trained_total
     }
 
