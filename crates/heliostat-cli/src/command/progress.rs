@@ -9,11 +9,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use super::totals::Totals;
 use crate::{log, size};
 
-/// With a total: a bar. Spaces around, so that it stands free of the edge.
-const BAR: &str = " {spinner:.cyan} {msg} [{bar:32.cyan/blue}] {pos}/{len} ({rate}, {elapsed})";
+/// With a total: a bar, as wide as there is room. A space before it, so that it stands free of the edge.
+const BAR: &str = " {spinner:.cyan} {msg} [{wide_bar:.cyan/blue}] {pos}/{len} ({rate}, {elapsed})";
 
 /// Without one: what has come so far.
-const COUNT: &str = " {spinner:.cyan} {msg} {pos} received ({rate}, {elapsed})";
+const COUNT: &str = " {spinner:.cyan} {msg}, {pos} objects ({rate}, {elapsed})";
 
 /// How far the first lists are.
 pub(crate) struct Progress {
