@@ -25,8 +25,6 @@ mod packed;
 
 mod prepared;
 
-mod process;
-
 mod reads;
 
 mod replay;
@@ -41,15 +39,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-
-/// The allocator that the program uses, for both sides alike, unless another is to be tried.
-#[cfg(not(any(feature = "jemalloc", feature = "system-allocator")))]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-#[cfg(feature = "jemalloc")]
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+use heliostat_bench::process;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::parse();
@@ -106,7 +96,6 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             updates,
         }) => return packed::serve(listen, pods, updates).await,
         Some(Command::PackedReads(options)) => return packed::run_reads(&options),
-        Some(Command::PackedClient(options)) => return packed::run_client(options).await,
         Some(Command::Grow { pods, path }) => return data::write(pods, &path),
     }
     if let Some(path) = json {
@@ -177,9 +166,6 @@ enum Command {
         #[arg(long, default_value_t = 20_000)]
         updates: usize,
     },
-    /// One measured process of `packed`.
-    #[command(hide = true)]
-    PackedClient(packed::ClientOptions),
     /// One measured process of the reads of `packed`.
     #[command(hide = true)]
     PackedReads(packed::ReadsOptions),

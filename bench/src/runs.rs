@@ -1,5 +1,6 @@
 //! Several runs, each a process of its own, and what they come to: medians, ratios, a table.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use clap::ValueEnum;
@@ -11,14 +12,23 @@ use tokio::process::Command;
 pub(crate) async fn measure<T: DeserializeOwned>(
     arguments: &[impl AsRef<str>],
 ) -> Result<T, Box<dyn std::error::Error>> {
-    let output = Command::new(std::env::current_exe()?)
+    measure_with(&std::env::current_exe()?, arguments).await
+}
+
+/// Runs a program with `arguments`, and reads the one line of JSON that it prints.
+pub(crate) async fn measure_with<T: DeserializeOwned>(
+    program: &Path,
+    arguments: &[impl AsRef<str>],
+) -> Result<T, Box<dyn std::error::Error>> {
+    let output = Command::new(program)
         .args(arguments.iter().map(AsRef::as_ref))
         .stderr(Stdio::inherit())
         .output()
-        .await?;
+        .await
+        .map_err(|error| format!("{} does not run: {error}", program.display()))?;
     if !output.status.success() {
-        let name = arguments.first().map_or("", AsRef::as_ref);
-        return Err(format!("a {name} failed: {}", output.status).into());
+        let (program, name) = (program.display(), arguments.first().map_or("", AsRef::as_ref));
+        return Err(format!("{program} {name} failed: {}", output.status).into());
     }
     Ok(serde_json::from_slice(&output.stdout)?)
 }

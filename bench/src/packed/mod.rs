@@ -3,8 +3,6 @@
 //! One table of one run: a replay server in a process of its own, each client in one of its own, ours
 //! beside the peer and beside a bare reader of the same bytes.
 
-mod clients;
-
 mod pictures;
 
 mod pods;
@@ -19,22 +17,25 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use clap::Args;
+use heliostat_bench::replay_server::Encoding;
+use heliostat_bench::stages::{Bare, Many, Stages};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::runs::{measure, word};
-pub(crate) use clients::run as run_client;
-pub(crate) use clients::Options as ClientOptions;
-use clients::{Bare, Many, Stages, Who};
-use pods::Encoding;
+use crate::runs::{measure, measure_with, word};
 pub(crate) use reads::Options as ReadsOptions;
 pub(crate) use reads::run as run_reads;
 use reads::{Beside, Ours, Reader};
 pub(crate) use server::run as serve;
 use table::Table;
+
+/// What a process of ours is to measure.
+const MIRROR: &str = "mirror";
+const MANY: &str = "many";
+const BARE: &str = "bare";
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -115,15 +116,15 @@ async fn mirrors(
     let server = Server::start(options.pods, options.updates).await?;
     for run in 0..runs {
         eprintln!("packed: run {} of {runs}", run + 1);
-        let bare = server.client(Who::Bare, Encoding::Protobuf, &[]).await?;
+        let bare = server.ours(BARE, Encoding::Protobuf, &[]).await?;
         results.bare_protobuf.push(bare);
-        let ours = server.client(Who::Heliostat, Encoding::Protobuf, &[]);
+        let ours = server.ours(MIRROR, Encoding::Protobuf, &[]);
         results.protobuf.push(ours.await?);
-        let bare = server.client(Who::Bare, Encoding::Json, &[]).await?;
+        let bare = server.ours(BARE, Encoding::Json, &[]).await?;
         results.bare_json.push(bare);
-        let ours = server.client(Who::Heliostat, Encoding::Json, &[]);
+        let ours = server.ours(MIRROR, Encoding::Json, &[]);
         results.json.push(ours.await?);
-        let theirs = server.client(Who::KubeRs, Encoding::Json, &[]).await?;
+        let theirs = server.peer(&[]).await?;
         results.kube_rs.push(theirs);
     }
     server.stop().await?;
@@ -142,9 +143,9 @@ async fn many(
     let server = Server::start(options.many, 0).await?;
     for run in 0..runs {
         eprintln!("packed, {} pods: run {} of {runs}", options.many, run + 1);
-        let bare = server.client(Who::Bare, Encoding::Protobuf, &[]).await?;
+        let bare = server.ours(BARE, Encoding::Protobuf, &[]).await?;
         results.bare_many.push(bare);
-        let ours = server.client(Who::Many, Encoding::Protobuf, &[]).await?;
+        let ours = server.ours(MANY, Encoding::Protobuf, &[]).await?;
         results.many.push(ours);
     }
     server.stop().await?;
@@ -155,9 +156,9 @@ async fn many(
 async fn timelines(options: &Options) -> Result<[Stages; 2], Box<dyn std::error::Error>> {
     let server = Server::start(options.pods, options.updates).await?;
     let sampled = &["--sampled"];
-    let ours = server.client(Who::Heliostat, Encoding::Protobuf, sampled);
+    let ours = server.ours(MIRROR, Encoding::Protobuf, sampled);
     let ours = ours.await?;
-    let theirs = server.client(Who::KubeRs, Encoding::Json, sampled).await?;
+    let theirs = server.peer(sampled).await?;
     server.stop().await?;
     Ok([ours, theirs])
 }
@@ -201,21 +202,41 @@ impl Server {
         })
     }
 
-    async fn client<T: DeserializeOwned>(
+    /// Runs a process of ours.
+    async fn ours<T: DeserializeOwned>(
         &self,
-        who: Who,
+        who: &str,
         encoding: Encoding,
         more: &[&str],
     ) -> Result<T, Box<dyn std::error::Error>> {
-        let mut arguments = vec![
-            "packed-client".to_owned(),
-            format!("--server={}", self.address),
-            format!("--who={}", word(&who)),
+        let chosen = [
+            format!("--who={who}"),
             format!("--encoding={}", word(&encoding)),
+        ];
+        let more = more.iter().map(ToString::to_string);
+        self.client("ours", chosen.into_iter().chain(more)).await
+    }
+
+    /// Runs a process of the peer.
+    async fn peer(&self, more: &[&str]) -> Result<Stages, Box<dyn std::error::Error>> {
+        let more = more.iter().map(ToString::to_string);
+        self.client("peer", more).await
+    }
+
+    /// The measured programs lie beside this one.
+    async fn client<T: DeserializeOwned>(
+        &self,
+        side: &str,
+        more: impl Iterator<Item = String>,
+    ) -> Result<T, Box<dyn std::error::Error>> {
+        let name = format!("heliostat-bench-{side}{}", std::env::consts::EXE_SUFFIX);
+        let program = std::env::current_exe()?.with_file_name(name);
+        let target = [
+            format!("--server={}", self.address),
             format!("--pods={}", self.pods),
         ];
-        arguments.extend(more.iter().map(ToString::to_string));
-        measure(&arguments).await
+        let arguments: Vec<String> = target.into_iter().chain(more).collect();
+        measure_with(&program, &arguments).await
     }
 
     async fn stop(mut self) -> std::io::Result<()> {

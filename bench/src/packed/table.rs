@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Results;
-use super::clients::{Bare, Many, Stages};
+use heliostat_bench::stages::{Bare, Many, Stages};
 use super::reads::Ours;
 use crate::runs::{median, verdict};
 

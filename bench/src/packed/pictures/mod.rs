@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::clients::Stages;
+use heliostat_bench::stages::Stages;
 use super::table::Table;
 
 /// Draws the comparison, and the memory over the time of one run of ours and one of the peer's.

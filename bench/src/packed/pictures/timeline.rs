@@ -1,6 +1,6 @@
 //! The memory of both over the time, through all stages.
 
-use super::super::clients::{Sample, Stages};
+use heliostat_bench::stages::{Sample, Stages};
 use super::svg::{Anchor, Class, Svg};
 
 const WIDTH: f64 = 760.0;

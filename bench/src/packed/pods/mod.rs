@@ -17,8 +17,8 @@ mod template;
 use std::io::Read;
 
 use bytes::BytesMut;
-use clap::ValueEnum;
 use flate2::read::GzDecoder;
+use heliostat_bench::replay_server::Encoding;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -31,12 +31,6 @@ const JSON: &[u8] = include_bytes!("../../../data/pods-1000.json.gz");
 
 /// The same page in protobuf.
 const PROTOBUF: &[u8] = include_bytes!("../../../data/pods-1000.pb.gz");
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Encoding {
-    Json,
-    Protobuf,
-}
 
 /// The pods in one encoding.
 pub(crate) struct Pods {

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use heliostat::Indexer;
-use heliostat::core::object::{Entry, ObjectKey};
+use heliostat::core::object::{Entry, GroupVersionKind, ObjectKey};
 use heliostat::core::packed::{Packed, PackedCodec, Packing};
 use heliostat::core::raw::{FieldPath, RawCodec, RawObject};
 use heliostat::core::wire::Codec;
@@ -11,7 +11,9 @@ use k8s_pb::api::core::v1::Pod;
 use super::{
     Beside, Ours, SCANS, SLOW_READS, STRIDE, beside_writer, percentile, times,
 };
-use crate::packed::pods::{Encoding, Pods};
+use heliostat_bench::replay_server::Encoding;
+
+use crate::packed::pods::Pods;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -36,12 +38,16 @@ fn packed<T: Send + Sync + 'static>(
 ) -> Result<Vec<Entry<Packed<T>>>, Failure> {
     let codec = RawCodec::protobuf().without_managed_fields();
     let mut codec = PackedCodec::new(codec, packing);
+    let kind = GroupVersionKind {
+        api_version: "v1".into(),
+        kind: "Pod".into(),
+    };
     let mut bytes = BytesMut::new();
     let mut entries = Vec::with_capacity(count);
     for index in 0..count {
         bytes.clear();
         pods.push(&mut bytes, index, version);
-        let entry = codec.decode(&bytes, None);
+        let entry = codec.decode(&bytes, Some(&kind));
         entries.push(entry.map_err(|reason| format!("pod {index}: {reason}"))?);
     }
     Ok(entries)

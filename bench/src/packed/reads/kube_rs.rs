@@ -6,7 +6,9 @@ use kube_runtime::reflector::{self, ObjectRef};
 use kube_runtime::watcher::Event;
 
 use super::{Beside, STRIDE, beside_writer};
-use crate::packed::pods::{Encoding, Pods};
+use heliostat_bench::replay_server::Encoding;
+
+use crate::packed::pods::Pods;
 
 pub(super) fn run(count: usize) -> Result<Beside, Box<dyn std::error::Error>> {
     let pods = Pods::recorded(Encoding::Json)?;

@@ -7,7 +7,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::state::State;
 use crate::packed::pods::protobuf::{MAGIC, field_len, push_field, push_head};
-use crate::packed::pods::{Encoding, Pods};
+use heliostat_bench::replay_server::Encoding;
+
+use crate::packed::pods::Pods;
 
 /// Larger collections are made while they are sent: 100,000 pods are two gigabytes in both encodings.
 const PREPARED_MAX: usize = 100_000;

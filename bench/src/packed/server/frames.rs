@@ -5,7 +5,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::answers::{Recorded, UNKNOWN_TAIL, push_unknown_head};
 use super::state::update;
 use crate::packed::pods::protobuf::{field_len, push_field, push_head, push_varint};
-use crate::packed::pods::{Encoding, Pods};
+use heliostat_bench::replay_server::Encoding;
+
+use crate::packed::pods::Pods;
 
 /// How many bytes of updates are handed to the socket at once.
 const BATCH: usize = 64 * 1024;

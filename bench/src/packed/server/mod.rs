@@ -34,13 +34,12 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::pods::Encoding;
+use heliostat_bench::replay_server::Encoding;
 use answers::Lists;
 use state::{State, Step};
 
 /// What is served.
 struct Replay {
-    pods: usize,
     updates: usize,
     now: Mutex<Arc<Lists>>,
     json: Arc<frames::Frames>,
@@ -59,7 +58,6 @@ pub(crate) async fn run(
     let recorded = answers::Recorded::read()?;
     let start = Arc::new(Lists::new(&recorded, State::start(pods)));
     let replay = Arc::new(Replay {
-        pods,
         updates,
         now: Mutex::new(Arc::clone(&start)),
         json: Arc::new(frames::Frames::new(&recorded, Encoding::Json, pods, updates)),

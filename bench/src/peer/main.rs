@@ -1,4 +1,4 @@
-//! The peer: `kube_runtime::reflector` over `kube_runtime::watcher` with default settings, typed pods,
+//! One measured process of the peer: `kube_runtime::reflector` over `kube_runtime::watcher` with default settings, typed pods,
 //! managed fields cleared, which is the least that it can hold.
 
 use futures_util::{Stream, StreamExt};
@@ -8,14 +8,25 @@ use kube_core::ResourceExt;
 use kube_runtime::watcher::Event;
 use kube_runtime::{WatchStreamExt, reflector, watcher};
 
-use super::meter::Meter;
-use super::{Failure, Options, Stages, drive};
-use crate::client::connect;
+use clap::Parser;
+use heliostat_bench::replay_server::{Target, connect, drive};
+use heliostat_bench::stages::{Failure, Meter, Stages, told};
 
-pub(super) async fn run(options: &Options) -> Result<Stages, Failure> {
-    let client = connect(&options.server)?;
+#[derive(Parser)]
+struct Options {
+    #[command(flatten)]
+    target: Target,
+}
+
+fn main() -> Result<(), Failure> {
+    let Options { target } = Options::parse();
+    told(async move { Ok(serde_json::to_string(&run(&target).await?)?) })
+}
+
+async fn run(target: &Target) -> Result<Stages, Failure> {
+    let client = connect(&target.server)?;
     drive(&client, "/reset").await?;
-    let mut meter = Meter::new(options.sampled);
+    let mut meter = Meter::new(target.sampled);
     meter.begin()?;
     let api: Api<Pod> = Api::all(client.clone());
     let (reader, writer) = reflector::store();
@@ -25,7 +36,7 @@ pub(super) async fn run(options: &Options) -> Result<Stages, Failure> {
     let mut events = Box::pin(reflector(writer, events));
     until(&mut events, |event| matches!(event, Event::InitDone)).await?;
     let sync = meter.end().await?;
-    assert_eq!(reader.state().len(), options.pods, "the mirror is not whole");
+    assert_eq!(reader.state().len(), target.pods, "the mirror is not whole");
 
     meter.begin()?;
     let last = ask(&client, "/updates").await?.to_string();
@@ -43,7 +54,7 @@ pub(super) async fn run(options: &Options) -> Result<Stages, Failure> {
         until(&mut events, |event| matches!(event, Event::InitDone)).await?;
         relists.push(meter.end().await?);
     }
-    assert_eq!(reader.state().len(), options.pods, "the mirror is not whole");
+    assert_eq!(reader.state().len(), target.pods, "the mirror is not whole");
     Ok(Stages {
         sync,
         updates,

@@ -9,15 +9,17 @@ use hyper::header::{ACCEPT, HOST};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{Bare, Encoding, Failure, Options};
-use crate::process;
+use heliostat_bench::process;
+use heliostat_bench::replay_server::{Encoding, Target, connect, drive};
+use heliostat_bench::stages::{Bare, Failure};
 
 /// What a mirror of ours asks for after a start.
 const LIST: &str = "/api/v1/pods?resourceVersion=0";
 
-pub(super) async fn run(options: &Options) -> Result<Bare, Failure> {
-    let address = options.server.trim_start_matches("http://");
-    let accept = match options.encoding {
+pub(super) async fn run(target: &Target, encoding: Encoding) -> Result<Bare, Failure> {
+    drive(&connect(&target.server)?, "/reset").await?;
+    let address = target.server.trim_start_matches("http://");
+    let accept = match encoding {
         Encoding::Json => "application/json",
         Encoding::Protobuf => "application/vnd.kubernetes.protobuf",
     };

@@ -3,31 +3,30 @@
 use heliostat::core::packed::{Packed, Packing};
 use heliostat::core::raw::RawObject;
 use heliostat::core::version::ResourceVersion;
-use heliostat::source::kube::{KubeSource, WireEncoding};
+use heliostat::source::kube::{Cluster, Connection, KubeSource, WireEncoding};
 use heliostat::{Indexer, Reflector};
 use k8s_openapi::api::core::v1::Pod;
 use kube_client::Client;
-
-use super::meter::Meter;
-use super::{Encoding, Failure, Options, Stage, Stages, drive};
-use crate::client::connect;
+use heliostat_bench::replay_server::{Encoding, Target, drive};
+use heliostat_bench::stages::{Failure, Meter, Stage, Stages};
 
 pub(super) type PackedPods = Indexer<Packed<RawObject>>;
 
-pub(super) async fn run(options: &Options) -> Result<Stages, Failure> {
-    let client = connect(&options.server)?;
-    drive(&client, "/reset").await?;
-    let mut meter = Meter::new(options.sampled);
+pub(super) async fn run(target: &Target, encoding: Encoding) -> Result<Stages, Failure> {
+    let cluster = Connection::new().server(&target.server).connect().await?;
+    let client = cluster.client();
+    drive(client, "/reset").await?;
+    let mut meter = Meter::new(target.sampled);
     meter.begin()?;
-    let (reflector, store) = Reflector::with_indexer(source(&client, options.encoding));
+    let (reflector, store) = Reflector::with_indexer(source(&cluster, encoding));
     let mirror = reflector.start();
     mirror.wait_synced().await?;
     let sync = meter.end().await?;
-    assert_eq!(store.len(), options.pods, "the mirror is not whole");
-    let updates = stage(&mut meter, &client, &store, "/updates").await?;
-    let relist = stage(&mut meter, &client, &store, "/expire").await?;
-    let changed = stage(&mut meter, &client, &store, "/expire?changed").await?;
-    assert_eq!(store.len(), options.pods, "the mirror is not whole");
+    assert_eq!(store.len(), target.pods, "the mirror is not whole");
+    let updates = stage(&mut meter, client, &store, "/updates").await?;
+    let relist = stage(&mut meter, client, &store, "/expire").await?;
+    let changed = stage(&mut meter, client, &store, "/expire?changed").await?;
+    assert_eq!(store.len(), target.pods, "the mirror is not whole");
     mirror.stop().await;
     Ok(Stages {
         sync,
@@ -39,12 +38,12 @@ pub(super) async fn run(options: &Options) -> Result<Stages, Failure> {
 }
 
 /// Pods as a source of packed objects.
-pub(super) fn source(client: &Client, encoding: Encoding) -> KubeSource<Packed<RawObject>> {
+pub(super) fn source(cluster: &Cluster, encoding: Encoding) -> KubeSource<Packed<RawObject>> {
     let encoding = match encoding {
         Encoding::Json => WireEncoding::Json,
         Encoding::Protobuf => WireEncoding::Auto,
     };
-    KubeSource::<Pod>::all(client.clone())
+    KubeSource::<Pod>::all(cluster)
         .without_managed_fields()
         .packed(&Packing::raw())
         .encoding(encoding)

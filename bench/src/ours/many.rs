@@ -4,25 +4,12 @@ use std::time::Instant;
 
 use heliostat::Reflector;
 use heliostat::core::store::index::IndexFunc;
-use serde::{Deserialize, Serialize};
+use heliostat::source::kube::Connection;
+use heliostat_bench::process;
+use heliostat_bench::replay_server::{Encoding, Target, drive};
+use heliostat_bench::stages::{Failure, Many, Meter};
 
-use super::heliostat::{PackedPods, source};
-use super::meter::Meter;
-use super::{Failure, Options, Stage, drive};
-use crate::client::connect;
-use crate::process;
-
-/// What a large mirror costs.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub(in crate::packed) struct Many {
-    pub(in crate::packed) sync: Stage,
-    /// The resident set with an index on the node, in bytes.
-    pub(in crate::packed) indexed: f64,
-    /// The median of how long it takes to read the headers of a node's pods, in nanoseconds.
-    pub(in crate::packed) by_index: f64,
-    /// How many pods a node has.
-    pub(in crate::packed) found: f64,
-}
+use super::mirror::{PackedPods, source};
 
 const BY_NODE: &str = "node";
 
@@ -32,16 +19,16 @@ const READS: usize = 20_000;
 /// Takes the nodes in another order than that of the index; a prime.
 const STRIDE: usize = 7919;
 
-pub(super) async fn run(options: &Options) -> Result<Many, Failure> {
-    let client = connect(&options.server)?;
-    drive(&client, "/reset").await?;
+pub(super) async fn run(target: &Target, encoding: Encoding) -> Result<Many, Failure> {
+    let cluster = Connection::new().server(&target.server).connect().await?;
+    drive(cluster.client(), "/reset").await?;
     let mut meter = Meter::new(false);
     meter.begin()?;
-    let (reflector, store) = Reflector::with_indexer(source(&client, options.encoding));
+    let (reflector, store) = Reflector::with_indexer(source(&cluster, encoding));
     let mirror = reflector.start();
     mirror.wait_synced().await?;
     let sync = meter.end().await?;
-    assert_eq!(store.len(), options.pods, "the mirror is not whole");
+    assert_eq!(store.len(), target.pods, "the mirror is not whole");
     store.add_index(BY_NODE, IndexFunc::by_field("spec.nodeName".parse()?))?;
     let indexed = process::memory()?.resident;
     let (by_index, found) = read(&store)?;
