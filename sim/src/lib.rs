@@ -19,6 +19,7 @@
 //! | [`world`] | the source: objects, revisions, history, restores |
 //! | [`server`] | how it serves lists and watches, and the network in front of it |
 //! | [`faults`] | what can go wrong |
+//! | [`kept`] | an object as a mirror keeps it: decoded or packed |
 //! | [`client`] | a mirror: the core's machine and store, and what a driver does |
 //! | [`informer`] | what is behind a mirror: the core's queue, store and handlers' buffers |
 //! | [`invariants`] | the promises, one file each |
@@ -26,6 +27,9 @@
 //! | [`mutant`] | bugs to put in, to prove that the promises would notice |
 //! | [`simulation`] | the loop |
 //! | [`coverage`], [`trace`] | what was exercised, and what happened |
+//!
+//! Every third seed keeps its objects packed, as bytes that are compressed against what they have in
+//! common, and reads them where it needs them. Its story is the same to the last step.
 //!
 //! # What the model leaves out
 //!
@@ -59,6 +63,8 @@ pub mod world;
 pub mod server;
 
 pub mod faults;
+
+pub mod kept;
 
 pub mod client;
 

@@ -12,6 +12,7 @@ use heliostat_core::reflector::{Activity, AttemptId, Input, Output, Report};
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 
+use crate::kept::Kept;
 use crate::world::Widget;
 
 /// Names each bug once.
@@ -111,6 +112,12 @@ mutants! {
     WaitsForSlowHandlers,
     /// Everybody is told what did not change.
     ResyncsEverybody,
+    /// Objects are packed with another last letter.
+    PacksOtherBytes,
+    /// Every tenth object that is decoded is the one before.
+    ReadsAnother,
+    /// Decoded objects are kept whatever they take.
+    KeepsAllDecoded,
 }
 
 impl std::str::FromStr for Mutant {
@@ -134,7 +141,7 @@ pub struct Bug {
     /// The next event is lost.
     loses_next: bool,
     events: u64,
-    last_change: Option<Output<Widget>>,
+    last_change: Option<Output<Kept>>,
 }
 
 impl Bug {
@@ -218,7 +225,7 @@ impl Bug {
     }
 
     /// What is done of what the machine says.
-    pub fn output(&mut self, output: Output<Widget>) -> Vec<Output<Widget>> {
+    pub fn output(&mut self, output: Output<Kept>) -> Vec<Output<Kept>> {
         let Some(mutant) = self.mutant else {
             return vec![output];
         };
@@ -245,9 +252,9 @@ impl Bug {
         &mut self,
         mutant: Mutant,
         change: ChangeKind,
-        entry: Entry<Widget>,
+        entry: Entry<Kept>,
         version: Option<ResourceVersion>,
-    ) -> Vec<Output<Widget>> {
+    ) -> Vec<Output<Kept>> {
         let apply = |entry, version| Output::Apply {
             change,
             entry,
@@ -271,7 +278,7 @@ impl Bug {
         }
     }
 
-    fn report(&mut self, mutant: Mutant, report: Report) -> Vec<Output<Widget>> {
+    fn report(&mut self, mutant: Mutant, report: Report) -> Vec<Output<Kept>> {
         match (&report, mutant) {
             (Report::Rewind(_), Mutant::HidesRewinds) => return Vec::new(),
             (Report::BackingOff { delay }, Mutant::SkipsBackoff) => self.ahead += *delay,
@@ -340,7 +347,7 @@ const fn is_change(event: &WatchEvent<Widget>) -> bool {
     )
 }
 
-fn watch(mutant: Mutant, attempt: AttemptId, mut options: WatchOptions) -> Vec<Output<Widget>> {
+fn watch(mutant: Mutant, attempt: AttemptId, mut options: WatchOptions) -> Vec<Output<Kept>> {
     let open = |options| Output::Watch { attempt, options };
     match mutant {
         Mutant::OpensTwice => vec![open(options.clone()), open(options)],

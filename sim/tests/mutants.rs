@@ -80,4 +80,8 @@ caught! {
     a_buffer_without_its_limit_is_caught: ForgetsLimits by "bounded",
     a_mirror_that_waits_for_a_slow_listener_is_caught: WaitsForSlowHandlers by "isolated",
     a_resync_told_to_all_is_caught: ResyncsEverybody by "due",
+    a_byte_that_is_packed_wrong_is_caught: PacksOtherBytes by "readable",
+    another_object_in_the_place_of_one_is_caught: ReadsAnother by "mirror",
+    another_object_that_is_told_is_caught: ReadsAnother by "readable",
+    a_memory_budget_that_is_not_kept_is_caught: KeepsAllDecoded by "frugal",
 }

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::thread;
 
 use heliostat_sim::coverage::{Coverage, Seen};
-use heliostat_sim::simulation::run;
+use heliostat_sim::simulation::{run, run_unpacked};
 use heliostat_sim::trace::Detail;
 
 #[test]
@@ -15,6 +15,21 @@ fn a_seed_goes_the_same_way_twice() {
         assert_eq!(
             (first.trace_hash, first.steps, first.lasted),
             (second.trace_hash, second.steps, second.lasted),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn a_seed_goes_the_same_way_whether_its_objects_are_packed_or_not() {
+    for seed in 0..100 {
+        let (drawn, unpacked) = (
+            run(seed, None, Detail::Hash),
+            run_unpacked(seed, Detail::Hash),
+        );
+        assert_eq!(
+            (drawn.trace_hash, drawn.steps),
+            (unpacked.trace_hash, unpacked.steps),
             "seed {seed}"
         );
     }

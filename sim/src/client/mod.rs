@@ -22,10 +22,10 @@ use heliostat_core::version::ResourceVersion;
 
 use crate::coverage::{Coverage, Seen};
 use crate::informer::Informer;
+use crate::kept::{Intake, Kept};
 use crate::mutant::Bug;
 use crate::scenario::{ClientPlan, InformerPlan};
 use crate::server::{ConnectionId, Origin};
-use crate::world::Widget;
 
 pub use said::Said;
 
@@ -64,9 +64,9 @@ pub struct Seat {
     /// Its configuration.
     pub plan: ClientPlan,
     /// The machine.
-    pub machine: ReflectorMachine<Widget>,
+    pub machine: ReflectorMachine<Kept>,
     /// The store.
-    pub store: IndexedObjects<Widget>,
+    pub store: IndexedObjects<Kept>,
     /// What is behind the mirror: a queue, a store that follows this one, and listeners.
     pub informer: Informer,
     /// The request that is under way, as the driver sees it.
@@ -85,6 +85,8 @@ pub struct Seat {
     pub stopped: bool,
     /// The bug that was put in, if any.
     pub bug: Bug,
+    /// What becomes of the objects that it hears of.
+    pub intake: Intake,
     store_faults: StoreFaults,
 }
 
@@ -105,6 +107,7 @@ impl Seat {
         behind: InformerPlan,
         chances: (u64, u64),
         bug: Bug,
+        intake: Intake,
     ) -> Self {
         let informer = Informer::new(behind, plan.resync, bug.mutant());
         plan.resync = informer.check_period();
@@ -112,7 +115,7 @@ impl Seat {
         let rng = Rng::seeded(plan.seed ^ 0x0005_703e);
         let mut store = IndexedObjects::new();
         let residue = if bug.misfiles_objects() {
-            IndexFunc::new(|_: &Entry<Widget>| ["zero"])
+            IndexFunc::new(|_: &Entry<Kept>| ["zero"])
         } else {
             residue_index()
         };
@@ -132,6 +135,7 @@ impl Seat {
             committed: false,
             stopped: false,
             bug,
+            intake,
             store_faults: StoreFaults {
                 rng,
                 commit: chances.0,
@@ -148,7 +152,7 @@ impl Seat {
 
     /// What readers see.
     #[must_use]
-    pub const fn view(&self) -> &Snapshot<Widget> {
+    pub const fn view(&self) -> &Snapshot<Kept> {
         self.store.view()
     }
 
@@ -172,7 +176,7 @@ impl Seat {
     pub fn execute(
         &mut self,
         now: Time,
-        output: Output<Widget>,
+        output: Output<Kept>,
         origin: Origin,
         coverage: &mut Coverage,
     ) {
@@ -235,7 +239,7 @@ impl Seat {
     }
 
     /// Writes to the store and to the queue.
-    fn both(&mut self, write: impl Fn(&mut dyn Store<Widget>)) {
+    fn both(&mut self, write: impl Fn(&mut dyn Store<Kept>)) {
         write(&mut self.store);
         write(&mut self.informer);
     }
@@ -252,7 +256,7 @@ impl Seat {
         self.both(|store| store.keep(key));
     }
 
-    fn apply(&mut self, change: ChangeKind, entry: &Entry<Widget>, coverage: &mut Coverage) {
+    fn apply(&mut self, change: ChangeKind, entry: &Entry<Kept>, coverage: &mut Coverage) {
         let key = entry.key();
         if self.store_refuses_change() {
             coverage.count(Seen::ChangeFailed);
@@ -340,12 +344,12 @@ impl Seat {
 
 /// Files objects by [`Widget::residue`].
 #[must_use]
-pub fn residue_index() -> IndexFunc<Widget> {
-    IndexFunc::new(|entry: &Entry<Widget>| [entry.object.residue()])
+pub fn residue_index() -> IndexFunc<Kept> {
+    IndexFunc::fallible(|entry: &Entry<Kept>| entry.object.residue().map(|residue| [residue]))
 }
 
 /// The state of an object in a store.
 #[must_use]
-pub fn held<'a>(view: &'a Snapshot<Widget>, key: &ObjectKey) -> Option<&'a Arc<Widget>> {
+pub fn held<'a>(view: &'a Snapshot<Kept>, key: &ObjectKey) -> Option<&'a Arc<Kept>> {
     view.get(key).map(|entry| &entry.object)
 }

@@ -10,6 +10,7 @@ use heliostat_core::options::{ListOptions, WatchOptions};
 use heliostat_core::reflector::{AttemptId, Output, Report};
 use heliostat_core::version::ResourceVersion;
 
+use crate::kept::Kept;
 use crate::world::Widget;
 
 /// One output, with all that a promise may ask about it.
@@ -63,7 +64,7 @@ pub enum Said {
 impl Said {
     /// What an output says.
     #[must_use]
-    pub fn of(output: &Output<Widget>) -> Self {
+    pub fn of(output: &Output<Kept>) -> Self {
         match output {
             Output::AcquirePermit { attempt } => Self::AcquirePermit(*attempt),
             Output::ReleasePermit => Self::ReleasePermit,
@@ -72,7 +73,7 @@ impl Said {
             Output::Abort { attempt } => Self::Abort(*attempt),
             Output::BeginReplace => Self::BeginReplace,
             Output::Stage(entries) => {
-                let widgets = entries.iter().map(|entry| Arc::clone(&entry.object));
+                let widgets = entries.iter().map(|entry| entry.object.widget());
                 Self::Stage(widgets.collect())
             }
             Output::Unstage(key) => Self::Unstage(key.clone()),
@@ -85,7 +86,7 @@ impl Said {
                 version,
             } => Self::Apply {
                 change: *change,
-                widget: Arc::clone(&entry.object),
+                widget: entry.object.widget(),
                 version: version.clone(),
             },
             Output::Remove { key, version } => Self::Remove(key.clone(), version.clone()),

@@ -12,6 +12,7 @@ use heliostat_core::rng::Rng;
 use heliostat_core::store::snapshot::Snapshot;
 use heliostat_core::time::Time;
 
+use crate::kept::Kept;
 use crate::scenario::ListenerPlan;
 use crate::world::Widget;
 
@@ -28,7 +29,7 @@ pub struct Listener {
     pub joined_at: u64,
     /// The number of the batch after which it was to be told that it is synced, and what it was to
     /// be told before.
-    pub synced_at: Option<(u64, Snapshot<Widget>)>,
+    pub synced_at: Option<(u64, Snapshot<Kept>)>,
     /// Whether it is due to be told again, by the rules.
     pub due: Due,
     /// True if it was due at any time since nothing was waiting for it.
@@ -47,7 +48,7 @@ pub struct Listener {
     pub(super) folded: u64,
     /// How often what was put took away what was waiting.
     pub(super) voids: usize,
-    pub(super) hand: VecDeque<Portion<Widget>>,
+    pub(super) hand: VecDeque<Portion<Kept>>,
     /// One for each portion that waits or is in hand, where nothing is ever folded.
     pub(super) checkpoints: VecDeque<Checkpoint>,
     pub(super) rng: Rng,
@@ -57,7 +58,7 @@ pub struct Listener {
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     /// The store after the batch that the portion tells of.
-    pub store: Snapshot<Widget>,
+    pub store: Snapshot<Kept>,
     /// True if the listener was due to be told again.
     pub due: bool,
 }
@@ -137,7 +138,7 @@ impl Listener {
     }
 
     /// Something was put for it, after a batch that left the store like this.
-    pub(super) fn note(&mut self, pieces: usize, now: Time, store: &Snapshot<Widget>) {
+    pub(super) fn note(&mut self, pieces: usize, now: Time, store: &Snapshot<Kept>) {
         if pieces == 0 {
             return;
         }
@@ -152,11 +153,11 @@ impl Listener {
         }
     }
 
-    pub(super) fn learn(&mut self, notification: &Notification<Widget>) {
+    pub(super) fn learn(&mut self, notification: &Notification<Kept>) {
         match notification {
             Notification::Added { entry, .. } | Notification::Updated { new: entry, .. } => {
                 self.known
-                    .insert(entry.key().clone(), Arc::clone(&entry.object));
+                    .insert(entry.key().clone(), entry.object.widget());
             }
             Notification::Deleted { last, .. } => {
                 self.known.remove(last.key());

@@ -7,7 +7,7 @@ use heliostat_core::object::ObjectKey;
 use heliostat_core::store::snapshot::Snapshot;
 
 use crate::client::held;
-use crate::world::Widget;
+use crate::kept::Kept;
 
 /// The states of all objects.
 #[derive(Debug, Default)]
@@ -21,12 +21,12 @@ pub struct Past {
     /// By which batch.
     pub work: u64,
     /// What it became; none if it went.
-    pub state: Option<Arc<Widget>>,
+    pub state: Option<Arc<Kept>>,
 }
 
 impl Log {
     /// A batch took the store from one state to another.
-    pub fn note(&mut self, work: u64, before: &Snapshot<Widget>, after: &Snapshot<Widget>) {
+    pub fn note(&mut self, work: u64, before: &Snapshot<Kept>, after: &Snapshot<Kept>) {
         for entry in before.iter() {
             if after.get(entry.key()).is_none() {
                 self.push(entry.key(), work, None);
@@ -57,7 +57,7 @@ impl Log {
         later.any(|past| past.state.is_none())
     }
 
-    fn push(&mut self, key: &ObjectKey, work: u64, state: Option<Arc<Widget>>) {
+    fn push(&mut self, key: &ObjectKey, work: u64, state: Option<Arc<Kept>>) {
         let past = Past { work, state };
         match self.states.get_mut(key) {
             Some(states) => states.push(past),

@@ -27,9 +27,9 @@ use heliostat_core::time::Time;
 
 use crate::client::{RESIDUE_INDEX, held, residue_index};
 use crate::coverage::Seen;
+use crate::kept::Kept;
 use crate::mutant::Mutant;
 use crate::scenario::InformerPlan;
-use crate::world::Widget;
 
 pub use listener::{Checkpoint, Due, Listener};
 pub use log::{Log, Past};
@@ -42,7 +42,7 @@ pub struct Informer {
     /// What was decided about it.
     pub plan: InformerPlan,
     /// The store behind the queue.
-    pub store: IndexedObjects<Widget>,
+    pub store: IndexedObjects<Kept>,
     /// Those who listen, will, or did.
     pub listeners: Vec<Listener>,
     /// What the store went through.
@@ -55,7 +55,7 @@ pub struct Informer {
     pub waits_since: Option<Time>,
     queue: Queue,
     /// What was taken out of the queue and is not applied yet.
-    in_work: Option<Popped<Widget>>,
+    in_work: Option<Popped<Kept>>,
     far: FarEnd,
     fanout: Fanout<Tray>,
     /// How often they are told everything again who ask for nothing else.
@@ -76,7 +76,7 @@ pub enum Next {
     /// Nothing is waiting.
     Nothing,
     /// It is told something.
-    Told(Notification<Widget>),
+    Told(Notification<Kept>),
     /// It has been told all of its portion.
     PutDown,
 }
@@ -241,7 +241,7 @@ impl Informer {
 
     /// Applies the next batch, and puts what it means into the buffers; gives the store as it was
     /// before, or nothing if nothing was waiting.
-    pub fn work(&mut self) -> Option<Snapshot<Widget>> {
+    pub fn work(&mut self) -> Option<Snapshot<Kept>> {
         if self.is_held_up() {
             return None;
         }
@@ -349,7 +349,7 @@ impl Informer {
     }
 
     /// A listener takes in what it was told; true if it panics over it.
-    pub fn learn(&mut self, number: usize, notification: &Notification<Widget>) -> bool {
+    pub fn learn(&mut self, number: usize, notification: &Notification<Kept>) -> bool {
         let listener = &mut self.listeners[number];
         let seen = match notification {
             Notification::Updated { .. } if notification.is_sync() => Some(Seen::ToldAgain),
@@ -402,11 +402,11 @@ impl Informer {
     /// How much of that takes memory of its own: not what lies in a state that is shared.
     #[must_use]
     pub fn unshared(&self, number: usize) -> usize {
-        let unshared = |buffer: &HandlerBuffer<Widget>| buffer.len() - buffer.in_first_state();
+        let unshared = |buffer: &HandlerBuffer<Kept>| buffer.len() - buffer.in_first_state();
         self.buffer(number).map_or(0, unshared)
     }
 
-    fn buffer(&self, number: usize) -> Option<&HandlerBuffer<Widget>> {
+    fn buffer(&self, number: usize) -> Option<&HandlerBuffer<Kept>> {
         let mut trays = self.fanout.iter();
         let tray = trays.find(|tray| tray.listener == number);
         tray.map(|tray| &tray.buffer)
@@ -446,7 +446,7 @@ impl Informer {
         self.seen.drain(..)
     }
 
-    fn count(&mut self, outcome: &Outcome<Widget>) {
+    fn count(&mut self, outcome: &Outcome<Kept>) {
         match outcome {
             Outcome::Initial(_) => self.seen.push(Seen::InitialTold),
             Outcome::Resync(_) => self.seen.push(Seen::ResyncTold),
@@ -475,15 +475,15 @@ impl Informer {
 #[derive(Debug)]
 struct Tray {
     listener: usize,
-    buffer: HandlerBuffer<Widget>,
+    buffer: HandlerBuffer<Kept>,
     /// How often something was put here.
     pieces: usize,
     /// How often what was put took away what was waiting.
     voids: usize,
 }
 
-impl Sink<Widget> for Tray {
-    fn put(&mut self, put: impl FnOnce(&mut HandlerBuffer<Widget>)) {
+impl Sink<Kept> for Tray {
+    fn put(&mut self, put: impl FnOnce(&mut HandlerBuffer<Kept>)) {
         let before = (self.buffer.len(), self.buffer.folded());
         put(&mut self.buffer);
         self.voids += usize::from(before.0 > 0 && self.buffer.is_empty());
@@ -493,8 +493,8 @@ impl Sink<Widget> for Tray {
 
 /// A notification for people.
 #[must_use]
-pub fn describe(notification: &Notification<Widget>) -> String {
-    let name = |entry: &Entry<Widget>| format!("{}@{}", entry.key(), entry.object.revision);
+pub fn describe(notification: &Notification<Kept>) -> String {
+    let name = |entry: &Entry<Kept>| format!("{}@{}", entry.key(), entry.object.revision());
     match notification {
         Notification::Added {
             entry,
@@ -502,7 +502,7 @@ pub fn describe(notification: &Notification<Widget>) -> String {
         } => format!("of {}, which was there", name(entry)),
         Notification::Added { entry, .. } => format!("that {} came", name(entry)),
         Notification::Updated { old, new } => {
-            format!("of {} after {}", name(new), old.object.revision)
+            format!("of {} after {}", name(new), old.object.revision())
         }
         Notification::Deleted { last, tombstone } => {
             format!("that {} went, tombstone: {tombstone}", name(last))
@@ -513,7 +513,7 @@ pub fn describe(notification: &Notification<Widget>) -> String {
 
 /// True if two states of a store hold the same states of the same objects.
 #[must_use]
-pub fn is_same_content(one: &Snapshot<Widget>, other: &Snapshot<Widget>) -> bool {
+pub fn is_same_content(one: &Snapshot<Kept>, other: &Snapshot<Kept>) -> bool {
     one.len() == other.len()
         && one.iter().all(|entry| {
             held(other, entry.key()).is_some_and(|other| other.is_same_state(&entry.object))

@@ -11,20 +11,20 @@ use heliostat_core::store::snapshot::Snapshot;
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 
+use crate::kept::Kept;
 use crate::scenario::{InformerPlan, QueueKind};
-use crate::world::Widget;
 
 /// The store at the far end of a queue, as the queue sees it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FarEnd(Arc<Mutex<Snapshot<Widget>>>);
+pub(super) struct FarEnd(Arc<Mutex<Snapshot<Kept>>>);
 
 impl FarEnd {
     /// The store has come to this.
-    pub(super) fn set(&self, store: Snapshot<Widget>) {
+    pub(super) fn set(&self, store: Snapshot<Kept>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = store;
     }
 
-    fn get(&self) -> Snapshot<Widget> {
+    fn get(&self) -> Snapshot<Kept> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -35,18 +35,18 @@ impl FarEnd {
 /// A queue.
 #[derive(Debug)]
 pub(super) enum Queue {
-    Ordered(OrderedFifo<Widget>),
+    Ordered(OrderedFifo<Kept>),
     ByKey(ByKey),
 }
 
 /// A queue that gives all that happened to an object at once, and whoever takes it apart.
 #[derive(Debug)]
 pub(super) struct ByKey {
-    queue: DeltaFifo<Widget>,
+    queue: DeltaFifo<Kept>,
     /// The object that is in work.
     key: Option<ObjectKey>,
     /// What is left of it.
-    rest: VecDeque<Popped<Widget>>,
+    rest: VecDeque<Popped<Kept>>,
     /// The version that was given last.
     version: ResourceVersion,
 }
@@ -71,7 +71,7 @@ impl Queue {
     }
 
     /// The queue as what a mirror writes to. Whoever writes says what time it is.
-    pub(super) fn writer(&mut self, now: Time) -> &mut dyn Store<Widget> {
+    pub(super) fn writer(&mut self, now: Time) -> &mut dyn Store<Kept> {
         match self {
             Self::Ordered(queue) => {
                 queue.set_now(now);
@@ -85,7 +85,7 @@ impl Queue {
     }
 
     /// A replace begins. `base` is what is in the store that the queue leads to.
-    pub(super) fn begin_replace(&mut self, now: Time, base: &Snapshot<Widget>) {
+    pub(super) fn begin_replace(&mut self, now: Time, base: &Snapshot<Kept>) {
         match self {
             Self::Ordered(queue) => {
                 queue.set_now(now);
@@ -95,7 +95,7 @@ impl Queue {
         }
     }
 
-    pub(super) fn pop(&mut self) -> Option<Popped<Widget>> {
+    pub(super) fn pop(&mut self) -> Option<Popped<Kept>> {
         match self {
             Self::Ordered(queue) => queue.pop_batch(),
             Self::ByKey(by_key) => by_key.pop(),
@@ -162,7 +162,7 @@ impl Queue {
 impl ByKey {
     /// The next change of the object in work, or the first of the next; when there is none, the
     /// version that is reached.
-    fn pop(&mut self) -> Option<Popped<Widget>> {
+    fn pop(&mut self) -> Option<Popped<Kept>> {
         if self.rest.is_empty()
             && let Some(deltas) = self.queue.pop()
         {

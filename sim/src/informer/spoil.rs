@@ -3,8 +3,8 @@
 use heliostat_core::informer::{Notification, Outcome, Sink as _};
 
 use super::Informer;
+use crate::kept::Kept;
 use crate::mutant::Mutant;
-use crate::world::Widget;
 
 impl Informer {
     /// True for a bug that waits for the slowest.
@@ -14,7 +14,7 @@ impl Informer {
     }
 
     /// What is told of an outcome.
-    pub(super) fn spoil(&mut self, outcome: Outcome<Widget>) -> Outcome<Widget> {
+    pub(super) fn spoil(&mut self, outcome: Outcome<Kept>) -> Outcome<Kept> {
         match (outcome, self.mutant) {
             (Outcome::Changes(mut changes), Some(Mutant::LosesNotifications)) => {
                 if self.works.is_multiple_of(5) {

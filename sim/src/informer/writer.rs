@@ -6,19 +6,19 @@ use heliostat_core::version::ResourceVersion;
 
 use super::Informer;
 use crate::coverage::Seen;
+use crate::kept::Kept;
 use crate::mutant::Mutant;
-use crate::world::Widget;
 
-impl Store<Widget> for Informer {
-    fn add(&mut self, entry: Entry<Widget>) -> Result<(), StoreError> {
+impl Store<Kept> for Informer {
+    fn add(&mut self, entry: Entry<Kept>) -> Result<(), StoreError> {
         self.queue.writer(self.now).add(entry)
     }
 
-    fn update(&mut self, entry: Entry<Widget>) -> Result<(), StoreError> {
+    fn update(&mut self, entry: Entry<Kept>) -> Result<(), StoreError> {
         self.queue.writer(self.now).update(entry)
     }
 
-    fn delete(&mut self, key: &ObjectKey, last: Option<Entry<Widget>>) -> Result<(), StoreError> {
+    fn delete(&mut self, key: &ObjectKey, last: Option<Entry<Kept>>) -> Result<(), StoreError> {
         self.queue.writer(self.now).delete(key, last)
     }
 
@@ -31,7 +31,7 @@ impl Store<Widget> for Informer {
         self.queue.begin_replace(self.now, self.store.view());
     }
 
-    fn stage(&mut self, entry: Entry<Widget>) {
+    fn stage(&mut self, entry: Entry<Kept>) {
         self.queue.writer(self.now).stage(entry);
     }
 

@@ -10,14 +10,14 @@ use heliostat_core::version::ResourceVersion;
 use super::{Promise, Verdict, View};
 use crate::client::Said;
 use crate::informer::is_same_content;
+use crate::kept::Kept;
 use crate::scenario::QueueKind;
-use crate::world::Widget;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Applied {
     /// What the mirror's store went through since what is applied. The first is what is applied.
-    ahead: VecDeque<Snapshot<Widget>>,
+    ahead: VecDeque<Snapshot<Kept>>,
     /// The versions that the mirror's store had up to what is applied, since the one that the store
     /// behind the queue has.
     behind: VecDeque<ResourceVersion>,
@@ -40,7 +40,7 @@ impl Promise for Applied {
         Ok(())
     }
 
-    fn worked(&mut self, view: View<'_>, _before: &Snapshot<Widget>) -> Verdict {
+    fn worked(&mut self, view: View<'_>, _before: &Snapshot<Kept>) -> Verdict {
         let informer = &view.seat.informer;
         let (store, mirror) = (informer.store.view(), view.seat.view());
         self.version.clone_from(store.resource_version());
@@ -72,9 +72,9 @@ impl Promise for Applied {
 }
 
 impl Applied {
-    fn go_on_to(&mut self, store: &Snapshot<Widget>) -> Verdict {
+    fn go_on_to(&mut self, store: &Snapshot<Kept>) -> Verdict {
         let version = store.resource_version();
-        let content = |state: &Snapshot<Widget>| is_same_content(state, store);
+        let content = |state: &Snapshot<Kept>| is_same_content(state, store);
         while let Some(state) = self.ahead.front() {
             let reached = state.resource_version();
             if content(state) {
@@ -94,7 +94,7 @@ impl Applied {
     }
 }
 
-fn are_equal(store: &Snapshot<Widget>, mirror: &Snapshot<Widget>) -> Verdict {
+fn are_equal(store: &Snapshot<Kept>, mirror: &Snapshot<Kept>) -> Verdict {
     if !is_same_content(store, mirror) {
         return Err("everything is applied, and the two stores hold other objects".to_owned());
     }

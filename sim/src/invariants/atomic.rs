@@ -5,12 +5,12 @@ use heliostat_core::store::snapshot::Snapshot;
 
 use super::{Promise, Verdict, View};
 use crate::client::Said;
-use crate::world::Widget;
+use crate::kept::Kept;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Atomic {
-    seen: Snapshot<Widget>,
+    seen: Snapshot<Kept>,
     collecting: bool,
 }
 
@@ -63,7 +63,7 @@ impl Atomic {
 }
 
 /// True if two snapshots hold the same states under the same version.
-pub(super) fn is_same(one: &Snapshot<Widget>, other: &Snapshot<Widget>) -> bool {
+pub(super) fn is_same(one: &Snapshot<Kept>, other: &Snapshot<Kept>) -> bool {
     one.resource_version() == other.resource_version()
         && one.len() == other.len()
         && one

@@ -11,6 +11,7 @@ use heliostat_core::store::snapshot::Snapshot;
 
 use super::{Promise, Verdict, View};
 use crate::client::held;
+use crate::kept::Kept;
 use crate::world::Widget;
 
 /// See the module.
@@ -30,7 +31,7 @@ impl Promise for Believed {
         at_rest(view, number)
     }
 
-    fn worked(&mut self, view: View<'_>, _before: &Snapshot<Widget>) -> Verdict {
+    fn worked(&mut self, view: View<'_>, _before: &Snapshot<Kept>) -> Verdict {
         (0..view.seat.informer.listeners.len()).try_for_each(|number| at_rest(view, number))
     }
 }
@@ -47,11 +48,11 @@ fn at_rest(view: View<'_>, number: usize) -> Verdict {
 fn compare(
     number: usize,
     known: &BTreeMap<ObjectKey, Arc<Widget>>,
-    store: &Snapshot<Widget>,
+    store: &Snapshot<Kept>,
 ) -> Verdict {
     for (key, known) in known {
-        if held(store, key).is_none_or(|held| !held.is_same_state(known)) {
-            let now = held(store, key).map(|held| held.revision);
+        if held(store, key).is_none_or(|held| !held.shows(known)) {
+            let now = held(store, key).map(|held| held.revision());
             return Err(format!(
                 "listener {number} knows {key}@{}, the store had {now:?}",
                 known.revision

@@ -5,12 +5,12 @@ use heliostat_core::store::snapshot::Snapshot;
 
 use super::{Promise, Verdict, View};
 use crate::client::Said;
-use crate::world::Widget;
+use crate::kept::Kept;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Bookmarkable {
-    before: Snapshot<Widget>,
+    before: Snapshot<Kept>,
 }
 
 impl Promise for Bookmarkable {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use heliostat_core::store::snapshot::Snapshot;
 
 use super::{Promise, Verdict, View};
-use crate::world::Widget;
+use crate::kept::Kept;
 
 /// See the module.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Promise for Bounded {
         is_within(view, number)
     }
 
-    fn worked(&mut self, view: View<'_>, _before: &Snapshot<Widget>) -> Verdict {
+    fn worked(&mut self, view: View<'_>, _before: &Snapshot<Kept>) -> Verdict {
         (0..view.seat.informer.listeners.len()).try_for_each(|number| is_within(view, number))
     }
 }

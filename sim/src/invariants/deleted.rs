@@ -7,7 +7,7 @@ use heliostat_core::store::snapshot::Snapshot;
 use super::{Promise, Verdict, View};
 use crate::client::held;
 use crate::informer::Listener;
-use crate::world::Widget;
+use crate::kept::Kept;
 
 /// See the module. That nothing is told twice to have gone is in `sequenced`.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ impl Promise for Deleted {
         "deleted"
     }
 
-    fn told(&mut self, view: View<'_>, number: usize, said: &Notification<Widget>) -> Verdict {
+    fn told(&mut self, view: View<'_>, number: usize, said: &Notification<Kept>) -> Verdict {
         let listener = &view.seat.informer.listeners[number];
         let Some((key, known)) = said.key().and_then(|key| listener.known.get_key_value(key))
         else {
@@ -26,18 +26,19 @@ impl Promise for Deleted {
         };
         match said {
             Notification::Updated { new, .. }
-                if listener.plan.splits && new.object.uid != known.uid =>
+                if listener.plan.splits && new.object.uid() != known.uid =>
             {
                 Err(format!(
                     "listener {number} is told that {key} changed, and it went and came"
                 ))
             }
             Notification::Deleted { last, .. }
-                if listener.plan.splits && last.object.uid != known.uid =>
+                if listener.plan.splits && last.object.uid() != known.uid =>
             {
                 Err(format!(
                     "listener {number} knows {key} as uid {}, and is told of the end of uid {}",
-                    known.uid, last.object.uid
+                    known.uid,
+                    last.object.uid()
                 ))
             }
             _ => Ok(()),
@@ -56,7 +57,7 @@ impl Promise for Deleted {
         Ok(())
     }
 
-    fn worked(&mut self, view: View<'_>, _before: &Snapshot<Widget>) -> Verdict {
+    fn worked(&mut self, view: View<'_>, _before: &Snapshot<Kept>) -> Verdict {
         let informer = &view.seat.informer;
         for (number, listener) in informer.listeners.iter().enumerate() {
             if listener.is_present() && informer.is_at_rest(number) {
@@ -68,9 +69,9 @@ impl Promise for Deleted {
 }
 
 /// A listener knows no life that is over.
-fn no_ghosts(number: usize, listener: &Listener, store: &Snapshot<Widget>) -> Verdict {
+fn no_ghosts(number: usize, listener: &Listener, store: &Snapshot<Kept>) -> Verdict {
     for (key, known) in &listener.known {
-        if held(store, key).is_none_or(|held| held.uid != known.uid) {
+        if held(store, key).is_none_or(|held| held.uid() != known.uid) {
             return Err(format!(
                 "listener {number} was not told that {key} (uid {}) went",
                 known.uid

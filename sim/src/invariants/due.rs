@@ -7,7 +7,7 @@ use heliostat_core::store::snapshot::Snapshot;
 
 use super::{Promise, Verdict, View};
 use crate::informer::Listener;
-use crate::world::Widget;
+use crate::kept::Kept;
 
 /// See the module.
 #[derive(Debug)]
@@ -22,11 +22,11 @@ impl Promise for Due {
         negotiated(view)
     }
 
-    fn worked(&mut self, view: View<'_>, _before: &Snapshot<Widget>) -> Verdict {
+    fn worked(&mut self, view: View<'_>, _before: &Snapshot<Kept>) -> Verdict {
         negotiated(view)
     }
 
-    fn told(&mut self, view: View<'_>, number: usize, said: &Notification<Widget>) -> Verdict {
+    fn told(&mut self, view: View<'_>, number: usize, said: &Notification<Kept>) -> Verdict {
         let listener = &view.seat.informer.listeners[number];
         let Notification::Updated { old, new } = said else {
             return Ok(());

@@ -5,7 +5,7 @@ use heliostat_core::store::snapshot::Snapshot;
 
 use super::{Promise, Verdict, View};
 use crate::client::{RESIDUE_INDEX, Said};
-use crate::world::Widget;
+use crate::kept::Kept;
 
 /// See the module.
 #[derive(Debug)]
@@ -23,18 +23,18 @@ impl Promise for Indexed {
         is_filed(view.seat.view())
     }
 
-    fn worked(&mut self, view: View<'_>, _before: &Snapshot<Widget>) -> Verdict {
+    fn worked(&mut self, view: View<'_>, _before: &Snapshot<Kept>) -> Verdict {
         is_filed(view.seat.informer.store.view())
     }
 }
 
-fn is_filed(store: &Snapshot<Widget>) -> Verdict {
+fn is_filed(store: &Snapshot<Kept>) -> Verdict {
     let mut filed = 0;
     for value in store.index_values(RESIDUE_INDEX) {
         let entries = store.by_index(RESIDUE_INDEX, value);
         for entry in entries.map_err(|error| error.to_string())? {
             filed += 1;
-            if entry.object.residue() != &**value {
+            if entry.object.widget().residue() != &**value {
                 return Err(format!("{} is filed under {value}", entry.key()));
             }
         }

@@ -16,12 +16,13 @@ use heliostat_core::store::snapshot::Snapshot;
 
 use super::{Promise, Verdict, View};
 use crate::client::{Position, Said, held};
+use crate::kept::Kept;
 use crate::world::{Objects, Widget, World};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
-    before: Snapshot<Widget>,
+    before: Snapshot<Kept>,
 }
 
 impl Promise for Mirror {
@@ -77,7 +78,7 @@ fn judge(
     view: View<'_>,
     truth: &Objects,
     position: Position,
-    before: &Snapshot<Widget>,
+    before: &Snapshot<Kept>,
 ) -> Option<String> {
     let store = view.seat.view();
     let excused = |key: &ObjectKey| {
@@ -86,17 +87,21 @@ fn judge(
     for (key, widget) in truth {
         let fine = match held(store, key) {
             _ if !widget.decodable => is_fine_for_policy(view, key, position, before),
-            Some(held) => held.is_same_state(widget),
+            Some(held) => held.shows(widget),
             None => false,
         };
         if !fine && !excused(key) {
-            return Some(describe(key, Some(widget), held(store, key)));
+            return Some(describe(
+                key,
+                Some(widget),
+                held(store, key).map(|held| held.widget()).as_ref(),
+            ));
         }
     }
     for entry in store.iter() {
         let key = entry.key();
         if !truth.contains_key(key) && !excused(key) {
-            return Some(describe(key, None, Some(&entry.object)));
+            return Some(describe(key, None, Some(&entry.object.widget())));
         }
     }
     None
@@ -118,7 +123,7 @@ fn is_fine_for_policy(
     view: View<'_>,
     key: &ObjectKey,
     position: Position,
-    before: &Snapshot<Widget>,
+    before: &Snapshot<Kept>,
 ) -> bool {
     let now = held(view.seat.view(), key);
     match view.seat.plan.reject {
@@ -130,7 +135,7 @@ fn is_fine_for_policy(
                 let same = earlier.is_some_and(|earlier| earlier.is_same_state(now));
                 // Of two histories, neither is newer.
                 let newer = earlier.is_none_or(|earlier| {
-                    earlier.revision <= now.revision || !was_true(view.world, position, earlier)
+                    earlier.revision() <= now.revision() || !was_true(view.world, position, earlier)
                 });
                 same || (newer && was_true(view.world, position, now))
             }
@@ -139,14 +144,15 @@ fn is_fine_for_policy(
 }
 
 /// True if the source really had this state, at or before the version.
-fn was_true(world: &World, position: Position, widget: &Widget) -> bool {
+fn was_true(world: &World, position: Position, kept: &Kept) -> bool {
+    let widget = kept.widget();
     if widget.revision > position.version.unwrap_or_default() {
         return false;
     }
     let record = world.timeline(position.timeline).change_at(widget.revision);
     record
         .and_then(|record| record.after.as_ref())
-        .is_some_and(|after| after.is_same_state(widget))
+        .is_some_and(|after| after.is_same_state(&widget))
 }
 
 fn describe(key: &ObjectKey, truth: Option<&Arc<Widget>>, held: Option<&Arc<Widget>>) -> String {

@@ -11,6 +11,9 @@
 //! listener knows it by its own notifications (`believed`), in order (`sequenced`), with every delete
 //! (`deleted`), and when it knows all (`synced`); what waits is limited (`bounded`), whoever is slow is
 //! slow alone (`isolated`), and only who is due is told again (`due`).
+//!
+//! Of packed objects: they read as what the source had (`readable`), and take no more memory than they
+//! may (`frugal`).
 
 mod applied;
 mod atomic;
@@ -20,6 +23,7 @@ mod bookmarkable;
 mod bounded;
 mod deleted;
 mod due;
+mod frugal;
 mod indexed;
 mod isolated;
 mod late;
@@ -28,6 +32,7 @@ mod monotonic;
 mod ordered;
 mod permits;
 mod polite;
+mod readable;
 mod reliable;
 mod replayed;
 mod resumable;
@@ -45,8 +50,9 @@ use heliostat_core::store::snapshot::Snapshot;
 use heliostat_core::time::Time;
 
 use crate::client::{Said, Seat};
+use crate::kept::Kept;
 use crate::server::{Answer, Origin};
-use crate::world::{Widget, World};
+use crate::world::World;
 
 pub(crate) use mirror::differs_from;
 
@@ -113,7 +119,7 @@ pub trait Promise {
     }
 
     /// A batch was applied to the store behind the queue, and put into the buffers.
-    fn worked(&mut self, _view: View<'_>, _before: &Snapshot<Widget>) -> Verdict {
+    fn worked(&mut self, _view: View<'_>, _before: &Snapshot<Kept>) -> Verdict {
         Ok(())
     }
 
@@ -127,7 +133,7 @@ pub trait Promise {
         &mut self,
         _view: View<'_>,
         _listener: usize,
-        _notification: &Notification<Widget>,
+        _notification: &Notification<Kept>,
     ) -> Verdict {
         Ok(())
     }
@@ -175,6 +181,8 @@ impl Guards {
             Box::new(bounded::Bounded),
             Box::new(isolated::Isolated),
             Box::new(due::Due),
+            Box::new(readable::Readable::default()),
+            Box::new(frugal::Frugal),
         ])
     }
 

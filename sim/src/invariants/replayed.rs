@@ -109,7 +109,7 @@ impl Replayed {
     fn compare(&self, view: View<'_>) -> Verdict {
         let store = view.seat.view();
         for (key, known) in &self.known {
-            if held(store, key).is_none_or(|held| !held.is_same_state(known)) {
+            if held(store, key).is_none_or(|held| !held.shows(known)) {
                 return Err(format!(
                     "the listener knows {key}@{}, the store does not",
                     known.revision

@@ -8,6 +8,7 @@ use heliostat_core::object::{Entry, ObjectKey};
 
 use super::{Promise, Verdict, View};
 use crate::informer::{Informer, Listener, Past};
+use crate::kept::Kept;
 use crate::world::Widget;
 
 /// See the module.
@@ -22,7 +23,7 @@ impl Promise for Sequenced {
         "sequenced"
     }
 
-    fn told(&mut self, view: View<'_>, number: usize, said: &Notification<Widget>) -> Verdict {
+    fn told(&mut self, view: View<'_>, number: usize, said: &Notification<Kept>) -> Verdict {
         let informer = &view.seat.informer;
         let listener = &informer.listeners[number];
         let Some(key) = said.key() else {
@@ -38,12 +39,13 @@ impl Promise for Sequenced {
                 ));
             }
             (Notification::Updated { old, .. }, Some(known))
-                if !old.object.is_same_state(known)
-                    && !is_folded_end(informer, listener, &old.object, known) =>
+                if !old.object.shows(known)
+                    && !is_folded_end(informer, listener, old.object.uid(), known) =>
             {
                 return Err(format!(
                     "listener {number} knows {key}@{} and is told of a change from {}",
-                    known.revision, old.object.revision
+                    known.revision,
+                    old.object.revision()
                 ));
             }
             (Notification::Updated { .. } | Notification::Deleted { .. }, None) => {
@@ -75,13 +77,13 @@ impl Promise for Sequenced {
 
 /// True for the last state of a life that the listener knew, of which the end was folded into the
 /// beginning of the next, or of the same where the source went back.
-fn is_folded_end(informer: &Informer, listener: &Listener, old: &Widget, known: &Widget) -> bool {
+fn is_folded_end(informer: &Informer, listener: &Listener, uid: u64, known: &Widget) -> bool {
     let has_ended = informer.log.went_after(&known.key, listener.rested_at);
-    !listener.keeps_everything() && old.uid == known.uid && has_ended
+    !listener.keeps_everything() && uid == known.uid && has_ended
 }
 
 /// True if a notification tells of this: an object went also where another came in its place.
-fn is_told_by(said: &Notification<Widget>, past: &Past, uid: Option<u64>) -> bool {
+fn is_told_by(said: &Notification<Kept>, past: &Past, uid: Option<u64>) -> bool {
     match said {
         Notification::Added { entry, .. } | Notification::Updated { new: entry, .. } => past
             .state
@@ -89,16 +91,16 @@ fn is_told_by(said: &Notification<Widget>, past: &Past, uid: Option<u64>) -> boo
             .is_some_and(|state| state.is_same_state(&entry.object)),
         Notification::Deleted { .. } => {
             let state = past.state.as_ref();
-            state.is_none_or(|state| Some(state.uid) != uid)
+            state.is_none_or(|state| Some(state.uid()) != uid)
         }
         Notification::Synced => true,
     }
 }
 
-fn describe(said: &Notification<Widget>, key: &ObjectKey) -> String {
+fn describe(said: &Notification<Kept>, key: &ObjectKey) -> String {
     let revision = said
         .entry()
-        .map(|entry: &Entry<Widget>| entry.object.revision);
+        .map(|entry: &Entry<Kept>| entry.object.revision());
     match said {
         Notification::Deleted { .. } => format!("that {key} went"),
         _ => format!("of {key}@{}", revision.unwrap_or_default()),

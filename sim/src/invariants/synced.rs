@@ -7,7 +7,7 @@ use heliostat_core::informer::Notification;
 use heliostat_core::store::snapshot::Snapshot;
 
 use super::{Promise, Verdict, View};
-use crate::world::Widget;
+use crate::kept::Kept;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ impl Promise for Synced {
         "synced"
     }
 
-    fn told(&mut self, view: View<'_>, number: usize, said: &Notification<Widget>) -> Verdict {
+    fn told(&mut self, view: View<'_>, number: usize, said: &Notification<Kept>) -> Verdict {
         let is_synced = self.told.contains(&number);
         match said {
             Notification::Added {
@@ -48,7 +48,7 @@ impl Promise for Synced {
         self.not_forgotten(view, number)
     }
 
-    fn worked(&mut self, view: View<'_>, _before: &Snapshot<Widget>) -> Verdict {
+    fn worked(&mut self, view: View<'_>, _before: &Snapshot<Kept>) -> Verdict {
         let numbers = 0..view.seat.informer.listeners.len();
         for number in numbers {
             self.not_forgotten(view, number)?;

@@ -3,6 +3,7 @@
 
 mod client;
 mod informer;
+mod packing;
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::world::Workload;
 
 pub use client::ClientPlan;
 pub use informer::{InformerPlan, ListenerPlan, QueueKind};
+pub use packing::PackingPlan;
 
 /// A whole seed, decided.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub struct Scenario {
     pub clients: Vec<ClientPlan>,
     /// What is behind each mirror.
     pub informers: Vec<InformerPlan>,
+    /// How objects are packed, if they are.
+    pub packing: Option<PackingPlan>,
     /// What kind of server they talk to.
     pub server: ServerPlan,
     /// What goes wrong.
@@ -231,8 +235,13 @@ impl Scenario {
             let mut rng = Rng::seeded(client.seed ^ 0x11fa_3e55);
             InformerPlan::draw(&mut rng, &story)
         });
+        // For the same reason, whatever form the objects have, the story stays as it is.
+        let mut other = Rng::seeded(seed ^ 0x0bac_4ed5);
+        let packs = other.one_in(3);
+        let packing = packs.then(|| PackingPlan::draw(&mut other, story.quiet.elapsed()));
         Self {
             informers: informers.collect(),
+            packing,
             clients,
             server,
             faults,

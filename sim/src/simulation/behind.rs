@@ -92,7 +92,7 @@ impl Simulation {
                         .map_or(0, |key| key.as_str().len() as u64);
                     let revision = notification
                         .entry()
-                        .map_or(0, |entry| entry.object.revision);
+                        .map_or(0, |entry| entry.object.revision());
                     self.trace
                         .step(self.now, [7 + key, listener as u64, revision], || {
                             format!(

@@ -1,6 +1,7 @@
 //! One seed from beginning to end: the loop over virtual time, and after every step the promises.
 
 mod behind;
+mod packing;
 mod permits;
 mod seen;
 mod source;
@@ -17,6 +18,7 @@ use crate::agenda::{Agenda, Happening};
 use crate::client::{Said, Seat};
 use crate::coverage::{Coverage, Seen};
 use crate::invariants::{Guards, Heard, View, Violation};
+use crate::kept::{Intake, Kept};
 use crate::liveness::Liveness;
 use crate::mutant::{Bug, Mutant};
 use crate::scenario::Scenario;
@@ -49,20 +51,15 @@ pub struct Outcome {
 /// Runs a seed.
 #[must_use]
 pub fn run(seed: u64, mutant: Option<Mutant>, detail: Detail) -> Outcome {
-    let mut simulation = Simulation::new(seed, mutant, detail);
-    let violations = match simulation.run() {
-        Ok(()) => simulation.broken,
-        Err(violation) => vec![violation],
-    };
-    Outcome {
-        seed,
-        violations,
-        trace_hash: simulation.trace.hash(),
-        steps: simulation.trace.steps(),
-        lasted: simulation.now.elapsed(),
-        coverage: simulation.coverage,
-        lines: simulation.trace.into_lines(),
-    }
+    Simulation::new(seed, Scenario::draw(seed), mutant, detail).tell_outcome(seed)
+}
+
+/// Runs a seed with its objects kept as they are decoded, whatever it decides.
+#[must_use]
+pub fn run_unpacked(seed: u64, detail: Detail) -> Outcome {
+    let mut scenario = Scenario::draw(seed);
+    scenario.packing = None;
+    Simulation::new(seed, scenario, None, detail).tell_outcome(seed)
 }
 
 struct Simulation {
@@ -91,8 +88,7 @@ const STEPS_MAX: u64 = 2_000_000;
 const WAKES_AT_ONCE_MAX: u32 = 16;
 
 impl Simulation {
-    fn new(seed: u64, mutant: Option<Mutant>, detail: Detail) -> Self {
-        let scenario = Scenario::draw(seed);
+    fn new(seed: u64, scenario: Scenario, mutant: Option<Mutant>, detail: Detail) -> Self {
         let mut writer = Rng::seeded(seed ^ 0x3a11);
         let mut world = World::new(100);
         for _ in 0..scenario.story.written_before {
@@ -101,11 +97,13 @@ impl Simulation {
         }
         let server = Server::new(&scenario, &world, seed ^ 0x05e7_7e70);
         let chances = (scenario.faults.commit_chance, scenario.faults.change_chance);
+        let intake = Intake::new(scenario.packing.clone(), mutant);
         let plans = scenario.clients.iter().cloned();
         let plans = plans.zip(scenario.informers.iter().cloned()).enumerate();
         let seats: Vec<_> = plans
             .map(|(number, (plan, behind))| {
-                Seat::new(number, plan, behind, chances, Bug::new(mutant))
+                let bug = Bug::new(mutant);
+                Seat::new(number, plan, behind, chances, bug, intake.clone())
             })
             .collect();
         let budget = scenario
@@ -130,6 +128,26 @@ impl Simulation {
             coverage: Coverage::default(),
             trace: Trace::new(detail),
             broken: Vec::new(),
+        }
+    }
+
+    fn tell_outcome(mut self, seed: u64) -> Outcome {
+        let violations = match self.run() {
+            Ok(()) if self.broken.is_empty() => {
+                self.note_packing();
+                self.leave_nothing().err().into_iter().collect()
+            }
+            Ok(()) => std::mem::take(&mut self.broken),
+            Err(violation) => vec![violation],
+        };
+        Outcome {
+            seed,
+            violations,
+            trace_hash: self.trace.hash(),
+            steps: self.trace.steps(),
+            lasted: self.now.elapsed(),
+            coverage: self.coverage,
+            lines: self.trace.into_lines(),
         }
     }
 
@@ -294,6 +312,7 @@ impl Simulation {
         let last = seat.machine.last_sync_resource_version().clone();
         let activity = seat.activity();
         if let Some(input) = seat.bug.input(input, live, &last, activity) {
+            let input = seat.intake.take_in(self.now, input);
             seat.machine.handle_input(clock, input);
         }
         self.drain(number, origin);
@@ -312,7 +331,7 @@ impl Simulation {
         }
     }
 
-    fn execute(&mut self, number: usize, output: Output<Widget>, origin: Origin) {
+    fn execute(&mut self, number: usize, output: Output<Kept>, origin: Origin) {
         let said = Said::of(&output);
         self.trace
             .step(self.now, [4, number as u64, said.number()], || {

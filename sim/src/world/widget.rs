@@ -10,7 +10,7 @@ use heliostat_core::object::{Entry, Header, ObjectKey, Uid};
 use heliostat_core::version::ResourceVersion;
 
 /// One state of an object.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Widget {
     /// What it is called.
     pub key: ObjectKey,
@@ -35,6 +35,12 @@ impl Widget {
             decodable,
             wire_uid,
         }
+    }
+
+    /// What stands for an object that a mirror cannot read any more: no source ever had it.
+    #[must_use]
+    pub fn unreadable() -> Self {
+        Self::new(ObjectKey::cluster("unreadable"), 0, 0, false)
     }
 
     /// This state as it comes off the wire, under the version that the server puts on it.
