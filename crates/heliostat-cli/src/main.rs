@@ -33,11 +33,6 @@ use clap::Parser as _;
 use args::Cli;
 use failure::Failure;
 
-/// Mirrors make and drop many small allocations on several threads. Which allocator that is done with is
-/// for a program to say; the library says nothing of it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log::install(cli.log.as_ref());
