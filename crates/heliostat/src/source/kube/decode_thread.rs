@@ -117,9 +117,10 @@ impl DecodeThread {
         }
     }
 
-    /// True if work for later can be done by anybody else.
+    /// True if work for later is better done by several: from three cores on. On two, one decodes and
+    /// the other has the sockets and the store to serve; passing objects on would only cost them memory.
     pub(super) fn has_company() -> bool {
-        Self::all().len() > 1
+        Self::all().len() > 2
     }
 
     /// Has the thread do this when it is through with what it was given before.

@@ -130,9 +130,12 @@ macro_rules! decode {
 decode!(ListDecoder, ListPart, false);
 decode!(WatchDecoder, WatchEvent, true);
 
-/// How many chunks are read ahead of the decoder: enough that neither waits for the other and that
-/// several threads have something to finish, few enough that a slow consumer slows the server.
-const CHUNKS_AHEAD: usize = 4;
+/// How many chunks are read ahead of the decoder: enough that neither waits for the other, few enough
+/// that a slow consumer slows the server.
+const CHUNKS_AHEAD: usize = 2;
+
+/// The same where several threads are to have something to finish.
+const CHUNKS_AHEAD_SHARED: usize = 4;
 
 /// Fewer objects than this are finished where they were decoded: passing them on would take longer.
 const FINISHED_AT_ONCE: usize = 4;
@@ -201,7 +204,11 @@ impl<D: Decode> Reading<D> {
 
     /// Waits for the next chunk or the next result, whichever comes first.
     async fn advance(&mut self) {
-        let reads = self.end.is_none() && self.lane.waiting() <= CHUNKS_AHEAD;
+        let ahead = match self.finisher {
+            Some(_) => CHUNKS_AHEAD_SHARED,
+            None => CHUNKS_AHEAD,
+        };
+        let reads = self.end.is_none() && self.lane.waiting() <= ahead;
         tokio::select! {
             // Results first: what is decoded is asked for before more is read.
             biased;
