@@ -13,11 +13,12 @@ pub mod replay_server;
 
 pub mod stages;
 
-/// The allocator that the program uses, for both sides alike, unless another is to be tried.
-#[cfg(not(any(feature = "jemalloc", feature = "system-allocator")))]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
+/// Another allocator than the system's, for both sides alike: whoever asks for two gets this one.
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Another allocator than the system's, for both sides alike.
+#[cfg(all(feature = "mimalloc", not(feature = "jemalloc")))]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -27,7 +27,10 @@ pub(crate) async fn measure_with<T: DeserializeOwned>(
         .await
         .map_err(|error| format!("{} does not run: {error}", program.display()))?;
     if !output.status.success() {
-        let (program, name) = (program.display(), arguments.first().map_or("", AsRef::as_ref));
+        let (program, name) = (
+            program.display(),
+            arguments.first().map_or("", AsRef::as_ref),
+        );
         return Err(format!("{program} {name} failed: {}", output.status).into());
     }
     Ok(serde_json::from_slice(&output.stdout)?)

@@ -30,7 +30,8 @@ pub(super) async fn run(target: &Target, encoding: Encoding) -> Result<Bare, Fai
 
     let (begun, before) = (Instant::now(), process::cpu());
     let socket = TcpStream::connect(address).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
     tokio::spawn(connection);
     let mut body = sender.send_request(list).await?.into_body();
     let mut bytes = 0;

@@ -96,7 +96,9 @@ pub(crate) async fn run(
     for run in 0..runs {
         eprintln!("packed, reads: run {} of {runs}", run + 1);
         results.reads.push(read(Reader::Heliostat, options).await?);
-        results.kube_rs_reads.push(read(Reader::KubeRs, options).await?);
+        results
+            .kube_rs_reads
+            .push(read(Reader::KubeRs, options).await?);
     }
     many(&mut results, options, runs).await?;
     let table = Table::of(&results);

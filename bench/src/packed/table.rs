@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::Results;
-use heliostat_bench::stages::{Bare, Many, Stages};
 use super::reads::Ours;
 use crate::runs::{median, verdict};
+use heliostat_bench::stages::{Bare, Many, Stages};
 
 /// All rows.
 #[derive(Default, Serialize)]

@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 /// objects), `fanout`, `reads`, `stalled`, and `packed` (wire speed and memory of packed mirrors).
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The allocator of the measured processes, in place of the program's
+    /// The allocator of the measured processes
     #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
     allocator: Allocator,
 
@@ -27,28 +27,32 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum Allocator {
-    /// What the program uses
+    /// The system's
     #[default]
-    Program,
-    Jemalloc,
     System,
+    Jemalloc,
+    Mimalloc,
 }
 
 impl Allocator {
     /// The feature of the benchmark program that chooses it.
     const fn feature(self) -> Option<&'static str> {
         match self {
-            Self::Program => None,
+            Self::System => None,
             Self::Jemalloc => Some("--features=jemalloc"),
-            Self::System => Some("--features=system-allocator"),
+            Self::Mimalloc => Some("--features=mimalloc"),
         }
     }
 }
 
-/// Runs the benchmark program.
+/// Builds the benchmark program and those that it measures, and runs it.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), TaskError> {
-    let mut bench = process::cargo(workspace);
-    bench.args(["run", "--release", "--package=heliostat-bench"]);
-    bench.args(arguments.allocator.feature());
-    process::run(bench.arg("--").args(&arguments.arguments))
+    let cargo = |verb| {
+        let mut cargo = process::cargo(workspace);
+        cargo.args([verb, "--release", "--package=heliostat-bench"]);
+        cargo.args(arguments.allocator.feature());
+        cargo
+    };
+    process::run(cargo("build").arg("--bins"))?;
+    process::run(cargo("run").arg("--").args(&arguments.arguments))
 }

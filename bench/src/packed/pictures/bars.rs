@@ -1,20 +1,24 @@
-//! The comparison with the peer: for each thing a pair of bars, the longer one as long as all others.
+//! The comparison with the peer: for each thing that must reach something a pair of bars, of which the
+//! longer is as long as in all other pairs.
 
-use super::super::table::{Beside, KUBE_RS, Row, number};
+use super::super::table::{Beside, Bound, KUBE_RS, Row, number};
 use super::svg::{Anchor, Class, Svg};
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 800.0;
 
 /// Where bars begin, and how long the longer ones are.
-const LEFT: f64 = 300.0;
-const LENGTH: f64 = 330.0;
+const LEFT: f64 = 330.0;
+const LENGTH: f64 = 325.0;
 
 const BAR: f64 = 13.0;
 const PAIR: f64 = 40.0;
 const TOP: f64 = 34.0;
 
 pub(super) fn draw(rows: &[Row]) -> String {
-    let pairs = rows.iter().filter_map(|row| Some((row, row.beside?)));
+    let judged = rows
+        .iter()
+        .filter(|row| !matches!(row.bound, Bound::Nothing));
+    let pairs = judged.filter_map(|row| Some((row, row.beside?)));
     let pairs: Vec<_> = pairs.filter(|(_, beside)| beside.who == KUBE_RS).collect();
     let height = TOP + PAIR * pairs.len() as f64;
     let mut svg = Svg::new(WIDTH, height, "Heliostat, packed, beside kube-rs");
@@ -35,7 +39,6 @@ fn pair(svg: &mut Svg, top: f64, row: &Row, beside: Beside) {
         svg.bar(class, (LEFT, y), (length, BAR));
         let label = format!("{name} {} {}", number(value), row.unit);
         let x = LEFT + length + 6.0;
-        // A label beyond the longest bar would leave the picture.
         svg.text((x, y + BAR - 3.0), Anchor::Start, "small", &label);
     }
 }

@@ -10,8 +10,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use heliostat_bench::stages::Stages;
 use super::table::Table;
+use heliostat_bench::stages::Stages;
 
 /// Draws the comparison, and the memory over the time of one run of ours and one of the peer's.
 pub(super) fn draw(folder: &Path, table: &Table, timelines: &[Stages; 2]) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! The memory of both over the time, through all stages.
 
-use heliostat_bench::stages::{Sample, Stages};
 use super::svg::{Anchor, Class, Svg};
+use heliostat_bench::stages::{Sample, Stages};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 360.0;
@@ -38,10 +38,10 @@ impl Scale {
 pub(super) fn draw(ours: &Stages, theirs: &Stages) -> String {
     let all = || ours.samples.iter().chain(&theirs.samples);
     let most = |of: fn(&Sample) -> f64| all().map(of).fold(1.0, f64::max);
-    let step = step(most(|sample| sample.resident));
+    let level_step = step(most(|sample| sample.resident));
     let scale = Scale {
         seconds: most(|sample| sample.at),
-        bytes: (most(|sample| sample.resident) / step).ceil() * step,
+        bytes: (most(|sample| sample.resident) / level_step).ceil() * level_step,
     };
     let mut svg = Svg::new(WIDTH, HEIGHT, "Resident memory of the process, MB");
     let mut level = 0.0;
@@ -50,18 +50,26 @@ pub(super) fn draw(ours: &Stages, theirs: &Stages) -> String {
         svg.bar(Class::Grid, (LEFT, y), (RIGHT - LEFT, 0.7));
         let label = format!("{:.0}", level / MB);
         svg.text((LEFT - 8.0, y + 4.0), Anchor::End, "small", &label);
-        level += step;
+        level += level_step;
     }
-    for second in 0..=scale.seconds as u32 {
-        let x = scale.x(f64::from(second));
-        let label = format!("{second} s");
-        svg.text((x, BOTTOM + 16.0), Anchor::Middle, "small", &label);
+    let mut second = 0.0;
+    while second <= scale.seconds {
+        let x = scale.x(second);
+        svg.text(
+            (x, BOTTOM + 16.0),
+            Anchor::Middle,
+            "small",
+            &format!("{second} s"),
+        );
+        second += step(scale.seconds);
     }
     for (class, name, samples, strip) in [
         (Class::Theirs, "kube-rs", &theirs.samples, BOTTOM + 34.0),
         (Class::Ours, "Heliostat", &ours.samples, BOTTOM + 68.0),
     ] {
-        let points = samples.iter().map(|sample| (scale.x(sample.at), scale.y(sample.resident)));
+        let points = samples
+            .iter()
+            .map(|sample| (scale.x(sample.at), scale.y(sample.resident)));
         svg.line(class, points);
         svg.text((LEFT - 8.0, strip + STRIP), Anchor::End, "small", name);
         stages(&mut svg, class, &scale, samples, strip);

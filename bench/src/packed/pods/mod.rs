@@ -133,7 +133,10 @@ mod tests {
             assert_eq!(owner.name, right.owner_references[0].name());
             let managed = left.managed_fields.unwrap();
             assert_eq!(managed.len(), right.managed_fields.len());
-            assert_eq!(text.spec.unwrap().node_name, message.spec.unwrap().node_name);
+            assert_eq!(
+                text.spec.unwrap().node_name,
+                message.spec.unwrap().node_name
+            );
             let (left, right) = (text.status.unwrap(), message.status.unwrap());
             assert_eq!(left.pod_ip, right.pod_ip);
             assert_eq!(left.pod_ips.unwrap()[0].ip, right.pod_i_ps[0].ip());

@@ -8,9 +8,7 @@ use heliostat::core::raw::{FieldPath, RawCodec, RawObject};
 use heliostat::core::wire::Codec;
 use k8s_pb::api::core::v1::Pod;
 
-use super::{
-    Beside, Ours, SCANS, SLOW_READS, STRIDE, beside_writer, percentile, times,
-};
+use super::{Beside, Ours, SCANS, SLOW_READS, STRIDE, beside_writer, percentile, times};
 use heliostat_bench::replay_server::Encoding;
 
 use crate::packed::pods::Pods;
@@ -89,7 +87,8 @@ fn scan(entries: &[Entry<Packed<RawObject>>]) -> Result<f64, Failure> {
         let pods = store.snapshot();
         let found = pods.iter().filter(|pod| {
             let is_wanted = |pod: heliostat::core::raw::RawView<'_>| {
-                pod.text(&node).is_ok_and(|text| text.as_deref() == Some(&*wanted))
+                pod.text(&node)
+                    .is_ok_and(|text| text.as_deref() == Some(&*wanted))
             };
             pod.object.inspect(is_wanted).unwrap_or(false)
         });
@@ -110,7 +109,11 @@ fn keys<T>(entries: &[Entry<T>]) -> Vec<ObjectKey> {
     entries.iter().map(|entry| entry.key().clone()).collect()
 }
 
-fn read<T: Send + Sync + 'static>(store: &Indexer<Packed<T>>, keys: &[ObjectKey], number: usize) -> bool {
+fn read<T: Send + Sync + 'static>(
+    store: &Indexer<Packed<T>>,
+    keys: &[ObjectKey],
+    number: usize,
+) -> bool {
     let entry = store.get(&keys[number * STRIDE % keys.len()]);
     entry.is_some_and(|entry| entry.object.get().is_ok())
 }

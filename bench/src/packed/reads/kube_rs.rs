@@ -20,7 +20,10 @@ pub(super) fn run(count: usize) -> Result<Beside, Box<dyn std::error::Error>> {
         writer.apply_watcher_event(&Event::InitApply(pod));
     }
     writer.apply_watcher_event(&Event::InitDone);
-    let updates: Vec<_> = decoded(&pods, count, 2)?.into_iter().map(Event::Apply).collect();
+    let updates: Vec<_> = decoded(&pods, count, 2)?
+        .into_iter()
+        .map(Event::Apply)
+        .collect();
     let beside = beside_writer(
         |number| writer.apply_watcher_event(&updates[number * STRIDE % count]),
         |number| store.get(&keys[number * STRIDE % count]).is_some(),

@@ -151,7 +151,11 @@ impl Lists {
         let pods = self.recorded.of(Encoding::Protobuf);
         let mut metadata = BytesMut::new();
         push_field(&mut metadata, 1, b"");
-        push_field(&mut metadata, 2, self.state.version().to_string().as_bytes());
+        push_field(
+            &mut metadata,
+            2,
+            self.state.version().to_string().as_bytes(),
+        );
         let next = next.map_or_else(String::new, |next| next.to_string());
         push_field(&mut metadata, 3, next.as_bytes());
         let items = range.map(|index| field_len(pods.len(index, self.state.object(index))));
@@ -176,12 +180,7 @@ pub(super) fn push_unknown_head(out: &mut BytesMut, version: &str, kind: &str, l
     push_head(out, 2, len);
 }
 
-fn items_of(
-    recorded: &Recorded,
-    encoding: Encoding,
-    state: &State,
-    range: Range<usize>,
-) -> Bytes {
+fn items_of(recorded: &Recorded, encoding: Encoding, state: &State, range: Range<usize>) -> Bytes {
     let pods = recorded.of(encoding);
     let mut out = BytesMut::with_capacity(range.len() * 12 * 1024);
     for index in range {

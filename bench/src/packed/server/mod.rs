@@ -34,8 +34,8 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use heliostat_bench::replay_server::Encoding;
 use answers::Lists;
+use heliostat_bench::replay_server::Encoding;
 use state::{State, Step};
 
 /// What is served.
@@ -60,8 +60,18 @@ pub(crate) async fn run(
     let replay = Arc::new(Replay {
         updates,
         now: Mutex::new(Arc::clone(&start)),
-        json: Arc::new(frames::Frames::new(&recorded, Encoding::Json, pods, updates)),
-        protobuf: Arc::new(frames::Frames::new(&recorded, Encoding::Protobuf, pods, updates)),
+        json: Arc::new(frames::Frames::new(
+            &recorded,
+            Encoding::Json,
+            pods,
+            updates,
+        )),
+        protobuf: Arc::new(frames::Frames::new(
+            &recorded,
+            Encoding::Protobuf,
+            pods,
+            updates,
+        )),
         start,
         step: watch::Sender::new(Step::Quiet),
     });
@@ -206,9 +216,7 @@ fn whole(text: impl Into<Bytes>) -> Body {
     Full::new(text.into()).boxed_unsync()
 }
 
-fn streamed(
-    parts: impl Stream<Item = Bytes> + Send + 'static,
-) -> Body {
+fn streamed(parts: impl Stream<Item = Bytes> + Send + 'static) -> Body {
     let frames = parts.map(|bytes| Ok(Frame::data(bytes)));
     BodyExt::boxed_unsync(StreamBody::new(frames))
 }
