@@ -3,12 +3,14 @@
 #[path = "sources/kubernetes.rs"]
 mod kubernetes;
 
+use heliostat::core::packed::{Packed, Packing};
+use heliostat::core::raw::RawObject;
 use heliostat::source::kube::{Cluster, KubeSource};
 use heliostat_conformance::{Promise, Report, run_all};
 use heliostat_server::Kind;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
-use kubernetes::KubeHarness;
+use kubernetes::{KubeHarness, in_bytes, in_metadata};
 
 fn check(report: &Report, not_tested: &[Promise]) {
     assert!(report.is_kept(), "\n{report}");
@@ -35,6 +37,8 @@ async fn typed_objects_keep_every_promise() {
         custom: None,
         watch_list: true,
         source: config_maps,
+        value: in_metadata,
+        decodes: true,
     };
     check(&run_all(&harness).await, &[]);
 }
@@ -50,6 +54,8 @@ async fn metadata_alone_keeps_every_promise() {
         source: |cluster: Cluster, namespace: &str| {
             KubeSource::<PartialObjectMeta<ConfigMap>>::namespaced(cluster, namespace)
         },
+        value: in_metadata,
+        decodes: true,
     };
     check(&run_all(&harness).await, &[]);
 }
@@ -64,6 +70,8 @@ async fn custom_objects_keep_every_promise() {
         custom: Some(Kind::custom("example.com", "v1", "Widget", "widgets")),
         watch_list: true,
         source: widgets,
+        value: in_metadata,
+        decodes: true,
     };
     check(&run_all(&harness).await, &[]);
 }
@@ -78,6 +86,8 @@ async fn objects_without_a_watch_cache_keep_every_promise() {
         custom: Some(kind),
         watch_list: true,
         source: widgets,
+        value: in_metadata,
+        decodes: true,
     };
     check(&run_all(&harness).await, &[]);
 }
@@ -91,6 +101,66 @@ async fn only_its_check_is_passed_over_on_a_server_without_watch_lists() {
         custom: None,
         watch_list: false,
         source: config_maps,
+        value: in_metadata,
+        decodes: true,
     };
     check(&run_all(&harness).await, &[Promise::WatchListEndsWithMark]);
+}
+
+/// What is no more than bytes cannot be broken in a way that a source would find, without breaking the
+/// answer around it.
+const NOT_DECODED: [Promise; 1] = [Promise::BadObjectIsOneItem];
+
+#[tokio::test]
+async fn raw_objects_keep_every_promise() {
+    let harness = KubeHarness {
+        resource: "configmaps",
+        api_version: "v1",
+        kind: "ConfigMap",
+        custom: None,
+        watch_list: true,
+        source: |cluster: Cluster, namespace: &str| config_maps(cluster, namespace).raw(),
+        value: in_bytes::<RawObject>,
+        decodes: false,
+    };
+    check(&run_all(&harness).await, &NOT_DECODED);
+}
+
+/// Packed to be read as bytes, with hardly any room for what is decoded, and without the fields that
+/// nobody wants.
+#[tokio::test]
+async fn packed_objects_keep_every_promise() {
+    let packing = Packing::raw().memory_budget(1000);
+    let harness = KubeHarness {
+        resource: "configmaps",
+        api_version: "v1",
+        kind: "ConfigMap",
+        custom: None,
+        watch_list: true,
+        source: |cluster: Cluster, namespace: &str| {
+            let source = config_maps(cluster, namespace).without_managed_fields();
+            source.packed(&packing)
+        },
+        value: in_bytes::<Packed<RawObject>>,
+        decodes: false,
+    };
+    check(&run_all(&harness).await, &NOT_DECODED);
+    assert!(packing.stats().packed_total > 0);
+}
+
+/// Packed to be read as a type.
+#[tokio::test]
+async fn packed_custom_objects_keep_every_promise() {
+    let packing = Packing::<DynamicObject>::json();
+    let harness = KubeHarness {
+        resource: "widgets.example.com",
+        api_version: "example.com/v1",
+        kind: "Widget",
+        custom: Some(Kind::custom("example.com", "v1", "Widget", "widgets")),
+        watch_list: true,
+        source: |cluster: Cluster, namespace: &str| widgets(cluster, namespace).packed(&packing),
+        value: |object: &Packed<DynamicObject>| in_metadata(&object.decode().ok()?),
+        decodes: false,
+    };
+    check(&run_all(&harness).await, &NOT_DECODED);
 }

@@ -67,7 +67,7 @@ const MEANT: [(Defect, Promise); 39] = [
 #[tokio::test]
 async fn every_defect_is_caught_by_the_check_meant_for_it() {
     for (defect, promise) in MEANT {
-        let harness = MemoryHarness::new(|source| Mutant::new(source, defect));
+        let harness = MemoryHarness::new(move |source| Mutant::new(source, defect));
         let verdict = run(&harness, promise).await;
         let is_caught = matches!(
             verdict,

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use heliostat::core::object::{Header, ObjectKey, Uid};
+use heliostat::core::raw::ReadRaw;
 use heliostat::source::kube::{Cluster, Connection, KubeSource};
 use heliostat_conformance::{Ability, Harness, HarnessError, Scope};
 use heliostat_server::{ApiServer, Kind, RunningServer, Status};
@@ -30,7 +31,7 @@ const TOO_LARGE_WAIT: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One resource; a new server for each check.
-pub(crate) struct KubeHarness<F> {
+pub(crate) struct KubeHarness<F, K> {
     /// The resource, as the server names it: `configmaps`, `widgets.example.com`.
     pub(crate) resource: &'static str,
     /// The `apiVersion` of its objects.
@@ -43,6 +44,25 @@ pub(crate) struct KubeHarness<F> {
     pub(crate) watch_list: bool,
     /// The source under test, of a namespace.
     pub(crate) source: F,
+    /// How the value of an object is read.
+    pub(crate) value: ReadValue<K>,
+    /// Whether there is anything in an object that the source decodes, beside its metadata.
+    pub(crate) decodes: bool,
+}
+
+/// Reads an object's value, if it can be read.
+pub(crate) type ReadValue<K> = fn(&K) -> Option<u64>;
+
+/// The value of an object whose metadata is decoded.
+pub(crate) fn in_metadata<K: Resource>(object: &K) -> Option<u64> {
+    let annotations = object.meta().annotations.as_ref()?;
+    annotations.get(VALUE)?.parse().ok()
+}
+
+/// The value of an object that is there as bytes.
+pub(crate) fn in_bytes<K: ReadRaw>(object: &K) -> Option<u64> {
+    let read = object.read_raw(|view| view.metadata().annotation(VALUE)?.parse().ok());
+    read.ok().flatten()
 }
 
 /// The objects of one namespace of one server.
@@ -52,13 +72,15 @@ pub(crate) struct KubeScope<K> {
     /// The objects' `apiVersion` and `kind`, as a beginning of each.
     template: Value,
     source: KubeSource<K>,
+    read: ReadValue<K>,
+    decodes: bool,
     spoiled: Mutex<BTreeSet<String>>,
 }
 
-impl<F, K> Harness for KubeHarness<F>
+impl<F, K> Harness for KubeHarness<F, K>
 where
     F: Fn(Cluster, &str) -> KubeSource<K> + Sync,
-    K: Resource + Send + Sync + 'static,
+    K: Send + Sync + 'static,
 {
     type Scope = KubeScope<K>;
 
@@ -76,6 +98,8 @@ where
         let cluster = cluster.map_err(HarnessError::new)?;
         Ok(KubeScope {
             source: (self.source)(cluster, NAMESPACE),
+            read: self.value,
+            decodes: self.decodes,
             server,
             resource: self.resource,
             template: json!({ "apiVersion": self.api_version, "kind": self.kind }),
@@ -124,7 +148,7 @@ impl<K> KubeScope<K> {
     }
 }
 
-impl<K: Resource + Send + Sync + 'static> Scope for KubeScope<K> {
+impl<K: Send + Sync + 'static> Scope for KubeScope<K> {
     type Source = KubeSource<K>;
 
     fn source(&self) -> &KubeSource<K> {
@@ -132,8 +156,7 @@ impl<K: Resource + Send + Sync + 'static> Scope for KubeScope<K> {
     }
 
     fn value(&self, object: &K) -> Option<u64> {
-        let annotations = object.meta().annotations.as_ref()?;
-        annotations.get(VALUE)?.parse().ok()
+        (self.read)(object)
     }
 
     async fn create(&self, name: &str, value: u64) -> Result<Header, HarnessError> {
@@ -167,6 +190,9 @@ impl<K: Resource + Send + Sync + 'static> Scope for KubeScope<K> {
     }
 
     async fn spoil(&self, name: &str) -> Result<Ability, HarnessError> {
+        if !self.decodes {
+            return Ok(Ability::Lacking);
+        }
         self.spoiled.lock().unwrap().insert(name.to_owned());
         self.put(name, 0)?;
         Ok(Ability::Done)

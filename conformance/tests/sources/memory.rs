@@ -1,58 +1,102 @@
 //! Collections in memory for the suite, seen through the source itself or through a wrapper of it.
 
 use heliostat::core::object::{Header, ObjectKey};
+use heliostat::core::packed::Packed;
+use heliostat::core::raw::{Encoding, FieldPath, RawObject};
 use heliostat::list_watch::ListerWatcher;
 use heliostat::source::memory::MemorySource;
 use heliostat_conformance::{Ability, Harness, HarnessError, Scope};
 
 /// A new collection for each check.
-pub(crate) struct MemoryHarness<F> {
-    make: F,
+pub(crate) struct MemoryHarness<T, S> {
+    make: Box<Make<T, S>>,
     others_write: bool,
 }
 
+type Make<T, S> = dyn Fn(MemorySource<T>) -> S + Sync;
+
 /// A collection of numbers, and the source under test.
-pub(crate) struct MemoryScope<S> {
-    collection: MemorySource<u64>,
+pub(crate) struct MemoryScope<T, S> {
+    collection: MemorySource<T>,
     source: S,
     others_write: bool,
 }
 
-impl<F> MemoryHarness<F> {
+/// What a collection holds: a number, in whatever form.
+pub(crate) trait Written: Send + Sync + 'static {
+    /// This number.
+    fn write(number: u64) -> Self;
+}
+
+/// What a source gives of it.
+pub(crate) trait Told {
+    /// The number, if it can be read.
+    fn read(&self) -> Option<u64>;
+}
+
+impl Written for u64 {
+    fn write(number: u64) -> Self {
+        number
+    }
+}
+
+impl Told for u64 {
+    fn read(&self) -> Option<u64> {
+        Some(*self)
+    }
+}
+
+/// An object whose value is a number.
+impl Written for RawObject {
+    fn write(number: u64) -> Self {
+        let text = format!(r#"{{"value":{number}}}"#);
+        Self::new(Encoding::Json, None, text.into_bytes().into())
+    }
+}
+
+impl<T> Told for Packed<T> {
+    fn read(&self) -> Option<u64> {
+        let path: FieldPath = "value".parse().ok()?;
+        let value = self.inspect(|view| view.text(&path).ok()?.map(|text| text.parse()));
+        value.ok()??.ok()
+    }
+}
+
+impl<T, S> MemoryHarness<T, S> {
     /// `make` makes the source under test from its collection.
-    pub(crate) const fn new(make: F) -> Self {
+    pub(crate) fn new(make: impl Fn(MemorySource<T>) -> S + Sync + 'static) -> Self {
         Self {
-            make,
+            make: Box::new(make),
             others_write: false,
         }
     }
 
     /// Before each write somebody else writes an object of the same name in a namespace.
-    pub(crate) const fn among_others(make: F) -> Self {
+    pub(crate) fn among_others(make: impl Fn(MemorySource<T>) -> S + Sync + 'static) -> Self {
         Self {
-            make,
+            make: Box::new(make),
             others_write: true,
         }
     }
 }
 
-impl<S> MemoryScope<S> {
+impl<T: Written, S> MemoryScope<T, S> {
     fn let_others_write(&self, name: &str) {
         if self.others_write {
             let key = ObjectKey::namespaced("elsewhere", name);
-            self.collection.apply(key, 0);
+            self.collection.apply(key, T::write(0));
         }
     }
 }
 
-impl<F, S> Harness for MemoryHarness<F>
+impl<T, S> Harness for MemoryHarness<T, S>
 where
-    F: Fn(MemorySource<u64>) -> S + Sync,
-    S: ListerWatcher<Object = u64>,
+    T: Written,
+    S: ListerWatcher<Object: Told>,
 {
-    type Scope = MemoryScope<S>;
+    type Scope = MemoryScope<T, S>;
 
-    async fn open(&self, _name: &str) -> Result<MemoryScope<S>, HarnessError> {
+    async fn open(&self, _name: &str) -> Result<MemoryScope<T, S>, HarnessError> {
         let collection = MemorySource::new();
         let source = (self.make)(collection.clone());
         Ok(MemoryScope {
@@ -63,26 +107,30 @@ where
     }
 }
 
-impl<S: ListerWatcher<Object = u64>> Scope for MemoryScope<S> {
+impl<T: Written, S: ListerWatcher<Object: Told>> Scope for MemoryScope<T, S> {
     type Source = S;
 
     fn source(&self) -> &S {
         &self.source
     }
 
-    fn value(&self, object: &u64) -> Option<u64> {
-        Some(*object)
+    fn value(&self, object: &S::Object) -> Option<u64> {
+        object.read()
     }
 
     async fn create(&self, name: &str, value: u64) -> Result<Header, HarnessError> {
         self.let_others_write(name);
-        let created = self.collection.create(ObjectKey::cluster(name), value);
+        let created = self
+            .collection
+            .create(ObjectKey::cluster(name), T::write(value));
         Ok(created.map_err(HarnessError::new)?.header)
     }
 
     async fn update(&self, name: &str, value: u64) -> Result<Header, HarnessError> {
         self.let_others_write(name);
-        let updated = self.collection.update(ObjectKey::cluster(name), value);
+        let updated = self
+            .collection
+            .update(ObjectKey::cluster(name), T::write(value));
         Ok(updated.map_err(HarnessError::new)?.header)
     }
 
