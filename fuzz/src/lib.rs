@@ -16,6 +16,10 @@ pub mod protobuf_watch;
 
 pub mod raw_path;
 
+pub mod raw_pod;
+
+pub mod unpack;
+
 #[path = "../../crates/heliostat-core/src/wire/protobuf/naive.rs"]
 mod naive;
 

@@ -1,4 +1,4 @@
-//! Fields of raw objects against serde_json.
+//! Fields of raw objects against serde_json, and those of pods in protobuf against a decoder of prost.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,6 +6,8 @@ use std::sync::Arc;
 use heliostat_core::object::GroupVersionKind;
 use heliostat_core::raw::{Encoding, FieldError, FieldPath, FieldValue, RawObject, Step};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::raw_pod;
 
 /// Asks the bytes after the first line for the path that stands in it.
 ///
@@ -23,6 +25,7 @@ pub fn check(input: &[u8]) {
     let path: FieldPath = path;
     assert_eq!(path.to_string().parse().as_ref(), Ok(&path));
     ask(Encoding::Protobuf, &path, bytes);
+    raw_pod::check(bytes);
     let object = ask(Encoding::Json, &path, bytes);
     let Ok(tree @ Tree::Object(_)) = serde_json::from_slice(bytes) else {
         return;
