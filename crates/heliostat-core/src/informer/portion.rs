@@ -110,6 +110,7 @@ impl<T> Portion<T> {
     }
 
     /// True if [`next`](Self::next) has something to give.
+    #[inline]
     pub fn has_next(&mut self) -> bool {
         match &mut self.content {
             Content::State(cursor) => cursor.left > 0,

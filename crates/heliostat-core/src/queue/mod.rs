@@ -6,6 +6,7 @@
 
 pub mod delta;
 
+mod key_hasher;
 pub mod known;
 
 mod population;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use heliostat_core::informer::{Fanout, HandlerId, apply};
 use heliostat_core::object::{Entry, ObjectKey};
-use heliostat_core::queue::ordered_fifo::OrderedFifo;
+use heliostat_core::queue::ordered_fifo::{BATCH_SIZE, OrderedFifo};
 use heliostat_core::store::{Store, StoreError};
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
@@ -131,10 +131,8 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         loop {
             // Asked before the work, not after it: what is queued last is queued before the close.
             let is_last = self.queue().is_closed();
-            while self.work() {
-                // A long backlog must not keep the handlers of the same thread from their turn.
-                tokio::task::yield_now().await;
-            }
+            // What is queued is not worked any more once all has ended.
+            while self.gather().await && self.work() {}
             if is_last {
                 // The reflector may have come to its end by itself.
                 self.end(Fate::Finishes);
@@ -142,6 +140,20 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
             }
             self.queued.notified().await;
         }
+    }
+
+    /// Gives the others of the thread their turn, and the reflector another one for as long as it fills
+    /// the queue and not yet a batch: each batch wakes every handler. False if nothing is queued.
+    async fn gather(&self) -> bool {
+        let mut depth = self.queue_depth();
+        while depth > 0 {
+            tokio::task::yield_now().await;
+            let before = std::mem::replace(&mut depth, self.queue_depth());
+            if depth <= before || depth >= BATCH_SIZE {
+                break;
+            }
+        }
+        depth > 0
     }
 
     /// Takes one batch through; false if there was none.

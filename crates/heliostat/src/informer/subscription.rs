@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
-use heliostat_core::informer::{HandlerId, Notification, Portion};
+use heliostat_core::informer::{HandlerId, Notification, Portion, Told};
 use tokio::task::coop;
 
 use super::Inner;
@@ -109,16 +109,22 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         &mut self,
         context: Option<&Context<'_>>,
     ) -> Poll<Option<Notification<T>>> {
-        let waits = ready!(self.poll_waiting(context));
-        let portion = self.portion.as_mut().filter(|_| waits);
-        Poll::Ready(portion.and_then(|portion| {
-            let mut one = Notifications::new(portion, &self.slot, 1);
-            one.next().map(|told| told.to_notification())
-        }))
+        if !ready!(self.poll_waiting(context)) {
+            return Poll::Ready(None);
+        }
+        let Some(told) = self.portion.as_mut().and_then(Portion::next) else {
+            return Poll::Ready(None);
+        };
+        self.slot.handled();
+        if matches!(told, Told::Synced) {
+            self.slot.reach_synced();
+        }
+        Poll::Ready(Some(told.to_notification()))
     }
 
     /// Whether the portion in hand has something to tell, which may take a while to say; if not, nothing
     /// more will come.
+    #[inline]
     fn poll_waiting(&mut self, context: Option<&Context<'_>>) -> Poll<bool> {
         loop {
             if self.slot.is_over() {
