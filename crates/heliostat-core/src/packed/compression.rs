@@ -24,6 +24,10 @@ const SAMPLES_PER_DICTIONARY: usize = 8;
 /// takes time for every byte: 20 ms for 200 KiB.
 const SAMPLE_BYTES_MAX: usize = 8 << 10;
 
+/// What is shorter is no sample. The trainer reads eight bytes at once, and of samples that have fewer
+/// together it reads what is behind them.
+const SAMPLE_BYTES_MIN: usize = 8;
+
 /// The largest object that is unpacked: four times the largest that a decoder takes by default.
 ///
 /// What packed it told its size, so this only bounds what broken bytes can ask for.
@@ -79,7 +83,8 @@ impl fmt::Debug for Dictionary {
 pub(super) fn train(samples: &[&[u8]]) -> Option<(PackingDictionary, Dictionary)> {
     let mut content = Vec::new();
     let mut sizes = Vec::with_capacity(samples.len());
-    for sample in samples {
+    let samples = samples.iter();
+    for sample in samples.filter(|sample| sample.len() >= SAMPLE_BYTES_MIN) {
         let used = sample.get(..SAMPLE_BYTES_MAX).unwrap_or(sample);
         content.extend_from_slice(used);
         sizes.push(used.len());

@@ -386,6 +386,28 @@ fn too_few_or_too_small_samples_train_nothing() {
     assert!(train(&[b"{}".as_slice(); 64]).is_none());
 }
 
+#[test]
+fn samples_with_hardly_any_bytes_are_no_samples() {
+    // The trainer takes the first three quarters, and reads beyond their end if that is nothing.
+    let empty = b"".as_slice();
+    let pod = pods()[0].object.bytes();
+    let mut samples = vec![empty; SAMPLES];
+    samples[60] = pod;
+    assert!(train(&samples).is_none());
+    for tiny in [1, 7, 8] {
+        let mut samples = vec![&pod[..tiny]; SAMPLES];
+        samples[60] = pod;
+        let _ = train(&samples);
+    }
+    // What is no sample does not stand in the way of the others.
+    let mut samples: Vec<_> = pods()[..SAMPLES]
+        .iter()
+        .map(|pod| pod.object.bytes())
+        .collect();
+    samples[..SAMPLES / 2].fill(empty);
+    assert!(train(&samples).is_some());
+}
+
 proptest! {
     #[test]
     fn any_bytes_come_back(bytes: Vec<u8>, repeat in 1usize..20) {
