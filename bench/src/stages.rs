@@ -88,6 +88,7 @@ const SAMPLE_PERIOD: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// Those of what measures.
+#[expect(clippy::print_stdout, reason = "this is what is told")]
 pub fn told(
     measure: impl Future<Output = Result<String, Failure>> + Send + 'static,
 ) -> Result<(), Failure> {

@@ -32,6 +32,9 @@ pub(super) struct Beside {
     pub(super) ratio: f64,
 }
 
+/// How a value is read from a run.
+type Field = fn(&Stages) -> f64;
+
 /// What must be reached.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -149,7 +152,7 @@ impl Table {
     fn memory(&mut self, results: &Results) {
         let of = |runs: &[Stages], field: fn(&Stages) -> f64| median(runs, field) / MB;
         let resting = |run: &Stages| run.sync.resting;
-        let peaks: [(&str, fn(&Stages) -> f64); 3] = [
+        let peaks: [(&str, Field); 3] = [
             ("sync", |run| run.sync.peak),
             ("relist, nothing changed", |run| run.relist.peak),
             ("relist, all changed", |run| run.changed.peak),

@@ -139,7 +139,7 @@ mod tests {
             );
             let (left, right) = (text.status.unwrap(), message.status.unwrap());
             assert_eq!(left.pod_ip, right.pod_ip);
-            assert_eq!(left.pod_ips.unwrap()[0].ip, right.pod_i_ps[0].ip());
+            assert_eq!(left.pod_ips.unwrap()[0].ip, right.pod_ips[0].ip());
             let left = left.container_statuses.unwrap_or_default();
             for (left, right) in left.iter().zip(&right.container_statuses) {
                 assert_eq!(left.container_id, right.container_id);

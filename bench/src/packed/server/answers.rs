@@ -124,7 +124,7 @@ impl Lists {
             Encoding::Json => &self.json,
             Encoding::Protobuf => &self.protobuf,
         };
-        let is_whole = range.start % STRETCH == 0
+        let is_whole = range.start.is_multiple_of(STRETCH)
             && (range.len() == STRETCH || range.end == self.state.pods());
         match items {
             Items::Prepared(items) if is_whole => items[range.start / STRETCH].clone(),
