@@ -135,7 +135,6 @@ impl<T> Notification<T> {
 
 impl<T> Told<'_, T> {
     /// The same, to keep. Objects are shared, not copied.
-    #[inline]
     #[must_use]
     pub fn to_notification(&self) -> Notification<T> {
         match self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
-use heliostat_core::informer::{HandlerId, Notification, Portion, Told};
+use heliostat_core::informer::{HandlerId, Notification, Portion};
 use tokio::task::coop;
 
 use super::Inner;
@@ -78,7 +78,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
             self.turn_at = self.slot.told();
             tokio::task::yield_now().await;
         }
-        let waits = std::future::poll_fn(|context| self.poll_waiting(Some(context))).await;
+        let waits = std::future::poll_fn(|context| self.poll_waiting(context)).await;
         let portion = self.portion.as_mut().filter(|_| waits)?;
         Some(Notifications::new(portion, &self.slot, left))
     }
@@ -109,42 +109,54 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         &mut self,
         context: Option<&Context<'_>>,
     ) -> Poll<Option<Notification<T>>> {
-        if !ready!(self.poll_waiting(context)) {
-            return Poll::Ready(None);
+        loop {
+            if self.slot.is_over() {
+                self.put_down();
+                return Poll::Ready(None);
+            }
+            if let Some(portion) = &mut self.portion {
+                if let Some(told) = portion.next() {
+                    let notification = told.to_notification();
+                    self.slot.handled();
+                    if matches!(notification, Notification::Synced) {
+                        self.slot.reach_synced();
+                    }
+                    return Poll::Ready(Some(notification));
+                }
+                self.put_down();
+            }
+            match ready!(self.slot.poll_take(context)) {
+                Some(portion) => self.portion = Some(portion),
+                None => return Poll::Ready(None),
+            }
         }
-        let Some(told) = self.portion.as_mut().and_then(Portion::next) else {
-            return Poll::Ready(None);
-        };
-        self.slot.handled();
-        if matches!(told, Told::Synced) {
-            self.slot.reach_synced();
-        }
-        Poll::Ready(Some(told.to_notification()))
     }
 
     /// Whether the portion in hand has something to tell, which may take a while to say; if not, nothing
     /// more will come.
-    #[inline]
-    fn poll_waiting(&mut self, context: Option<&Context<'_>>) -> Poll<bool> {
+    fn poll_waiting(&mut self, context: &Context<'_>) -> Poll<bool> {
         loop {
             if self.slot.is_over() {
-                self.portion = None;
-                self.slot.put_down();
+                self.put_down();
                 return Poll::Ready(false);
             }
             if let Some(portion) = &mut self.portion {
                 if portion.has_next() {
                     return Poll::Ready(true);
                 }
-                // What has been told is no longer kept alive.
-                self.portion = None;
-                self.slot.put_down();
+                self.put_down();
             }
-            match ready!(self.slot.poll_take(context)) {
+            match ready!(self.slot.poll_take(Some(context))) {
                 Some(portion) => self.portion = Some(portion),
                 None => return Poll::Ready(false),
             }
         }
+    }
+
+    /// What has been told is no longer kept alive.
+    fn put_down(&mut self) {
+        self.portion = None;
+        self.slot.put_down();
     }
 }
 
