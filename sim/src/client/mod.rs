@@ -29,7 +29,7 @@ use crate::server::{ConnectionId, Origin};
 
 pub use said::Said;
 
-/// The name of the index in every store: [`Widget::residue`].
+/// The name of the index in every store: [`Widget::residue`](crate::world::Widget::residue).
 pub const RESIDUE_INDEX: &str = "residue";
 
 /// Where a seat stands with the shared budget.
@@ -342,7 +342,7 @@ impl Seat {
     }
 }
 
-/// Files objects by [`Widget::residue`].
+/// Files objects by [`Widget::residue`](crate::world::Widget::residue).
 #[must_use]
 pub fn residue_index() -> IndexFunc<Kept> {
     IndexFunc::fallible(|entry: &Entry<Kept>| entry.object.residue().map(|residue| [residue]))
