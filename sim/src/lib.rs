@@ -28,7 +28,7 @@
 //! | [`simulation`] | the loop |
 //! | [`coverage`], [`trace`] | what was exercised, and what happened |
 //!
-//! Every third seed keeps its objects packed, as bytes that are compressed against what they have in
+//! Every fourth seed keeps its objects packed, as bytes that are compressed against what they have in
 //! common, and reads them where it needs them. Its story is the same to the last step.
 //!
 //! # What the model leaves out

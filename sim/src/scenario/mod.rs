@@ -237,7 +237,7 @@ impl Scenario {
         });
         // For the same reason, whatever form the objects have, the story stays as it is.
         let mut other = Rng::seeded(seed ^ 0x0bac_4ed5);
-        let packs = other.one_in(3);
+        let packs = other.one_in(4);
         let packing = packs.then(|| PackingPlan::draw(&mut other, story.quiet.elapsed()));
         Self {
             informers: informers.collect(),
