@@ -1,5 +1,8 @@
 //! The shared store: readers during writers, and those who wait for a version.
 
+#[path = "../../../crates/heliostat/src/store/by_key.rs"]
+mod by_key;
+
 #[expect(
     dead_code,
     unreachable_pub,

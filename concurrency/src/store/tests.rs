@@ -3,6 +3,7 @@
 use heliostat_core::object::Entry;
 use heliostat_core::store::Store;
 use heliostat_core::store::index::IndexFunc;
+use heliostat_core::store::transaction::Op;
 use shuttle::{future, thread};
 
 use super::waiters::WriterGone;
@@ -48,6 +49,46 @@ fn s_09_a_reader_never_sees_half_a_replace() {
         readers
             .into_iter()
             .for_each(|reader| reader.join().unwrap());
+    });
+}
+
+/// A writer that replaces, updates and makes transactions, the numbers of its states always growing;
+/// each of them changes `a` first or together with `b`.
+fn write_growing(store: &Indexer<u64>, writer: &mut IndexerWriter<u64>) {
+    replace(writer, 1);
+    writer.update(entry("a", 2)).unwrap();
+    writer.update(entry("b", 2)).unwrap();
+    store.transact(["b", "a"].map(|name| Op::Upsert(entry(name, 3))));
+    replace(writer, 4);
+}
+
+#[test]
+fn s_09_s_10_reads_by_key_and_of_the_whole_state_never_go_back_in_time() {
+    try_out(|| {
+        let store = Indexer::new();
+        let mut writer = store.writer();
+        let written = store.clone();
+        let writes = thread::spawn(move || write_growing(&written, &mut writer));
+        let reader = thread::spawn(move || {
+            let by_key = |name| store.get_by_key(name).map_or(0, |entry| *entry.object);
+            for _ in 0..3 {
+                let b = by_key("b");
+                assert!(
+                    by_key("a") >= b,
+                    "what is changed together is seen together"
+                );
+                let a = by_key("a");
+                let state = store.snapshot();
+                let in_state = state.get_by_key("a").map_or(0, |entry| *entry.object);
+                assert!(in_state >= a, "the state is no older than a read before it");
+                assert!(
+                    by_key("a") >= in_state,
+                    "a read is no older than a state before it"
+                );
+            }
+        });
+        writes.join().unwrap();
+        reader.join().unwrap();
     });
 }
 

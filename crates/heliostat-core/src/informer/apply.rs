@@ -161,12 +161,12 @@ pub fn differences<T>(
 impl<T> Target<T> for IndexedObjects<T> {
     fn upsert(&mut self, entry: Entry<T>) -> Option<Entry<T>> {
         let change = self.prepare_upsert(entry);
-        self.apply(change)
+        self.apply(change).map(Arc::unwrap_or_clone)
     }
 
     fn remove(&mut self, key: &ObjectKey) -> Option<Entry<T>> {
         let change = self.prepare_delete(key);
-        self.apply(change)
+        self.apply(change).map(Arc::unwrap_or_clone)
     }
 
     fn replace(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Snapshot<T> {

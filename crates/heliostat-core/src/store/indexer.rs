@@ -52,7 +52,7 @@ impl<T> IndexedObjects<T> {
     }
 
     /// Puts a prepared change in place, and gives back the state that the object had before.
-    pub fn apply(&mut self, change: Change<T>) -> Option<Entry<T>> {
+    pub fn apply(&mut self, change: Change<T>) -> Option<Arc<Entry<T>>> {
         // Indexes are copied on write; what does not change must not cost a copy.
         if change.indexes.iter().any(|change| !change.is_empty()) {
             let indexes = Arc::make_mut(&mut self.present.indexes);
@@ -117,7 +117,7 @@ impl<T> IndexedObjects<T> {
         Change {
             key: entry.key().clone(),
             indexes: prepare(&self.present.indexes, old, Some(&entry)),
-            entry: Some(entry),
+            entry: Some(Arc::new(entry)),
         }
     }
 
@@ -273,12 +273,24 @@ impl<T> fmt::Debug for IndexedObjects<T> {
 pub struct Change<T> {
     key: ObjectKey,
     /// The new state; none to delete.
-    entry: Option<Entry<T>>,
+    entry: Option<Arc<Entry<T>>>,
     /// One for each index, in the order of their names; none at all if nothing changes.
     indexes: Vec<IndexChange>,
 }
 
 impl<T> Change<T> {
+    /// The key of the object.
+    #[must_use]
+    pub const fn key(&self) -> &ObjectKey {
+        &self.key
+    }
+
+    /// The new state; none if the object goes.
+    #[must_use]
+    pub const fn entry(&self) -> Option<&Arc<Entry<T>>> {
+        self.entry.as_ref()
+    }
+
     /// How many index functions failed for the new state, and one of the failures.
     #[must_use]
     pub fn failures(&self) -> IndexFailures {
@@ -332,6 +344,12 @@ pub struct Replacement<T> {
 }
 
 impl<T> Replacement<T> {
+    /// The state to be, to read.
+    #[must_use]
+    pub const fn view(&self) -> &Snapshot<T> {
+        &self.next
+    }
+
     /// How often index functions failed for objects that came or changed, and one of the failures.
     #[must_use]
     pub const fn failures(&self) -> &IndexFailures {
@@ -377,7 +395,7 @@ fn reindex<T>(
     if differences.len() > objects.len() / 2 {
         let rebuilt = before.indexes.iter().map(|(name, index)| {
             let known = index.failures().count;
-            let rebuilt = index.rebuild(name, objects.values());
+            let rebuilt = index.rebuild(name, objects.values().map(|entry| &**entry));
             let new = IndexFailures {
                 count: rebuilt.failures().count - known,
                 last: rebuilt.failures().last.clone(),
@@ -391,6 +409,7 @@ fn reindex<T>(
     }
     let mut indexes = (*before.indexes).clone();
     for (old, new) in differences {
+        let (old, new) = (old.map(|entry| &**entry), new.map(|entry| &**entry));
         let Some(key) = new.or(old).map(Entry::key) else {
             continue;
         };
@@ -429,7 +448,7 @@ fn differences<'a, T>(before: &'a Objects<T>, after: &'a Objects<T>) -> Vec<Diff
 }
 
 /// The states of one object before and after; at least one is there.
-type Difference<'a, T> = (Option<&'a Entry<T>>, Option<&'a Entry<T>>);
+type Difference<'a, T> = (Option<&'a Arc<Entry<T>>>, Option<&'a Arc<Entry<T>>>);
 
 fn is_unchanged<T>(pair: Difference<'_, T>) -> bool {
     match pair {

@@ -14,8 +14,9 @@ use super::index::{Index, IndexError, IndexFailures, IndexFunc};
 use crate::object::{Entry, ObjectKey};
 use crate::version::ResourceVersion;
 
-/// Objects by key. The map's key and the key in the entry's header share one text.
-pub(super) type Objects<T> = OrdMap<ObjectKey, Entry<T>>;
+/// Objects by key. The map's key and the key in the entry's header share one text; an entry is shared
+/// by all maps that have it, so that a leaf that is copied on write costs little.
+pub(super) type Objects<T> = OrdMap<ObjectKey, Arc<Entry<T>>>;
 
 /// Indexes by name.
 pub(super) type Indexes<T> = BTreeMap<Arc<str>, Index<T>>;
@@ -44,7 +45,7 @@ impl<T> Snapshot<T> {
     /// The object of the key with this text: `namespace/name`, or `name` without a namespace.
     #[must_use]
     pub fn get_by_key(&self, key: &str) -> Option<&Entry<T>> {
-        self.objects.get(key)
+        self.objects.get(key).map(|entry| &**entry)
     }
 
     /// How many objects there are.
@@ -61,7 +62,7 @@ impl<T> Snapshot<T> {
 
     /// All objects, in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = &Entry<T>> {
-        self.objects.values()
+        self.shared().map(|entry| &**entry)
     }
 
     /// The objects after a key, which need not be there: to walk on where one has stopped. After no
@@ -71,7 +72,25 @@ impl<T> Snapshot<T> {
         let range = (first, Bound::Unbounded);
         self.objects
             .range::<_, ObjectKey>(range)
-            .map(|(_, entry)| entry)
+            .map(|(_, entry)| &**entry)
+    }
+
+    /// All objects as the store shares them, in the order of their keys: to hold many of them beside it.
+    pub fn shared(&self) -> impl Iterator<Item = &Arc<Entry<T>>> {
+        self.objects.values()
+    }
+
+    /// The object of this key as the store shares it.
+    #[must_use]
+    pub fn get_shared(&self, key: &ObjectKey) -> Option<&Arc<Entry<T>>> {
+        self.objects.get(key.as_str())
+    }
+
+    /// True if both have the same objects because nothing was changed between them; false may mean
+    /// anything. In constant time.
+    #[must_use]
+    pub fn has_objects_of(&self, other: &Self) -> bool {
+        self.objects.ptr_eq(&other.objects)
     }
 
     /// All keys, in order.
@@ -95,7 +114,9 @@ impl<T> Snapshot<T> {
             )
         };
         let range = (as_str_bound(&first), as_str_bound(&end));
-        self.objects.range::<_, str>(range).map(|(_, entry)| entry)
+        self.objects
+            .range::<_, str>(range)
+            .map(|(_, entry)| &**entry)
     }
 
     /// The objects that have this value in the index `name`, in the order of their keys.

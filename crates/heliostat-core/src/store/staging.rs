@@ -5,6 +5,7 @@
 //! did not name is taken out at the end.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::compact::{InOrder, compact_map};
 use super::snapshot::{Objects, Snapshot};
@@ -59,19 +60,20 @@ impl<T> Staging<T> {
         }
         self.let_in();
         self.is_in_order = false;
-        let unchanged = |old: &&Entry<T>| old.header.is_same_state(&entry.header);
-        if let Some(staged) = self.next.get(entry.key()).filter(unchanged) {
+        let unchanged = |old: &Entry<T>| old.header.is_same_state(&entry.header);
+        let staged = self.next.get(entry.key());
+        if let Some(staged) = staged.filter(|old| unchanged(old)) {
             let key = staged.key().clone();
             self.name(key);
             return;
         }
         let entry = match self.base.get(entry.key()) {
-            Some(old) if unchanged(&old) => old.clone(),
-            Some(old) => with_key_of(entry, old),
-            None => entry,
+            Some(old) if unchanged(old) => Arc::clone(old),
+            Some(old) => Arc::new(with_key_of(entry, old)),
+            None => Arc::new(entry),
         };
         self.name(entry.key().clone());
-        insert(&mut self.next, entry);
+        self.next.insert(entry.key().clone(), entry);
     }
 
     /// Takes an object out.
@@ -99,7 +101,7 @@ impl<T> Staging<T> {
             if !self.next.contains_key(key)
                 && let Some((key, entry)) = present.get_key_value(key)
             {
-                self.next.insert(key.clone(), entry.clone());
+                self.next.insert(key.clone(), Arc::clone(entry));
             }
         }
         if self.base.is_empty() && !self.is_in_order {
@@ -148,7 +150,7 @@ impl<T> fmt::Debug for Staging<T> {
 }
 
 fn insert<T>(objects: &mut Objects<T>, entry: Entry<T>) {
-    objects.insert(entry.key().clone(), entry);
+    objects.insert(entry.key().clone(), Arc::new(entry));
 }
 
 /// The new state of an object under the text of its key that is in memory already: map, header and

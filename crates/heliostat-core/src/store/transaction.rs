@@ -4,6 +4,7 @@
 //! while nobody waits; putting it in place is one swap.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::index::IndexFailures;
 use super::indexer::IndexedObjects;
@@ -50,7 +51,7 @@ impl<T> Clone for Op<T> {
 pub struct Transaction<T> {
     /// The state to be.
     next: IndexedObjects<T>,
-    replaced: Vec<Option<Entry<T>>>,
+    replaced: Vec<Option<Arc<Entry<T>>>>,
     failures: IndexFailures,
 }
 
@@ -58,9 +59,20 @@ pub struct Transaction<T> {
 #[derive(Debug)]
 pub struct Committed<T> {
     /// What each change found in its place, in the order of the changes.
-    pub replaced: Vec<Option<Entry<T>>>,
+    pub replaced: Vec<Option<Arc<Entry<T>>>>,
     /// The state before: dropping it can take a while, so drop it where nobody waits.
     pub before: Snapshot<T>,
+}
+
+impl<T> Committed<T> {
+    /// What each change found in its place, as entries of the caller's own.
+    #[must_use]
+    pub fn into_replaced(self) -> Vec<Option<Entry<T>>> {
+        let replaced = self.replaced.into_iter();
+        replaced
+            .map(|entry| entry.map(Arc::unwrap_or_clone))
+            .collect()
+    }
 }
 
 impl<T> IndexedObjects<T> {
@@ -86,7 +98,7 @@ impl<T> IndexedObjects<T> {
     pub fn transact(&mut self, ops: impl IntoIterator<Item = Op<T>>) -> Vec<Option<Entry<T>>> {
         let mut transaction = self.begin_transaction();
         transaction.extend(ops);
-        self.commit_transaction(transaction).replaced
+        self.commit_transaction(transaction).into_replaced()
     }
 }
 

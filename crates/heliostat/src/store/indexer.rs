@@ -2,7 +2,8 @@
 //!
 //! Two locks. The lock of the content is held for one map operation at a time, and no code of the
 //! user's runs under it; a replace is prepared outside and swapped in. The lock of the writers keeps
-//! two writers apart while each works out what it changes; readers never meet it.
+//! two writers apart while each works out what it changes; readers never meet it. Who reads one object
+//! by its key meets neither, but only the lock of the key's shard in [`ByKey`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,13 +11,14 @@ use std::sync::Arc;
 use heliostat_core::informer::Target;
 use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::store::index::{IndexError, IndexFailures, IndexFunc, NAMESPACE_INDEX};
-use heliostat_core::store::indexer::IndexedObjects;
+use heliostat_core::store::indexer::{Change, IndexedObjects};
 use heliostat_core::store::snapshot::Snapshot;
 use heliostat_core::store::staging::Staging;
 use heliostat_core::store::transaction::{Op, Transaction};
 use heliostat_core::store::{SnapshotStore, Store, StoreError};
 use heliostat_core::version::ResourceVersion;
 
+use super::by_key::ByKey;
 use super::waiters::{Waiters, Wanted, WriterGone};
 use crate::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -52,6 +54,8 @@ pub struct Indexer<T> {
 
 struct Shared<T> {
     content: RwLock<IndexedObjects<T>>,
+    /// What the content holds, for reads of one object; changed while the content is.
+    by_key: ByKey<T>,
     writing: Mutex<()>,
     waiters: Waiters,
 }
@@ -63,6 +67,7 @@ impl<T> Indexer<T> {
         Self {
             shared: Arc::new(Shared {
                 content: RwLock::new(IndexedObjects::new()),
+                by_key: ByKey::new(),
                 writing: Mutex::new(()),
                 waiters: Waiters::default(),
             }),
@@ -169,6 +174,7 @@ impl<T> Indexer<T> {
         if ops.is_empty() {
             return Vec::new();
         }
+        let keys: Vec<_> = ops.iter().map(|op| op.key().clone()).collect();
         let _writing = self.shared.lock_writing();
         let mut transaction = self.shared.read().begin_transaction();
         let mut version = transaction.view().resource_version().clone();
@@ -182,7 +188,7 @@ impl<T> Indexer<T> {
             transaction.push(op);
         }
         transaction.set_resource_version(&version);
-        self.shared.commit_transaction(transaction)
+        self.shared.commit_transaction(transaction, &keys)
     }
 
     /// The object of this key.
@@ -194,7 +200,7 @@ impl<T> Indexer<T> {
     /// The object of the key with this text: `namespace/name`, or `name` without a namespace.
     #[must_use]
     pub fn get_by_key(&self, key: &str) -> Option<Entry<T>> {
-        self.shared.read().view().get_by_key(key).cloned()
+        self.shared.by_key.get(key)
     }
 
     /// All objects, in the order of their keys.
@@ -495,12 +501,20 @@ impl<T> Shared<T> {
     fn upsert(&self, entry: Entry<T>) -> Option<Entry<T>> {
         let change = self.read().prepare_upsert(entry);
         report(&change.failures());
-        self.change().apply(change)
+        self.put(change)
     }
 
     fn delete(&self, key: &ObjectKey) -> Option<Entry<T>> {
         let change = self.read().prepare_delete(key);
-        self.change().apply(change)
+        self.put(change)
+    }
+
+    fn put(&self, change: Change<T>) -> Option<Entry<T>> {
+        let mut content = self.change();
+        let shared = self.by_key.set(change.key(), change.entry());
+        let replaced = content.apply(change);
+        drop((content, shared));
+        replaced.map(Arc::unwrap_or_clone)
     }
 
     /// Gives the state before. It is the caller's to drop where no reader waits: that may free a whole
@@ -508,18 +522,32 @@ impl<T> Shared<T> {
     fn commit(&self, staging: Staging<T>, version: &ResourceVersion) -> Snapshot<T> {
         let replacement = self.read().prepare_replace(staging, version);
         report(replacement.failures());
-        let before = self.change().swap(replacement);
+        let is_other = !replacement.view().has_objects_of(self.read().view());
+        let tables = is_other.then(|| self.by_key.tables(replacement.view()));
+        let mut content = self.change();
+        let tables = tables.map(|tables| self.by_key.swap(tables));
+        let before = content.swap(replacement);
+        drop(content);
+        // It holds most of the state before: dropped first, that is cheap to drop for the caller.
+        drop(tables);
         self.waiters.moved(version, true);
         before
     }
 
-    fn commit_transaction(&self, transaction: Transaction<T>) -> Vec<Option<Entry<T>>> {
+    fn commit_transaction(
+        &self,
+        transaction: Transaction<T>,
+        keys: &[ObjectKey],
+    ) -> Vec<Option<Entry<T>>> {
         report(transaction.failures());
         let version = transaction.view().resource_version().clone();
         let synced = transaction.view().is_synced();
-        let committed = self.change().commit_transaction(transaction);
+        let mut content = self.change();
+        let shared = self.by_key.set_all(keys, transaction.view());
+        let committed = content.commit_transaction(transaction);
+        drop((content, shared));
         self.waiters.moved(&version, synced);
-        committed.replaced
+        committed.into_replaced()
     }
 
     fn move_version(&self, version: &ResourceVersion) {

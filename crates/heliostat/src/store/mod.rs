@@ -5,6 +5,8 @@
 
 pub mod indexer;
 
+mod by_key;
+
 mod namespaces;
 
 pub mod tap;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::{FutureExt, poll};
 use heliostat_core::object::{Entry, Header, ObjectKey};
 use heliostat_core::version::ResourceVersion;
+use proptest::prelude::*;
 use tokio::time::timeout;
 
 use super::*;
@@ -497,4 +498,61 @@ fn s_30_the_whole_state_can_be_pushed_from_a_shared_store() {
     assert_eq!(sizes, [vec![key(1)], vec![key(2)]]);
     assert_eq!(told[1].by_index("value", "20").unwrap().count(), 1);
     assert_eq!(store.keys(), [key(2)]);
+}
+
+#[derive(Clone, Debug)]
+enum Write {
+    Add(u64),
+    Delete(u64),
+    Transact(Vec<(u64, bool)>),
+    Replace(Vec<u64>),
+    RelistUnchanged,
+}
+
+fn write() -> impl Strategy<Value = Write> {
+    let some = |most| prop::collection::vec(0..40u64, 0..most);
+    prop_oneof![
+        6 => (0..40u64).prop_map(Write::Add),
+        3 => (0..40u64).prop_map(Write::Delete),
+        2 => prop::collection::vec((0..40u64, any::<bool>()), 0..6).prop_map(Write::Transact),
+        1 => some(60).prop_map(Write::Replace),
+        1 => Just(Write::RelistUnchanged),
+    ]
+}
+
+fn do_write(store: &Indexer<Object>, number: u64, write: Write) {
+    let changed = |n| entry(n, number, number);
+    match write {
+        Write::Add(n) => drop(store.add(changed(n))),
+        Write::Delete(n) => drop(store.delete(&key(n))),
+        Write::Transact(ops) => {
+            let op = |(n, comes)| match comes {
+                true => Op::Upsert(changed(n)),
+                false => Op::Delete(key(n)),
+            };
+            store.transact(ops.into_iter().map(op));
+        }
+        Write::Replace(names) => {
+            store.replace(names.into_iter().map(changed), &version(number));
+        }
+        Write::RelistUnchanged => store.replace(store.list(), &version(number)),
+    }
+}
+
+proptest! {
+    #[test]
+    fn s_05_s_09_s_10_a_read_by_key_finds_what_the_whole_state_has(
+        writes in prop::collection::vec(write(), 0..60)
+    ) {
+        let store = store();
+        for (number, write) in (1..).zip(writes) {
+            do_write(&store, number, write);
+            let state = store.snapshot();
+            for n in 0..40 {
+                let by_key = store.get(&key(n)).map(|entry| (entry.header, entry.object));
+                let of_state = state.get(&key(n)).map(|entry| (entry.header.clone(), Arc::clone(&entry.object)));
+                prop_assert_eq!(by_key, of_state);
+            }
+        }
+    }
 }

@@ -1,0 +1,155 @@
+//! `ByKey`: the present objects by the hash of their keys, for those who read one object.
+//!
+//! The ordered map of the store answers every question; the way to one object in it leads over many
+//! keys, each somewhere else in memory, and its lock is the one that every write takes. Here it is one
+//! look, under a lock that few writes take: each key belongs to one of several shards.
+//!
+//! Whoever writes here holds the lock of the store's content, and changes that as well before it lets
+//! go. So a read here and a look at the content, in whatever order, never go back in time.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as Place;
+use heliostat_core::object::{Entry, ObjectKey};
+use heliostat_core::store::snapshot::Snapshot;
+
+use crate::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// So many that a reader seldom finds the lock of its shard in another core's cache; they take 1 KiB.
+const SHARDS: usize = 16;
+
+/// See the module.
+pub(super) struct ByKey<T> {
+    /// Another one for each store: whoever names objects cannot make their hashes clash.
+    hasher: RandomState,
+    shards: [Shard<T>; SHARDS],
+}
+
+/// In a cache line of its own.
+#[repr(align(64))]
+struct Shard<T>(RwLock<Table<T>>);
+
+type Table<T> = HashTable<Arc<Entry<T>>>;
+
+/// The tables of another state, to be put in place in one step.
+pub(super) struct Tables<T>([Table<T>; SHARDS]);
+
+impl<T> ByKey<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            hasher: RandomState::default(),
+            shards: std::array::from_fn(|_| Shard(RwLock::new(HashTable::new()))),
+        }
+    }
+
+    /// The object of the key with this text.
+    pub(super) fn get(&self, key: &str) -> Option<Entry<T>> {
+        let hash = self.hash(key);
+        let table = self.shard(hash).read();
+        let entry = table.find(hash, |entry| entry.key().as_str() == key)?;
+        Some(Entry::clone(entry))
+    }
+
+    /// Puts a state in the place of the one before, which is given back to be dropped where nobody
+    /// waits; none takes the object out.
+    pub(super) fn set(
+        &self,
+        key: &ObjectKey,
+        entry: Option<&Arc<Entry<T>>>,
+    ) -> Option<Arc<Entry<T>>> {
+        let hash = self.hash(key.as_str());
+        self.set_in(&mut self.shard(hash).write(), hash, key, entry)
+    }
+
+    /// Sets what a state has of these keys; readers see all of it or nothing. Gives back what was in
+    /// its place.
+    pub(super) fn set_all(&self, keys: &[ObjectKey], state: &Snapshot<T>) -> Vec<Arc<Entry<T>>> {
+        let mut tables = self.write_all();
+        let set = keys.iter().filter_map(|key| {
+            let hash = self.hash(key.as_str());
+            let table = tables.get_mut(shard_of(hash))?;
+            self.set_in(table, hash, key, state.get_shared(key))
+        });
+        set.collect()
+    }
+
+    /// Tables of all objects of a state, to be [put in place](Self::swap).
+    pub(super) fn tables(&self, state: &Snapshot<T>) -> Tables<T> {
+        // A little more than the mean, since hashes do not spread evenly.
+        let mean = state.len() / SHARDS;
+        let mut tables = std::array::from_fn(|_| HashTable::with_capacity(mean + mean / 32));
+        for entry in state.shared() {
+            let hash = self.hash(entry.key().as_str());
+            if let Some(table) = tables.get_mut(shard_of(hash)) {
+                table.insert_unique(hash, Arc::clone(entry), |entry| self.hash_of(entry));
+            }
+        }
+        Tables(tables)
+    }
+
+    /// Puts tables in place, in one step, and gives back those before.
+    pub(super) fn swap(&self, mut tables: Tables<T>) -> Tables<T> {
+        for (mut present, next) in self.write_all().into_iter().zip(&mut tables.0) {
+            std::mem::swap(&mut *present, next);
+        }
+        tables
+    }
+
+    fn set_in(
+        &self,
+        table: &mut Table<T>,
+        hash: u64,
+        key: &ObjectKey,
+        entry: Option<&Arc<Entry<T>>>,
+    ) -> Option<Arc<Entry<T>>> {
+        let is_it = |entry: &Arc<Entry<T>>| entry.key() == key;
+        match (table.entry(hash, is_it, |entry| self.hash_of(entry)), entry) {
+            (Place::Occupied(mut place), Some(entry)) => {
+                Some(std::mem::replace(place.get_mut(), Arc::clone(entry)))
+            }
+            (Place::Occupied(place), None) => Some(place.remove().0),
+            (Place::Vacant(place), Some(entry)) => {
+                place.insert(Arc::clone(entry));
+                None
+            }
+            (Place::Vacant(_), None) => None,
+        }
+    }
+
+    /// The locks of all shards, always in the same order.
+    fn write_all(&self) -> [RwLockWriteGuard<'_, Table<T>>; SHARDS] {
+        self.shards.each_ref().map(Shard::write)
+    }
+
+    fn shard(&self, hash: u64) -> &Shard<T> {
+        &self.shards[shard_of(hash)]
+    }
+
+    fn hash_of(&self, entry: &Entry<T>) -> u64 {
+        self.hash(entry.key().as_str())
+    }
+
+    fn hash(&self, key: &str) -> u64 {
+        self.hasher.hash_one(key)
+    }
+}
+
+/// Which shard a hash belongs to. The table looks at the lowest bits and at the highest seven, so these
+/// are others.
+const fn shard_of(hash: u64) -> usize {
+    (hash >> 48) as usize % SHARDS
+}
+
+// No code of the user's runs under these locks, and a table is always whole.
+impl<T> Shard<T> {
+    fn read(&self) -> RwLockReadGuard<'_, Table<T>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Table<T>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
