@@ -114,6 +114,6 @@ fn read<T: Send + Sync + 'static>(
     keys: &[ObjectKey],
     number: usize,
 ) -> bool {
-    let entry = store.get(&keys[number * STRIDE % keys.len()]);
-    entry.is_some_and(|entry| entry.object.get().is_ok())
+    let object = store.get_decoded(&keys[number * STRIDE % keys.len()]);
+    object.is_ok_and(|object| object.is_some())
 }

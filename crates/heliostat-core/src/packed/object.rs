@@ -94,11 +94,7 @@ impl<T> Packed<T> {
     /// # Errors
     /// If the object cannot be decoded into `T`: it is in the store as its bytes all the same.
     pub fn get(self: &Arc<Self>) -> Result<Arc<T>, UnpackError> {
-        if let Some(decoded) = self.decoded() {
-            // Written only if it says something new: readers on several cores share the line.
-            if !self.was_asked_for.load(Ordering::Relaxed) {
-                self.was_asked_for.store(true, Ordering::Relaxed);
-            }
+        if let Some(decoded) = self.kept() {
             return Ok(decoded);
         }
         let decoded = Arc::new(self.decode()?);
@@ -113,6 +109,17 @@ impl<T> Packed<T> {
             collection.cache.admit(self);
         }
         Ok(decoded)
+    }
+
+    /// The decoded object, if it is kept; the cache learns that somebody asked for it. In constant time.
+    #[must_use]
+    pub fn kept(&self) -> Option<Arc<T>> {
+        let decoded = self.lock().clone()?;
+        // Written only if it says something new: readers on several cores share the line.
+        if !self.was_asked_for.load(Ordering::Relaxed) {
+            self.was_asked_for.store(true, Ordering::Relaxed);
+        }
+        Some(decoded)
     }
 
     /// Decodes the object, and keeps nothing: for whoever reads many objects once.
@@ -217,10 +224,6 @@ impl<T> Packed<T> {
     /// Forgets the decoded object; the caller drops it where it disturbs nobody.
     pub(super) fn forget(&self) -> Option<Arc<T>> {
         self.lock().take()
-    }
-
-    fn decoded(&self) -> Option<Arc<T>> {
-        self.lock().clone()
     }
 
     fn dictionary(&self) -> Option<&Dictionary> {

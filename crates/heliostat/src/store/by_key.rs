@@ -32,7 +32,25 @@ pub(super) struct ByKey<T> {
 #[repr(align(64))]
 struct Shard<T>(RwLock<Table<T>>);
 
-type Table<T> = HashTable<Arc<Entry<T>>>;
+type Table<T> = HashTable<Slot<T>>;
+
+/// One object. The key and the object are in the entry, too; here they are on the way, and each piece
+/// of memory that a read need not go to makes it faster.
+pub(super) struct Slot<T> {
+    key: ObjectKey,
+    object: Arc<T>,
+    entry: Arc<Entry<T>>,
+}
+
+impl<T> Slot<T> {
+    fn of(entry: &Arc<Entry<T>>) -> Self {
+        Self {
+            key: entry.key().clone(),
+            object: Arc::clone(&entry.object),
+            entry: Arc::clone(entry),
+        }
+    }
+}
 
 /// The tables of another state, to be put in place in one step.
 pub(super) struct Tables<T>([Table<T>; SHARDS]);
@@ -47,10 +65,20 @@ impl<T> ByKey<T> {
 
     /// The object of the key with this text.
     pub(super) fn get(&self, key: &str) -> Option<Entry<T>> {
+        self.find(key, |slot| Entry::clone(&slot.entry))
+    }
+
+    /// Has the object of the key with this text read, under the lock of its shard: nothing that waits
+    /// or takes long may run there, and nothing of the user's.
+    pub(super) fn read<R>(&self, key: &str, read: impl FnOnce(&Arc<T>) -> R) -> Option<R> {
+        self.find(key, |slot| read(&slot.object))
+    }
+
+    fn find<R>(&self, key: &str, read: impl FnOnce(&Slot<T>) -> R) -> Option<R> {
         let hash = self.hash(key);
         let table = self.shard(hash).read();
-        let entry = table.find(hash, |entry| entry.key().as_str() == key)?;
-        Some(Entry::clone(entry))
+        let slot = table.find(hash, |slot| slot.key.as_str() == key)?;
+        Some(read(slot))
     }
 
     /// Puts a state in the place of the one before, which is given back to be dropped where nobody
@@ -59,14 +87,14 @@ impl<T> ByKey<T> {
         &self,
         key: &ObjectKey,
         entry: Option<&Arc<Entry<T>>>,
-    ) -> Option<Arc<Entry<T>>> {
+    ) -> Option<Slot<T>> {
         let hash = self.hash(key.as_str());
         self.set_in(&mut self.shard(hash).write(), hash, key, entry)
     }
 
     /// Sets what a state has of these keys; readers see all of it or nothing. Gives back what was in
     /// its place.
-    pub(super) fn set_all(&self, keys: &[ObjectKey], state: &Snapshot<T>) -> Vec<Arc<Entry<T>>> {
+    pub(super) fn set_all(&self, keys: &[ObjectKey], state: &Snapshot<T>) -> Vec<Slot<T>> {
         let mut tables = self.write_all();
         let set = keys.iter().filter_map(|key| {
             let hash = self.hash(key.as_str());
@@ -84,7 +112,7 @@ impl<T> ByKey<T> {
         for entry in state.shared() {
             let hash = self.hash(entry.key().as_str());
             if let Some(table) = tables.get_mut(shard_of(hash)) {
-                table.insert_unique(hash, Arc::clone(entry), |entry| self.hash_of(entry));
+                table.insert_unique(hash, Slot::of(entry), |slot| self.hash_of(slot));
             }
         }
         Tables(tables)
@@ -104,15 +132,15 @@ impl<T> ByKey<T> {
         hash: u64,
         key: &ObjectKey,
         entry: Option<&Arc<Entry<T>>>,
-    ) -> Option<Arc<Entry<T>>> {
-        let is_it = |entry: &Arc<Entry<T>>| entry.key() == key;
-        match (table.entry(hash, is_it, |entry| self.hash_of(entry)), entry) {
+    ) -> Option<Slot<T>> {
+        let is_it = |slot: &Slot<T>| slot.key == *key;
+        match (table.entry(hash, is_it, |slot| self.hash_of(slot)), entry) {
             (Place::Occupied(mut place), Some(entry)) => {
-                Some(std::mem::replace(place.get_mut(), Arc::clone(entry)))
+                Some(std::mem::replace(place.get_mut(), Slot::of(entry)))
             }
             (Place::Occupied(place), None) => Some(place.remove().0),
             (Place::Vacant(place), Some(entry)) => {
-                place.insert(Arc::clone(entry));
+                place.insert(Slot::of(entry));
                 None
             }
             (Place::Vacant(_), None) => None,
@@ -128,8 +156,8 @@ impl<T> ByKey<T> {
         &self.shards[shard_of(hash)]
     }
 
-    fn hash_of(&self, entry: &Entry<T>) -> u64 {
-        self.hash(entry.key().as_str())
+    fn hash_of(&self, slot: &Slot<T>) -> u64 {
+        self.hash(slot.key.as_str())
     }
 
     fn hash(&self, key: &str) -> u64 {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use heliostat_core::informer::Target;
 use heliostat_core::object::{Entry, ObjectKey};
+use heliostat_core::packed::{Packed, UnpackError};
 use heliostat_core::store::index::{IndexError, IndexFailures, IndexFunc, NAMESPACE_INDEX};
 use heliostat_core::store::indexer::{Change, IndexedObjects};
 use heliostat_core::store::snapshot::Snapshot;
@@ -203,6 +204,12 @@ impl<T> Indexer<T> {
         self.shared.by_key.get(key)
     }
 
+    /// The object of this key alone, without its header: the fastest way to read one.
+    #[must_use]
+    pub fn get_object(&self, key: &ObjectKey) -> Option<Arc<T>> {
+        self.shared.by_key.read(key.as_str(), Arc::clone)
+    }
+
     /// All objects, in the order of their keys.
     #[must_use]
     pub fn list(&self) -> Vec<Entry<T>> {
@@ -339,6 +346,24 @@ impl<T> Indexer<T> {
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.shared.waiters.len()
+    }
+}
+
+impl<T> Indexer<Packed<T>> {
+    /// The object of this key, decoded: the fastest way to read one. Within the memory budget of its
+    /// [`Packing`](heliostat_core::packed::Packing) this copies a pointer; beyond it, the object is
+    /// unpacked and decoded here.
+    ///
+    /// # Errors
+    /// As for [`Packed::get`].
+    pub fn get_decoded(&self, key: &ObjectKey) -> Result<Option<Arc<T>>, UnpackError> {
+        let look = |packed: &Arc<Packed<T>>| packed.kept().ok_or_else(|| Arc::clone(packed));
+        match self.shared.by_key.read(key.as_str(), look) {
+            None => Ok(None),
+            Some(Ok(decoded)) => Ok(Some(decoded)),
+            // Decoding takes long: nobody waits for that.
+            Some(Err(packed)) => packed.get().map(Some),
+        }
     }
 }
 
