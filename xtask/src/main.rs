@@ -64,6 +64,8 @@ enum Task {
     Sim(tasks::sim::Arguments),
     Concurrency(tasks::concurrency::Arguments),
     Fuzz(tasks::fuzz::Arguments),
+    /// Run the tests of the crate that has unsafe code under valgrind, installing it when it is missing
+    Memcheck,
     Bench(tasks::bench::Arguments),
 }
 
@@ -83,6 +85,7 @@ impl Task {
             Self::Sim(arguments) => tasks::sim::run(workspace, &arguments),
             Self::Concurrency(arguments) => tasks::concurrency::run(workspace, &arguments),
             Self::Fuzz(arguments) => tasks::fuzz::run(workspace, &arguments),
+            Self::Memcheck => tasks::memcheck::run(workspace),
             Self::Bench(arguments) => tasks::bench::run(workspace, &arguments),
         }
     }

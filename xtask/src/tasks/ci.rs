@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 
 type Step = (&'static str, fn(&Workspace) -> Result<(), TaskError>);
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("fetch", fetch),
     ("fmt", |it| {
         tasks::check::fmt(it, &tasks::check::FmtArguments { check: true })
@@ -39,6 +39,7 @@ const STEPS: [Step; 13] = [
     ("concurrency", |it| {
         tasks::concurrency::run(it, &tasks::concurrency::Arguments::default())
     }),
+    ("memcheck", tasks::memcheck::run),
     ("sim", sim),
     ("fuzz", tasks::fuzz::check),
     ("deny", tasks::deny::run),

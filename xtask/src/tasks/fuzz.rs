@@ -1,7 +1,8 @@
 //! `fuzz`: runs one fuzz target, and checks that all of them build and stand their seeds.
 //!
 //! Without a sanitizer cargo-fuzz works on a stable toolchain as it is: the coverage that guides
-//! it needs no unstable flag. The project has no unsafe code, which is what sanitizers are for.
+//! it needs no unstable flag. The project has no unsafe code, which is what sanitizers are
+//! for, but one call that `memcheck` looks at.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -8,8 +8,9 @@ use crate::workspace::Package;
 const RULE: &str = "arrows";
 
 /// Every crate, with the crates of the workspace that it may use.
-const ARROWS: [(&str, &[&str]); 9] = [
-    ("heliostat-core", &[]),
+const ARROWS: [(&str, &[&str]); 10] = [
+    ("heliostat-dictionary", &[]),
+    ("heliostat-core", &["heliostat-dictionary"]),
     ("heliostat", &["heliostat-core"]),
     ("heliostat-server", &["heliostat-core", "heliostat"]),
     (

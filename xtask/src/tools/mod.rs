@@ -9,6 +9,7 @@ pub(crate) mod cargo_fuzz;
 mod cargo_install;
 mod debian;
 pub(crate) mod kubectl;
+pub(crate) mod valgrind;
 
 use std::path::PathBuf;
 

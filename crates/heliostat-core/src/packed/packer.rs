@@ -26,7 +26,7 @@ impl<T> Packer<T> {
         }
     }
 
-    /// Packs an object. Every now and then this trains a dictionary, which takes some twenty
+    /// Packs an object. Every now and then this trains a dictionary, which takes a few
     /// milliseconds.
     pub fn pack(&mut self, header: Header, object: RawView<'_>) -> Entry<Packed<T>> {
         let current = self.current(object);

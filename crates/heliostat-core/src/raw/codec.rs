@@ -149,14 +149,14 @@ impl RawCodec {
         bytes: &'a [u8],
         envelope_kind: Option<&GroupVersionKind>,
     ) -> Result<(Header, RawView<'a>), RejectionReason> {
-        let read = protobuf::header::RawHeader::read(bytes)
-            .map_err(|error| RejectionReason::Undecodable(error.to_string()))?;
-        let header = read.header().ok_or_else(no_name)?;
         let has_kind = envelope_kind.is_some_and(|kind| self.share_kind(kind));
-        let kept = match self.keeps_managed_fields {
-            true => bytes,
+        let read = match self.keeps_managed_fields {
+            true => protobuf::header::RawHeader::read(bytes).map(|header| (header, bytes)),
             false => protobuf::without_managed_fields(bytes, &mut self.scratch),
         };
+        let (header, kept) =
+            read.map_err(|error| RejectionReason::Undecodable(error.to_string()))?;
+        let header = header.header().ok_or_else(no_name)?;
         let kind = self.kind.as_ref().filter(|_| has_kind);
         Ok((header, RawView::new(Encoding::Protobuf, kind, kept)))
     }

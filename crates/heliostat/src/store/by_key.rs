@@ -83,11 +83,7 @@ impl<T> ByKey<T> {
 
     /// Puts a state in the place of the one before, which is given back to be dropped where nobody
     /// waits; none takes the object out.
-    pub(super) fn set(
-        &self,
-        key: &ObjectKey,
-        entry: Option<&Arc<Entry<T>>>,
-    ) -> Option<Slot<T>> {
+    pub(super) fn set(&self, key: &ObjectKey, entry: Option<&Arc<Entry<T>>>) -> Option<Slot<T>> {
         let hash = self.hash(key.as_str());
         self.set_in(&mut self.shard(hash).write(), hash, key, entry)
     }

@@ -81,14 +81,14 @@ impl<K: Message + Default> Codec for ProtobufCodec<K> {
         _envelope_kind: Option<&GroupVersionKind>,
     ) -> Result<Entry<K>, RejectionReason> {
         let undecodable = |error: &dyn ToString| RejectionReason::Undecodable(error.to_string());
-        let header = RawHeader::read(bytes).map_err(|error| undecodable(&error))?;
+        let read = match self.keeps_managed_fields {
+            true => RawHeader::read(bytes).map(|header| (header, bytes)),
+            false => without_managed_fields(bytes, &mut self.scratch),
+        };
+        let (header, kept) = read.map_err(|error| undecodable(&error))?;
         let header = header
             .header()
             .ok_or_else(|| RejectionReason::NoMetadata("it has no name".to_owned()))?;
-        let kept = match self.keeps_managed_fields {
-            true => bytes,
-            false => without_managed_fields(bytes, &mut self.scratch),
-        };
         let object = K::decode(kept).map_err(|error| undecodable(&error));
         if self.scratch.capacity() > SCRATCH_BYTES_KEPT {
             self.scratch = Vec::new();

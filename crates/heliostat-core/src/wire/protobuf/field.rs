@@ -80,6 +80,11 @@ impl<'a> Fields<'a> {
         Self { rest: message }
     }
 
+    /// How many bytes of the message are behind the last field.
+    pub(super) const fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     fn read(&mut self) -> Result<Field<'a>, Malformed> {
         let whole = self.rest;
         let mut rest = whole;

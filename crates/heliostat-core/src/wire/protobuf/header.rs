@@ -4,7 +4,7 @@
 //! at. Nothing relies on that: of a text that comes twice the last counts, and of a message that
 //! comes twice the parts are merged, as protobuf demands.
 
-use super::field::{Fields, Malformed, Value};
+use super::field::{Field, Fields, Malformed, Value};
 use crate::object::{Header, ObjectKey, Uid};
 use crate::version::ResourceVersion;
 
@@ -77,19 +77,24 @@ impl<'a> RawHeader<'a> {
             let metadata = metadata?;
             self.has_metadata = true;
             for field in Fields::of(metadata) {
-                let field = field?;
-                let text = match field.number {
-                    object_meta::NAME => &mut self.name,
-                    object_meta::NAMESPACE => &mut self.namespace,
-                    object_meta::UID => &mut self.uid,
-                    object_meta::RESOURCE_VERSION => &mut self.resource_version,
-                    _ => continue,
-                };
-                // A field of another wire type is another field, of a newer or broken schema.
-                if let Some(read) = field.value.as_text()? {
-                    *text = read;
-                }
+                self.take(field?)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Takes in a field of the metadata.
+    pub(super) fn take(&mut self, field: Field<'a>) -> Result<(), Malformed> {
+        let text = match field.number {
+            object_meta::NAME => &mut self.name,
+            object_meta::NAMESPACE => &mut self.namespace,
+            object_meta::UID => &mut self.uid,
+            object_meta::RESOURCE_VERSION => &mut self.resource_version,
+            _ => return Ok(()),
+        };
+        // A field of another wire type is another field, of a newer or broken schema.
+        if let Some(read) = field.value.as_text()? {
+            *text = read;
         }
         Ok(())
     }
