@@ -28,7 +28,7 @@ use tokio::process::{Child, Command};
 use crate::runs::{measure, measure_with, word};
 pub(crate) use reads::Options as ReadsOptions;
 pub(crate) use reads::run as run_reads;
-use reads::{Beside, Ours, Reader};
+use reads::{Ours, Reader, Theirs};
 pub(crate) use server::run as serve;
 use table::Table;
 
@@ -78,7 +78,7 @@ struct Results {
     many: Vec<Many>,
     bare_many: Vec<Bare>,
     reads: Vec<Ours>,
-    kube_rs_reads: Vec<Beside>,
+    kube_rs_reads: Vec<Theirs>,
 }
 
 /// Runs everything, prints the table, gives its rows.

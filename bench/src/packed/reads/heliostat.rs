@@ -3,12 +3,14 @@
 use bytes::BytesMut;
 use heliostat::Indexer;
 use heliostat::core::object::{Entry, GroupVersionKind, ObjectKey};
-use heliostat::core::packed::{Packed, PackedCodec, Packing};
+use heliostat::core::packed::{DEFAULT_MEMORY_BUDGET, Packed, PackedCodec, Packing};
 use heliostat::core::raw::{FieldPath, RawCodec, RawObject};
 use heliostat::core::wire::Codec;
 use k8s_pb::api::core::v1::Pod;
 
-use super::{Beside, Ours, SCANS, SLOW_READS, STRIDE, beside_writer, percentile, times};
+use super::{
+    Beside, Ours, PODS_WITHIN, SCANS, SLOW_READS, STRIDE, beside_writer, percentile, times,
+};
 use heliostat_bench::replay_server::Encoding;
 
 use crate::packed::pods::Pods;
@@ -20,7 +22,8 @@ pub(super) fn run(count: usize) -> Result<Ours, Failure> {
     let raw = Packing::<RawObject>::raw().memory_budget(0);
     let typed = Packing::<Pod>::protobuf().memory_budget(0);
     Ok(Ours {
-        within: within(&pods, count)?,
+        within: within(&pods, PODS_WITHIN, 2 * DEFAULT_MEMORY_BUDGET)?,
+        large: within(&pods, count, usize::MAX)?,
         raw: beyond(&packed(&pods, count, 1, &raw)?)?,
         typed: beyond(&packed(&pods, count, 1, &typed)?)?,
         scan: scan(&packed(&pods, count, 1, &raw)?)?,
@@ -51,14 +54,19 @@ fn packed<T: Send + Sync + 'static>(
     Ok(entries)
 }
 
-/// Everything is kept decoded, what is written as well.
-fn within(pods: &Pods, count: usize) -> Result<Beside, Failure> {
-    let packing = Packing::<Pod>::protobuf().memory_budget(usize::MAX);
+/// Everything is kept decoded. So is what is written, which is there beforehand, and counts against the
+/// same budget: that is as large again as a store's alone would be.
+fn within(pods: &Pods, count: usize, budget: usize) -> Result<Beside, Failure> {
+    let packing = Packing::<Pod>::protobuf().memory_budget(budget);
     let store = filled(packed(pods, count, 1, &packing)?);
     let updates = packed(pods, count, 2, &packing)?;
     let entries = store.list();
     for entry in entries.iter().chain(&updates) {
         entry.object.get()?;
+    }
+    let is_kept = |entry: &Entry<Packed<Pod>>| entry.object.kept().is_some();
+    if !entries.iter().chain(&updates).all(is_kept) {
+        return Err("the budget is too small".into());
     }
     let keys = keys(&entries);
     drop(entries);

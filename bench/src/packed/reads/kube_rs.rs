@@ -5,22 +5,31 @@ use k8s_openapi::api::core::v1::Pod;
 use kube_runtime::reflector::{self, ObjectRef};
 use kube_runtime::watcher::Event;
 
-use super::{Beside, STRIDE, beside_writer};
+use super::{Beside, PODS_WITHIN, STRIDE, Theirs, beside_writer};
 use heliostat_bench::replay_server::Encoding;
 
 use crate::packed::pods::Pods;
 
-pub(super) fn run(count: usize) -> Result<Beside, Box<dyn std::error::Error>> {
+type Failure = Box<dyn std::error::Error>;
+
+pub(super) fn run(count: usize) -> Result<Theirs, Failure> {
     let pods = Pods::recorded(Encoding::Json)?;
+    Ok(Theirs {
+        within: within(&pods, PODS_WITHIN)?,
+        large: within(&pods, count)?,
+    })
+}
+
+fn within(pods: &Pods, count: usize) -> Result<Beside, Failure> {
     let (store, mut writer) = reflector::store();
-    let first = decoded(&pods, count, 1)?;
+    let first = decoded(pods, count, 1)?;
     let keys: Vec<_> = first.iter().map(ObjectRef::from_obj).collect();
     writer.apply_watcher_event(&Event::Init);
     for pod in first {
         writer.apply_watcher_event(&Event::InitApply(pod));
     }
     writer.apply_watcher_event(&Event::InitDone);
-    let updates: Vec<_> = decoded(&pods, count, 2)?
+    let updates: Vec<_> = decoded(pods, count, 2)?
         .into_iter()
         .map(Event::Apply)
         .collect();
