@@ -491,3 +491,36 @@ async fn what_a_handler_reads_is_decoded_once_for_all() {
     assert!(read.iter().all(|object| Arc::ptr_eq(object, &read[0])));
     assert_eq!(packing.stats().decoded_objects, 1);
 }
+
+/// JSON as serde has it.
+type Value = serde_json::Value;
+
+#[test]
+fn one_object_is_read_decoded_within_the_budget_and_beyond_it() {
+    for (budget, is_kept) in [(usize::MAX, true), (0, false)] {
+        let packing = Packing::<Value>::json().memory_budget(budget);
+        let store = Indexer::new();
+        let body = Body {
+            word: "web",
+            images: Vec::new(),
+            padding: 1,
+            is_broken: false,
+        };
+        let broken = Body {
+            is_broken: true,
+            ..body.clone()
+        };
+        for (name, body) in [("a", &body), ("broken", &broken)] {
+            store.add(packing.pack(entry(&name.parse().unwrap(), 1, body)));
+        }
+        let get = |name: &str| store.get_decoded(&name.parse().unwrap());
+        let first = get("a").unwrap().unwrap();
+        assert_eq!(first["spec"]["nodeName"], "web");
+        let again = get("a").unwrap().unwrap();
+        assert_eq!(Arc::ptr_eq(&first, &again), is_kept);
+        assert!(get("nobody").unwrap().is_none());
+        assert!(get("broken").is_err(), "it is there, and cannot be read");
+        let packed = store.get_object(&"a".parse().unwrap()).unwrap();
+        assert_eq!(packed.kept().is_some(), is_kept);
+    }
+}

@@ -71,6 +71,7 @@ fn within(pods: &Pods, count: usize, budget: usize) -> Result<Beside, Failure> {
     let keys = keys(&entries);
     drop(entries);
     let beside = beside_writer(
+        count,
         |number| {
             store.update(updates[number * STRIDE % count].clone());
         },

@@ -34,6 +34,7 @@ fn within(pods: &Pods, count: usize) -> Result<Beside, Failure> {
         .map(Event::Apply)
         .collect();
     let beside = beside_writer(
+        count,
         |number| writer.apply_watcher_event(&updates[number * STRIDE % count]),
         |number| store.get(&keys[number * STRIDE % count]).is_some(),
     )?;

@@ -85,9 +85,11 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Writes without end on a thread of its own while this one reads. `read` is given the number of the
-/// read and says whether it found something.
+/// Writes without end on a thread of its own while this one reads, from when each of so many objects has
+/// been written once: until then the first ones are freed. `read` is given the number of the read and says
+/// whether it found something.
 fn beside_writer(
+    objects: usize,
     mut write: impl FnMut(usize) + Send,
     read: impl FnMut(usize) -> bool,
 ) -> Result<Beside, String> {
@@ -104,7 +106,7 @@ fn beside_writer(
                 written.fetch_add(1, Ordering::Relaxed);
             }
         });
-        while written.load(Ordering::Relaxed) == 0 {
+        while written.load(Ordering::Relaxed) <= objects as u64 {
             std::hint::spin_loop();
         }
         let (begun, before) = (Instant::now(), written.load(Ordering::Relaxed));

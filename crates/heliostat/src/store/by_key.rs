@@ -116,6 +116,7 @@ impl<T> ByKey<T> {
 
     /// Puts tables in place, in one step, and gives back those before.
     pub(super) fn swap(&self, mut tables: Tables<T>) -> Tables<T> {
+        // All locks are taken before the first is let go, so who has seen one new table sees no old one.
         for (mut present, next) in self.write_all().into_iter().zip(&mut tables.0) {
             std::mem::swap(&mut *present, next);
         }

@@ -551,7 +551,8 @@ proptest! {
             for n in 0..40 {
                 let by_key = store.get(&key(n)).map(|entry| (entry.header, entry.object));
                 let of_state = state.get(&key(n)).map(|entry| (entry.header.clone(), Arc::clone(&entry.object)));
-                prop_assert_eq!(by_key, of_state);
+                prop_assert_eq!(&by_key, &of_state);
+                prop_assert_eq!(store.get_object(&key(n)), of_state.map(|(_, object)| object));
             }
         }
     }

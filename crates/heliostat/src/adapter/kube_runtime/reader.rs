@@ -49,10 +49,9 @@ impl<K: Resource + Send + Sync + 'static> StoreReader<K> {
     #[must_use]
     pub fn get(&self, reference: &ObjectRef<K>) -> Option<Arc<K>> {
         let store = self.informer.indexer();
-        let found = store
-            .get(&object_key(reference))
-            .or_else(|| store.get(&ObjectKey::cluster(&reference.name)));
-        found.map(|entry| entry.object)
+        store
+            .get_object(&object_key(reference))
+            .or_else(|| store.get_object(&ObjectKey::cluster(&reference.name)))
     }
 
     /// All objects, in the order of their keys.
