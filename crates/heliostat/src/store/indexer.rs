@@ -61,6 +61,10 @@ struct Shared<T> {
     waiters: Waiters,
 }
 
+/// The most objects that are looked up while a writer waits: as long as a few of its own changes take.
+/// More are taken from a snapshot, which takes longer and lets it go on.
+const LOOKED_UP_MAX: usize = 64;
+
 impl<T> Indexer<T> {
     /// An empty store without indexes.
     #[must_use]
@@ -245,7 +249,16 @@ impl<T> Indexer<T> {
     /// # Errors
     /// If there is no such index.
     pub fn by_index(&self, name: &str, value: &str) -> Result<Vec<Entry<T>>, IndexError> {
-        let snapshot = self.snapshot();
+        let content = self.shared.read();
+        let mut keys = content.view().index_keys(name, value)?;
+        let few: Vec<_> = keys.by_ref().take(LOOKED_UP_MAX).collect();
+        if few.len() < LOOKED_UP_MAX {
+            // What is in the table belongs to the content while that is locked.
+            return Ok(self.shared.by_key.get_all(&few));
+        }
+        drop((few, keys));
+        let snapshot = content.snapshot();
+        drop(content);
         let entries = snapshot.by_index(name, value)?;
         Ok(entries.cloned().collect())
     }

@@ -539,6 +539,21 @@ fn do_write(store: &Indexer<Object>, number: u64, write: Write) {
     }
 }
 
+fn told(entries: &[Entry<Object>]) -> Vec<(Header, Object)> {
+    let told = |entry: &Entry<Object>| (entry.header.clone(), *entry.object);
+    entries.iter().map(told).collect()
+}
+
+#[test]
+fn few_objects_of_an_index_come_in_the_order_that_many_come_in() {
+    let store = store();
+    for count in [1, 2, 63, 64, 65, 200] {
+        store.replace((0..count).map(|n| entry(n, count, 7)), &version(count));
+        let found = store.by_index("value", "7").unwrap();
+        assert_eq!(told(&found), told(&store.list()), "{count}");
+    }
+}
+
 proptest! {
     #[test]
     fn s_05_s_09_s_10_a_read_by_key_finds_what_the_whole_state_has(
@@ -548,6 +563,12 @@ proptest! {
         for (number, write) in (1..).zip(writes) {
             do_write(&store, number, write);
             let state = store.snapshot();
+            for value in [0, number, number / 2] {
+                let value = value.to_string();
+                let by_index = store.by_index("value", &value).unwrap();
+                let of_state: Vec<_> = state.by_index("value", &value).unwrap().cloned().collect();
+                prop_assert_eq!(told(&by_index), told(&of_state));
+            }
             for n in 0..40 {
                 let by_key = store.get(&key(n)).map(|entry| (entry.header, entry.object));
                 let of_state = state.get(&key(n)).map(|entry| (entry.header.clone(), Arc::clone(&entry.object)));
