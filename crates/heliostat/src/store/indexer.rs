@@ -3,7 +3,7 @@
 //! Two locks. The lock of the content is held for one map operation at a time, and no code of the
 //! user's runs under it; a replace is prepared outside and swapped in. The lock of the writers keeps
 //! two writers apart while each works out what it changes; readers never meet it. Who reads one object
-//! by its key meets neither, but only the lock of the key's shard in [`ByKey`].
+//! by its key meets neither, but only the lock of the key's shard (`by_key.rs`).
 
 use std::fmt;
 use std::sync::Arc;
