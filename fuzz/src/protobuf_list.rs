@@ -4,6 +4,7 @@ use heliostat_core::error::DecodeError;
 use heliostat_core::event::{ListMetadata, ListPart};
 use heliostat_core::raw::RawCodec;
 use heliostat_core::wire::DecodeLimits;
+use heliostat_core::wire::protobuf::header::RawHeader;
 use heliostat_core::wire::protobuf::{ListDecoder, without_managed_fields};
 
 use crate::naive::{self, Naive};
@@ -173,14 +174,16 @@ fn metadata(message: &[u8]) -> Option<ListMetadata> {
 /// Without its managed fields an object is what it was otherwise.
 fn check_pruning(item: &[u8]) {
     let mut scratch = Vec::new();
+    let read = RawHeader::read(item);
     let lean = without_managed_fields(item, &mut scratch);
-    assert_eq!(naive::identity(lean), naive::identity(item));
-    // Texts need not be texts to be copied, but what is broken is left alone.
+    assert_eq!(lean.map(|(header, _)| header), read);
     let is_whole = |message: &Vec<u8>| naive::fields(message).1;
-    if !naive::runs(item, 1).is_some_and(|metadata| metadata.iter().all(is_whole)) {
-        assert_eq!(lean, item);
+    let is_whole = naive::runs(item, 1).is_some_and(|metadata| metadata.iter().all(is_whole));
+    let Ok((_, lean)) = lean else {
         return;
-    }
+    };
+    assert!(is_whole, "what is broken is not cut");
+    assert_eq!(naive::identity(lean), naive::identity(item));
     let metadata = |object: &[u8]| naive::runs(object, 1).unwrap_or_default().concat();
     let (mut kept, _) = naive::fields(&metadata(item));
     kept.retain(|(number, _)| *number != 17);
