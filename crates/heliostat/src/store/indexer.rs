@@ -566,7 +566,7 @@ impl<T> Shared<T> {
         let tables = tables.map(|tables| self.by_key.swap(tables));
         let before = content.swap(replacement);
         drop(content);
-        // It holds most of the state before: dropped first, that is cheap to drop for the caller.
+        // Not under the lock; most of what it held lives on in the state before, which is the caller's.
         drop(tables);
         self.waiters.moved(version, true);
         before
