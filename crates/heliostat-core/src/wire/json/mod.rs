@@ -3,6 +3,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `list`, `watch` | the two decoders: what the members of a list and of a frame mean |
+//! | `bare_status` | a `Status` where a list or a frame should be |
 //! | `codec` | an object by way of serde |
 //! | [`header`] | name, version and kind of an object, read from its bytes alone |
 //! | `split` | an object cut into its members and elements, at any chunk boundary |
@@ -17,6 +18,8 @@
 mod list;
 
 mod watch;
+
+mod bare_status;
 
 mod codec;
 
