@@ -288,8 +288,9 @@ fn check_kind<C: Codec>(codec: &C, bytes: &[u8]) -> Result<(), RejectionReason> 
     if header.is_table() {
         return Err(RejectionReason::Table);
     }
+    let accepted = || codec.accepted_kind().is_some_and(|kind| header.is(kind));
     match codec.expected_kind() {
-        Some(expected) if !header.is(expected) => Err(RejectionReason::WrongKind {
+        Some(expected) if !header.is(expected) && !accepted() => Err(RejectionReason::WrongKind {
             expected: expected.clone(),
             actual: header.group_version_kind(),
         }),

@@ -350,6 +350,19 @@ fn managed_fields_are_cut_out_and_nothing_else() {
 }
 
 #[test]
+fn nothing_but_metadata_is_left() {
+    let (name, version) = (run(1, &run(1, b"a")), run(1, &run(6, b"7")));
+    let spec = run(2, b"s3cret");
+    let mut scratch = Vec::new();
+    let whole = [&name[..], &spec, &version, &[0x18, 1]].concat();
+    let lean = [&name[..], &version].concat();
+    assert_eq!(only_metadata(&whole, &mut scratch), Ok(&lean[..]));
+    assert_eq!(only_metadata(&lean, &mut Vec::new()), Ok(&lean[..]));
+    assert_eq!(only_metadata(b"", &mut Vec::new()), Ok(&b""[..]));
+    assert!(only_metadata(&whole[..whole.len() - 1], &mut scratch).is_err());
+}
+
+#[test]
 fn a_rejected_object_is_named_if_its_metadata_can_be_read() {
     let object = [
         b"\x0a\x0b\x0a\x03web\x1a\x01n\x32\x017".as_slice(),

@@ -291,8 +291,9 @@ fn open<'a, C: Codec>(codec: &C, object: &'a [u8]) -> Result<Envelope<'a>, Rejec
     let envelope =
         Envelope::open(object).map_err(|error| RejectionReason::Undecodable(error.to_string()))?;
     let actual = envelope.kind.unwrap_or_default();
+    let accepted = || codec.accepted_kind().is_some_and(|kind| actual.is(kind));
     match codec.expected_kind() {
-        Some(expected) if !actual.is(expected) => Err(RejectionReason::WrongKind {
+        Some(expected) if !actual.is(expected) && !accepted() => Err(RejectionReason::WrongKind {
             expected: expected.clone(),
             actual: actual.into(),
         }),
