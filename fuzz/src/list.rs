@@ -94,7 +94,7 @@ fn compare(list: &List<'_>, has_items: bool, outcome: &Outcome) {
     let kind = list.kind.as_deref().unwrap_or_default();
     let api_version = list.api_version.as_deref().unwrap_or_default();
     let table = kind == "Table" && matches!(api_version, "meta.k8s.io/v1" | "meta.k8s.io/v1beta1");
-    if table || !(has_items || kind.ends_with("List")) {
+    if table || !(has_items && list.metadata.is_some() || kind.ends_with("List")) {
         let refused = matches!(
             outcome.result,
             Err(DecodeError::NotAList(_) | DecodeError::Status(_))

@@ -123,6 +123,7 @@ fn expected(bytes: &[u8]) -> Option<Vec<Part>> {
         }
     }
     if !parts.iter().any(|part| matches!(part, Part::Metadata(_))) {
+        kind?;
         parts.push(Part::Metadata(ListMetadata::default()));
     }
     Some(parts)

@@ -26,6 +26,12 @@ mod encodings;
 #[path = "kube_source/protobuf.rs"]
 mod protobuf;
 
+#[path = "kube_source/metadata_only.rs"]
+mod metadata_only;
+
+#[path = "kube_source/polling.rs"]
+mod polling;
+
 #[path = "kube_source/discovery.rs"]
 mod discovery;
 

@@ -73,6 +73,10 @@ impl<T: Send + Sync + 'static> Codec for PackedCodec<T> {
         self.codec.expected_kind()
     }
 
+    fn accepted_kind(&self) -> Option<&GroupVersionKind> {
+        self.codec.accepted_kind()
+    }
+
     fn defer(&mut self) -> Option<Arc<dyn Finisher<Packed<T>>>> {
         self.defers = true;
         Some(Arc::new(self.packing.clone()))

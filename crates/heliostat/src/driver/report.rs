@@ -42,6 +42,12 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                 tracing::debug!(?delay, "backing off");
                 self.draft.retry_at = Some(Instant::now() + *delay);
             }
+            Report::RetryAfterShortened { asked, granted } => {
+                tracing::warn!(
+                    "the server asks for a delay of {asked:?}; waiting {granted:?}, \
+                     the longest that `retry_after_max` allows"
+                );
+            }
             Report::ListCompleted {
                 duration,
                 items,

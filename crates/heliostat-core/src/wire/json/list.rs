@@ -186,9 +186,11 @@ impl<C: Codec> ListDecoder<C> {
                 // serde would take an array for a struct.
                 let members: Option<Map<String, Value>> =
                     serde_json::from_slice(bytes).map_err(malformed)?;
-                let metadata = Value::Object(members.unwrap_or_default());
-                let metadata = WireMetadata::deserialize(metadata).map_err(malformed)?;
-                let metadata = ListMetadata::from(metadata);
+                let Some(members) = members else {
+                    return Ok(None);
+                };
+                let metadata = WireMetadata::deserialize(Value::Object(members));
+                let metadata = ListMetadata::from(metadata.map_err(malformed)?);
                 self.envelope.has_metadata = true;
                 self.envelope.keep_token(&metadata);
                 return Ok(Some(metadata));
@@ -230,11 +232,12 @@ impl Envelope {
         }
     }
 
-    /// Whether what has ended was a list. Items make a list of any kind; without them, the kind must
-    /// say so.
+    /// Whether what has ended was a list. Items and metadata make a list of any kind; without one of
+    /// them, the kind must say so: other services have `items`, too, and an empty list would empty
+    /// the store.
     fn check(&self) -> Result<(), DecodeError> {
         let kind = self.kind.as_deref().unwrap_or_default();
-        if self.has_items || kind.ends_with("List") {
+        if self.has_items && self.has_metadata || kind.ends_with("List") {
             return Ok(());
         }
         match self.status.status() {

@@ -111,7 +111,7 @@ impl<C: Codec> ListDecoder<C> {
     ///
     /// # Errors
     ///
-    /// The list is incomplete.
+    /// The list is incomplete, or is none: it has neither metadata nor the kind of a list.
     pub fn finish(&mut self) -> Result<(), DecodeError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -122,6 +122,9 @@ impl<C: Codec> ListDecoder<C> {
                 what: WHAT,
                 bytes: self.gather.offset(),
             });
+        }
+        if !self.has_metadata && self.item_kind.is_none() {
+            return Err(DecodeError::NotAList(String::new()));
         }
         Ok(())
     }

@@ -420,6 +420,13 @@ fn l_07_missing_metadata_is_the_zero_value() {
     }
 }
 
+#[test]
+fn l_19_items_alone_are_no_list() {
+    let item = run(2, &run(1, &run(1, b"a")));
+    let (_, result) = list(&enveloped(&[run(2, &item)]), 5);
+    assert_eq!(result, Err(DecodeError::NotAList(String::new())));
+}
+
 /// A frame of these bytes.
 fn framed(bytes: &[u8]) -> Vec<u8> {
     [&(bytes.len() as u32).to_be_bytes(), bytes].concat()

@@ -56,6 +56,26 @@ pub(super) struct Collection {
     place: Place,
     labels: Option<Arc<str>>,
     fields: Option<Arc<str>>,
+    watch: WatchVerb,
+}
+
+/// Whether the server watches a resource.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum WatchVerb {
+    /// It does, or is asked to find out.
+    Assumed,
+    /// It only lists it, by its own account.
+    Missing,
+}
+
+impl WatchVerb {
+    /// What a server says about a resource. One that names no verbs at all says nothing.
+    pub(super) fn of(found: &DiscoveredResource) -> Self {
+        match found.is_listable() && !found.is_watchable() {
+            true => Self::Missing,
+            false => Self::Assumed,
+        }
+    }
 }
 
 impl Collection {
@@ -65,12 +85,20 @@ impl Collection {
             place,
             labels: None,
             fields: None,
+            watch: WatchVerb::Assumed,
         }
     }
 
     /// A resource that was discovered: in one namespace, or in all.
     pub(super) fn discovered(found: &DiscoveredResource, namespace: Option<&str>) -> Self {
-        Self::new(found.resource.clone(), Place::of(found, namespace))
+        Self {
+            watch: WatchVerb::of(found),
+            ..Self::new(found.resource.clone(), Place::of(found, namespace))
+        }
+    }
+
+    pub(super) const fn watch_verb(&self) -> WatchVerb {
+        self.watch
     }
 
     /// An empty selector selects everything, as none does.

@@ -16,6 +16,7 @@
 //! | `encoded` | the sources of raw objects and of protobuf |
 //! | `negotiation` | in which encoding it is asked for, and what a refusal means |
 //! | `codec` | the bytes of an object into the user's type |
+//! | `metadata_only` | metadata alone, also from a server that sends whole objects |
 //! | `body` | the body of an answer as plain chunks |
 //! | `reading` | the body of an answer through a decoder, as a stream |
 //! | `traffic` | what has come in, counted |
@@ -41,6 +42,8 @@ mod collection;
 mod negotiation;
 
 mod codec;
+
+mod metadata_only;
 
 mod reading;
 

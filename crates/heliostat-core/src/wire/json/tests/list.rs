@@ -150,6 +150,11 @@ fn l_19_a_single_object_is_no_list() {
         ),
         ("{}", kind("", "")),
         (r#"{"metadata":{}}"#, kind("", "")),
+        (r#"{"items":[]}"#, kind("", "")),
+        (
+            r#"{"items":[],"metadata":null,"kind":"Page"}"#,
+            kind("", "Page"),
+        ),
         (r#"{"kind":null,"apiVersion":"v1"}"#, kind("v1", "")),
     ] {
         let error = DecodeError::NotAList(got.to_string());
