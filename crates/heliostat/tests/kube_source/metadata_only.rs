@@ -65,7 +65,7 @@ fn secrets() -> DiscoveredResource {
 fn metadata_alone(object: &RawObject) {
     let text = String::from_utf8(object.bytes().to_vec()).unwrap();
     assert!(
-        !text.contains(SECRET) && !text.contains("data\":"),
+        !text.contains(SECRET) && !text.contains("\"data\""),
         "{text}"
     );
     let kind = GroupVersionKind::new("meta.k8s.io/v1", "PartialObjectMetadata");
