@@ -264,6 +264,47 @@ mod tests {
     }
 
     #[test]
+    fn a_namespace_given_twice_or_without_a_name_is_an_error() {
+        let store = Indexer::<u64>::new();
+        let refused = |names: &[&'static str]| store.namespace_writers(names.iter().copied()).err();
+        let twice = Some(NamespacesError::Twice("a".to_owned()));
+        assert_eq!(refused(&["a", "b", "a"]), twice);
+        assert_eq!(refused(&["a", ""]), Some(NamespacesError::Empty));
+        assert_eq!(refused(&["a", "b"]), None);
+    }
+
+    #[test]
+    fn a_relist_of_one_namespace_leaves_the_others_untouched() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        use heliostat_core::store::index::IndexFunc;
+
+        let filed = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&filed);
+        let store = Indexer::new();
+        let func = IndexFunc::new(move |entry: &Entry<u64>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            [entry.object.to_string()]
+        });
+        store.add_index("number", func).unwrap();
+        let mut writers = store.namespace_writers(["a", "b"]).unwrap();
+        let [a, b] = &mut writers[..] else { panic!() };
+        list(a, &["a/1", "a/2"], 5);
+        list(b, &["b/1", "b/2", "b/3"], 5);
+        let before = store.snapshot();
+        filed.store(0, Ordering::Relaxed);
+        list(a, &["a/1", "a/2"], 5);
+        assert!(store.snapshot().has_objects_of(&before), "nothing changed");
+        list(a, &["a/1"], 7);
+        assert_eq!(store.by_index("number", "5").unwrap().len(), 3);
+        assert_eq!(store.by_index("number", "7").unwrap().len(), 1);
+        let changed = before.differences(&store.snapshot()).count();
+        assert_eq!(changed, 2, "one changed, one is gone");
+        // The old and the new state of the one, and the last of the other.
+        assert!(filed.load(Ordering::Relaxed) <= 3);
+    }
+
+    #[test]
     fn a_list_before_the_sync_takes_away_what_vanished() {
         let store = Indexer::new();
         let mut writers = store.namespace_writers(["a", "b"]).unwrap();

@@ -242,6 +242,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use heliostat_core::object::Header;
+    use heliostat_core::store::History;
     use proptest::prelude::*;
 
     use super::*;
@@ -319,6 +320,17 @@ mod tests {
         replace(&mut tap, &[entry("b", 2), entry("c", 5), entry("d", 6)], 9);
         assert_eq!(words(&told), ["=9"]);
         assert_eq!(tap.indexer().resource_version(), 9.into());
+    }
+
+    #[test]
+    fn a_relist_in_an_unknown_history_tells_of_objects_of_an_equal_version() {
+        let (mut tap, told) = tap();
+        replace(&mut tap, &[entry("a", 1)], 1);
+        words(&told);
+        let mut staging = tap.begin_replace().in_history(History::Unknown);
+        staging.stage(Entry::new(entry("a", 1).header, 7));
+        tap.commit(staging, &1.into()).unwrap();
+        assert_eq!(words(&told), ["~a@1>7", "=1"]);
     }
 
     #[test]
