@@ -9,6 +9,7 @@ use heliostat_core::event::{ChangeKind, ListPart, WatchEvent};
 use heliostat_core::object::Entry;
 use heliostat_core::options::WatchOptions;
 use heliostat_core::reflector::{Activity, AttemptId, Input, Output, Report};
+use heliostat_core::store::History;
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 
@@ -38,6 +39,8 @@ mutants! {
     KeepsWhatARelistMisses,
     /// A list older than the store is taken for a new one.
     AppliesStaleLists,
+    /// Equal versions mean the same object even after a restored backup.
+    TrustsAcrossRestores,
     /// Delays are announced and not waited for.
     SkipsBackoff,
     /// Delays are not even announced.
@@ -237,6 +240,10 @@ impl Bug {
             } => self.change(mutant, change, entry, version),
             Output::Watch { attempt, options } => watch(mutant, attempt, options),
             Output::Report(report) => self.report(mutant, report),
+            Output::BeginReplace { .. } if mutant == Mutant::TrustsAcrossRestores => {
+                let history = History::Same;
+                vec![Output::BeginReplace { history }]
+            }
             Output::Unstage(_) if mutant == Mutant::ForgetsUnstage => Vec::new(),
             Output::Keep(_) if mutant == Mutant::ForgetsKeep => Vec::new(),
             Output::ReleasePermit if mutant == Mutant::KeepsPermits => Vec::new(),

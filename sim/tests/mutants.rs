@@ -43,6 +43,7 @@ caught! {
     a_delete_that_is_dropped_was_never_told: DropsDeletes by "reliable",
     a_delete_lost_on_a_relist_is_caught: KeepsWhatARelistMisses by "replayed",
     a_stale_list_that_is_applied_is_caught: AppliesStaleLists by "mirror",
+    a_version_trusted_across_a_restore_is_caught: TrustsAcrossRestores by "mirror",
     a_backoff_that_is_skipped_is_caught: SkipsBackoff by "polite",
     requests_without_any_backoff_are_caught: NeverBacksOff by "polite: too many requests",
     a_retry_after_that_is_ignored_is_caught: IgnoresRetryAfter by "polite",

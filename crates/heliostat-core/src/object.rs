@@ -187,7 +187,8 @@ pub struct Header {
 }
 
 impl Header {
-    /// True if the other header tells of the very same state: same version of the same life.
+    /// Returns true if the other header has the same version and uid: within one history of the source,
+    /// this is the same state of the same object.
     ///
     /// An unset version proves nothing, so it is never the same state.
     #[must_use]
@@ -214,6 +215,13 @@ impl<T> Entry<T> {
             header,
             object: object.into(),
         }
+    }
+
+    /// Returns true if the other entry is the same object in memory, with the same header. Two objects
+    /// that merely have the same version may differ: a restored backup uses a version a second time.
+    #[must_use]
+    pub fn is_unchanged(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.object, &other.object) && self.header == other.header
     }
 
     /// What the object is called.

@@ -15,7 +15,7 @@ use crate::budget::ListBudget;
 use crate::driver::{self, Driver};
 use crate::list_watch::ListerWatcher;
 use crate::status::ReflectorStatus;
-use crate::store::{Indexer, IndexerWriter, NamespaceWriter};
+use crate::store::{Indexer, IndexerWriter, NamespaceWriter, NamespacesError};
 
 /// Lists a source, watches it from the version the list ended at, and keeps a store faithful to it.
 ///
@@ -87,18 +87,21 @@ impl<S: ListerWatcher> Reflector<S, NamespaceWriter<S::Object>> {
     ///
     /// Each namespace fails and recovers for itself; the store is synced when all have been listed,
     /// and its version is the oldest of theirs.
+    ///
+    /// # Errors
+    /// If a namespace is given twice or has an empty name.
     #[track_caller]
     pub fn with_namespaces<N: AsRef<str>>(
         sources: impl IntoIterator<Item = (N, S)>,
-    ) -> (Vec<Self>, Indexer<S::Object>) {
+    ) -> Result<(Vec<Self>, Indexer<S::Object>), NamespacesError> {
         let (names, sources): (Vec<N>, Vec<S>) = sources.into_iter().unzip();
         let store = Indexer::with_namespace_index();
-        let writers = store.namespace_writers(names.iter().map(AsRef::as_ref));
+        let writers = store.namespace_writers(names.iter().map(AsRef::as_ref))?;
         let reflectors = sources
             .into_iter()
             .zip(writers)
             .map(|(source, writer)| Self::new(source, writer));
-        (reflectors.collect(), store)
+        Ok((reflectors.collect(), store))
     }
 }
 

@@ -71,7 +71,7 @@ impl Said {
             Output::List { attempt, options } => Self::List(*attempt, options.clone()),
             Output::Watch { attempt, options } => Self::Watch(*attempt, options.clone()),
             Output::Abort { attempt } => Self::Abort(*attempt),
-            Output::BeginReplace => Self::BeginReplace,
+            Output::BeginReplace { .. } => Self::BeginReplace,
             Output::Stage(entries) => {
                 let widgets = entries.iter().map(|entry| entry.object.widget());
                 Self::Stage(widgets.collect())

@@ -3,6 +3,7 @@
 use crate::error::{DecodeError, SourceError, TransportError, TransportErrorKind};
 use crate::event::{Item, ListPart, Rejection};
 use crate::options::ListOptions;
+use crate::store::History;
 use crate::time::Time;
 use crate::version::ResourceVersion;
 
@@ -36,7 +37,7 @@ impl<T> ReflectorMachine<T> {
             items: 0,
             started: now,
         };
-        self.output(Output::BeginReplace);
+        self.begin_replace();
         self.request_page(now, listing)
     }
 
@@ -213,10 +214,11 @@ impl<T> ReflectorMachine<T> {
             items: listing.items,
             pages: listing.pages,
         });
-        let consistent = listing.version.is_unset();
         if self.is_rewind(&version) {
-            self.report_rewind(version.clone(), consistent);
-            if !consistent {
+            // Of a list that began without this doubt, unchanged objects were not even staged.
+            let settles = listing.version.is_unset() && self.history == History::Unknown;
+            self.report_rewind(version.clone(), settles);
+            if !settles {
                 return self.list_consistently(now, listing);
             }
         }
@@ -248,7 +250,7 @@ impl<T> ReflectorMachine<T> {
     /// Starts the list over, at once, for the most recent state, with the same limit.
     fn list_consistently(&mut self, now: Time, listing: Listing) -> State {
         self.version_unavailable = true;
-        self.output(Output::BeginReplace);
+        self.begin_replace();
         let listing = Listing {
             attempt: self.next_attempt(),
             version: ResourceVersion::UNSET,
@@ -275,7 +277,7 @@ impl<T> ReflectorMachine<T> {
                 .is_some_and(crate::status::Status::is_resource_expired);
         if expired_midway {
             // The rest of the pages is gone: the whole list in one answer, as first asked for.
-            self.output(Output::BeginReplace);
+            self.begin_replace();
             listing.attempt = self.next_attempt();
             listing.limit = None;
             listing.token = None;

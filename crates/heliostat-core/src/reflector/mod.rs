@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use crate::event::Rejection;
 use crate::rng::Rng;
-use crate::store::StoreError;
+use crate::store::{History, StoreError};
 use crate::time::Time;
 use crate::version::ResourceVersion;
 
@@ -67,6 +67,9 @@ pub struct ReflectorMachine<T> {
     last_version: ResourceVersion,
     /// The last version is of no use: the next list or watch-list asks for the most recent state.
     version_unavailable: bool,
+    /// The history of the source, compared with that of the store; unknown from a replace that was begun
+    /// without a version until a replace is committed.
+    history: History,
     /// The version at which a watch expired last.
     expired_version: ResourceVersion,
     /// A list from `0` came in pages, so the server keeps no watch cache: page every list.
@@ -98,6 +101,7 @@ impl<T> ReflectorMachine<T> {
             holds_permit: false,
             last_version: ResourceVersion::UNSET,
             version_unavailable: false,
+            history: History::Same,
             expired_version: ResourceVersion::UNSET,
             always_paginate: false,
             backoff: Backoff::new(config.backoff.clone(), now),
@@ -230,6 +234,15 @@ impl<T> ReflectorMachine<T> {
         }
     }
 
+    /// Begins a replace. If the last version is of no use, the source may be in another history.
+    fn begin_replace(&mut self) {
+        if self.version_unavailable {
+            self.history = History::Unknown;
+        }
+        let history = self.history;
+        self.output(Output::BeginReplace { history });
+    }
+
     fn release_permit(&mut self) {
         if std::mem::take(&mut self.holds_permit) {
             self.output(Output::ReleasePermit);
@@ -281,6 +294,7 @@ impl<T> ReflectorMachine<T> {
             (Ok(()), source) => {
                 let watch_list = matches!(source, CommitSource::WatchList { .. });
                 let version = committing.version.clone();
+                self.history = History::Same;
                 self.last_version = committing.version;
                 self.report(Report::Synced {
                     version,

@@ -6,7 +6,7 @@ use crate::error::SourceError;
 use crate::event::{ChangeKind, Rejection};
 use crate::object::{Entry, ObjectKey};
 use crate::options::{ListOptions, WatchOptions};
-use crate::store::StoreError;
+use crate::store::{History, StoreError};
 use crate::version::ResourceVersion;
 
 use super::input::AttemptId;
@@ -46,17 +46,21 @@ pub enum Output<T> {
         /// Which request.
         attempt: AttemptId,
     },
-    /// [`Store::begin_replace`](crate::store::Store::begin_replace).
-    BeginReplace,
-    /// [`Store::stage`](crate::store::Store::stage), each in turn.
+    /// [`Store::begin_replace`](crate::store::Store::begin_replace); a replace that is under way is
+    /// aborted.
+    BeginReplace {
+        /// Whether versions in the store can be compared with those of the source.
+        history: History,
+    },
+    /// [`Staging::stage`](crate::store::Staging::stage), each in turn.
     Stage(Vec<Entry<T>>),
-    /// [`Store::unstage`](crate::store::Store::unstage).
+    /// [`Staging::unstage`](crate::store::Staging::unstage).
     Unstage(ObjectKey),
-    /// [`Store::keep`](crate::store::Store::keep).
+    /// [`Staging::keep`](crate::store::Staging::keep).
     Keep(ObjectKey),
-    /// [`Store::abort_replace`](crate::store::Store::abort_replace).
+    /// Drop the [`Staging`](crate::store::Staging), if a replace is under way.
     AbortReplace,
-    /// [`Store::commit_replace`](crate::store::Store::commit_replace); answer with
+    /// [`Store::commit`](crate::store::Store::commit); answer with
     /// [`Committed`](super::Input::Committed).
     Commit {
         /// The version of the new set.

@@ -57,7 +57,7 @@ impl<T> ReflectorMachine<T> {
             .set(Timer::WatchListWarning, now + WARNING_PERIOD);
         self.timers
             .set(Timer::WatchEnd, now + timeout + self.config.watch_end_grace);
-        self.output(Output::BeginReplace);
+        self.begin_replace();
         self.output(Output::Watch {
             attempt: watch.attempt,
             options: WatchOptions {

@@ -77,7 +77,9 @@ impl DecodeLimits {
     ///
     /// The default is the largest watch frame that the reference client takes. etcd refuses values
     /// above 1.5 MiB unless it is told otherwise, and JSON may be several times its protobuf. A
-    /// decoder that is cut in the middle of an object holds up to this much.
+    /// decoder that is cut in the middle of an object holds up to this much. A mirror of packed objects
+    /// rejects those above [`UNPACKED_BYTES_MAX`](crate::packed::UNPACKED_BYTES_MAX) even if this is
+    /// higher.
     #[must_use]
     pub const fn object_bytes_max(mut self, bytes: usize) -> Self {
         self.object_bytes_max = bytes;

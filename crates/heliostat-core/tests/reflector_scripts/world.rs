@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use heliostat_core::event::{ChangeKind, Item, ListPart, WatchEvent};
 use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::reflector::{Activity, AttemptId, Input, Output, ReflectorMachine, Report};
-use heliostat_core::store::StoreError;
+use heliostat_core::store::{History, StoreError};
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 
@@ -345,9 +345,12 @@ impl World {
 
     fn execute_on_store(&mut self, output: Output<()>) -> Result<Option<Input<()>>, String> {
         match output {
-            Output::BeginReplace => {
+            Output::BeginReplace { history } => {
                 self.store.staged = Some(BTreeMap::new());
-                self.say("begin replace");
+                self.say(match history {
+                    History::Same => "begin replace",
+                    History::Unknown => "begin replace in an unknown history",
+                });
             }
             Output::AbortReplace => {
                 if self.store.staged.take().is_some() {

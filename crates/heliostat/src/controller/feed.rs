@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::queue::ordered_fifo::{OrderedFifo, Popped};
-use heliostat_core::store::{Store, StoreError};
+use heliostat_core::store::{Staging, Store, StoreError};
 use heliostat_core::version::ResourceVersion;
 use tokio::sync::Notify;
 
@@ -115,29 +115,13 @@ impl<T: Send + Sync + 'static> Store<T> for FeedWriter<T> {
         self.put(|queue| queue.delete(key, last_state))
     }
 
-    fn begin_replace(&mut self) {
-        let base = self.store.snapshot();
-        self.feed.lock().begin_replace_on(&base);
+    fn begin_replace(&mut self) -> Staging<T> {
+        let queue = self.feed.lock();
+        queue.begin_replace_on(&self.store.snapshot())
     }
 
-    fn stage(&mut self, entry: Entry<T>) {
-        self.feed.lock().stage(entry);
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        self.feed.lock().unstage(key);
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        self.feed.lock().keep(key);
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
-        self.put(|queue| queue.commit_replace(version))
-    }
-
-    fn abort_replace(&mut self) {
-        self.feed.lock().abort_replace();
+    fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError> {
+        self.put(|queue| queue.commit(staging, version))
     }
 
     fn resync(&mut self) -> Result<(), StoreError> {

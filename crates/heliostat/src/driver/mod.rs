@@ -6,13 +6,14 @@
 
 mod request;
 
+mod contained;
+
 mod transform;
 
 mod report;
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,13 +34,16 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
 use crate::budget::{ListBudget, ListPermit};
+use crate::contain::contain;
 use crate::list_watch::ListerWatcher;
 use crate::metrics::ReflectorMetrics;
 use crate::reflector::{Options, Reflector, Wish};
 use crate::status::{Progress, ReflectorStatus};
 
+use contained::ContainedStore;
 use request::{Request, Signal, next_signal};
 
+pub(crate) use crate::contain::panic_message;
 pub(crate) use report::log_watch_error;
 
 /// How many signals are taken from a busy stream before timers and wishes get their turn.
@@ -51,7 +55,7 @@ const FAR_AWAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Runs one machine.
 pub(crate) struct Driver<S: ListerWatcher, W> {
     source: Arc<S>,
-    store: W,
+    store: ContainedStore<S::Object, W>,
     options: Options<S::Object>,
     machine: ReflectorMachine<S::Object>,
     started: Instant,
@@ -111,7 +115,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         options.config = config.clone();
         Self {
             source: Arc::new(source),
-            store,
+            store: ContainedStore::new(store),
             machine: ReflectorMachine::new(config, Time::ZERO, seed),
             started: Instant::now(),
             request: None,
@@ -266,23 +270,23 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                     .take()
                     .filter(|request| request.attempt != attempt);
             }
-            Output::BeginReplace => {
+            Output::BeginReplace { history } => {
                 self.draft.progress = Some(Progress::default());
-                self.stage(Store::begin_replace);
+                self.store.begin_replace(history);
             }
             Output::Stage(entries) => {
                 self.progressed(entries.len() as u64);
-                self.stage(|store| {
-                    for entry in entries {
-                        store.stage(entry);
-                    }
-                });
+                self.store
+                    .stage(|staging| entries.into_iter().for_each(|entry| staging.stage(entry)));
             }
-            Output::Unstage(key) => self.stage(|store| store.unstage(&key)),
-            Output::Keep(key) => self.stage(|store| store.keep(&key)),
-            Output::AbortReplace => self.stage(Store::abort_replace),
+            Output::Unstage(key) => self.store.stage(|staging| staging.unstage(&key)),
+            Output::Keep(key) => self.store.stage(|staging| staging.keep(&key)),
+            Output::AbortReplace => {
+                let result = self.store.abort_replace();
+                self.written(&result);
+            }
             Output::Commit { version } => {
-                let result = guarded(|| self.store.commit_replace(&version));
+                let result = self.store.commit(&version);
                 self.machine.handle_input(now, Input::Committed(result));
             }
             Output::Apply {
@@ -291,18 +295,15 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                 version,
             } => self.apply(change, entry, version.as_ref()),
             Output::Remove { key, version } => {
-                let result = guarded(|| self.store.delete(&key, None));
+                let result = self.store.remove(&key);
                 self.applied(&result, version.as_ref());
             }
             Output::Bookmark { version } => {
-                self.stage(|store| {
-                    store.bookmark(&version);
-                    store.update_resource_version(&version);
-                });
+                let result = self.store.bookmark(&version);
+                self.written(&result);
+                self.move_version(&version);
             }
-            Output::Moved { version } => {
-                self.stage(|store| store.update_resource_version(&version));
-            }
+            Output::Moved { version } => self.move_version(&version),
             Output::Resync => {
                 let result = self.resync();
                 self.machine.handle_input(now, Input::Resynced(result));
@@ -355,55 +356,38 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         version: Option<&ResourceVersion>,
     ) {
         self.draft.counts.events += 1;
-        let result = guarded(|| match change {
-            ChangeKind::Added => self.store.add(entry),
-            ChangeKind::Modified => self.store.update(entry),
-            ChangeKind::Deleted => {
-                let key = entry.header.key.clone();
-                self.store.delete(&key, Some(entry))
-            }
-        });
+        let result = self.store.apply(change, entry);
         self.applied(&result, version);
     }
 
     /// A change that the store did not take is lost until the key's next one; the version moves on.
     fn applied(&mut self, result: &Result<(), StoreError>, version: Option<&ResourceVersion>) {
-        if let Err(error) = result {
-            self.store_failed(error);
-        }
+        self.written(result);
         if let Some(version) = version {
-            self.stage(|store| store.update_resource_version(version));
+            self.move_version(version);
         }
     }
 
-    /// Calls the store where it has no way to refuse; a panic counts as a store error.
-    fn stage(&mut self, call: impl FnOnce(&mut W)) {
-        let store = &mut self.store;
-        let result = guarded(|| {
-            call(store);
-            Ok(())
-        });
+    fn move_version(&mut self, version: &ResourceVersion) {
+        let result = self.store.update_resource_version(version);
+        self.written(&result);
+    }
+
+    fn written(&mut self, result: &Result<(), StoreError>) {
         if let Err(error) = result {
-            self.store_failed(&error);
+            self.store_failed(error);
         }
     }
 
     fn resync(&mut self) -> Result<(), StoreError> {
         let wanted = match &mut self.options.should_resync {
-            Some(ask) => {
-                let mut yes = true;
-                guarded(|| {
-                    yes = ask();
-                    Ok(())
-                })?;
-                yes
-            }
+            Some(ask) => contain(ask).map_err(StoreError::new)?,
             None => true,
         };
         if !wanted {
             return Ok(());
         }
-        guarded(|| self.store.resync())
+        self.store.resync()
     }
 
     /// Shows the batch's outcome to whoever watches the status.
@@ -411,7 +395,10 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         let activity = self.machine.activity();
         self.draft.activity = activity;
         self.draft.resource_version = self.machine.last_sync_resource_version().clone();
-        self.draft.objects = self.store.object_count();
+        self.draft.objects = self.store.object_count().unwrap_or_else(|error| {
+            self.store_failed(&error);
+            None
+        });
         self.draft.counts.late_answers = self.machine.late_answers();
         if activity != Activity::BackingOff {
             self.draft.retry_at = None;
@@ -437,19 +424,4 @@ async fn granted<T>(permit: &mut Permit) -> Wake<T> {
         Permit::Wanted(attempt, future) => Wake::Granted(*attempt, future.await),
         Permit::None | Permit::Held { .. } => std::future::pending().await,
     }
-}
-
-/// Runs user code; a panic in it becomes an error.
-fn guarded(call: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
-    catch_unwind(AssertUnwindSafe(call))
-        .unwrap_or_else(|panic| Err(StoreError::new(panic_message(&*panic))))
-}
-
-pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    format!("panicked: {text}")
 }

@@ -1,6 +1,5 @@
 //! What the machine reports, told to people and to metrics: logs, status, counters, hooks.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use heliostat_core::error::SourceError;
@@ -13,7 +12,7 @@ use crate::list_watch::ListerWatcher;
 use crate::reflector::WatchError;
 use crate::status::{LastError, Progress};
 
-use super::{Driver, panic_message};
+use super::{Driver, contain};
 
 impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
     fn failed(&mut self, class: &'static str, message: String) {
@@ -147,11 +146,8 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
             error,
         };
         let on_error = &mut self.options.on_error;
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| on_error(&error))) {
-            tracing::error!(
-                panic = panic_message(&*panic),
-                "the watch error handler panicked"
-            );
+        if let Err(panic) = contain(|| on_error(&error)) {
+            tracing::error!(panic, "the watch error handler panicked");
         }
     }
 

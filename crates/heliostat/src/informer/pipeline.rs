@@ -13,7 +13,7 @@ use std::time::Duration;
 use heliostat_core::informer::{Fanout, HandlerId, apply};
 use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::queue::ordered_fifo::{BATCH_SIZE, OrderedFifo};
-use heliostat_core::store::{Store, StoreError};
+use heliostat_core::store::{Staging, Store, StoreError};
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 use tokio::sync::watch;
@@ -324,29 +324,13 @@ impl<T: Send + Sync + 'static> Store<T> for QueueWriter<T> {
         self.put(|queue| queue.delete(key, last_state))
     }
 
-    fn begin_replace(&mut self) {
-        let base = self.pipeline.indexer.snapshot();
-        self.put(|queue| queue.begin_replace_on(&base));
+    fn begin_replace(&mut self) -> Staging<T> {
+        let queue = self.pipeline.queue();
+        queue.begin_replace_on(&self.pipeline.indexer.snapshot())
     }
 
-    fn stage(&mut self, entry: Entry<T>) {
-        self.pipeline.queue().stage(entry);
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        self.pipeline.queue().unstage(key);
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        self.pipeline.queue().keep(key);
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
-        self.put(|queue| queue.commit_replace(version))
-    }
-
-    fn abort_replace(&mut self) {
-        self.pipeline.queue().abort_replace();
+    fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError> {
+        self.put(|queue| queue.commit(staging, version))
     }
 
     fn resync(&mut self) -> Result<(), StoreError> {

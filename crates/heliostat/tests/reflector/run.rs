@@ -160,7 +160,7 @@ async fn several_namespaces_share_one_store() {
         everything.filtered(move |entry| entry.key().namespace() == Some(namespace))
     };
     let sources = [("a", only("a")), ("b", only("b"))];
-    let (reflectors, store) = Reflector::with_namespaces(sources);
+    let (reflectors, store) = Reflector::with_namespaces(sources).unwrap();
     let mirrors: Vec<_> = reflectors
         .into_iter()
         .map(|reflector| reflector.config(list_config()).start())

@@ -1,48 +1,9 @@
-//! `StagedItems`: a list while it is being collected, for a queue that takes it apart.
-
-use std::collections::BTreeSet;
+//! What a list or a resync means for the objects that a queue knows of.
 
 use super::delta::{Deletion, Delta};
 use super::known::KnownObjects;
 use crate::object::{Entry, ObjectKey};
-use crate::store::StoreError;
-
-/// The objects of a list, in its order; one that comes twice is there twice.
-pub(super) struct StagedItems<T> {
-    pub(super) entries: Vec<Entry<T>>,
-    /// They exist, and cannot be understood: neither told nor told as gone.
-    kept: BTreeSet<ObjectKey>,
-}
-
-impl<T> StagedItems<T> {
-    pub(super) fn stage(&mut self, entry: Entry<T>) {
-        self.entries.push(entry);
-    }
-
-    pub(super) fn unstage(&mut self, key: &ObjectKey) {
-        self.entries.retain(|entry| entry.key() != key);
-        self.kept.remove(key);
-    }
-
-    pub(super) fn keep(&mut self, key: &ObjectKey) {
-        self.kept.insert(key.clone());
-    }
-
-    /// What the list says to be there.
-    pub(super) fn keys(&self) -> BTreeSet<ObjectKey> {
-        let staged = self.entries.iter().map(|entry| entry.key().clone());
-        self.kept.iter().cloned().chain(staged).collect()
-    }
-}
-
-impl<T> Default for StagedItems<T> {
-    fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            kept: BTreeSet::new(),
-        }
-    }
-}
+use crate::store::{History, StoreError};
 
 /// The end of every known object that the list does not have and that is not queued.
 pub(super) fn vanished<T>(
@@ -76,4 +37,24 @@ pub(super) fn syncs<T>(
 /// The end of an object that was not seen.
 pub(super) const fn tombstone<T>(key: ObjectKey, last: Option<Entry<T>>) -> Delta<T> {
     Delta::Deleted(Deletion::Tombstone { key, last })
+}
+
+/// Returns the listed object, or the one that is queued or known if it is unchanged: its memory is then
+/// shared, and its notification is a sync.
+pub(super) fn unless_unchanged<T>(
+    listed: Entry<T>,
+    history: History,
+    newest: Option<&Delta<T>>,
+    known: Option<&dyn KnownObjects<T>>,
+) -> Entry<T> {
+    if history == History::Unknown {
+        return listed;
+    }
+    let found = match newest {
+        Some(Delta::Deleted(_)) => None,
+        Some(newest) => newest.entry().cloned(),
+        None => known.and_then(|known| known.known(listed.key()).ok().flatten()),
+    };
+    let unchanged = found.filter(|found| found.header.is_same_state(&listed.header));
+    unchanged.unwrap_or(listed)
 }
