@@ -1,9 +1,8 @@
-//! `Controller`: a mirror, and a loop that is called for every object that changed.
+//! `SerialController`: a mirror, and a loop that calls a function with the changes of one object at a time.
 //!
-//! The low-level way to act on a mirror: a reflector, its store and one loop in the caller's own task.
-//! The store is always changed first, as a whole list or change by change, and goes on changing while a
-//! call is under way. For many listeners on one mirror, see [`informer`](crate::informer); for a queue
-//! without a store, give a [`DeltaFifo`](crate::queue::DeltaFifo) to a reflector.
+//! client-go's `Controller`: a reflector, its store and one loop in the caller's own task. The store
+//! changes first, as a whole list or change by change, and continues to change while a call is under
+//! way.
 
 mod backlog;
 
@@ -12,6 +11,9 @@ mod feed;
 mod handle;
 
 mod plain;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -38,24 +40,27 @@ use feed::{Feed, FeedWriter};
 use handle::{Alive, Control, Counters};
 
 pub use backlog::WAITING_CHANGES_MAX;
-pub use handle::{ControllerCounts, ControllerHandle, ControllerStopped};
+pub use handle::{SerialControllerCounts, SerialControllerHandle, SerialControllerStopped};
 
 /// How many calls that never wait are made in a row before others of the thread get their turn.
 const CALLS_IN_A_ROW: usize = 256;
 
-/// A mirror, and a loop that calls for every object that changed.
+/// A mirror, and a loop that calls a function with the changes of one object at a time.
+///
+/// For a controller in the sense of kube-rs and controller-runtime, see
+/// [`Controller`](crate::controller::Controller).
 ///
 /// ```
 /// # #[cfg(feature = "memory")]
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use heliostat::controller::Controller;
+/// use heliostat::client_go::SerialController;
 /// use heliostat::source::memory::MemorySource;
 ///
 /// let source = MemorySource::<String>::new();
 /// source.create("team/blue".parse()?, "sky".to_owned())?;
 ///
-/// let controller = Controller::new(source);
+/// let controller = SerialController::new(source);
 /// let (store, handle) = (controller.store(), controller.handle());
 /// let mut seen = Vec::new();
 /// controller
@@ -83,13 +88,13 @@ const CALLS_IN_A_ROW: usize = 256;
 /// | order | of an object's changes | of all changes |
 /// | an error or a panic | the changes come again, after a delay | a panic is passed over |
 /// | the store | is at least as new as the changes | is as new as the change |
-pub struct Controller<S: ListerWatcher> {
+pub struct SerialController<S: ListerWatcher> {
     reflector: Reflector<S, IndexerWriter<S::Object>>,
     limiter: Box<dyn RateLimiter<ObjectKey>>,
     alive: Alive,
 }
 
-impl<S: ListerWatcher> Controller<S> {
+impl<S: ListerWatcher> SerialController<S> {
     /// A controller of this source, with a reflector as it is by default.
     #[track_caller]
     pub fn new(source: S) -> Self {
@@ -104,14 +109,14 @@ impl<S: ListerWatcher> Controller<S> {
     /// # {
     /// use std::time::Duration;
     ///
-    /// use heliostat::controller::Controller;
+    /// use heliostat::client_go::SerialController;
     /// use heliostat::core::reflector::ReflectorConfig;
     /// use heliostat::source::memory::MemorySource;
     /// use heliostat::Reflector;
     ///
     /// let (reflector, store) = Reflector::with_indexer(MemorySource::<String>::new());
     /// let config = ReflectorConfig::default().resync_period(Duration::from_secs(600));
-    /// let controller = Controller::over(reflector.name("texts").config(config));
+    /// let controller = SerialController::over(reflector.name("texts").config(config));
     /// # let _ = (store, controller);
     /// # }
     /// ```
@@ -141,11 +146,11 @@ impl<S: ListerWatcher> Controller<S> {
 
     /// A handle, to stop the controller and to see how it is doing.
     #[must_use]
-    pub fn handle(&self) -> ControllerHandle {
-        ControllerHandle::new(Arc::clone(&self.alive.0))
+    pub fn handle(&self) -> SerialControllerHandle {
+        SerialControllerHandle::new(Arc::clone(&self.alive.0))
     }
 
-    /// Runs until it is [stopped](ControllerHandle::stop). `process` is called for one object at a
+    /// Runs until it is [stopped](SerialControllerHandle::stop). `process` is called for one object at a
     /// time, with its changes since the last call, the oldest first, and whether they belong to the
     /// first list.
     ///
@@ -202,9 +207,9 @@ impl<S: ListerWatcher> Controller<S> {
     }
 }
 
-impl<S: ListerWatcher> fmt::Debug for Controller<S> {
+impl<S: ListerWatcher> fmt::Debug for SerialController<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Controller")
+        f.debug_struct("SerialController")
             .field("reflector", &self.reflector)
             .finish_non_exhaustive()
     }
@@ -313,8 +318,10 @@ impl<T: Send + Sync + 'static> Desk<T> {
         let is_list = matches!(popped.work, Element::ReplacedAll(_));
         match apply(&mut self.store, popped, false) {
             Outcome::Changes(changes) => {
+                // A list may have found what was queued while it was collected, and applied since.
                 let deltas = changes
                     .into_iter()
+                    .filter(|change| !(is_list && change.is_sync()))
                     .filter_map(|change| delta(change, is_list));
                 for delta in deltas {
                     self.backlog.handle_change(delta, is_initial);

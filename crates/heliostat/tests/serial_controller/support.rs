@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use heliostat::Reflector;
-use heliostat::controller::{Controller, ControllerHandle};
+use heliostat::client_go::{SerialController, SerialControllerHandle};
 use heliostat::core::object::{Entry, ObjectKey};
 use heliostat::core::queue::{Deletion, Delta};
 use heliostat::core::reflector::{BackoffConfig, ReflectorConfig};
@@ -39,9 +39,9 @@ pub(crate) fn config(resync: Duration) -> ReflectorConfig {
         .resync_period(resync)
 }
 
-pub(crate) fn resyncing(source: &Source) -> Controller<Source> {
+pub(crate) fn resyncing(source: &Source) -> SerialController<Source> {
     let (reflector, _) = Reflector::with_indexer(source.clone());
-    Controller::over(reflector.config(config(Duration::from_millis(100))))
+    SerialController::over(reflector.config(config(Duration::from_millis(100))))
 }
 
 /// A change in one word: `+a` came, `~a` changed, `=a` is in a list, `-a` went, `?a` is found gone, `.a`
@@ -116,9 +116,9 @@ pub(crate) const SOON: Duration = Duration::from_millis(1);
 
 /// Lets a controller run with a processor that succeeds, writing down what it is called with.
 pub(crate) fn recording(
-    controller: Controller<Source>,
+    controller: SerialController<Source>,
     record: &Record,
-) -> (ControllerHandle, tokio::task::JoinHandle<()>) {
+) -> (SerialControllerHandle, tokio::task::JoinHandle<()>) {
     let (handle, record) = (controller.handle(), record.clone());
     let process = async move |deltas: &[Delta<String>], is_in_initial_list: bool| {
         let mark = if is_in_initial_list { "!" } else { "" };
