@@ -204,7 +204,7 @@ pub async fn run(client: Client, stop: impl Future<Output = ()>) -> Result<(), B
     });
     stop.await;
     // What is being worked on is finished; then nobody asks for more.
-    queue.shut_down_with_drain().await;
+    queue.shutdown_with_drain().await;
     workers.await?;
     informer.stop().await;
     Ok(())

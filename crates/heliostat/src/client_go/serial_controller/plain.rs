@@ -9,7 +9,7 @@ use heliostat_core::event::Rejection;
 use heliostat_core::informer::{Notification, Outcome, apply};
 
 use super::handle::{Control, Counters};
-use super::{SerialController, Running};
+use super::{Running, SerialController};
 use crate::driver::panic_message;
 use crate::informer::EventHandler;
 use crate::list_watch::ListerWatcher;
