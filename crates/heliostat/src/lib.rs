@@ -73,6 +73,8 @@ pub mod informer;
 
 pub mod factory;
 
+pub mod controller;
+
 pub mod client_go;
 
 pub mod status;

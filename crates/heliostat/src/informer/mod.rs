@@ -132,6 +132,12 @@ pub struct InformerStopped {
     name: Arc<str>,
 }
 
+impl InformerStopped {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.into() }
+    }
+}
+
 impl<T: Send + Sync + 'static> SharedInformer<T> {
     /// An informer with the default options, not started.
     #[track_caller]

@@ -24,6 +24,7 @@ use super::shared::{Look, Shared};
 use metrics::WorkQueueMetrics;
 
 pub use process::Action;
+pub(crate) use process::Failure;
 pub use work::Work;
 
 /// Keys to be worked: each once, by one worker at a time. A clone is another handle to the same

@@ -1,0 +1,26 @@
+//! `Controller`: what it reconciles, when, and how it ends.
+//!
+//! Sources are in memory, and time is tokio's paused clock; finalizers and owners are tried against the
+//! embedded server.
+#![cfg(all(feature = "memory", feature = "kube"))]
+
+#[path = "controller/support.rs"]
+mod support;
+
+#[path = "controller/reconcile.rs"]
+mod reconcile;
+
+#[path = "controller/errors.rs"]
+mod errors;
+
+#[path = "controller/inputs.rs"]
+mod inputs;
+
+#[path = "controller/shutdown.rs"]
+mod shutdown;
+
+#[path = "controller/metrics.rs"]
+mod metrics;
+
+#[path = "controller/cluster.rs"]
+mod cluster;
