@@ -14,8 +14,13 @@ use crate::queue::WorkQueue;
 /// Whether a change counts, given the state before, if there was one, and the state now.
 pub(super) type Admits<T> = Box<dyn Fn(Option<&Entry<T>>, &Entry<T>) -> bool + Send + Sync>;
 
-/// Calls back with each key that an object asks for.
-type Keys<T> = Box<dyn Fn(&Entry<T>, &mut dyn FnMut(ObjectKey)) + Send + Sync>;
+/// The keys that an object asks for.
+enum Keys<T> {
+    /// Its own.
+    Own,
+    /// Those that a function calls back with.
+    Mapped(Box<dyn Fn(&Entry<T>, &mut dyn FnMut(ObjectKey)) + Send + Sync>),
+}
 
 /// What a notification asks for.
 pub(super) struct Rule<T> {
@@ -29,7 +34,7 @@ impl<T> Rule<T> {
     pub(super) fn own_key() -> Self {
         Self {
             admits: None,
-            keys: Box::new(|entry, ask| ask(entry.key().clone())),
+            keys: Keys::Own,
         }
     }
 
@@ -39,7 +44,9 @@ impl<T> Rule<T> {
     ) -> Self {
         Self {
             admits: None,
-            keys: Box::new(move |entry, ask| mapper(entry).into_iter().for_each(ask)),
+            keys: Keys::Mapped(Box::new(move |entry, ask| {
+                mapper(entry).into_iter().for_each(ask);
+            })),
         }
     }
 
@@ -152,9 +159,11 @@ struct Follower<T> {
 
 impl<T> Follower<T> {
     fn ask(&self, entry: &Entry<T>, priority: Priority) {
-        (self.rule.keys)(entry, &mut |key| {
-            self.queue.add_debounced(key, priority, self.quiet);
-        });
+        let add = |key| self.queue.add_debounced(key, priority, self.quiet);
+        match &self.rule.keys {
+            Keys::Own => add(entry.key().clone()),
+            Keys::Mapped(keys) => keys(entry, &mut { add }),
+        }
     }
 }
 
@@ -170,10 +179,13 @@ impl<T: Send + Sync + 'static> EventHandler<T> for Follower<T> {
                 }
                 Told::Updated { old, new } if self.rule.admits(Some(old), new) => {
                     let priority = priority(old.header.is_same_state(&new.header));
-                    self.ask(old, priority);
+                    // The object that the old state named must see that it no longer does.
+                    if let Keys::Mapped(_) = self.rule.keys {
+                        self.ask(old, priority);
+                    }
                     self.ask(new, priority);
                 }
-                // Also where nothing admits it: what is kept of a key must go.
+                // Always: the failures and delays of a key end with its object.
                 Told::Deleted { last, .. } => self.ask(last, Priority::NORMAL),
                 Told::Added { .. } | Told::Updated { .. } | Told::Synced => {}
             }
@@ -181,7 +193,7 @@ impl<T: Send + Sync + 'static> EventHandler<T> for Follower<T> {
     }
 }
 
-/// What may well be as it should be can wait for what has just changed.
+/// An object that has probably been reconciled before waits for those that have just changed.
 const fn priority(is_known: bool) -> Priority {
     if is_known {
         Priority::LOW

@@ -172,7 +172,8 @@ impl<K: Send + Sync + 'static, P> Controller<K, P> {
     }
 
     /// Reconciles the owners of the objects of `source` when these are new, change or are deleted: all
-    /// objects of the kind `K` among their owner references.
+    /// objects of the kind `K` among their owner references. For dynamic kinds, use
+    /// [`watches`](Self::watches).
     #[cfg(feature = "kube")]
     #[track_caller]
     pub fn owns<W>(self, source: impl IntoInformer<Object = W>) -> Self

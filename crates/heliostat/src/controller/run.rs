@@ -141,6 +141,8 @@ async fn trigger<K>(
                 }
             }
         }
+        // A stream that is always ready lets the other tasks have their turn.
+        tokio::task::coop::consume_budget().await;
     }
     std::future::pending().await
 }

@@ -33,7 +33,7 @@ async fn i_12_what_is_added_is_deleted_and_every_deletion_is_told() {
     let source = source(&[]);
     let controller = resyncing(&source);
     let (handle, deleted) = (controller.handle(), Record::default());
-    let handler = HandlerFuncs::new()
+    let handler = HandlerFuncs::<String>::new()
         .on_add({
             let source = source.clone();
             move |entry, _| drop(source.delete(entry.key()).unwrap())
@@ -158,7 +158,7 @@ async fn i_03_i_12_a_handler_that_panics_is_told_the_next_after_a_second() {
     let source = source(&["a", "b"]);
     let record = Record::default();
     let start = tokio::time::Instant::now();
-    let handler = HandlerFuncs::new().on_add({
+    let handler = HandlerFuncs::<String>::new().on_add({
         let record = record.clone();
         move |entry: &Entry<String>, _| {
             record.push(format!("{} {}", start.elapsed().as_secs(), entry.key()));
@@ -179,7 +179,7 @@ async fn i_04_i_12_a_stop_ends_the_telling_of_a_long_list() {
     let source = source(&["a", "b", "c"]);
     let controller = SerialController::new(source.clone());
     let (handle, record) = (controller.handle(), Record::default());
-    let handler = HandlerFuncs::new().on_add({
+    let handler = HandlerFuncs::<String>::new().on_add({
         let (handle, record) = (handle.clone(), record.clone());
         move |entry: &Entry<String>, _| {
             record.push(entry.key().as_str());
@@ -198,7 +198,7 @@ async fn i_04_i_12_a_stop_ends_the_telling_of_a_long_list() {
 async fn i_12_updates_show_only_states_that_there_were_and_every_object_ends() {
     let source = source(&[]);
     let (updates, deleted) = (Record::default(), Record::default());
-    let handler = HandlerFuncs::new()
+    let handler = HandlerFuncs::<String>::new()
         .on_update({
             let (source, updates) = (source.clone(), updates.clone());
             move |old: &Entry<String>, new: &Entry<String>| {
@@ -309,7 +309,7 @@ async fn i_12_nothing_is_transformed_twice_however_often_it_is_told() {
             }
         });
     let told = Arc::new(AtomicUsize::new(0));
-    let handler = HandlerFuncs::new().on_update({
+    let handler = HandlerFuncs::<String>::new().on_update({
         let told = Arc::clone(&told);
         move |_, new: &Entry<String>| {
             assert!(new.object.starts_with('!'));
@@ -354,7 +354,10 @@ async fn i_12_nothing_is_transformed_twice_however_often_it_is_told() {
 #[tokio::test(start_paused = true)]
 async fn i_12_the_version_of_the_store_follows_events_and_bookmarks() {
     let source = source(&["a"]);
-    let (handle, store, task) = run(SerialController::new(source.clone()), HandlerFuncs::new());
+    let (handle, store, task) = run(
+        SerialController::new(source.clone()),
+        HandlerFuncs::<String>::new(),
+    );
     handle.wait_synced().await.unwrap();
     source.wait_for_open_watches(1).await;
     let reaches = async |version: u64| {

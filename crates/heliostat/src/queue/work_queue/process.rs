@@ -111,7 +111,7 @@ impl<K: Clone + Ord + fmt::Debug + Send + Sync + 'static> WorkQueue<K> {
     }
 }
 
-/// Tells the workers not to start anything more.
+/// Makes the workers start nothing more when it is dropped.
 struct Cancel(Arc<AtomicBool>);
 
 impl Drop for Cancel {
