@@ -5,6 +5,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::version::ResourceVersion;
@@ -200,6 +201,9 @@ impl Header {
 }
 
 /// An object with its header. A clone shares the object.
+///
+/// Derefs to the object, so that an entry of a `kube_core::Resource` has the methods of kube's
+/// `ResourceExt`: `name_any()`, `namespace()`, `labels()`, `owner_references()`.
 #[derive(Debug)]
 pub struct Entry<T> {
     /// What the engine knows of the object.
@@ -228,6 +232,14 @@ impl<T> Entry<T> {
     #[must_use]
     pub const fn key(&self) -> &ObjectKey {
         &self.header.key
+    }
+}
+
+impl<T> Deref for Entry<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.object
     }
 }
 

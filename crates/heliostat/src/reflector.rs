@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 use heliostat_core::event::Rejection;
 use heliostat_core::object::Header;
@@ -205,12 +206,14 @@ impl<S: ListerWatcher, W: Store<S::Object> + 'static> Reflector<S, W> {
     pub fn start(self) -> ReflectorHandle {
         let name: Arc<str> = self.options.name.as_str().into();
         let (wish, wishes) = watch::channel(Wish::Run);
+        let (resync_period, resync_periods) = watch::channel(Duration::ZERO);
         let (status_sender, status) = watch::channel(ReflectorStatus::new());
-        let driver = Driver::new(self, status_sender, wishes);
+        let driver = Driver::new(self, status_sender, wishes, resync_periods);
         let task = tokio::spawn(driver.run());
         ReflectorHandle {
             name,
             wish,
+            resync_period,
             status,
             task: Some(task),
         }
@@ -232,6 +235,8 @@ impl<S: ListerWatcher, W> fmt::Debug for Reflector<S, W> {
 pub struct ReflectorHandle {
     name: Arc<str>,
     wish: watch::Sender<Wish>,
+    /// Zero until it is changed.
+    resync_period: watch::Sender<Duration>,
     status: watch::Receiver<ReflectorStatus>,
     task: Option<JoinHandle<Option<Rejection>>>,
 }
@@ -286,6 +291,12 @@ impl ReflectorHandle {
     /// stopped it.
     pub async fn stopped(mut self) -> Option<Rejection> {
         self.join().await
+    }
+
+    /// Changes how often the store resyncs. Nothing happens for the period that was set last.
+    pub(crate) fn set_resync_period(&self, period: Duration) {
+        self.resync_period
+            .send_if_modified(|present| std::mem::replace(present, period) != period);
     }
 
     /// Lets the mirror run for as long as the runtime does.

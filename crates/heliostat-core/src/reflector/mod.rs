@@ -162,6 +162,16 @@ impl<T> ReflectorMachine<T> {
         }
     }
 
+    /// Changes how often the store resyncs, from now on; none for never.
+    pub fn set_resync_period(&mut self, now: Time, period: Option<Duration>) {
+        self.config.resync_period = period.filter(|period| !period.is_zero());
+        // A resync that is under way arms the timer when it is done, and a watch phase when it begins.
+        if self.state.is_watch_phase() && !self.resync_running {
+            let next = self.config.resync_period.map(|period| now + period);
+            self.timers.set_or_clear(Timer::Resync, next);
+        }
+    }
+
     /// What to do next, in this order; nothing if there is nothing left to do now.
     pub fn poll_output(&mut self) -> Option<Output<T>> {
         self.outputs.pop_front()

@@ -62,6 +62,7 @@ pub(crate) struct Driver<S: ListerWatcher, W> {
     request: Option<Request<S::Object>>,
     permit: Permit,
     wishes: watch::Receiver<Wish>,
+    resync_periods: watch::Receiver<Duration>,
     status: watch::Sender<ReflectorStatus>,
     metrics: ReflectorMetrics,
     /// What will be the status when the present batch is done.
@@ -89,6 +90,7 @@ enum Permit {
 enum Wake<T> {
     Stop,
     Granted(AttemptId, ListPermit),
+    ResyncPeriod(Duration),
     Signal(Signal<T>),
     Deadline,
 }
@@ -98,6 +100,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         reflector: Reflector<S, W>,
         status: watch::Sender<ReflectorStatus>,
         wishes: watch::Receiver<Wish>,
+        resync_periods: watch::Receiver<Duration>,
     ) -> Self {
         let Reflector {
             source,
@@ -121,6 +124,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
             request: None,
             permit: Permit::None,
             wishes,
+            resync_periods,
             status,
             metrics: ReflectorMetrics::new(&options.name),
             draft: ReflectorStatus::new(),
@@ -151,6 +155,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                 biased;
                 () = &mut stop => Wake::Stop,
                 granted = granted(&mut self.permit) => granted,
+                period = changed(&mut self.resync_periods) => Wake::ResyncPeriod(period),
                 signal = next_signal(&mut self.request) => Wake::Signal(signal),
                 () = &mut sleep => Wake::Deadline,
             };
@@ -161,6 +166,10 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                         _until_dropped: permit,
                     };
                     self.tell(Input::PermitGranted { attempt });
+                }
+                Wake::ResyncPeriod(period) => {
+                    let now = self.now();
+                    self.machine.set_resync_period(now, Some(period));
                 }
                 Wake::Signal(signal) => self.take_signals(signal),
                 Wake::Deadline => {}
@@ -410,6 +419,15 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
             .reached(&self.draft.resource_version, self.draft.synced);
         self.status.send_replace(self.draft.clone());
     }
+}
+
+/// The next period that is set.
+async fn changed(periods: &mut watch::Receiver<Duration>) -> Duration {
+    if periods.changed().await.is_err() {
+        // Without a handle it stays.
+        std::future::pending::<()>().await;
+    }
+    *periods.borrow_and_update()
 }
 
 async fn wait_for_stop(wishes: &mut watch::Receiver<Wish>) {

@@ -99,11 +99,16 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         stage.metrics = Some(InformerMetrics::new(name));
     }
 
-    /// Fixes the resync period of the mirror, and gives it.
+    /// Fixes the resync period of the mirror, and returns it.
     pub(super) fn start(&self) -> Duration {
         let mut stage = self.stage();
         stage.fanout.start();
         stage.fanout.check_period()
+    }
+
+    /// How often handlers have to be checked for a resync; zero for never.
+    pub(super) fn check_period(&self) -> Duration {
+        self.stage().fanout.check_period()
     }
 
     /// A handler listens from now on, beginning with what is there; none if nothing more will come.

@@ -68,6 +68,9 @@ pub mod expiring;
 
 pub mod overlay;
 
+#[cfg(feature = "kube")]
+pub mod typed_index;
+
 mod waiters;
 
 #[cfg(test)]

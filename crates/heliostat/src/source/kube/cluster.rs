@@ -96,6 +96,13 @@ impl From<Client> for Cluster {
     }
 }
 
+/// Shares the client, whose clones use the same connections.
+impl From<&Client> for Cluster {
+    fn from(client: &Client) -> Self {
+        client.clone().into()
+    }
+}
+
 impl From<&Self> for Cluster {
     fn from(cluster: &Self) -> Self {
         cluster.clone()

@@ -9,7 +9,7 @@ use heliostat_core::event::Rejection;
 use heliostat_core::informer::{Notification, Outcome, apply};
 
 use super::handle::{Control, Counters};
-use super::{Controller, Running};
+use super::{Running, SerialController};
 use crate::driver::panic_message;
 use crate::informer::EventHandler;
 use crate::list_watch::ListerWatcher;
@@ -22,8 +22,8 @@ const PANIC_PAUSE: Duration = Duration::from_secs(1);
 /// told of.
 const IN_STEP: usize = 1;
 
-impl<S: ListerWatcher> Controller<S> {
-    /// Runs until it is [stopped](super::ControllerHandle::stop), with a handler that is told every
+impl<S: ListerWatcher> SerialController<S> {
+    /// Runs until it is [stopped](super::SerialControllerHandle::stop), with a handler that is told every
     /// change, one after the other. The next change goes into the store when the one before has been
     /// handled, so a handler that reads the store finds what it is told of and nothing newer; a list goes
     /// in as a whole.

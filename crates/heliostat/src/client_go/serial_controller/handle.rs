@@ -1,4 +1,4 @@
-//! `ControllerHandle`: a controller from outside; and what the loop and its handles share.
+//! `SerialControllerHandle`: a controller from outside; and what the loop and its handles share.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use crate::status::ReflectorStatus;
 /// A controller, before, while and after it runs. A clone is another handle to the same controller;
 /// handles keep nothing running.
 #[derive(Clone)]
-pub struct ControllerHandle {
+pub struct SerialControllerHandle {
     control: Arc<Control>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Counters {
 /// What a controller has done so far, and what is left for it to do.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct ControllerCounts {
+pub struct SerialControllerCounts {
     /// Calls that went well.
     pub succeeded: u64,
     /// Calls that gave an error.
@@ -65,11 +65,11 @@ pub struct ControllerCounts {
 /// The controller came to its end before it was synced, or will never run.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the controller {name} stopped before it was synced")]
-pub struct ControllerStopped {
+pub struct SerialControllerStopped {
     name: Arc<str>,
 }
 
-impl ControllerHandle {
+impl SerialControllerHandle {
     pub(super) const fn new(control: Arc<Control>) -> Self {
         Self { control }
     }
@@ -94,7 +94,7 @@ impl ControllerHandle {
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub async fn wait_synced(&self) -> Result<(), ControllerStopped> {
+    pub async fn wait_synced(&self) -> Result<(), SerialControllerStopped> {
         if self
             .wait_until(|life| life.synced || life.over)
             .await
@@ -102,7 +102,7 @@ impl ControllerHandle {
         {
             return Ok(());
         }
-        Err(ControllerStopped {
+        Err(SerialControllerStopped {
             name: Arc::clone(&self.control.name),
         })
     }
@@ -125,10 +125,10 @@ impl ControllerHandle {
 
     /// What has been done so far, and what is left.
     #[must_use]
-    pub fn counts(&self) -> ControllerCounts {
+    pub fn counts(&self) -> SerialControllerCounts {
         let counters = &self.control.counters;
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        ControllerCounts {
+        SerialControllerCounts {
             succeeded: get(&counters.succeeded),
             failed: get(&counters.failed),
             panicked: get(&counters.panicked),
@@ -160,9 +160,9 @@ impl ControllerHandle {
     }
 }
 
-impl fmt::Debug for ControllerHandle {
+impl fmt::Debug for SerialControllerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ControllerHandle")
+        f.debug_struct("SerialControllerHandle")
             .field("name", &self.control.name)
             .field("life", &*self.control.life.borrow())
             .finish_non_exhaustive()

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use heliostat::Reflector;
-use heliostat::controller::Controller;
+use heliostat::client_go::SerialController;
 use heliostat::core::object::{Entry, Header, ObjectKey};
 use heliostat::core::queue::Delta;
 use heliostat::core::reflector::{ReflectorConfig, RejectPolicy};
@@ -48,7 +48,7 @@ async fn i_01_what_is_created_is_deleted_and_every_deletion_is_told() {
 #[tokio::test(start_paused = true)]
 async fn i_01_run_returns_when_the_mirror_and_the_call_under_way_have_ended() {
     let source = source(&["a", "b"]);
-    let controller = Controller::new(source.clone());
+    let controller = SerialController::new(source.clone());
     let (handle, store) = (controller.handle(), controller.store());
     let (called, go_on, record) = (
         Arc::new(Notify::new()),
@@ -87,7 +87,7 @@ async fn i_01_run_returns_when_the_mirror_and_the_call_under_way_have_ended() {
 #[tokio::test(start_paused = true)]
 async fn i_01_dropping_the_future_stops_everything() {
     let source = source(&["a"]);
-    let controller = Controller::new(source.clone());
+    let controller = SerialController::new(source.clone());
     let handle = controller.handle();
     let mut run = Box::pin(controller.run(async |_, _| Ok::<(), Infallible>(())));
     while !handle.has_synced() {
@@ -105,7 +105,7 @@ async fn i_01_a_mirror_that_stops_by_itself_ends_the_loop_after_what_is_queued()
     let source = source(&["a", "b"]);
     let (reflector, _) = Reflector::with_indexer(source.clone());
     let config = ReflectorConfig::default().reject_policy(RejectPolicy::Stop);
-    let controller = Controller::over(reflector.config(config));
+    let controller = SerialController::over(reflector.config(config));
     let handle = controller.handle();
     let record = Record::default();
     let run = tokio::spawn({
@@ -135,7 +135,7 @@ async fn i_01_a_mirror_that_stops_by_itself_ends_the_loop_after_what_is_queued()
 #[tokio::test(start_paused = true)]
 async fn i_02_synced_and_the_version_are_those_of_the_queue_and_the_mirror() {
     let source = source(&["a", "b"]);
-    let controller = Controller::new(source.clone());
+    let controller = SerialController::new(source.clone());
     let handle = controller.handle();
     assert!(!handle.has_synced());
     assert!(handle.last_sync_resource_version().is_unset());
@@ -175,13 +175,13 @@ async fn i_02_synced_and_the_version_are_those_of_the_queue_and_the_mirror() {
 async fn i_02_an_empty_collection_is_synced_and_a_controller_that_never_runs_is_not() {
     let empty = source(&[]);
     let record = Record::default();
-    let (handle, task) = recording(Controller::new(empty), &record);
+    let (handle, task) = recording(SerialController::new(empty), &record);
     handle.wait_synced().await.unwrap();
     handle.stop();
     task.await.unwrap();
     assert_eq!(record.len(), 0);
 
-    let never = Controller::new(source(&["a"]));
+    let never = SerialController::new(source(&["a"]));
     let handle = never.handle();
     drop(never);
     let error = handle.wait_synced().await.unwrap_err();
@@ -197,7 +197,7 @@ async fn i_04_what_is_queued_at_the_stop_is_not_processed() {
     let names: Vec<_> = (0..50).map(|number| format!("n{number:02}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let source = source(&names);
-    let controller = Controller::new(source.clone());
+    let controller = SerialController::new(source.clone());
     let (handle, record) = (controller.handle(), Record::default());
     let process = async |deltas: &[Delta<String>], _: bool| {
         record.push(words(deltas));
@@ -216,7 +216,7 @@ async fn i_04_what_is_queued_at_the_stop_is_not_processed() {
 async fn i_04_a_controller_that_is_stopped_before_it_runs_calls_nobody() {
     let source = source(&["a"]);
     let record = Record::default();
-    let controller = Controller::new(source.clone());
+    let controller = SerialController::new(source.clone());
     controller.handle().stop();
     let (handle, task) = recording(controller, &record);
     task.await.unwrap();
@@ -228,7 +228,7 @@ async fn i_04_a_controller_that_is_stopped_before_it_runs_calls_nobody() {
 async fn changes_are_told_as_what_they_are_to_the_store() {
     let source = source(&["a", "b", "c"]);
     let record = Record::default();
-    let (handle, task) = recording(Controller::new(source.clone()), &record);
+    let (handle, task) = recording(SerialController::new(source.clone()), &record);
     handle.wait_synced().await.unwrap();
     source.wait_for_open_watches(1).await;
     assert_eq!(record.take(), ["=a=a!", "=b=b!", "=c=c!"]);
@@ -269,7 +269,7 @@ async fn a_resync_tells_everything_again_but_what_is_to_be_told_anyway() {
 #[tokio::test(start_paused = true)]
 async fn the_store_goes_on_while_a_call_is_under_way() {
     let source = source(&["a"]);
-    let controller = Controller::new(source.clone());
+    let controller = SerialController::new(source.clone());
     let (handle, store) = (controller.handle(), controller.store());
     let go_on = Arc::new(Notify::new());
     let record = Record::default();
@@ -400,7 +400,7 @@ async fn i_01_i_02_a_hammered_controller_stays_sound_and_stops() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn i_01_with_real_threads_the_processor_ends_up_with_what_there_is() {
     let source = source(&["a", "b"]);
-    let controller = Controller::new(source.clone());
+    let controller = SerialController::new(source.clone());
     let handle = controller.handle();
     let believed = Believed::default();
     let seen_all = Arc::new(Notify::new());

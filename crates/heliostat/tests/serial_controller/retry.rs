@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use heliostat::controller::Controller;
+use heliostat::client_go::SerialController;
 use heliostat::core::queue::Delta;
 use heliostat::core::queue::rate_limit::PerKeyExponential;
 use tokio::time::Instant;
@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::support::*;
 
 /// What is tried again after one second, two, four, ..
-fn controller(source: &Source) -> Controller<Source> {
+fn controller(source: &Source) -> SerialController<Source> {
     let second = Duration::from_secs(1);
-    Controller::new(source.clone()).retry(PerKeyExponential::new(second, 60 * second))
+    SerialController::new(source.clone()).retry(PerKeyExponential::new(second, 60 * second))
 }
 
 /// What happens to the object `bad`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use heliostat::controller::{Controller, ControllerHandle};
+use heliostat::client_go::{SerialController, SerialControllerHandle};
 use heliostat::core::object::Entry;
 use heliostat::core::rng::Rng;
 use heliostat::core::version::ResourceVersion;
@@ -17,9 +17,9 @@ use tokio::task::JoinHandle;
 use super::support::*;
 
 fn run(
-    controller: Controller<Source>,
+    controller: SerialController<Source>,
     handler: impl EventHandler<String>,
-) -> (ControllerHandle, Indexer<String>, JoinHandle<()>) {
+) -> (SerialControllerHandle, Indexer<String>, JoinHandle<()>) {
     let (handle, store) = (controller.handle(), controller.store());
     let task = tokio::spawn(async move {
         assert!(controller.run_with_handler(handler).await.is_none());
@@ -33,7 +33,7 @@ async fn i_12_what_is_added_is_deleted_and_every_deletion_is_told() {
     let source = source(&[]);
     let controller = resyncing(&source);
     let (handle, deleted) = (controller.handle(), Record::default());
-    let handler = HandlerFuncs::new()
+    let handler = HandlerFuncs::<String>::new()
         .on_add({
             let source = source.clone();
             move |entry, _| drop(source.delete(entry.key()).unwrap())
@@ -93,7 +93,7 @@ impl EventHandler<String> for Comparing {
 #[tokio::test(start_paused = true)]
 async fn i_12_the_store_shows_what_the_handler_is_told_and_nothing_newer() {
     let source = source(&["a1", "b1"]);
-    let controller = Controller::new(source.clone());
+    let controller = SerialController::new(source.clone());
     let (record, pause) = (Record::default(), Arc::new(Notify::new()));
     let handler = Comparing {
         store: controller.store(),
@@ -158,14 +158,14 @@ async fn i_03_i_12_a_handler_that_panics_is_told_the_next_after_a_second() {
     let source = source(&["a", "b"]);
     let record = Record::default();
     let start = tokio::time::Instant::now();
-    let handler = HandlerFuncs::new().on_add({
+    let handler = HandlerFuncs::<String>::new().on_add({
         let record = record.clone();
         move |entry: &Entry<String>, _| {
             record.push(format!("{} {}", start.elapsed().as_secs(), entry.key()));
             assert_ne!(entry.key().as_str(), "a", "told to");
         }
     });
-    let (handle, store, task) = run(Controller::new(source.clone()), handler);
+    let (handle, store, task) = run(SerialController::new(source.clone()), handler);
     handle.wait_synced().await.unwrap();
     assert_eq!(record.take(), ["0 a", "1 b"]);
     assert_eq!(handle.counts().panicked, 1);
@@ -177,9 +177,9 @@ async fn i_03_i_12_a_handler_that_panics_is_told_the_next_after_a_second() {
 #[tokio::test(start_paused = true)]
 async fn i_04_i_12_a_stop_ends_the_telling_of_a_long_list() {
     let source = source(&["a", "b", "c"]);
-    let controller = Controller::new(source.clone());
+    let controller = SerialController::new(source.clone());
     let (handle, record) = (controller.handle(), Record::default());
-    let handler = HandlerFuncs::new().on_add({
+    let handler = HandlerFuncs::<String>::new().on_add({
         let (handle, record) = (handle.clone(), record.clone());
         move |entry: &Entry<String>, _| {
             record.push(entry.key().as_str());
@@ -198,7 +198,7 @@ async fn i_04_i_12_a_stop_ends_the_telling_of_a_long_list() {
 async fn i_12_updates_show_only_states_that_there_were_and_every_object_ends() {
     let source = source(&[]);
     let (updates, deleted) = (Record::default(), Record::default());
-    let handler = HandlerFuncs::new()
+    let handler = HandlerFuncs::<String>::new()
         .on_update({
             let (source, updates) = (source.clone(), updates.clone());
             move |old: &Entry<String>, new: &Entry<String>| {
@@ -261,7 +261,7 @@ async fn i_12_the_store_and_the_handler_see_transformed_objects() {
         Ok::<_, std::convert::Infallible>(format!("transformed {text}"))
     });
     let record = Record::default();
-    let (handle, store, task) = run(Controller::over(reflector), Recorder(record.clone()));
+    let (handle, store, task) = run(SerialController::over(reflector), Recorder(record.clone()));
     handle.wait_synced().await.unwrap();
     source.wait_for_open_watches(1).await;
     put(&source, "pod2", "gen1");
@@ -309,14 +309,14 @@ async fn i_12_nothing_is_transformed_twice_however_often_it_is_told() {
             }
         });
     let told = Arc::new(AtomicUsize::new(0));
-    let handler = HandlerFuncs::new().on_update({
+    let handler = HandlerFuncs::<String>::new().on_update({
         let told = Arc::clone(&told);
         move |_, new: &Entry<String>| {
             assert!(new.object.starts_with('!'));
             told.fetch_add(1, Ordering::Relaxed);
         }
     });
-    let (handle, store, task) = run(Controller::over(reflector), handler);
+    let (handle, store, task) = run(SerialController::over(reflector), handler);
     handle.wait_synced().await.unwrap();
     let reader = tokio::spawn({
         let store = store.clone();
@@ -354,7 +354,10 @@ async fn i_12_nothing_is_transformed_twice_however_often_it_is_told() {
 #[tokio::test(start_paused = true)]
 async fn i_12_the_version_of_the_store_follows_events_and_bookmarks() {
     let source = source(&["a"]);
-    let (handle, store, task) = run(Controller::new(source.clone()), HandlerFuncs::new());
+    let (handle, store, task) = run(
+        SerialController::new(source.clone()),
+        HandlerFuncs::<String>::new(),
+    );
     handle.wait_synced().await.unwrap();
     source.wait_for_open_watches(1).await;
     let reaches = async |version: u64| {

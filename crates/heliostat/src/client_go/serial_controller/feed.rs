@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::store::Indexer;
 
 /// See the module. It has no limit, since a reflector cannot wait;
-/// [`ControllerCounts::queued`](super::ControllerCounts::queued) tells how much is waiting.
+/// [`SerialControllerCounts::queued`](super::SerialControllerCounts::queued) tells how much is waiting.
 pub(super) struct Feed<T> {
     queue: Mutex<OrderedFifo<T>>,
     /// There is something to take, or the queue is closed.
