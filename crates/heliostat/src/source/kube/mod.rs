@@ -25,8 +25,8 @@
 //! | `failure` | the errors of HTTP, TLS and sockets |
 //! | `likeness` | what was probably meant by an unknown name |
 //! | `connection` | from a kubeconfig or an address to a cluster |
-//! | `kubeconfig` | finding kubeconfig files and contexts |
-//! | `proxy` | which servers a proxy of the environment is not for |
+//! | `config` | what kubeconfigs, addresses and service accounts say |
+//! | `credentials` | tokens, certificates and exec plugins, renewed and refused |
 //! | `transport` | TCP, timeouts and the connection pool |
 //! | [`discovery`] | which resources there are |
 
@@ -60,9 +60,9 @@ mod likeness;
 
 mod connection;
 
-mod kubeconfig;
+mod config;
 
-mod proxy;
+mod credentials;
 
 mod transport;
 
