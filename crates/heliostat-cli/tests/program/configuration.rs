@@ -50,6 +50,27 @@ contexts: [{{name: here, context: {{cluster: c, user: ann, namespace: shop}}}}]
         }
         self.file("config", &text)
     }
+
+    /// Both list the pod with these files.
+    #[track_caller]
+    fn both_list_it(&self, kubeconfig: &str) {
+        let finished = once(kubeconfig, &[]);
+        assert_eq!(finished.stdout, "shop/web-1\n", "{}", finished.stderr);
+        let Some(program) = named_kubectl() else {
+            skipped("cli-configuration");
+            return;
+        };
+        let output = Command::new(program)
+            .env_clear()
+            .env("HOME", &self.folder)
+            .env("KUBECONFIG", kubeconfig)
+            .args(["get", "pods", "-o", "name", "--cache-dir"])
+            .arg(self.folder.join("cache"))
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.stdout, b"pod/web-1\n", "{error}");
+    }
 }
 
 impl Drop for Place {
@@ -67,29 +88,6 @@ fn once(kubeconfig: &str, variables: &[(&str, &str)]) -> Finished {
     Running::spawn(program).finish()
 }
 
-/// Both list the pod with these files.
-#[track_caller]
-fn both_list_it(kubeconfig: &str) {
-    let finished = once(kubeconfig, &[]);
-    assert_eq!(finished.stdout, "shop/web-1\n", "{}", finished.stderr);
-    let Some(program) = named_kubectl() else {
-        skipped("cli-configuration");
-        return;
-    };
-    let home = folder("configuration-home");
-    let output = Command::new(program)
-        .env_clear()
-        .env("HOME", &home)
-        .env("KUBECONFIG", kubeconfig)
-        .args(["get", "pods", "-o", "name", "--cache-dir"])
-        .arg(home.join("cache"))
-        .output()
-        .unwrap();
-    std::fs::remove_dir_all(home).unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.stdout, b"pod/web-1\n", "{error}");
-}
-
 #[test]
 fn an_empty_string_is_an_unset_field() {
     let place = Place::new("empty");
@@ -101,7 +99,7 @@ fn an_empty_string_is_an_unset_field() {
         "token: t",
         "token: t, username: '', password: '', tokenFile: '', client-certificate: ''",
     )]);
-    both_list_it(&format!("{}:{}", first.display(), second.display()));
+    place.both_list_it(&format!("{}:{}", first.display(), second.display()));
 }
 
 #[test]
@@ -118,7 +116,7 @@ fn what_is_not_used_need_not_be_whole() {
         ),
         ("token: t", "token: t, extensions: [{name: foo}]"),
     ]);
-    both_list_it(path.to_str().unwrap());
+    place.both_list_it(path.to_str().unwrap());
 }
 
 #[test]
@@ -126,7 +124,7 @@ fn an_address_without_a_scheme_is_one_of_http() {
     let place = Place::new("scheme");
     let bare = place.server.address().to_owned();
     let path = place.kubeconfig(&[(place.server.url.as_str(), bare.as_str())]);
-    both_list_it(path.to_str().unwrap());
+    place.both_list_it(path.to_str().unwrap());
     let mut by_option = ONCE.to_vec();
     by_option.extend(["-A", "--server", &bare]);
     let finished = crate::common::succeed(&by_option);

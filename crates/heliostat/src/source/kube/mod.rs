@@ -3,8 +3,8 @@
 //! [`Connection`] finds the configuration and gives a [`Cluster`]; [`Discovery`] finds what a name
 //! means there; [`KubeSource`] lists and watches one collection.
 //!
-//! `kube-client` is what configuration, credentials, TLS and HTTP come from. What this room owns is
-//! what a mirror depends on: the request options, what is asked for and what is taken for an answer,
+//! `kube-client` is what TLS, proxies and HTTP come from. What this room owns is what a mirror depends
+//! on: the configuration, credentials that are renewed, the request options, what is asked for and what is taken for an answer,
 //! decoding while the answer streams in, and what every failure means. Nothing here holds a whole
 //! answer, and nothing here decides what follows from a failure: that is the reflector's.
 //!
