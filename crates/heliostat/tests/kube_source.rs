@@ -38,6 +38,10 @@ mod discovery;
 #[path = "kube_source/connection.rs"]
 mod connection;
 
+#[cfg(unix)]
+#[path = "kube_source/credentials.rs"]
+mod credentials;
+
 use std::path::Path;
 
 use futures_util::StreamExt;

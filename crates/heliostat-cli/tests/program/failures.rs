@@ -261,9 +261,10 @@ fn a_broken_kubeconfig_is_named() {
 }
 
 #[test]
-fn an_address_needs_a_scheme() {
-    let finished = run(&["mirror", "pods", "--server", "localhost:8080"]);
-    check(&finished, 1, &["write http://localhost:8080"]);
+fn what_is_no_address_is_refused() {
+    let finished = run(&["mirror", "pods", "--server", "unix:///run/k.sock"]);
+    let said = "\"unix:///run/k.sock\" is not the address of a server";
+    check(&finished, 1, &[said]);
 }
 
 #[test]

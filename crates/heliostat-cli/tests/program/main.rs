@@ -18,3 +18,5 @@ mod failures;
 mod whole;
 
 mod kubectl;
+
+mod configuration;

@@ -153,7 +153,7 @@ pub(super) struct Answer {
 }
 
 /// The address without credentials that somebody may have put into it.
-fn display_address(server: &Uri) -> String {
+pub(super) fn display_address(server: &Uri) -> String {
     let text = server.to_string();
     let address = match (text.split_once("://"), server.authority()) {
         (Some((scheme, rest)), Some(authority)) => match authority.as_str().rsplit_once('@') {
