@@ -109,6 +109,8 @@ pub(crate) struct MessageRow {
     pub(crate) name: Text,
     pub(crate) fields: Run,
     pub(crate) numbers: Run,
+    /// The number of fields with those of embedded structs, known when all messages are.
+    pub(crate) slots: usize,
     pub(crate) map_type: String,
     pub(crate) comment: String,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::kinds::data::Data;
 use crate::kinds::rows::{
@@ -24,8 +24,8 @@ pub(crate) struct Tables {
     pub(crate) resources: Vec<ResourceRow>,
     pub(crate) subresources: Vec<SubresourceRow>,
     pub(crate) columns: Vec<ColumnRow>,
-    pub(crate) type_meta: usize,
-    pub(crate) json_schema_props: usize,
+    /// Messages that the code refers to, by the names of their constants.
+    pub(crate) known: Vec<(&'static str, usize)>,
     places: BTreeMap<ConstraintRow, usize>,
 }
 
@@ -50,11 +50,44 @@ const SCALARS: [&str; 17] = [
     "[]string",
 ];
 
+/// Messages whose JSON is not an object of their fields: their fields in protobuf, by name, number and type.
+const SPECIAL_MESSAGES: [Special; 4] = [
+    (
+        "SCHEMA_OR_ARRAY",
+        "JSONSchemaPropsOrArray",
+        &[("schema", 1, SCHEMA), ("schemas", 2, SCHEMAS)],
+    ),
+    (
+        "SCHEMA_OR_BOOL",
+        "JSONSchemaPropsOrBool",
+        &[("allows", 1, "bool"), ("schema", 2, SCHEMA)],
+    ),
+    (
+        "SCHEMA_OR_STRINGS",
+        "JSONSchemaPropsOrStringArray",
+        &[("schema", 1, SCHEMA), ("strings", 2, "[]string")],
+    ),
+    ("STRING_LIST", "StringList", &[("items", 1, "[]string")]),
+];
+
+/// The constant, the name and the fields of a special message.
+type Special = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, u64, &'static str)],
+);
+
+const SCHEMA: &str = "apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps";
+const SCHEMAS: &str = "[]apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps";
+
 /// The code of a value of any type.
 const ANY: usize = 31;
 
 /// The code of the first message.
 const MESSAGES_FROM: usize = 32;
+
+/// The flag of an embedded struct.
+const INLINE: u8 = 1 << 5;
 
 /// No field has the number.
 const NO_FIELD: u8 = u8::MAX;
@@ -88,17 +121,29 @@ impl Tables {
                 .copied()
                 .ok_or(format!("there is no type {name}"))
         };
-        tables.type_meta = id("apis/meta/v1.TypeMeta")?;
-        tables.json_schema_props =
-            id("apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps")?;
+        tables.known = vec![
+            ("TYPE_META", id("apis/meta/v1.TypeMeta")?),
+            ("JSON_SCHEMA_PROPS", id(SCHEMA)?),
+        ];
         let empty = tables.texts.text("");
         tables.constraint(ConstraintRow {
             merge_key: empty,
             default: empty,
             ..ConstraintRow::default()
         });
-        for name in types.keys() {
-            tables.add_message(data, &ids, name)?;
+        for (name, fields) in types {
+            let schema = schema_of(data, types, name);
+            tables.add_message(&ids, (name, fields), schema)?;
+        }
+        for (constant, name, fields) in SPECIAL_MESSAGES {
+            let of = |&(name, number, it): &(&str, u64, &str)| json!({"name": name, "number": number, "type": it, "pointer": true, "omitempty": true});
+            let fields = Value::Array(fields.iter().map(of).collect());
+            let place = tables.messages.len();
+            tables.add_message(&ids, (name, &fields), None)?;
+            tables.known.push((constant, place));
+        }
+        for message in 0..tables.messages.len() {
+            tables.messages[message].slots = tables.slots(message);
         }
         for (kind, message) in object(&data.types, "kinds")? {
             let message = message.as_str().ok_or("a kind has no type")?;
@@ -115,14 +160,12 @@ impl Tables {
 
     fn add_message(
         &mut self,
-        data: &Data,
         ids: &BTreeMap<&str, usize>,
-        name: &str,
+        (name, fields): (&str, &Value),
+        schema: Option<&Value>,
     ) -> Result<(), String> {
-        let types = object(&data.types, "types")?;
         let (fields_from, numbers_from) = (self.fields.len(), self.numbers.len());
-        let schema = schema_of(data, types, name);
-        for field in types.get(name).into_iter().flat_map(fields_of) {
+        for field in fields_of(fields) {
             let row = self.field(ids, schema, field)?;
             self.fields.push(row);
         }
@@ -141,7 +184,8 @@ impl Tables {
             name: self.texts.text(name),
             fields: run(fields_from, self.fields.len()),
             numbers: run(numbers_from, self.numbers.len()),
-            map_type: optional(data.schema(name), "x-kubernetes-map-type"),
+            slots: 0,
+            map_type: optional(schema, "x-kubernetes-map-type"),
             comment,
         });
         Ok(())
@@ -196,6 +240,17 @@ impl Tables {
             constraint: self.constraint(constraint),
             comment: format!("{name} {go_type}"),
         })
+    }
+
+    /// How many fields the message has, with those of the structs that it embeds.
+    fn slots(&self, message: usize) -> usize {
+        let run = self.messages[message].fields;
+        let own = &self.fields[run.first..run.first + run.len];
+        let inline = own.iter().filter(|field| field.flags & INLINE != 0);
+        run.len
+            + inline
+                .map(|field| self.slots(field.value_type - MESSAGES_FROM))
+                .sum::<usize>()
     }
 
     fn constraint_row(&mut self, field: &Value, property: Option<&Value>) -> ConstraintRow {

@@ -120,10 +120,11 @@ fn messages(tables: &Tables) -> String {
     let mut file = start("every message.", "MapType, Message, Text");
     let rows = tables.messages.iter().map(|row| {
         let text = format!(
-            "Message::new({}, ({}, {}), ({}, {}), {})",
+            "Message::new({}, ({}, {}, {}), ({}, {}), {})",
             place(row.name),
             row.fields.first,
             row.fields.len,
+            row.slots,
             row.numbers.first,
             row.numbers.len,
             variant("MapType", &row.map_type)
@@ -131,12 +132,9 @@ fn messages(tables: &Tables) -> String {
         (text, row.comment.clone())
     });
     table(&mut file, "MESSAGES", "Message", rows);
-    _ = write!(
-        file,
-        "\n/// `kind` and `apiVersion`.\npub(crate) const TYPE_META: usize = {};\n\
-         \n/// The schema of a custom resource.\npub(crate) const JSON_SCHEMA_PROPS: usize = {};\n",
-        tables.type_meta, tables.json_schema_props
-    );
+    for (name, place) in &tables.known {
+        _ = write!(file, "\npub(crate) const {name}: usize = {place};\n");
+    }
     file
 }
 

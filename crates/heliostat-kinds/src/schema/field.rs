@@ -220,6 +220,34 @@ impl Field {
         }
     }
 
+    /// Returns the wire type of one value.
+    #[inline]
+    pub(crate) const fn wire_type(&self) -> u8 {
+        match (self.flags & Self::SHAPE, self.value_type) {
+            (0 | 1, 1..=3) => 0,
+            (0 | 1, 4) => 1,
+            _ => 2,
+        }
+    }
+
+    /// Returns true for a list of numbers or booleans, which may stand in one run of bytes.
+    #[inline]
+    pub(crate) const fn can_be_packed(&self) -> bool {
+        self.flags & Self::SHAPE == 1 && matches!(self.value_type, 1..=3)
+    }
+
+    /// Returns true for values of which the last counts; others are collected or merged.
+    #[inline]
+    pub(crate) const fn last_counts(&self) -> bool {
+        self.flags & Self::SHAPE == 0 && self.has_scalar_values()
+    }
+
+    /// Returns true for values of which one is enough to know them: scalars and times.
+    #[inline]
+    pub(crate) const fn has_scalar_values(&self) -> bool {
+        self.value_type <= 7
+    }
+
     /// Returns the message that the value is, if it is one.
     #[must_use]
     pub fn message(&self) -> Option<&'static Message> {

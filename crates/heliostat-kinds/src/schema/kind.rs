@@ -52,7 +52,7 @@ impl Kind {
     #[must_use]
     pub fn version(&self) -> &'static str {
         let split = self.api_version().split_once('/');
-        split.map_or(self.api_version(), |(_, version)| version)
+        split.map_or_else(|| self.api_version(), |(_, version)| version)
     }
 
     /// Returns the name, like `Pod`.

@@ -12,6 +12,7 @@ pub struct Message {
     fields_from: u16,
     numbers_from: u16,
     fields_len: u8,
+    slots: u8,
     numbers_len: u8,
     map_type: Option<MapType>,
 }
@@ -22,7 +23,7 @@ impl Message {
 
     pub(crate) const fn new(
         name: Text,
-        fields: (u16, u8),
+        fields: (u16, u8, u8),
         numbers: (u16, u8),
         map_type: Option<MapType>,
     ) -> Self {
@@ -31,6 +32,7 @@ impl Message {
             fields_from: fields.0,
             numbers_from: numbers.0,
             fields_len: fields.1,
+            slots: fields.2,
             numbers_len: numbers.1,
             map_type,
         }
@@ -86,6 +88,11 @@ impl Message {
         }
         let index = *NUMBERS.get(usize::from(self.numbers_from) + number as usize)?;
         (index != Self::NO_FIELD).then_some(usize::from(index))
+    }
+
+    /// Returns the number of fields with those of inlined structs.
+    pub(crate) fn slots(&self) -> usize {
+        usize::from(self.slots)
     }
 
     /// Returns the field with the name in JSON, also of inlined structs.

@@ -132,7 +132,7 @@ impl Resource {
     #[must_use]
     pub fn version(&self) -> &'static str {
         let split = self.api_version().split_once('/');
-        split.map_or(self.api_version(), |(_, version)| version)
+        split.map_or_else(|| self.api_version(), |(_, version)| version)
     }
 
     /// Returns the plural name, which is the one in paths.

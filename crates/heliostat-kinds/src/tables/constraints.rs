@@ -419,35 +419,35 @@ pub(crate) static LISTS: [Text; 329] = [
     Text::new(13123, 7), // shareID
     Text::new(53577, 9), // Immediate
     Text::new(53586, 20), // WaitForFirstConsumer
-    Text::new(59260, 14), // api-extensions
-    Text::new(59670, 3), // crd
-    Text::new(59673, 4), // crds
-    Text::new(59838, 2), // ds
-    Text::new(59840, 3), // all
-    Text::new(59864, 6), // deploy
-    Text::new(59891, 2), // rs
-    Text::new(59916, 3), // sts
-    Text::new(60242, 3), // hpa
-    Text::new(60303, 2), // cj
-    Text::new(60435, 3), // csr
-    Text::new(60566, 2), // ev
-    Text::new(60817, 3), // ing
-    Text::new(60889, 6), // netpol
-    Text::new(61042, 3), // pdb
-    Text::new(61358, 2), // pc
-    Text::new(61604, 2), // sc
-    Text::new(61711, 3), // vac
-    Text::new(61766, 2), // cs
-    Text::new(61791, 2), // cm
-    Text::new(61793, 2), // ep
+    Text::new(59360, 14), // api-extensions
+    Text::new(59770, 3), // crd
+    Text::new(59773, 4), // crds
+    Text::new(59938, 2), // ds
+    Text::new(59940, 3), // all
+    Text::new(59964, 6), // deploy
+    Text::new(59991, 2), // rs
+    Text::new(60016, 3), // sts
+    Text::new(60342, 3), // hpa
+    Text::new(60403, 2), // cj
+    Text::new(60535, 3), // csr
+    Text::new(60666, 2), // ev
+    Text::new(60917, 3), // ing
+    Text::new(60989, 6), // netpol
+    Text::new(61142, 3), // pdb
+    Text::new(61458, 2), // pc
+    Text::new(61704, 2), // sc
+    Text::new(61811, 3), // vac
+    Text::new(61866, 2), // cs
+    Text::new(61891, 2), // cm
+    Text::new(61893, 2), // ep
     Text::new(7802, 6), // limits
-    Text::new(61824, 2), // ns
-    Text::new(61913, 2), // no
-    Text::new(61994, 3), // pvc
-    Text::new(62049, 2), // pv
-    Text::new(62140, 2), // po
-    Text::new(62218, 2), // rc
-    Text::new(62259, 5), // quota
-    Text::new(62293, 2), // sa
-    Text::new(62320, 3), // svc
+    Text::new(61924, 2), // ns
+    Text::new(62013, 2), // no
+    Text::new(62094, 3), // pvc
+    Text::new(62149, 2), // pv
+    Text::new(62240, 2), // po
+    Text::new(62318, 2), // rc
+    Text::new(62359, 5), // quota
+    Text::new(62393, 2), // sa
+    Text::new(62420, 3), // svc
 ];

@@ -3,7 +3,7 @@
 use crate::schema::{Field, Text};
 
 #[rustfmt::skip]
-pub(crate) static FIELDS: [Field; 4190] = [
+pub(crate) static FIELDS: [Field; 4197] = [
     Field::new(Text::new(1, 10), 1, 0, 0x08, 0), // expression string
     Field::new(Text::new(14, 3), 1, 0, 0x40, 1), // key string
     Field::new(Text::new(20, 15), 2, 0, 0x40, 1), // valueExpression string
@@ -4194,4 +4194,11 @@ pub(crate) static FIELDS: [Field; 4190] = [
     Field::new(Text::new(2422, 8), 1, 161, 0x00, 0), // resource apis/meta/v1.GroupResource
     Field::new(Text::new(785, 10), 1, 156, 0x09, 27), // conditions []apis/meta/v1.Condition
     Field::new(Text::new(2404, 15), 2, 0, 0x08, 0), // resourceVersion string
+    Field::new(Text::new(1250, 6), 1, 145, 0x0c, 0), // schema apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(55197, 7), 2, 145, 0x0d, 0), // schemas []apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(55229, 6), 1, 1, 0x0c, 0), // allows bool
+    Field::new(Text::new(1250, 6), 2, 145, 0x0c, 0), // schema apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(1250, 6), 1, 145, 0x0c, 0), // schema apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(13458, 7), 2, 0, 0x0d, 0), // strings []string
+    Field::new(Text::new(185, 5), 1, 0, 0x0d, 0), // items []string
 ];

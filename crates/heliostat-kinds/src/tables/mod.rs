@@ -15,7 +15,10 @@ mod version;
 pub(crate) use constraints::{CONSTRAINTS, LISTS};
 pub(crate) use fields::FIELDS;
 pub(crate) use kinds::KINDS;
-pub(crate) use messages::{JSON_SCHEMA_PROPS, MESSAGES, TYPE_META};
+pub(crate) use messages::{
+    JSON_SCHEMA_PROPS, MESSAGES, SCHEMA_OR_ARRAY, SCHEMA_OR_BOOL, SCHEMA_OR_STRINGS, STRING_LIST,
+    TYPE_META,
+};
 pub(crate) use numbers::NUMBERS;
 pub(crate) use resources::{COLUMNS, RESOURCES, SUBRESOURCES};
 pub(crate) use text::TEXT;

@@ -2,7 +2,7 @@
 
 /// 255 is a number that no field has.
 #[rustfmt::skip]
-pub(crate) static NUMBERS: [u8; 5078] = [
+pub(crate) static NUMBERS: [u8; 5089] = [
     255, 0, // admissionregistration/v1.ApplyConfiguration
     255, 0, 1, // admissionregistration/v1.AuditAnnotation
     255, 255, 0, 1, // admissionregistration/v1.ExpressionWarning
@@ -1125,4 +1125,8 @@ pub(crate) static NUMBERS: [u8; 5078] = [
     255, 1, 2, // storagemigration/v1beta1.StorageVersionMigrationList
     255, 0, // storagemigration/v1beta1.StorageVersionMigrationSpec
     255, 0, 1, // storagemigration/v1beta1.StorageVersionMigrationStatus
+    255, 0, 1, // JSONSchemaPropsOrArray
+    255, 0, 1, // JSONSchemaPropsOrBool
+    255, 0, 1, // JSONSchemaPropsOrStringArray
+    255, 0, // StringList
 ];

@@ -4,438 +4,438 @@ use crate::schema::{Column, Resource, Scope, Subresource, Text, TextList, Verbs}
 
 #[rustfmt::skip]
 pub(crate) static RESOURCES: [Resource; 68] = [
-    Resource::new((Text::new(55916, 31), [Text::new(59212, 25), Text::new(59237, 23), Text::new(55947, 23)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(298, 1)), (0, 0), (0, 4)), // admissionregistration.k8s.io/v1 mutatingadmissionpolicies
-    Resource::new((Text::new(55916, 31), [Text::new(59292, 31), Text::new(59323, 30), Text::new(55970, 30)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(298, 1)), (0, 0), (4, 4)), // admissionregistration.k8s.io/v1 mutatingadmissionpolicybindings
-    Resource::new((Text::new(55916, 31), [Text::new(59361, 29), Text::new(59390, 28), Text::new(56061, 28)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(298, 1)), (0, 0), (8, 3)), // admissionregistration.k8s.io/v1 mutatingwebhookconfigurations
-    Resource::new((Text::new(55916, 31), [Text::new(59429, 27), Text::new(59456, 25), Text::new(56121, 25)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(298, 1)), (0, 1), (11, 4)), // admissionregistration.k8s.io/v1 validatingadmissionpolicies
-    Resource::new((Text::new(55916, 31), [Text::new(59481, 33), Text::new(59514, 32), Text::new(56146, 32)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(298, 1)), (1, 0), (15, 4)), // admissionregistration.k8s.io/v1 validatingadmissionpolicybindings
-    Resource::new((Text::new(55916, 31), [Text::new(59546, 31), Text::new(59577, 30), Text::new(56243, 30)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(298, 1)), (1, 0), (19, 3)), // admissionregistration.k8s.io/v1 validatingwebhookconfigurations
-    Resource::new((Text::new(56380, 23), [Text::new(59621, 25), Text::new(59646, 24), Text::new(56419, 24)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(299, 2), TextList::new(298, 1)), (1, 1), (22, 2)), // apiextensions.k8s.io/v1 customresourcedefinitions
-    Resource::new((Text::new(56471, 25), [Text::new(59677, 11), Text::new(59688, 10), Text::new(56496, 10)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(298, 1)), (2, 1), (24, 4)), // apiregistration.k8s.io/v1 apiservices
-    Resource::new((Text::new(56520, 7), [Text::new(59716, 19), Text::new(59735, 18), Text::new(56527, 18)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (3, 0), (28, 4)), // apps/v1 controllerrevisions
-    Resource::new((Text::new(56520, 7), [Text::new(59819, 10), Text::new(59829, 9), Text::new(56567, 9)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(301, 1), TextList::new(302, 1)), (3, 1), (32, 11)), // apps/v1 daemonsets
-    Resource::new((Text::new(56520, 7), [Text::new(59843, 11), Text::new(59854, 10), Text::new(56589, 10)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(303, 1), TextList::new(302, 1)), (4, 2), (43, 8)), // apps/v1 deployments
-    Resource::new((Text::new(56520, 7), [Text::new(59870, 11), Text::new(59881, 10), Text::new(56613, 10)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(304, 1), TextList::new(302, 1)), (6, 2), (51, 8)), // apps/v1 replicasets
-    Resource::new((Text::new(56520, 7), [Text::new(59893, 12), Text::new(59905, 11), Text::new(56637, 11)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(305, 1), TextList::new(302, 1)), (8, 2), (59, 5)), // apps/v1 statefulsets
-    Resource::new((Text::new(56710, 24), [Text::new(59919, 18), Text::new(59937, 17), Text::new(56734, 17)]), (Scope::Cluster, Verbs(0b00000001)), (TextList::new(0, 0), TextList::new(0, 0)), (10, 0), (64, 0)), // authentication.k8s.io/v1 selfsubjectreviews
-    Resource::new((Text::new(56710, 24), [Text::new(59954, 12), Text::new(59966, 11), Text::new(56763, 11)]), (Scope::Cluster, Verbs(0b00000001)), (TextList::new(0, 0), TextList::new(0, 0)), (10, 0), (64, 0)), // authentication.k8s.io/v1 tokenreviews
-    Resource::new((Text::new(56833, 23), [Text::new(59977, 25), Text::new(60002, 24), Text::new(56856, 24)]), (Scope::Namespaced, Verbs(0b00000001)), (TextList::new(0, 0), TextList::new(0, 0)), (10, 0), (64, 0)), // authorization.k8s.io/v1 localsubjectaccessreviews
-    Resource::new((Text::new(56833, 23), [Text::new(60026, 24), Text::new(60050, 23), Text::new(56880, 23)]), (Scope::Cluster, Verbs(0b00000001)), (TextList::new(0, 0), TextList::new(0, 0)), (10, 0), (64, 0)), // authorization.k8s.io/v1 selfsubjectaccessreviews
-    Resource::new((Text::new(56833, 23), [Text::new(60073, 23), Text::new(60096, 22), Text::new(56903, 22)]), (Scope::Cluster, Verbs(0b00000001)), (TextList::new(0, 0), TextList::new(0, 0)), (10, 0), (64, 0)), // authorization.k8s.io/v1 selfsubjectrulesreviews
-    Resource::new((Text::new(56833, 23), [Text::new(60118, 20), Text::new(60138, 19), Text::new(56925, 19)]), (Scope::Cluster, Verbs(0b00000001)), (TextList::new(0, 0), TextList::new(0, 0)), (10, 0), (64, 0)), // authorization.k8s.io/v1 subjectaccessreviews
-    Resource::new((Text::new(56972, 14), [Text::new(60195, 24), Text::new(60219, 23), Text::new(56986, 23)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(306, 1), TextList::new(302, 1)), (10, 1), (64, 7)), // autoscaling/v1 horizontalpodautoscalers
-    Resource::new((Text::new(57036, 14), [Text::new(60195, 24), Text::new(60219, 23), Text::new(56986, 23)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(306, 1), TextList::new(302, 1)), (11, 1), (71, 7)), // autoscaling/v2 horizontalpodautoscalers
-    Resource::new((Text::new(57050, 8), [Text::new(60288, 8), Text::new(60296, 7), Text::new(57058, 7)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(307, 1), TextList::new(302, 1)), (12, 1), (78, 10)), // batch/v1 cronjobs
-    Resource::new((Text::new(57050, 8), [Text::new(60324, 4), Text::new(60328, 3), Text::new(57076, 3)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(302, 1)), (13, 1), (88, 8)), // batch/v1 jobs
-    Resource::new((Text::new(57099, 22), [Text::new(60384, 26), Text::new(60410, 25), Text::new(57121, 25)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(308, 1), TextList::new(0, 0)), (14, 2), (96, 6)), // certificates.k8s.io/v1 certificatesigningrequests
-    Resource::new((Text::new(57316, 22), [Text::new(60444, 6), Text::new(60450, 5), Text::new(57338, 5)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (16, 0), (102, 3)), // coordination.k8s.io/v1 leases
-    Resource::new((Text::new(57439, 19), [Text::new(60471, 14), Text::new(60485, 13), Text::new(57458, 13)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (16, 0), (105, 5)), // discovery.k8s.io/v1 endpointslices
-    Resource::new((Text::new(57512, 16), [Text::new(60555, 6), Text::new(60561, 5), Text::new(55355, 5)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(309, 1), TextList::new(0, 0)), (16, 0), (110, 10)), // events.k8s.io/v1 events
-    Resource::new((Text::new(57608, 31), [Text::new(60627, 11), Text::new(60638, 10), Text::new(57639, 10)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (16, 1), (120, 6)), // flowcontrol.apiserver.k8s.io/v1 flowschemas
-    Resource::new((Text::new(57608, 31), [Text::new(60702, 27), Text::new(60729, 26), Text::new(57663, 26)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (17, 1), (126, 7)), // flowcontrol.apiserver.k8s.io/v1 prioritylevelconfigurations
-    Resource::new((Text::new(57958, 20), [Text::new(60765, 14), Text::new(60779, 12), Text::new(58000, 12)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (18, 0), (133, 4)), // networking.k8s.io/v1 ingressclasses
-    Resource::new((Text::new(57958, 20), [Text::new(60808, 9), Text::new(7847, 7), Text::new(44914, 7)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(310, 1), TextList::new(0, 0)), (18, 1), (137, 6)), // networking.k8s.io/v1 ingresses
-    Resource::new((Text::new(57958, 20), [Text::new(60829, 11), Text::new(60840, 9), Text::new(57978, 9)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(216, 1), TextList::new(0, 0)), (19, 0), (143, 2)), // networking.k8s.io/v1 ipaddresses
-    Resource::new((Text::new(57958, 20), [Text::new(60861, 15), Text::new(60876, 13), Text::new(57578, 13)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(311, 1), TextList::new(0, 0)), (19, 0), (145, 3)), // networking.k8s.io/v1 networkpolicies
-    Resource::new((Text::new(57958, 20), [Text::new(60900, 12), Text::new(60912, 11), Text::new(58028, 11)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (19, 1), (148, 3)), // networking.k8s.io/v1 servicecidrs
-    Resource::new((Text::new(58079, 14), [Text::new(60930, 14), Text::new(60944, 12), Text::new(58093, 12)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (20, 0), (151, 3)), // node.k8s.io/v1 runtimeclasses
-    Resource::new((Text::new(58160, 9), [Text::new(61003, 20), Text::new(61023, 19), Text::new(58177, 19)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(312, 1), TextList::new(0, 0)), (20, 1), (154, 5)), // policy/v1 poddisruptionbudgets
-    Resource::new((Text::new(58233, 28), [Text::new(61071, 19), Text::new(61090, 18), Text::new(58272, 18)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (21, 0), (159, 6)), // rbac.authorization.k8s.io/v1 clusterrolebindings
-    Resource::new((Text::new(58233, 28), [Text::new(61108, 12), Text::new(61120, 11), Text::new(58261, 11)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (21, 0), (165, 2)), // rbac.authorization.k8s.io/v1 clusterroles
-    Resource::new((Text::new(58233, 28), [Text::new(61131, 12), Text::new(61143, 11), Text::new(58331, 11)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (21, 0), (167, 6)), // rbac.authorization.k8s.io/v1 rolebindings
-    Resource::new((Text::new(58233, 28), [Text::new(61154, 5), Text::new(10820, 4), Text::new(58327, 4)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (21, 0), (173, 2)), // rbac.authorization.k8s.io/v1 roles
-    Resource::new((Text::new(58432, 18), [Text::new(61159, 13), Text::new(61172, 11), Text::new(58450, 11)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (21, 0), (175, 2)), // resource.k8s.io/v1 deviceclasses
-    Resource::new((Text::new(58432, 18), [Text::new(61188, 14), Text::new(61202, 13), Text::new(58476, 13)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (21, 1), (177, 3)), // resource.k8s.io/v1 resourceclaims
-    Resource::new((Text::new(58432, 18), [Text::new(61215, 22), Text::new(61237, 21), Text::new(58506, 21)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (22, 0), (180, 2)), // resource.k8s.io/v1 resourceclaimtemplates
-    Resource::new((Text::new(58432, 18), [Text::new(61268, 14), Text::new(61282, 13), Text::new(58552, 13)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (22, 0), (182, 5)), // resource.k8s.io/v1 resourceslices
-    Resource::new((Text::new(58740, 20), [Text::new(61330, 15), Text::new(61345, 13), Text::new(36274, 13)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(313, 1), TextList::new(0, 0)), (22, 0), (187, 5)), // scheduling.k8s.io/v1 priorityclasses
-    Resource::new((Text::new(58868, 17), [Text::new(61438, 10), Text::new(61448, 9), Text::new(58885, 9)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (22, 0), (192, 8)), // storage.k8s.io/v1 csidrivers
-    Resource::new((Text::new(58868, 17), [Text::new(61464, 8), Text::new(61472, 7), Text::new(58907, 7)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (22, 0), (200, 3)), // storage.k8s.io/v1 csinodes
-    Resource::new((Text::new(58868, 17), [Text::new(61479, 20), Text::new(61499, 18), Text::new(58925, 18)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (22, 0), (203, 2)), // storage.k8s.io/v1 csistoragecapacities
-    Resource::new((Text::new(58868, 17), [Text::new(61578, 14), Text::new(61592, 12), Text::new(58965, 12)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(314, 1), TextList::new(0, 0)), (22, 0), (205, 6)), // storage.k8s.io/v1 storageclasses
-    Resource::new((Text::new(58868, 17), [Text::new(61624, 17), Text::new(61641, 16), Text::new(58993, 16)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (22, 1), (211, 6)), // storage.k8s.io/v1 volumeattachments
-    Resource::new((Text::new(58868, 17), [Text::new(61667, 23), Text::new(61690, 21), Text::new(36287, 21)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(315, 1), TextList::new(0, 0)), (23, 0), (217, 3)), // storage.k8s.io/v1 volumeattributesclasses
-    Resource::new((Text::new(55196, 2), [Text::new(61714, 8), Text::new(61722, 7), Text::new(55244, 7)]), (Scope::Namespaced, Verbs(0b00000001)), (TextList::new(0, 0), TextList::new(0, 0)), (23, 0), (220, 0)), // v1 bindings
-    Resource::new((Text::new(55196, 2), [Text::new(61734, 17), Text::new(61751, 15), Text::new(55251, 15)]), (Scope::Cluster, Verbs(0b00011000)), (TextList::new(316, 1), TextList::new(0, 0)), (23, 0), (220, 4)), // v1 componentstatuses
-    Resource::new((Text::new(55196, 2), [Text::new(61772, 10), Text::new(61782, 9), Text::new(55285, 9)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(317, 1), TextList::new(0, 0)), (23, 0), (224, 3)), // v1 configmaps
-    Resource::new((Text::new(55196, 2), [Text::new(7485, 9), Text::new(7485, 9), Text::new(55333, 9)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(318, 1), TextList::new(0, 0)), (23, 0), (227, 3)), // v1 endpoints
-    Resource::new((Text::new(55196, 2), [Text::new(60555, 6), Text::new(60561, 5), Text::new(55355, 5)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(309, 1), TextList::new(0, 0)), (23, 0), (230, 10)), // v1 events
-    Resource::new((Text::new(55196, 2), [Text::new(61795, 11), Text::new(61806, 10), Text::new(55379, 10)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(319, 1), TextList::new(0, 0)), (23, 0), (240, 2)), // v1 limitranges
-    Resource::new((Text::new(55196, 2), [Text::new(9206, 10), Text::new(537, 9), Text::new(55418, 9)]), (Scope::Cluster, Verbs(0b11111011)), (TextList::new(320, 1), TextList::new(0, 0)), (23, 2), (242, 3)), // v1 namespaces
-    Resource::new((Text::new(55196, 2), [Text::new(61904, 5), Text::new(61909, 4), Text::new(55440, 4)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(321, 1), TextList::new(0, 0)), (25, 2), (245, 10)), // v1 nodes
-    Resource::new((Text::new(55196, 2), [Text::new(61951, 22), Text::new(61973, 21), Text::new(55496, 21)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(322, 1), TextList::new(0, 0)), (27, 1), (255, 9)), // v1 persistentvolumeclaims
-    Resource::new((Text::new(55196, 2), [Text::new(62016, 17), Text::new(62033, 16), Text::new(55480, 16)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(323, 1), TextList::new(0, 0)), (28, 1), (264, 11)), // v1 persistentvolumes
-    Resource::new((Text::new(55196, 2), [Text::new(4549, 4), Text::new(62137, 3), Text::new(55562, 3)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(324, 1), TextList::new(302, 1)), (29, 10), (275, 9)), // v1 pods
-    Resource::new((Text::new(55196, 2), [Text::new(62152, 12), Text::new(62164, 11), Text::new(55666, 11)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (39, 0), (284, 4)), // v1 podtemplates
-    Resource::new((Text::new(55196, 2), [Text::new(62175, 22), Text::new(62197, 21), Text::new(55707, 21)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(325, 1), TextList::new(302, 1)), (39, 2), (288, 8)), // v1 replicationcontrollers
-    Resource::new((Text::new(55196, 2), [Text::new(62232, 14), Text::new(62246, 13), Text::new(55753, 13)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(326, 1), TextList::new(0, 0)), (41, 1), (296, 4)), // v1 resourcequotas
-    Resource::new((Text::new(55196, 2), [Text::new(11031, 7), Text::new(11735, 6), Text::new(55783, 6)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (42, 0), (300, 4)), // v1 secrets
-    Resource::new((Text::new(55196, 2), [Text::new(62264, 15), Text::new(62279, 14), Text::new(55825, 14)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(327, 1), TextList::new(0, 0)), (42, 1), (304, 2)), // v1 serviceaccounts
-    Resource::new((Text::new(55196, 2), [Text::new(62312, 8), Text::new(843, 7), Text::new(55818, 7)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(328, 1), TextList::new(302, 1)), (43, 2), (306, 7)), // v1 services
+    Resource::new((Text::new(56016, 31), [Text::new(59312, 25), Text::new(59337, 23), Text::new(56047, 23)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(298, 1)), (0, 0), (0, 4)), // admissionregistration.k8s.io/v1 mutatingadmissionpolicies
+    Resource::new((Text::new(56016, 31), [Text::new(59392, 31), Text::new(59423, 30), Text::new(56070, 30)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(298, 1)), (0, 0), (4, 4)), // admissionregistration.k8s.io/v1 mutatingadmissionpolicybindings
+    Resource::new((Text::new(56016, 31), [Text::new(59461, 29), Text::new(59490, 28), Text::new(56161, 28)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(298, 1)), (0, 0), (8, 3)), // admissionregistration.k8s.io/v1 mutatingwebhookconfigurations
+    Resource::new((Text::new(56016, 31), [Text::new(59529, 27), Text::new(59556, 25), Text::new(56221, 25)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(298, 1)), (0, 1), (11, 4)), // admissionregistration.k8s.io/v1 validatingadmissionpolicies
+    Resource::new((Text::new(56016, 31), [Text::new(59581, 33), Text::new(59614, 32), Text::new(56246, 32)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(298, 1)), (1, 0), (15, 4)), // admissionregistration.k8s.io/v1 validatingadmissionpolicybindings
+    Resource::new((Text::new(56016, 31), [Text::new(59646, 31), Text::new(59677, 30), Text::new(56343, 30)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(298, 1)), (1, 0), (19, 3)), // admissionregistration.k8s.io/v1 validatingwebhookconfigurations
+    Resource::new((Text::new(56480, 23), [Text::new(59721, 25), Text::new(59746, 24), Text::new(56519, 24)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(299, 2), TextList::new(298, 1)), (1, 1), (22, 2)), // apiextensions.k8s.io/v1 customresourcedefinitions
+    Resource::new((Text::new(56571, 25), [Text::new(59777, 11), Text::new(59788, 10), Text::new(56596, 10)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(298, 1)), (2, 1), (24, 4)), // apiregistration.k8s.io/v1 apiservices
+    Resource::new((Text::new(56620, 7), [Text::new(59816, 19), Text::new(59835, 18), Text::new(56627, 18)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (3, 0), (28, 4)), // apps/v1 controllerrevisions
+    Resource::new((Text::new(56620, 7), [Text::new(59919, 10), Text::new(59929, 9), Text::new(56667, 9)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(301, 1), TextList::new(302, 1)), (3, 1), (32, 11)), // apps/v1 daemonsets
+    Resource::new((Text::new(56620, 7), [Text::new(59943, 11), Text::new(59954, 10), Text::new(56689, 10)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(303, 1), TextList::new(302, 1)), (4, 2), (43, 8)), // apps/v1 deployments
+    Resource::new((Text::new(56620, 7), [Text::new(59970, 11), Text::new(59981, 10), Text::new(56713, 10)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(304, 1), TextList::new(302, 1)), (6, 2), (51, 8)), // apps/v1 replicasets
+    Resource::new((Text::new(56620, 7), [Text::new(59993, 12), Text::new(60005, 11), Text::new(56737, 11)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(305, 1), TextList::new(302, 1)), (8, 2), (59, 5)), // apps/v1 statefulsets
+    Resource::new((Text::new(56810, 24), [Text::new(60019, 18), Text::new(60037, 17), Text::new(56834, 17)]), (Scope::Cluster, Verbs(0b00000001)), (TextList::new(0, 0), TextList::new(0, 0)), (10, 0), (64, 0)), // authentication.k8s.io/v1 selfsubjectreviews
+    Resource::new((Text::new(56810, 24), [Text::new(60054, 12), Text::new(60066, 11), Text::new(56863, 11)]), (Scope::Cluster, Verbs(0b00000001)), (TextList::new(0, 0), TextList::new(0, 0)), (10, 0), (64, 0)), // authentication.k8s.io/v1 tokenreviews
+    Resource::new((Text::new(56933, 23), [Text::new(60077, 25), Text::new(60102, 24), Text::new(56956, 24)]), (Scope::Namespaced, Verbs(0b00000001)), (TextList::new(0, 0), TextList::new(0, 0)), (10, 0), (64, 0)), // authorization.k8s.io/v1 localsubjectaccessreviews
+    Resource::new((Text::new(56933, 23), [Text::new(60126, 24), Text::new(60150, 23), Text::new(56980, 23)]), (Scope::Cluster, Verbs(0b00000001)), (TextList::new(0, 0), TextList::new(0, 0)), (10, 0), (64, 0)), // authorization.k8s.io/v1 selfsubjectaccessreviews
+    Resource::new((Text::new(56933, 23), [Text::new(60173, 23), Text::new(60196, 22), Text::new(57003, 22)]), (Scope::Cluster, Verbs(0b00000001)), (TextList::new(0, 0), TextList::new(0, 0)), (10, 0), (64, 0)), // authorization.k8s.io/v1 selfsubjectrulesreviews
+    Resource::new((Text::new(56933, 23), [Text::new(60218, 20), Text::new(60238, 19), Text::new(57025, 19)]), (Scope::Cluster, Verbs(0b00000001)), (TextList::new(0, 0), TextList::new(0, 0)), (10, 0), (64, 0)), // authorization.k8s.io/v1 subjectaccessreviews
+    Resource::new((Text::new(57072, 14), [Text::new(60295, 24), Text::new(60319, 23), Text::new(57086, 23)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(306, 1), TextList::new(302, 1)), (10, 1), (64, 7)), // autoscaling/v1 horizontalpodautoscalers
+    Resource::new((Text::new(57136, 14), [Text::new(60295, 24), Text::new(60319, 23), Text::new(57086, 23)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(306, 1), TextList::new(302, 1)), (11, 1), (71, 7)), // autoscaling/v2 horizontalpodautoscalers
+    Resource::new((Text::new(57150, 8), [Text::new(60388, 8), Text::new(60396, 7), Text::new(57158, 7)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(307, 1), TextList::new(302, 1)), (12, 1), (78, 10)), // batch/v1 cronjobs
+    Resource::new((Text::new(57150, 8), [Text::new(60424, 4), Text::new(60428, 3), Text::new(57176, 3)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(302, 1)), (13, 1), (88, 8)), // batch/v1 jobs
+    Resource::new((Text::new(57199, 22), [Text::new(60484, 26), Text::new(60510, 25), Text::new(57221, 25)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(308, 1), TextList::new(0, 0)), (14, 2), (96, 6)), // certificates.k8s.io/v1 certificatesigningrequests
+    Resource::new((Text::new(57416, 22), [Text::new(60544, 6), Text::new(60550, 5), Text::new(57438, 5)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (16, 0), (102, 3)), // coordination.k8s.io/v1 leases
+    Resource::new((Text::new(57539, 19), [Text::new(60571, 14), Text::new(60585, 13), Text::new(57558, 13)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (16, 0), (105, 5)), // discovery.k8s.io/v1 endpointslices
+    Resource::new((Text::new(57612, 16), [Text::new(60655, 6), Text::new(60661, 5), Text::new(55455, 5)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(309, 1), TextList::new(0, 0)), (16, 0), (110, 10)), // events.k8s.io/v1 events
+    Resource::new((Text::new(57708, 31), [Text::new(60727, 11), Text::new(60738, 10), Text::new(57739, 10)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (16, 1), (120, 6)), // flowcontrol.apiserver.k8s.io/v1 flowschemas
+    Resource::new((Text::new(57708, 31), [Text::new(60802, 27), Text::new(60829, 26), Text::new(57763, 26)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (17, 1), (126, 7)), // flowcontrol.apiserver.k8s.io/v1 prioritylevelconfigurations
+    Resource::new((Text::new(58058, 20), [Text::new(60865, 14), Text::new(60879, 12), Text::new(58100, 12)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (18, 0), (133, 4)), // networking.k8s.io/v1 ingressclasses
+    Resource::new((Text::new(58058, 20), [Text::new(60908, 9), Text::new(7847, 7), Text::new(44914, 7)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(310, 1), TextList::new(0, 0)), (18, 1), (137, 6)), // networking.k8s.io/v1 ingresses
+    Resource::new((Text::new(58058, 20), [Text::new(60929, 11), Text::new(60940, 9), Text::new(58078, 9)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(216, 1), TextList::new(0, 0)), (19, 0), (143, 2)), // networking.k8s.io/v1 ipaddresses
+    Resource::new((Text::new(58058, 20), [Text::new(60961, 15), Text::new(60976, 13), Text::new(57678, 13)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(311, 1), TextList::new(0, 0)), (19, 0), (145, 3)), // networking.k8s.io/v1 networkpolicies
+    Resource::new((Text::new(58058, 20), [Text::new(61000, 12), Text::new(61012, 11), Text::new(58128, 11)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (19, 1), (148, 3)), // networking.k8s.io/v1 servicecidrs
+    Resource::new((Text::new(58179, 14), [Text::new(61030, 14), Text::new(61044, 12), Text::new(58193, 12)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (20, 0), (151, 3)), // node.k8s.io/v1 runtimeclasses
+    Resource::new((Text::new(58260, 9), [Text::new(61103, 20), Text::new(61123, 19), Text::new(58277, 19)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(312, 1), TextList::new(0, 0)), (20, 1), (154, 5)), // policy/v1 poddisruptionbudgets
+    Resource::new((Text::new(58333, 28), [Text::new(61171, 19), Text::new(61190, 18), Text::new(58372, 18)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (21, 0), (159, 6)), // rbac.authorization.k8s.io/v1 clusterrolebindings
+    Resource::new((Text::new(58333, 28), [Text::new(61208, 12), Text::new(61220, 11), Text::new(58361, 11)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (21, 0), (165, 2)), // rbac.authorization.k8s.io/v1 clusterroles
+    Resource::new((Text::new(58333, 28), [Text::new(61231, 12), Text::new(61243, 11), Text::new(58431, 11)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (21, 0), (167, 6)), // rbac.authorization.k8s.io/v1 rolebindings
+    Resource::new((Text::new(58333, 28), [Text::new(61254, 5), Text::new(10820, 4), Text::new(58427, 4)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (21, 0), (173, 2)), // rbac.authorization.k8s.io/v1 roles
+    Resource::new((Text::new(58532, 18), [Text::new(61259, 13), Text::new(61272, 11), Text::new(58550, 11)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (21, 0), (175, 2)), // resource.k8s.io/v1 deviceclasses
+    Resource::new((Text::new(58532, 18), [Text::new(61288, 14), Text::new(61302, 13), Text::new(58576, 13)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (21, 1), (177, 3)), // resource.k8s.io/v1 resourceclaims
+    Resource::new((Text::new(58532, 18), [Text::new(61315, 22), Text::new(61337, 21), Text::new(58606, 21)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (22, 0), (180, 2)), // resource.k8s.io/v1 resourceclaimtemplates
+    Resource::new((Text::new(58532, 18), [Text::new(61368, 14), Text::new(61382, 13), Text::new(58652, 13)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (22, 0), (182, 5)), // resource.k8s.io/v1 resourceslices
+    Resource::new((Text::new(58840, 20), [Text::new(61430, 15), Text::new(61445, 13), Text::new(36274, 13)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(313, 1), TextList::new(0, 0)), (22, 0), (187, 5)), // scheduling.k8s.io/v1 priorityclasses
+    Resource::new((Text::new(58968, 17), [Text::new(61538, 10), Text::new(61548, 9), Text::new(58985, 9)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (22, 0), (192, 8)), // storage.k8s.io/v1 csidrivers
+    Resource::new((Text::new(58968, 17), [Text::new(61564, 8), Text::new(61572, 7), Text::new(59007, 7)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (22, 0), (200, 3)), // storage.k8s.io/v1 csinodes
+    Resource::new((Text::new(58968, 17), [Text::new(61579, 20), Text::new(61599, 18), Text::new(59025, 18)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (22, 0), (203, 2)), // storage.k8s.io/v1 csistoragecapacities
+    Resource::new((Text::new(58968, 17), [Text::new(61678, 14), Text::new(61692, 12), Text::new(59065, 12)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(314, 1), TextList::new(0, 0)), (22, 0), (205, 6)), // storage.k8s.io/v1 storageclasses
+    Resource::new((Text::new(58968, 17), [Text::new(61724, 17), Text::new(61741, 16), Text::new(59093, 16)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (22, 1), (211, 6)), // storage.k8s.io/v1 volumeattachments
+    Resource::new((Text::new(58968, 17), [Text::new(61767, 23), Text::new(61790, 21), Text::new(36287, 21)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(315, 1), TextList::new(0, 0)), (23, 0), (217, 3)), // storage.k8s.io/v1 volumeattributesclasses
+    Resource::new((Text::new(55296, 2), [Text::new(61814, 8), Text::new(61822, 7), Text::new(55344, 7)]), (Scope::Namespaced, Verbs(0b00000001)), (TextList::new(0, 0), TextList::new(0, 0)), (23, 0), (220, 0)), // v1 bindings
+    Resource::new((Text::new(55296, 2), [Text::new(61834, 17), Text::new(61851, 15), Text::new(55351, 15)]), (Scope::Cluster, Verbs(0b00011000)), (TextList::new(316, 1), TextList::new(0, 0)), (23, 0), (220, 4)), // v1 componentstatuses
+    Resource::new((Text::new(55296, 2), [Text::new(61872, 10), Text::new(61882, 9), Text::new(55385, 9)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(317, 1), TextList::new(0, 0)), (23, 0), (224, 3)), // v1 configmaps
+    Resource::new((Text::new(55296, 2), [Text::new(7485, 9), Text::new(7485, 9), Text::new(55433, 9)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(318, 1), TextList::new(0, 0)), (23, 0), (227, 3)), // v1 endpoints
+    Resource::new((Text::new(55296, 2), [Text::new(60655, 6), Text::new(60661, 5), Text::new(55455, 5)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(309, 1), TextList::new(0, 0)), (23, 0), (230, 10)), // v1 events
+    Resource::new((Text::new(55296, 2), [Text::new(61895, 11), Text::new(61906, 10), Text::new(55479, 10)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(319, 1), TextList::new(0, 0)), (23, 0), (240, 2)), // v1 limitranges
+    Resource::new((Text::new(55296, 2), [Text::new(9206, 10), Text::new(537, 9), Text::new(55518, 9)]), (Scope::Cluster, Verbs(0b11111011)), (TextList::new(320, 1), TextList::new(0, 0)), (23, 2), (242, 3)), // v1 namespaces
+    Resource::new((Text::new(55296, 2), [Text::new(62004, 5), Text::new(62009, 4), Text::new(55540, 4)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(321, 1), TextList::new(0, 0)), (25, 2), (245, 10)), // v1 nodes
+    Resource::new((Text::new(55296, 2), [Text::new(62051, 22), Text::new(62073, 21), Text::new(55596, 21)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(322, 1), TextList::new(0, 0)), (27, 1), (255, 9)), // v1 persistentvolumeclaims
+    Resource::new((Text::new(55296, 2), [Text::new(62116, 17), Text::new(62133, 16), Text::new(55580, 16)]), (Scope::Cluster, Verbs(0b11111111)), (TextList::new(323, 1), TextList::new(0, 0)), (28, 1), (264, 11)), // v1 persistentvolumes
+    Resource::new((Text::new(55296, 2), [Text::new(4549, 4), Text::new(62237, 3), Text::new(55662, 3)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(324, 1), TextList::new(302, 1)), (29, 10), (275, 9)), // v1 pods
+    Resource::new((Text::new(55296, 2), [Text::new(62252, 12), Text::new(62264, 11), Text::new(55766, 11)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (39, 0), (284, 4)), // v1 podtemplates
+    Resource::new((Text::new(55296, 2), [Text::new(62275, 22), Text::new(62297, 21), Text::new(55807, 21)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(325, 1), TextList::new(302, 1)), (39, 2), (288, 8)), // v1 replicationcontrollers
+    Resource::new((Text::new(55296, 2), [Text::new(62332, 14), Text::new(62346, 13), Text::new(55853, 13)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(326, 1), TextList::new(0, 0)), (41, 1), (296, 4)), // v1 resourcequotas
+    Resource::new((Text::new(55296, 2), [Text::new(11031, 7), Text::new(11735, 6), Text::new(55883, 6)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(0, 0), TextList::new(0, 0)), (42, 0), (300, 4)), // v1 secrets
+    Resource::new((Text::new(55296, 2), [Text::new(62364, 15), Text::new(62379, 14), Text::new(55925, 14)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(327, 1), TextList::new(0, 0)), (42, 1), (304, 2)), // v1 serviceaccounts
+    Resource::new((Text::new(55296, 2), [Text::new(62412, 8), Text::new(843, 7), Text::new(55918, 7)]), (Scope::Namespaced, Verbs(0b11111111)), (TextList::new(328, 1), TextList::new(302, 1)), (43, 2), (306, 7)), // v1 services
 ];
 
 #[rustfmt::skip]
 pub(crate) static SUBRESOURCES: [Subresource; 45] = [
-    Subresource::new(Text::new(687, 6), Text::new(55916, 31), Text::new(56121, 25), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(56380, 23), Text::new(56419, 24), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(56471, 25), Text::new(56496, 10), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(56520, 7), Text::new(56567, 9), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(1380, 5), Text::new(56972, 14), Text::new(56693, 5), Verbs(0b01101000)), // scale
-    Subresource::new(Text::new(687, 6), Text::new(56520, 7), Text::new(56589, 10), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(1380, 5), Text::new(56972, 14), Text::new(56693, 5), Verbs(0b01101000)), // scale
-    Subresource::new(Text::new(687, 6), Text::new(56520, 7), Text::new(56613, 10), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(1380, 5), Text::new(56972, 14), Text::new(56693, 5), Verbs(0b01101000)), // scale
-    Subresource::new(Text::new(687, 6), Text::new(56520, 7), Text::new(56637, 11), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(56972, 14), Text::new(56986, 23), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(57036, 14), Text::new(56986, 23), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(57050, 8), Text::new(57058, 7), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(57050, 8), Text::new(57076, 3), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(60331, 8), Text::new(57099, 22), Text::new(57121, 25), Verbs(0b01101000)), // approval
-    Subresource::new(Text::new(687, 6), Text::new(57099, 22), Text::new(57121, 25), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(57608, 31), Text::new(57639, 10), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(57608, 31), Text::new(57663, 26), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(57958, 20), Text::new(44914, 7), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(57958, 20), Text::new(58028, 11), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(58160, 9), Text::new(58177, 19), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(58432, 18), Text::new(58476, 13), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(58868, 17), Text::new(58993, 16), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(61816, 8), Text::new(55196, 2), Text::new(55418, 9), Verbs(0b01000000)), // finalize
-    Subresource::new(Text::new(687, 6), Text::new(55196, 2), Text::new(55418, 9), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(61826, 5), Text::new(55196, 2), Text::new(55452, 16), Verbs(0b01101011)), // proxy
-    Subresource::new(Text::new(687, 6), Text::new(55196, 2), Text::new(55440, 4), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(55196, 2), Text::new(55496, 21), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(55196, 2), Text::new(55480, 16), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(62051, 6), Text::new(55196, 2), Text::new(55565, 16), Verbs(0b00001001)), // attach
-    Subresource::new(Text::new(61722, 7), Text::new(55196, 2), Text::new(55244, 7), Verbs(0b00000001)), // binding
-    Subresource::new(Text::new(62057, 19), Text::new(55196, 2), Text::new(55562, 3), Verbs(0b01101000)), // ephemeralcontainers
-    Subresource::new(Text::new(62076, 8), Text::new(58160, 9), Text::new(58169, 8), Verbs(0b00000001)), // eviction
-    Subresource::new(Text::new(7713, 4), Text::new(55196, 2), Text::new(55581, 14), Verbs(0b00001001)), // exec
-    Subresource::new(Text::new(62084, 3), Text::new(55196, 2), Text::new(55562, 3), Verbs(0b00001000)), // log
-    Subresource::new(Text::new(62087, 11), Text::new(55196, 2), Text::new(55615, 21), Verbs(0b00001001)), // portforward
-    Subresource::new(Text::new(61826, 5), Text::new(55196, 2), Text::new(55636, 15), Verbs(0b01101011)), // proxy
-    Subresource::new(Text::new(10459, 6), Text::new(55196, 2), Text::new(55562, 3), Verbs(0b01101000)), // resize
-    Subresource::new(Text::new(687, 6), Text::new(55196, 2), Text::new(55562, 3), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(1380, 5), Text::new(56972, 14), Text::new(56693, 5), Verbs(0b01101000)), // scale
-    Subresource::new(Text::new(687, 6), Text::new(55196, 2), Text::new(55707, 21), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(687, 6), Text::new(55196, 2), Text::new(55753, 13), Verbs(0b01101000)), // status
-    Subresource::new(Text::new(3964, 5), Text::new(56710, 24), Text::new(56751, 12), Verbs(0b00000001)), // token
-    Subresource::new(Text::new(61826, 5), Text::new(55196, 2), Text::new(55868, 19), Verbs(0b01101011)), // proxy
-    Subresource::new(Text::new(687, 6), Text::new(55196, 2), Text::new(55818, 7), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(56016, 31), Text::new(56221, 25), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(56480, 23), Text::new(56519, 24), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(56571, 25), Text::new(56596, 10), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(56620, 7), Text::new(56667, 9), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(1380, 5), Text::new(57072, 14), Text::new(56793, 5), Verbs(0b01101000)), // scale
+    Subresource::new(Text::new(687, 6), Text::new(56620, 7), Text::new(56689, 10), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(1380, 5), Text::new(57072, 14), Text::new(56793, 5), Verbs(0b01101000)), // scale
+    Subresource::new(Text::new(687, 6), Text::new(56620, 7), Text::new(56713, 10), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(1380, 5), Text::new(57072, 14), Text::new(56793, 5), Verbs(0b01101000)), // scale
+    Subresource::new(Text::new(687, 6), Text::new(56620, 7), Text::new(56737, 11), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(57072, 14), Text::new(57086, 23), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(57136, 14), Text::new(57086, 23), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(57150, 8), Text::new(57158, 7), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(57150, 8), Text::new(57176, 3), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(60431, 8), Text::new(57199, 22), Text::new(57221, 25), Verbs(0b01101000)), // approval
+    Subresource::new(Text::new(687, 6), Text::new(57199, 22), Text::new(57221, 25), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(57708, 31), Text::new(57739, 10), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(57708, 31), Text::new(57763, 26), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(58058, 20), Text::new(44914, 7), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(58058, 20), Text::new(58128, 11), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(58260, 9), Text::new(58277, 19), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(58532, 18), Text::new(58576, 13), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(58968, 17), Text::new(59093, 16), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(61916, 8), Text::new(55296, 2), Text::new(55518, 9), Verbs(0b01000000)), // finalize
+    Subresource::new(Text::new(687, 6), Text::new(55296, 2), Text::new(55518, 9), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(61926, 5), Text::new(55296, 2), Text::new(55552, 16), Verbs(0b01101011)), // proxy
+    Subresource::new(Text::new(687, 6), Text::new(55296, 2), Text::new(55540, 4), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(55296, 2), Text::new(55596, 21), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(55296, 2), Text::new(55580, 16), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(62151, 6), Text::new(55296, 2), Text::new(55665, 16), Verbs(0b00001001)), // attach
+    Subresource::new(Text::new(61822, 7), Text::new(55296, 2), Text::new(55344, 7), Verbs(0b00000001)), // binding
+    Subresource::new(Text::new(62157, 19), Text::new(55296, 2), Text::new(55662, 3), Verbs(0b01101000)), // ephemeralcontainers
+    Subresource::new(Text::new(62176, 8), Text::new(58260, 9), Text::new(58269, 8), Verbs(0b00000001)), // eviction
+    Subresource::new(Text::new(7713, 4), Text::new(55296, 2), Text::new(55681, 14), Verbs(0b00001001)), // exec
+    Subresource::new(Text::new(62184, 3), Text::new(55296, 2), Text::new(55662, 3), Verbs(0b00001000)), // log
+    Subresource::new(Text::new(62187, 11), Text::new(55296, 2), Text::new(55715, 21), Verbs(0b00001001)), // portforward
+    Subresource::new(Text::new(61926, 5), Text::new(55296, 2), Text::new(55736, 15), Verbs(0b01101011)), // proxy
+    Subresource::new(Text::new(10459, 6), Text::new(55296, 2), Text::new(55662, 3), Verbs(0b01101000)), // resize
+    Subresource::new(Text::new(687, 6), Text::new(55296, 2), Text::new(55662, 3), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(1380, 5), Text::new(57072, 14), Text::new(56793, 5), Verbs(0b01101000)), // scale
+    Subresource::new(Text::new(687, 6), Text::new(55296, 2), Text::new(55807, 21), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(687, 6), Text::new(55296, 2), Text::new(55853, 13), Verbs(0b01101000)), // status
+    Subresource::new(Text::new(3964, 5), Text::new(56810, 24), Text::new(56851, 12), Verbs(0b00000001)), // token
+    Subresource::new(Text::new(61926, 5), Text::new(55296, 2), Text::new(55968, 19), Verbs(0b01101011)), // proxy
+    Subresource::new(Text::new(687, 6), Text::new(55296, 2), Text::new(55918, 7), Verbs(0b01101000)), // status
 ];
 
 #[rustfmt::skip]
 pub(crate) static COLUMNS: [Column; 313] = [
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59184, 9), Text::new(59193, 7), Text::new(0, 0), 0), // Mutations
-    Column::new(Text::new(59200, 9), Text::new(13434, 6), Text::new(0, 0), 0), // ParamKind
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59274, 10), Text::new(13434, 6), Text::new(0, 0), 0), // PolicyName
-    Column::new(Text::new(59284, 8), Text::new(13434, 6), Text::new(0, 0), 0), // ParamRef
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59353, 8), Text::new(59193, 7), Text::new(0, 0), 0), // Webhooks
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59418, 11), Text::new(59193, 7), Text::new(0, 0), 0), // Validations
-    Column::new(Text::new(59200, 9), Text::new(13434, 6), Text::new(0, 0), 0), // ParamKind
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59274, 10), Text::new(13434, 6), Text::new(0, 0), 0), // PolicyName
-    Column::new(Text::new(59284, 8), Text::new(13434, 6), Text::new(0, 0), 0), // ParamRef
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59353, 8), Text::new(59193, 7), Text::new(0, 0), 0), // Webhooks
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59607, 10), Text::new(59617, 4), Text::new(0, 0), 0), // Created At
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(55818, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Service
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59284, 9), Text::new(59293, 7), Text::new(0, 0), 0), // Mutations
+    Column::new(Text::new(59300, 9), Text::new(13434, 6), Text::new(0, 0), 0), // ParamKind
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59374, 10), Text::new(13434, 6), Text::new(0, 0), 0), // PolicyName
+    Column::new(Text::new(59384, 8), Text::new(13434, 6), Text::new(0, 0), 0), // ParamRef
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59453, 8), Text::new(59293, 7), Text::new(0, 0), 0), // Webhooks
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59518, 11), Text::new(59293, 7), Text::new(0, 0), 0), // Validations
+    Column::new(Text::new(59300, 9), Text::new(13434, 6), Text::new(0, 0), 0), // ParamKind
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59374, 10), Text::new(13434, 6), Text::new(0, 0), 0), // PolicyName
+    Column::new(Text::new(59384, 8), Text::new(13434, 6), Text::new(0, 0), 0), // ParamRef
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59453, 8), Text::new(59293, 7), Text::new(0, 0), 0), // Webhooks
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59707, 10), Text::new(59717, 4), Text::new(0, 0), 0), // Created At
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(55918, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Service
     Column::new(Text::new(34791, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Available
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59698, 10), Text::new(13434, 6), Text::new(0, 0), 0), // Controller
-    Column::new(Text::new(59708, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Revision
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59753, 7), Text::new(59193, 7), Text::new(0, 0), 0), // Desired
-    Column::new(Text::new(59760, 7), Text::new(59193, 7), Text::new(0, 0), 0), // Current
-    Column::new(Text::new(59767, 5), Text::new(59193, 7), Text::new(0, 0), 0), // Ready
-    Column::new(Text::new(59772, 10), Text::new(59193, 7), Text::new(0, 0), 0), // Up-to-date
-    Column::new(Text::new(34791, 9), Text::new(59193, 7), Text::new(0, 0), 0), // Available
-    Column::new(Text::new(59782, 13), Text::new(13434, 6), Text::new(0, 0), 0), // Node Selector
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59795, 10), Text::new(13434, 6), Text::new(0, 0), 1), // Containers
-    Column::new(Text::new(59805, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Images
-    Column::new(Text::new(59811, 8), Text::new(13434, 6), Text::new(0, 0), 1), // Selector
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59767, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Ready
-    Column::new(Text::new(59772, 10), Text::new(13434, 6), Text::new(0, 0), 0), // Up-to-date
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59798, 10), Text::new(13434, 6), Text::new(0, 0), 0), // Controller
+    Column::new(Text::new(59808, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Revision
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59853, 7), Text::new(59293, 7), Text::new(0, 0), 0), // Desired
+    Column::new(Text::new(59860, 7), Text::new(59293, 7), Text::new(0, 0), 0), // Current
+    Column::new(Text::new(59867, 5), Text::new(59293, 7), Text::new(0, 0), 0), // Ready
+    Column::new(Text::new(59872, 10), Text::new(59293, 7), Text::new(0, 0), 0), // Up-to-date
+    Column::new(Text::new(34791, 9), Text::new(59293, 7), Text::new(0, 0), 0), // Available
+    Column::new(Text::new(59882, 13), Text::new(13434, 6), Text::new(0, 0), 0), // Node Selector
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59895, 10), Text::new(13434, 6), Text::new(0, 0), 1), // Containers
+    Column::new(Text::new(59905, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Images
+    Column::new(Text::new(59911, 8), Text::new(13434, 6), Text::new(0, 0), 1), // Selector
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59867, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Ready
+    Column::new(Text::new(59872, 10), Text::new(13434, 6), Text::new(0, 0), 0), // Up-to-date
     Column::new(Text::new(34791, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Available
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59795, 10), Text::new(13434, 6), Text::new(0, 0), 1), // Containers
-    Column::new(Text::new(59805, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Images
-    Column::new(Text::new(59811, 8), Text::new(13434, 6), Text::new(0, 0), 1), // Selector
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59753, 7), Text::new(59193, 7), Text::new(0, 0), 0), // Desired
-    Column::new(Text::new(59760, 7), Text::new(59193, 7), Text::new(0, 0), 0), // Current
-    Column::new(Text::new(59767, 5), Text::new(59193, 7), Text::new(0, 0), 0), // Ready
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59795, 10), Text::new(13434, 6), Text::new(0, 0), 1), // Containers
-    Column::new(Text::new(59805, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Images
-    Column::new(Text::new(59811, 8), Text::new(13434, 6), Text::new(0, 0), 1), // Selector
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59767, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Ready
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59795, 10), Text::new(13434, 6), Text::new(0, 0), 1), // Containers
-    Column::new(Text::new(59805, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Images
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(60157, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Reference
-    Column::new(Text::new(60166, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Targets
-    Column::new(Text::new(60173, 7), Text::new(13434, 6), Text::new(0, 0), 0), // MinPods
-    Column::new(Text::new(60180, 7), Text::new(13434, 6), Text::new(0, 0), 0), // MaxPods
-    Column::new(Text::new(60187, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Replicas
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(60157, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Reference
-    Column::new(Text::new(60166, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Targets
-    Column::new(Text::new(60173, 7), Text::new(13434, 6), Text::new(0, 0), 0), // MinPods
-    Column::new(Text::new(60180, 7), Text::new(13434, 6), Text::new(0, 0), 0), // MaxPods
-    Column::new(Text::new(60187, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Replicas
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(60245, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Schedule
-    Column::new(Text::new(60253, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Timezone
-    Column::new(Text::new(60261, 7), Text::new(60268, 7), Text::new(0, 0), 0), // Suspend
-    Column::new(Text::new(33638, 6), Text::new(59193, 7), Text::new(0, 0), 0), // Active
-    Column::new(Text::new(60275, 13), Text::new(13434, 6), Text::new(0, 0), 0), // Last Schedule
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59795, 10), Text::new(13434, 6), Text::new(0, 0), 1), // Containers
-    Column::new(Text::new(59805, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Images
-    Column::new(Text::new(59811, 8), Text::new(13434, 6), Text::new(0, 0), 1), // Selector
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(55887, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Status
-    Column::new(Text::new(60305, 11), Text::new(13434, 6), Text::new(0, 0), 0), // Completions
-    Column::new(Text::new(60316, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Duration
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59795, 10), Text::new(13434, 6), Text::new(0, 0), 1), // Containers
-    Column::new(Text::new(59805, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Images
-    Column::new(Text::new(59811, 8), Text::new(13434, 6), Text::new(0, 0), 1), // Selector
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(60339, 10), Text::new(13434, 6), Text::new(0, 0), 0), // SignerName
-    Column::new(Text::new(60349, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Requestor
-    Column::new(Text::new(60358, 17), Text::new(13434, 6), Text::new(0, 0), 0), // RequestedDuration
-    Column::new(Text::new(60375, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Condition
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(60438, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Holder
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(60455, 11), Text::new(13434, 6), Text::new(0, 0), 0), // AddressType
-    Column::new(Text::new(60466, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Ports
-    Column::new(Text::new(55333, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Endpoints
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(60498, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Last Seen
-    Column::new(Text::new(60507, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Type
-    Column::new(Text::new(60511, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Reason
-    Column::new(Text::new(60517, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Object
-    Column::new(Text::new(60523, 9), Text::new(13434, 6), Text::new(0, 0), 1), // Subobject
-    Column::new(Text::new(60532, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Source
-    Column::new(Text::new(60538, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Message
-    Column::new(Text::new(60545, 10), Text::new(13434, 6), Text::new(0, 0), 1), // First Seen
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59895, 10), Text::new(13434, 6), Text::new(0, 0), 1), // Containers
+    Column::new(Text::new(59905, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Images
+    Column::new(Text::new(59911, 8), Text::new(13434, 6), Text::new(0, 0), 1), // Selector
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59853, 7), Text::new(59293, 7), Text::new(0, 0), 0), // Desired
+    Column::new(Text::new(59860, 7), Text::new(59293, 7), Text::new(0, 0), 0), // Current
+    Column::new(Text::new(59867, 5), Text::new(59293, 7), Text::new(0, 0), 0), // Ready
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59895, 10), Text::new(13434, 6), Text::new(0, 0), 1), // Containers
+    Column::new(Text::new(59905, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Images
+    Column::new(Text::new(59911, 8), Text::new(13434, 6), Text::new(0, 0), 1), // Selector
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59867, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Ready
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59895, 10), Text::new(13434, 6), Text::new(0, 0), 1), // Containers
+    Column::new(Text::new(59905, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Images
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(60257, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Reference
+    Column::new(Text::new(60266, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Targets
+    Column::new(Text::new(60273, 7), Text::new(13434, 6), Text::new(0, 0), 0), // MinPods
+    Column::new(Text::new(60280, 7), Text::new(13434, 6), Text::new(0, 0), 0), // MaxPods
+    Column::new(Text::new(60287, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Replicas
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(60257, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Reference
+    Column::new(Text::new(60266, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Targets
+    Column::new(Text::new(60273, 7), Text::new(13434, 6), Text::new(0, 0), 0), // MinPods
+    Column::new(Text::new(60280, 7), Text::new(13434, 6), Text::new(0, 0), 0), // MaxPods
+    Column::new(Text::new(60287, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Replicas
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(60345, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Schedule
+    Column::new(Text::new(60353, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Timezone
+    Column::new(Text::new(60361, 7), Text::new(60368, 7), Text::new(0, 0), 0), // Suspend
+    Column::new(Text::new(33638, 6), Text::new(59293, 7), Text::new(0, 0), 0), // Active
+    Column::new(Text::new(60375, 13), Text::new(13434, 6), Text::new(0, 0), 0), // Last Schedule
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59895, 10), Text::new(13434, 6), Text::new(0, 0), 1), // Containers
+    Column::new(Text::new(59905, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Images
+    Column::new(Text::new(59911, 8), Text::new(13434, 6), Text::new(0, 0), 1), // Selector
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(55987, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Status
+    Column::new(Text::new(60405, 11), Text::new(13434, 6), Text::new(0, 0), 0), // Completions
+    Column::new(Text::new(60416, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Duration
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59895, 10), Text::new(13434, 6), Text::new(0, 0), 1), // Containers
+    Column::new(Text::new(59905, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Images
+    Column::new(Text::new(59911, 8), Text::new(13434, 6), Text::new(0, 0), 1), // Selector
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(60439, 10), Text::new(13434, 6), Text::new(0, 0), 0), // SignerName
+    Column::new(Text::new(60449, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Requestor
+    Column::new(Text::new(60458, 17), Text::new(13434, 6), Text::new(0, 0), 0), // RequestedDuration
+    Column::new(Text::new(60475, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Condition
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(60538, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Holder
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(60555, 11), Text::new(13434, 6), Text::new(0, 0), 0), // AddressType
+    Column::new(Text::new(60566, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Ports
+    Column::new(Text::new(55433, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Endpoints
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(60598, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Last Seen
+    Column::new(Text::new(60607, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Type
+    Column::new(Text::new(60611, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Reason
+    Column::new(Text::new(60617, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Object
+    Column::new(Text::new(60623, 9), Text::new(13434, 6), Text::new(0, 0), 1), // Subobject
+    Column::new(Text::new(60632, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Source
+    Column::new(Text::new(60638, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Message
+    Column::new(Text::new(60645, 10), Text::new(13434, 6), Text::new(0, 0), 1), // First Seen
     Column::new(Text::new(28531, 5), Text::new(13434, 6), Text::new(0, 0), 1), // Count
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 1), // Name
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(60568, 13), Text::new(13434, 6), Text::new(0, 0), 0), // PriorityLevel
-    Column::new(Text::new(60581, 18), Text::new(13434, 6), Text::new(0, 0), 0), // MatchingPrecedence
-    Column::new(Text::new(60599, 19), Text::new(13434, 6), Text::new(0, 0), 0), // DistinguisherMethod
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(60618, 9), Text::new(13434, 6), Text::new(0, 0), 0), // MissingPL
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(60507, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Type
-    Column::new(Text::new(60648, 24), Text::new(13434, 6), Text::new(0, 0), 0), // NominalConcurrencyShares
-    Column::new(Text::new(60672, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Queues
-    Column::new(Text::new(60678, 8), Text::new(13434, 6), Text::new(0, 0), 0), // HandSize
-    Column::new(Text::new(60686, 16), Text::new(13434, 6), Text::new(0, 0), 0), // QueueLengthLimit
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59698, 10), Text::new(13434, 6), Text::new(0, 0), 0), // Controller
-    Column::new(Text::new(60755, 10), Text::new(13434, 6), Text::new(0, 0), 0), // Parameters
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(60791, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Class
-    Column::new(Text::new(60796, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Hosts
-    Column::new(Text::new(60801, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Address
-    Column::new(Text::new(60466, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Ports
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(60820, 9), Text::new(13434, 6), Text::new(0, 0), 0), // ParentRef
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(60849, 12), Text::new(13434, 6), Text::new(0, 0), 0), // Pod-Selector
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(60895, 5), Text::new(13434, 6), Text::new(0, 0), 0), // CIDRs
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(60923, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Handler
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(60956, 13), Text::new(13434, 6), Text::new(0, 0), 0), // Min Available
-    Column::new(Text::new(60969, 15), Text::new(13434, 6), Text::new(0, 0), 0), // Max Unavailable
-    Column::new(Text::new(60984, 19), Text::new(59193, 7), Text::new(0, 0), 0), // Allowed Disruptions
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(58327, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Role
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(61045, 5), Text::new(13434, 6), Text::new(0, 0), 1), // Users
-    Column::new(Text::new(61050, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Groups
-    Column::new(Text::new(61056, 15), Text::new(13434, 6), Text::new(0, 0), 1), // ServiceAccounts
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59607, 10), Text::new(59617, 4), Text::new(0, 0), 0), // Created At
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(58327, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Role
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(61045, 5), Text::new(13434, 6), Text::new(0, 0), 1), // Users
-    Column::new(Text::new(61050, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Groups
-    Column::new(Text::new(61056, 15), Text::new(13434, 6), Text::new(0, 0), 1), // ServiceAccounts
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59607, 10), Text::new(59617, 4), Text::new(0, 0), 0), // Created At
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(61183, 5), Text::new(13434, 6), Text::new(0, 0), 0), // State
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(55440, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Node
-    Column::new(Text::new(61258, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Driver
-    Column::new(Text::new(61264, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Pool
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(61295, 5), Text::new(59193, 7), Text::new(0, 0), 0), // Value
-    Column::new(Text::new(61300, 14), Text::new(60268, 7), Text::new(0, 0), 0), // Global-Default
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(61314, 16), Text::new(13434, 6), Text::new(0, 0), 0), // PreemptionPolicy
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(61360, 14), Text::new(60268, 7), Text::new(0, 0), 0), // AttachRequired
-    Column::new(Text::new(61374, 14), Text::new(60268, 7), Text::new(0, 0), 0), // PodInfoOnMount
-    Column::new(Text::new(61388, 15), Text::new(60268, 7), Text::new(0, 0), 0), // StorageCapacity
-    Column::new(Text::new(61403, 13), Text::new(13434, 6), Text::new(0, 0), 0), // TokenRequests
-    Column::new(Text::new(61416, 17), Text::new(60268, 7), Text::new(0, 0), 0), // RequiresRepublish
-    Column::new(Text::new(61433, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Modes
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(61457, 7), Text::new(59193, 7), Text::new(0, 0), 0), // Drivers
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59607, 10), Text::new(59617, 4), Text::new(0, 0), 0), // Created At
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(61517, 11), Text::new(13434, 6), Text::new(0, 0), 0), // Provisioner
-    Column::new(Text::new(61528, 13), Text::new(13434, 6), Text::new(0, 0), 0), // ReclaimPolicy
-    Column::new(Text::new(61541, 17), Text::new(13434, 6), Text::new(0, 0), 0), // VolumeBindingMode
-    Column::new(Text::new(61558, 20), Text::new(13434, 6), Text::new(0, 0), 0), // AllowVolumeExpansion
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(61606, 8), Text::new(13434, 6), Text::new(59, 4), 0), // Attacher
-    Column::new(Text::new(61614, 2), Text::new(13434, 6), Text::new(0, 0), 0), // PV
-    Column::new(Text::new(55440, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Node
-    Column::new(Text::new(61616, 8), Text::new(60268, 7), Text::new(0, 0), 0), // Attached
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(61657, 10), Text::new(13434, 6), Text::new(0, 0), 0), // DriverName
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(55887, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Status
-    Column::new(Text::new(60538, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Message
-    Column::new(Text::new(61729, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Error
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(61768, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Data
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(55333, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Endpoints
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(60498, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Last Seen
-    Column::new(Text::new(60507, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Type
-    Column::new(Text::new(60511, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Reason
-    Column::new(Text::new(60517, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Object
-    Column::new(Text::new(60523, 9), Text::new(13434, 6), Text::new(0, 0), 1), // Subobject
-    Column::new(Text::new(60532, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Source
-    Column::new(Text::new(60538, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Message
-    Column::new(Text::new(60545, 10), Text::new(13434, 6), Text::new(0, 0), 1), // First Seen
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 1), // Name
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(60668, 13), Text::new(13434, 6), Text::new(0, 0), 0), // PriorityLevel
+    Column::new(Text::new(60681, 18), Text::new(13434, 6), Text::new(0, 0), 0), // MatchingPrecedence
+    Column::new(Text::new(60699, 19), Text::new(13434, 6), Text::new(0, 0), 0), // DistinguisherMethod
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(60718, 9), Text::new(13434, 6), Text::new(0, 0), 0), // MissingPL
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(60607, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Type
+    Column::new(Text::new(60748, 24), Text::new(13434, 6), Text::new(0, 0), 0), // NominalConcurrencyShares
+    Column::new(Text::new(60772, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Queues
+    Column::new(Text::new(60778, 8), Text::new(13434, 6), Text::new(0, 0), 0), // HandSize
+    Column::new(Text::new(60786, 16), Text::new(13434, 6), Text::new(0, 0), 0), // QueueLengthLimit
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59798, 10), Text::new(13434, 6), Text::new(0, 0), 0), // Controller
+    Column::new(Text::new(60855, 10), Text::new(13434, 6), Text::new(0, 0), 0), // Parameters
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(60891, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Class
+    Column::new(Text::new(60896, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Hosts
+    Column::new(Text::new(60901, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Address
+    Column::new(Text::new(60566, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Ports
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(60920, 9), Text::new(13434, 6), Text::new(0, 0), 0), // ParentRef
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(60949, 12), Text::new(13434, 6), Text::new(0, 0), 0), // Pod-Selector
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(60995, 5), Text::new(13434, 6), Text::new(0, 0), 0), // CIDRs
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(61023, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Handler
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(61056, 13), Text::new(13434, 6), Text::new(0, 0), 0), // Min Available
+    Column::new(Text::new(61069, 15), Text::new(13434, 6), Text::new(0, 0), 0), // Max Unavailable
+    Column::new(Text::new(61084, 19), Text::new(59293, 7), Text::new(0, 0), 0), // Allowed Disruptions
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(58427, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Role
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(61145, 5), Text::new(13434, 6), Text::new(0, 0), 1), // Users
+    Column::new(Text::new(61150, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Groups
+    Column::new(Text::new(61156, 15), Text::new(13434, 6), Text::new(0, 0), 1), // ServiceAccounts
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59707, 10), Text::new(59717, 4), Text::new(0, 0), 0), // Created At
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(58427, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Role
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(61145, 5), Text::new(13434, 6), Text::new(0, 0), 1), // Users
+    Column::new(Text::new(61150, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Groups
+    Column::new(Text::new(61156, 15), Text::new(13434, 6), Text::new(0, 0), 1), // ServiceAccounts
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59707, 10), Text::new(59717, 4), Text::new(0, 0), 0), // Created At
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(61283, 5), Text::new(13434, 6), Text::new(0, 0), 0), // State
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(55540, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Node
+    Column::new(Text::new(61358, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Driver
+    Column::new(Text::new(61364, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Pool
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(61395, 5), Text::new(59293, 7), Text::new(0, 0), 0), // Value
+    Column::new(Text::new(61400, 14), Text::new(60368, 7), Text::new(0, 0), 0), // Global-Default
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(61414, 16), Text::new(13434, 6), Text::new(0, 0), 0), // PreemptionPolicy
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(61460, 14), Text::new(60368, 7), Text::new(0, 0), 0), // AttachRequired
+    Column::new(Text::new(61474, 14), Text::new(60368, 7), Text::new(0, 0), 0), // PodInfoOnMount
+    Column::new(Text::new(61488, 15), Text::new(60368, 7), Text::new(0, 0), 0), // StorageCapacity
+    Column::new(Text::new(61503, 13), Text::new(13434, 6), Text::new(0, 0), 0), // TokenRequests
+    Column::new(Text::new(61516, 17), Text::new(60368, 7), Text::new(0, 0), 0), // RequiresRepublish
+    Column::new(Text::new(61533, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Modes
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(61557, 7), Text::new(59293, 7), Text::new(0, 0), 0), // Drivers
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59707, 10), Text::new(59717, 4), Text::new(0, 0), 0), // Created At
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(61617, 11), Text::new(13434, 6), Text::new(0, 0), 0), // Provisioner
+    Column::new(Text::new(61628, 13), Text::new(13434, 6), Text::new(0, 0), 0), // ReclaimPolicy
+    Column::new(Text::new(61641, 17), Text::new(13434, 6), Text::new(0, 0), 0), // VolumeBindingMode
+    Column::new(Text::new(61658, 20), Text::new(13434, 6), Text::new(0, 0), 0), // AllowVolumeExpansion
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(61706, 8), Text::new(13434, 6), Text::new(59, 4), 0), // Attacher
+    Column::new(Text::new(61714, 2), Text::new(13434, 6), Text::new(0, 0), 0), // PV
+    Column::new(Text::new(55540, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Node
+    Column::new(Text::new(61716, 8), Text::new(60368, 7), Text::new(0, 0), 0), // Attached
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(61757, 10), Text::new(13434, 6), Text::new(0, 0), 0), // DriverName
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(55987, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Status
+    Column::new(Text::new(60638, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Message
+    Column::new(Text::new(61829, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Error
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(61868, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Data
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(55433, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Endpoints
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(60598, 9), Text::new(13434, 6), Text::new(0, 0), 0), // Last Seen
+    Column::new(Text::new(60607, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Type
+    Column::new(Text::new(60611, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Reason
+    Column::new(Text::new(60617, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Object
+    Column::new(Text::new(60623, 9), Text::new(13434, 6), Text::new(0, 0), 1), // Subobject
+    Column::new(Text::new(60632, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Source
+    Column::new(Text::new(60638, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Message
+    Column::new(Text::new(60645, 10), Text::new(13434, 6), Text::new(0, 0), 1), // First Seen
     Column::new(Text::new(28531, 5), Text::new(13434, 6), Text::new(0, 0), 1), // Count
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 1), // Name
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59607, 10), Text::new(59617, 4), Text::new(0, 0), 0), // Created At
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(55887, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Status
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(55887, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Status
-    Column::new(Text::new(61831, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Roles
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(61836, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Version
-    Column::new(Text::new(61843, 11), Text::new(13434, 6), Text::new(0, 0), 1), // Internal-IP
-    Column::new(Text::new(61854, 11), Text::new(13434, 6), Text::new(0, 0), 1), // External-IP
-    Column::new(Text::new(61865, 8), Text::new(13434, 6), Text::new(0, 0), 1), // OS-Image
-    Column::new(Text::new(61873, 14), Text::new(13434, 6), Text::new(0, 0), 1), // Kernel-Version
-    Column::new(Text::new(61887, 17), Text::new(13434, 6), Text::new(0, 0), 1), // Container-Runtime
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(55887, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Status
-    Column::new(Text::new(61915, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Volume
-    Column::new(Text::new(61921, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Capacity
-    Column::new(Text::new(61929, 12), Text::new(13434, 6), Text::new(0, 0), 0), // Access Modes
-    Column::new(Text::new(58965, 12), Text::new(13434, 6), Text::new(0, 0), 0), // StorageClass
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 1), // Name
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59707, 10), Text::new(59717, 4), Text::new(0, 0), 0), // Created At
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(55987, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Status
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(55987, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Status
+    Column::new(Text::new(61931, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Roles
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(61936, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Version
+    Column::new(Text::new(61943, 11), Text::new(13434, 6), Text::new(0, 0), 1), // Internal-IP
+    Column::new(Text::new(61954, 11), Text::new(13434, 6), Text::new(0, 0), 1), // External-IP
+    Column::new(Text::new(61965, 8), Text::new(13434, 6), Text::new(0, 0), 1), // OS-Image
+    Column::new(Text::new(61973, 14), Text::new(13434, 6), Text::new(0, 0), 1), // Kernel-Version
+    Column::new(Text::new(61987, 17), Text::new(13434, 6), Text::new(0, 0), 1), // Container-Runtime
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(55987, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Status
+    Column::new(Text::new(62015, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Volume
+    Column::new(Text::new(62021, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Capacity
+    Column::new(Text::new(62029, 12), Text::new(13434, 6), Text::new(0, 0), 0), // Access Modes
+    Column::new(Text::new(59065, 12), Text::new(13434, 6), Text::new(0, 0), 0), // StorageClass
     Column::new(Text::new(36287, 21), Text::new(13434, 6), Text::new(0, 0), 0), // VolumeAttributesClass
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(61941, 10), Text::new(13434, 6), Text::new(0, 0), 1), // VolumeMode
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(61921, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Capacity
-    Column::new(Text::new(61929, 12), Text::new(13434, 6), Text::new(0, 0), 0), // Access Modes
-    Column::new(Text::new(61997, 14), Text::new(13434, 6), Text::new(0, 0), 0), // Reclaim Policy
-    Column::new(Text::new(55887, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Status
-    Column::new(Text::new(62011, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Claim
-    Column::new(Text::new(58965, 12), Text::new(13434, 6), Text::new(0, 0), 0), // StorageClass
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(62041, 10), Text::new(13434, 6), Text::new(0, 0), 1), // VolumeMode
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(62021, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Capacity
+    Column::new(Text::new(62029, 12), Text::new(13434, 6), Text::new(0, 0), 0), // Access Modes
+    Column::new(Text::new(62097, 14), Text::new(13434, 6), Text::new(0, 0), 0), // Reclaim Policy
+    Column::new(Text::new(55987, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Status
+    Column::new(Text::new(62111, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Claim
+    Column::new(Text::new(59065, 12), Text::new(13434, 6), Text::new(0, 0), 0), // StorageClass
     Column::new(Text::new(36287, 21), Text::new(13434, 6), Text::new(0, 0), 0), // VolumeAttributesClass
-    Column::new(Text::new(60511, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Reason
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(61941, 10), Text::new(13434, 6), Text::new(0, 0), 1), // VolumeMode
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59767, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Ready
-    Column::new(Text::new(55887, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Status
-    Column::new(Text::new(62098, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Restarts
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(62106, 2), Text::new(13434, 6), Text::new(0, 0), 1), // IP
-    Column::new(Text::new(55440, 4), Text::new(13434, 6), Text::new(0, 0), 1), // Node
-    Column::new(Text::new(62108, 14), Text::new(13434, 6), Text::new(0, 0), 1), // Nominated Node
-    Column::new(Text::new(62122, 15), Text::new(13434, 6), Text::new(0, 0), 1), // Readiness Gates
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59795, 10), Text::new(13434, 6), Text::new(0, 0), 0), // Containers
-    Column::new(Text::new(59805, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Images
-    Column::new(Text::new(62142, 10), Text::new(13434, 6), Text::new(0, 0), 0), // Pod Labels
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59753, 7), Text::new(59193, 7), Text::new(0, 0), 0), // Desired
-    Column::new(Text::new(59760, 7), Text::new(59193, 7), Text::new(0, 0), 0), // Current
-    Column::new(Text::new(59767, 5), Text::new(59193, 7), Text::new(0, 0), 0), // Ready
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59795, 10), Text::new(13434, 6), Text::new(0, 0), 1), // Containers
-    Column::new(Text::new(59805, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Images
-    Column::new(Text::new(59811, 8), Text::new(13434, 6), Text::new(0, 0), 1), // Selector
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(62220, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Request
-    Column::new(Text::new(62227, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Limit
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(60507, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Type
-    Column::new(Text::new(61768, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Data
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59180, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
-    Column::new(Text::new(60507, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Type
-    Column::new(Text::new(62295, 10), Text::new(13434, 6), Text::new(0, 0), 0), // Cluster-IP
-    Column::new(Text::new(61854, 11), Text::new(13434, 6), Text::new(0, 0), 0), // External-IP
-    Column::new(Text::new(62305, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Port(s)
-    Column::new(Text::new(59209, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
-    Column::new(Text::new(59811, 8), Text::new(13434, 6), Text::new(0, 0), 1), // Selector
+    Column::new(Text::new(60611, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Reason
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(62041, 10), Text::new(13434, 6), Text::new(0, 0), 1), // VolumeMode
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59867, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Ready
+    Column::new(Text::new(55987, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Status
+    Column::new(Text::new(62198, 8), Text::new(13434, 6), Text::new(0, 0), 0), // Restarts
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(62206, 2), Text::new(13434, 6), Text::new(0, 0), 1), // IP
+    Column::new(Text::new(55540, 4), Text::new(13434, 6), Text::new(0, 0), 1), // Node
+    Column::new(Text::new(62208, 14), Text::new(13434, 6), Text::new(0, 0), 1), // Nominated Node
+    Column::new(Text::new(62222, 15), Text::new(13434, 6), Text::new(0, 0), 1), // Readiness Gates
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59895, 10), Text::new(13434, 6), Text::new(0, 0), 0), // Containers
+    Column::new(Text::new(59905, 6), Text::new(13434, 6), Text::new(0, 0), 0), // Images
+    Column::new(Text::new(62242, 10), Text::new(13434, 6), Text::new(0, 0), 0), // Pod Labels
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59853, 7), Text::new(59293, 7), Text::new(0, 0), 0), // Desired
+    Column::new(Text::new(59860, 7), Text::new(59293, 7), Text::new(0, 0), 0), // Current
+    Column::new(Text::new(59867, 5), Text::new(59293, 7), Text::new(0, 0), 0), // Ready
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59895, 10), Text::new(13434, 6), Text::new(0, 0), 1), // Containers
+    Column::new(Text::new(59905, 6), Text::new(13434, 6), Text::new(0, 0), 1), // Images
+    Column::new(Text::new(59911, 8), Text::new(13434, 6), Text::new(0, 0), 1), // Selector
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(62320, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Request
+    Column::new(Text::new(62327, 5), Text::new(13434, 6), Text::new(0, 0), 0), // Limit
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(60607, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Type
+    Column::new(Text::new(61868, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Data
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59280, 4), Text::new(13434, 6), Text::new(59, 4), 0), // Name
+    Column::new(Text::new(60607, 4), Text::new(13434, 6), Text::new(0, 0), 0), // Type
+    Column::new(Text::new(62395, 10), Text::new(13434, 6), Text::new(0, 0), 0), // Cluster-IP
+    Column::new(Text::new(61954, 11), Text::new(13434, 6), Text::new(0, 0), 0), // External-IP
+    Column::new(Text::new(62405, 7), Text::new(13434, 6), Text::new(0, 0), 0), // Port(s)
+    Column::new(Text::new(59309, 3), Text::new(13434, 6), Text::new(0, 0), 0), // Age
+    Column::new(Text::new(59911, 8), Text::new(13434, 6), Text::new(0, 0), 1), // Selector
 ];
