@@ -6,6 +6,7 @@
 //! and nothing of it anywhere else.
 
 mod error;
+mod kinds;
 mod process;
 mod tasks;
 #[cfg(test)]
@@ -64,6 +65,7 @@ enum Task {
     Sim(tasks::sim::Arguments),
     Concurrency(tasks::concurrency::Arguments),
     Fuzz(tasks::fuzz::Arguments),
+    Kinds(tasks::kinds::Arguments),
     /// Run the tests of the crate that has unsafe code under valgrind, installing it when it is missing
     Memcheck,
     Bench(tasks::bench::Arguments),
@@ -85,6 +87,7 @@ impl Task {
             Self::Sim(arguments) => tasks::sim::run(workspace, &arguments),
             Self::Concurrency(arguments) => tasks::concurrency::run(workspace, &arguments),
             Self::Fuzz(arguments) => tasks::fuzz::run(workspace, &arguments),
+            Self::Kinds(arguments) => tasks::kinds::run(workspace, &arguments),
             Self::Memcheck => tasks::memcheck::run(workspace),
             Self::Bench(arguments) => tasks::bench::run(workspace, &arguments),
         }

@@ -9,6 +9,7 @@ pub(crate) mod coverage;
 pub(crate) mod deny;
 pub(crate) mod features;
 pub(crate) mod fuzz;
+pub(crate) mod kinds;
 pub(crate) mod memcheck;
 pub(crate) mod sim;
 pub(crate) mod test;

@@ -8,7 +8,8 @@ use crate::workspace::Package;
 const RULE: &str = "arrows";
 
 /// Every crate, with the crates of the workspace that it may use.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
+    ("heliostat-kinds", &[]),
     ("heliostat-dictionary", &[]),
     ("heliostat-core", &["heliostat-dictionary"]),
     ("heliostat", &["heliostat-core"]),

@@ -7,6 +7,7 @@ use std::fs;
 use std::io::ErrorKind;
 
 use crate::error::TaskError;
+use crate::kinds;
 use crate::process;
 use crate::tidy::rust_source::RustSource;
 use crate::workspace::Workspace;
@@ -107,6 +108,11 @@ impl SourceFile {
     /// Whether the whole file is a test: it lies in a `tests` folder or is a `tests.rs`.
     pub(crate) fn is_test(&self) -> bool {
         self.path.ends_with("/tests.rs") || self.path.split('/').any(|part| part == "tests")
+    }
+
+    /// Whether a task writes the file; its first line says so.
+    pub(crate) fn is_generated(&self) -> bool {
+        self.text.starts_with(kinds::MARK)
     }
 }
 

@@ -1,0 +1,356 @@
+//! Values of fields, as JSON sees them.
+
+use crate::error::{ReadError, ReadErrorKind};
+use crate::read::index::{Reader, Slot};
+use crate::read::occurrences::{Content, Elements};
+use crate::schema::{Field, Message, Shape, ValueType};
+use crate::tables::{
+    JSON_SCHEMA_PROPS, MESSAGES, SCHEMA_OR_ARRAY, SCHEMA_OR_BOOL, SCHEMA_OR_STRINGS, STRING_LIST,
+};
+use crate::wire::{Cursor, Span};
+
+/// A value, not decoded further than it takes to know what it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'de> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    /// Text that may not be UTF-8.
+    Str(&'de [u8]),
+    /// Bytes that are base64 in JSON.
+    Bytes(&'de [u8]),
+    /// Seconds since 1970.
+    Time(i64),
+    /// Seconds since 1970, and microseconds.
+    MicroTime(i64, u32),
+    /// JSON text that may be invalid.
+    Json(&'de [u8]),
+    Message(&'static Message, Content),
+    /// Elements of the type of the field.
+    List(&'static Field, Elements),
+    /// Entries whose values have the type of the field.
+    Map(&'static Field, Elements),
+}
+
+/// Seconds of 0001-01-01T00:00:00Z, which is the zero time in Go.
+const ZERO_TIME: i64 = -62_135_596_800;
+
+impl<'de> Value<'de> {
+    /// The value of a field, or `None` if JSON does not show the field.
+    #[inline]
+    pub(crate) fn of_field(
+        reader: &mut Reader<'de>,
+        field: &'static Field,
+        slot: Slot,
+    ) -> Result<Option<Self>, ReadError> {
+        if slot.count == 0 {
+            return Ok(Self::absent(field));
+        }
+        match field.shape() {
+            Shape::Singular => Self::singular(reader, field, slot),
+            Shape::List => {
+                let elements = Elements::of(slot);
+                if field.can_be_packed() && elements.clone().next_place(reader, true)?.is_none() {
+                    return Ok(Self::absent(field));
+                }
+                Ok(Some(Self::List(field, elements)))
+            }
+            Shape::Map => Ok(Some(Self::Map(field, Elements::of(slot)))),
+        }
+    }
+
+    /// What JSON shows of a field that the bytes do not have.
+    #[inline]
+    fn absent(field: &'static Field) -> Option<Self> {
+        let value = match (field.shape(), field.value_type()) {
+            (Shape::List | Shape::Map, _) | (_, ValueType::Bytes) => Self::Null,
+            _ if field.is_pointer() => Self::Null,
+            (Shape::Singular, ValueType::Time | ValueType::MicroTime) => {
+                return (!field.omits_zero()).then_some(Self::Null);
+            }
+            // A struct is never empty, whatever its tag says.
+            (Shape::Singular, ValueType::Message(message)) => {
+                return Some(Self::Message(message, Content::EMPTY));
+            }
+            (Shape::Singular, value_type) => match Self::zero(value_type) {
+                Some(zero) => zero,
+                None => return Some(Self::zero_struct(value_type)),
+            },
+        };
+        (!field.omits_empty()).then_some(value)
+    }
+
+    /// The zero value of a type that is no struct in Go.
+    fn zero(value_type: ValueType) -> Option<Self> {
+        match value_type {
+            ValueType::String => Some(Self::Str(b"")),
+            ValueType::Bool => Some(Self::Bool(false)),
+            ValueType::Int32 | ValueType::Int64 => Some(Self::Int(0)),
+            ValueType::Float64 => Some(Self::Float(0.0)),
+            ValueType::Any => Some(Self::Null),
+            _ => None,
+        }
+    }
+
+    /// The zero value of a struct that has an encoding of its own.
+    fn zero_struct(value_type: ValueType) -> Self {
+        match value_type {
+            ValueType::Quantity => Self::Str(b"0"),
+            ValueType::IntOrString => Self::Int(0),
+            ValueType::JsonSchemaPropsOrBool => Self::Bool(false),
+            _ => Self::Null,
+        }
+    }
+
+    fn singular(
+        reader: &mut Reader<'de>,
+        field: &'static Field,
+        slot: Slot,
+    ) -> Result<Option<Self>, ReadError> {
+        let value_type = field.value_type();
+        if !field.last_counts() {
+            let content = Content::of(reader, slot)?;
+            return Self::of_message(reader, value_type, content).map(Some);
+        }
+        let value = Self::scalar(value_type, &mut reader.cursor_at(slot.first))?;
+        let is_hidden = match value {
+            Self::Bytes(bytes) => field.omits_empty() && bytes.is_empty(),
+            _ if field.is_pointer() => false,
+            Self::Null => field.omits_zero(),
+            Self::Str(text) => field.omits_empty() && text.is_empty(),
+            Self::Bool(value) => field.omits_empty() && !value,
+            Self::Int(value) => field.omits_empty() && value == 0,
+            Self::Float(value) => field.omits_empty() && value == 0.0,
+            _ => false,
+        };
+        Ok((!is_hidden).then_some(value))
+    }
+
+    /// The value of an element of a list, or of a map, at a place.
+    #[inline]
+    pub(crate) fn element(
+        reader: &mut Reader<'de>,
+        field: &'static Field,
+        at: u32,
+    ) -> Result<Self, ReadError> {
+        let mut cursor = reader.cursor_at(at);
+        if field.has_scalar_values() {
+            return Self::scalar(field.value_type(), &mut cursor);
+        }
+        let content = Content::Span(cursor.span()?);
+        Self::of_message(reader, field.value_type(), content)
+    }
+
+    /// The value of an entry of a map that has a key alone.
+    pub(crate) fn without_bytes(
+        reader: &mut Reader<'de>,
+        field: &'static Field,
+    ) -> Result<Self, ReadError> {
+        match field.value_type() {
+            ValueType::Bytes => Ok(Self::Bytes(b"")),
+            ValueType::Time | ValueType::MicroTime => Ok(Self::Null),
+            value_type => match Self::zero(value_type) {
+                Some(zero) => Ok(zero),
+                None => Self::of_message(reader, value_type, Content::EMPTY),
+            },
+        }
+    }
+
+    /// A value of which the last occurrence counts.
+    #[inline]
+    fn scalar(value_type: ValueType, cursor: &mut Cursor<'de>) -> Result<Self, ReadError> {
+        Ok(match value_type {
+            ValueType::Bool => Self::Bool(cursor.varint()? != 0),
+            ValueType::Int32 => Self::Int(i64::from(cursor.varint()? as i32)),
+            ValueType::Int64 => Self::Int(cursor.varint()?.cast_signed()),
+            ValueType::Float64 => Self::Float(cursor.float64()?),
+            ValueType::Time => {
+                let span = cursor.span()?;
+                let time = time_of(cursor, span)?.filter(|&(seconds, _)| seconds != ZERO_TIME);
+                time.map_or(Self::Null, |(seconds, _)| Self::Time(seconds))
+            }
+            ValueType::MicroTime => {
+                let span = cursor.span()?;
+                let time = time_of(cursor, span)?;
+                time.map_or(Self::Null, |(seconds, nanos)| micro_time(seconds, nanos))
+            }
+            ValueType::Bytes => {
+                let span = cursor.span()?;
+                Self::Bytes(cursor.slice(span))
+            }
+            _ => {
+                let span = cursor.span()?;
+                Self::Str(cursor.slice(span))
+            }
+        })
+    }
+
+    /// A value that is a message in protobuf, whatever it is in JSON.
+    #[inline]
+    fn of_message(
+        reader: &mut Reader<'de>,
+        value_type: ValueType,
+        content: Content,
+    ) -> Result<Self, ReadError> {
+        match value_type {
+            ValueType::Message(message) => Ok(Self::Message(message, content)),
+            ValueType::Quantity => {
+                let text = last_bytes(reader, content)?;
+                Ok(Self::Str(text.unwrap_or(b"0")))
+            }
+            ValueType::IntOrString => int_or_string(reader, content),
+            ValueType::RawExtension | ValueType::FieldsV1 => {
+                let json = last_bytes(reader, content)?;
+                Ok(json.map_or(Self::Null, Self::Json))
+            }
+            ValueType::Json => {
+                let json = last_bytes(reader, content)?.filter(|json| !json.is_empty());
+                Ok(json.map_or(Self::Null, Self::Json))
+            }
+            ValueType::JsonSchemaPropsOrArray => schema_or(reader, SCHEMA_OR_ARRAY, content),
+            ValueType::JsonSchemaPropsOrBool => schema_or(reader, SCHEMA_OR_BOOL, content),
+            ValueType::JsonSchemaPropsOrStringArray => {
+                schema_or(reader, SCHEMA_OR_STRINGS, content)
+            }
+            ValueType::StringList => string_list(reader, content),
+            _ => Ok(Self::Null),
+        }
+    }
+}
+
+/// The last value of field 1, of messages that have no other.
+fn last_bytes<'de>(reader: &Reader<'de>, content: Content) -> Result<Option<&'de [u8]>, ReadError> {
+    let mut last = None;
+    for_each_field(reader, content, |number, cursor, wire_type| {
+        if number == 1 {
+            let span = bytes_span(cursor, wire_type)?;
+            last = Some(cursor.slice(span));
+            return Ok(());
+        }
+        cursor.skip(wire_type)
+    })?;
+    Ok(last)
+}
+
+fn bytes_span(cursor: &mut Cursor<'_>, wire_type: u8) -> Result<Span, ReadError> {
+    if wire_type != crate::wire::BYTES {
+        return Err(ReadErrorKind::Tag { at: cursor.at() }.into());
+    }
+    cursor.span()
+}
+
+fn int_or_string<'de>(reader: &Reader<'de>, content: Content) -> Result<Value<'de>, ReadError> {
+    let (mut kind, mut int, mut text): (i64, i32, &[u8]) = (0, 0, b"");
+    for_each_field(reader, content, |number, cursor, wire_type| {
+        match (number, wire_type) {
+            (1, 0) => kind = cursor.varint()?.cast_signed(),
+            (2, 0) => int = cursor.varint()? as i32,
+            (1 | 2, _) => return Err(ReadErrorKind::Tag { at: cursor.at() }.into()),
+            (3, _) => {
+                let span = bytes_span(cursor, wire_type)?;
+                text = cursor.slice(span);
+            }
+            _ => cursor.skip(wire_type)?,
+        }
+        Ok(())
+    })?;
+    match kind {
+        0 => Ok(Value::Int(i64::from(int))),
+        1 => Ok(Value::Str(text)),
+        other => Err(ReadErrorKind::IntOrStringType(other).into()),
+    }
+}
+
+/// Calls back for each field of a message, with a cursor at its value.
+fn for_each_field<'de>(
+    reader: &Reader<'de>,
+    content: Content,
+    mut visit: impl FnMut(u32, &mut Cursor<'de>, u8) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    let mut visit_span = |span| {
+        let mut cursor = reader.cursor(span);
+        while !cursor.is_at_end() {
+            let (number, wire_type) = cursor.tag()?;
+            visit(number, &mut cursor, wire_type)?;
+        }
+        Ok(())
+    };
+    match content {
+        Content::Span(span) => visit_span(span),
+        Content::Merged(mut elements) => {
+            while let Some((_, span)) = elements.next_bytes(reader)? {
+                visit_span(span)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Seconds and nanoseconds of a time, or `None` for no bytes, which are Go's zero time.
+fn time_of(outer: &Cursor<'_>, span: Span) -> Result<Option<(i64, i32)>, ReadError> {
+    if span.start == span.end {
+        return Ok(None);
+    }
+    let mut cursor = outer.within(span);
+    let (mut seconds, mut nanos) = (0, 0);
+    while !cursor.is_at_end() {
+        let at = cursor.at();
+        match cursor.tag()? {
+            (1, 0) => seconds = cursor.varint()?.cast_signed(),
+            (2, 0) => nanos = cursor.varint()? as i32,
+            (1 | 2, _) => return Err(ReadErrorKind::Tag { at }.into()),
+            (_, wire_type) => cursor.skip(wire_type)?,
+        }
+    }
+    Ok(Some((seconds, nanos)))
+}
+
+fn micro_time<'de>(seconds: i64, nanos: i32) -> Value<'de> {
+    // The server drops what is below a microsecond.
+    let micros = i64::from(nanos / 1000);
+    let seconds = seconds.wrapping_add(micros.div_euclid(1_000_000));
+    match micros.rem_euclid(1_000_000) {
+        0 if seconds == ZERO_TIME => Value::Null,
+        micros => Value::MicroTime(seconds, micros as u32),
+    }
+}
+
+/// A schema, or what else may stand in its place.
+fn schema_or<'de>(
+    reader: &mut Reader<'de>,
+    message: usize,
+    content: Content,
+) -> Result<Value<'de>, ReadError> {
+    let special: &'static Message = &MESSAGES[message];
+    let mark = reader.open(special, content)?;
+    let number = |number| special.index_of_number(number).unwrap_or_default();
+    let slot = |reader: &Reader<'_>, index| reader.slot(mark.slots + number(index));
+    let schema = |reader: &Reader<'_>, slot: Slot| {
+        let content = Content::of(reader, slot)?;
+        Ok::<_, ReadError>(Value::Message(&MESSAGES[JSON_SCHEMA_PROPS], content))
+    };
+    let (first, second) = (slot(reader, 1), slot(reader, 2));
+    let value = match (message, special.fields().get(1)) {
+        (SCHEMA_OR_BOOL, _) if second.count > 0 => schema(reader, second)?,
+        (SCHEMA_OR_BOOL, _) if first.count > 0 => {
+            Value::scalar(ValueType::Bool, &mut reader.cursor_at(first.first))?
+        }
+        (SCHEMA_OR_BOOL, _) => Value::Bool(false),
+        (_, Some(list)) if second.count > 0 => Value::List(list, Elements::of(second)),
+        _ if first.count > 0 => schema(reader, first)?,
+        _ => Value::Null,
+    };
+    reader.close_slots(mark);
+    Ok(value)
+}
+
+/// A list of strings that is the value of a map. Go makes an empty list of no bytes, not null.
+fn string_list<'de>(reader: &mut Reader<'de>, content: Content) -> Result<Value<'de>, ReadError> {
+    let message: &'static Message = &MESSAGES[STRING_LIST];
+    let mark = reader.open(message, content)?;
+    let slot = reader.slot(mark.slots);
+    reader.close_slots(mark);
+    let items = message.fields().first();
+    Ok(items.map_or(Value::Null, |items| Value::List(items, Elements::of(slot))))
+}

@@ -1,0 +1,149 @@
+//! A message of protobuf, which is a struct of Go.
+
+use std::fmt;
+use std::ptr;
+
+use crate::schema::{Field, Location, MapType, Text};
+use crate::tables::{FIELDS, MESSAGES, NUMBERS, TYPE_META};
+
+/// A struct of the API: its fields in the order in which Go declares them and JSON shows them.
+pub struct Message {
+    name: Text,
+    fields_from: u16,
+    numbers_from: u16,
+    fields_len: u8,
+    slots: u8,
+    numbers_len: u8,
+    map_type: Option<MapType>,
+}
+
+impl Message {
+    /// The place in [`NUMBERS`] of a number that no field has.
+    pub(crate) const NO_FIELD: u8 = u8::MAX;
+
+    pub(crate) const fn new(
+        name: Text,
+        fields: (u16, u8, u8),
+        numbers: (u16, u8),
+        map_type: Option<MapType>,
+    ) -> Self {
+        Self {
+            name,
+            fields_from: fields.0,
+            numbers_from: numbers.0,
+            fields_len: fields.1,
+            slots: fields.2,
+            numbers_len: numbers.1,
+            map_type,
+        }
+    }
+
+    /// Returns the name of the Go type with its package, like `core/v1.Pod`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name.get()
+    }
+
+    /// Returns the index of the message among all messages, below [`Message::count`].
+    #[must_use]
+    pub fn id(&'static self) -> u16 {
+        let at = (ptr::from_ref(self).addr() - MESSAGES.as_ptr().addr()) / size_of::<Self>();
+        u16::try_from(at).unwrap_or(u16::MAX)
+    }
+
+    /// Returns the message with the index.
+    #[must_use]
+    pub fn from_id(id: u16) -> Option<&'static Self> {
+        MESSAGES.get(usize::from(id))
+    }
+
+    /// Returns the number of messages.
+    #[must_use]
+    pub const fn count() -> usize {
+        MESSAGES.len()
+    }
+
+    /// Returns the fields in the order of the Go struct; an inlined struct is one field.
+    #[must_use]
+    #[inline]
+    pub fn fields(&self) -> &'static [Field] {
+        let from = usize::from(self.fields_from);
+        let fields = FIELDS.get(from..from + usize::from(self.fields_len));
+        fields.unwrap_or_default()
+    }
+
+    /// Returns the field with the number in protobuf.
+    #[must_use]
+    pub fn field_by_number(&self, number: u32) -> Option<&'static Field> {
+        self.index_of_number(number)
+            .and_then(|index| self.fields().get(index))
+    }
+
+    /// Returns the index in [`Message::fields`] of the field with the number in protobuf.
+    #[must_use]
+    #[inline]
+    pub fn index_of_number(&self, number: u32) -> Option<usize> {
+        if number >= u32::from(self.numbers_len) {
+            return None;
+        }
+        let index = *NUMBERS.get(usize::from(self.numbers_from) + number as usize)?;
+        (index != Self::NO_FIELD).then_some(usize::from(index))
+    }
+
+    /// Returns the number of fields with those of inlined structs.
+    pub(crate) fn slots(&self) -> usize {
+        usize::from(self.slots)
+    }
+
+    /// Returns the field with the name in JSON, also of inlined structs.
+    ///
+    /// The metadata of the type, `kind` and `apiVersion`, is one of these.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'static Field> {
+        let fields = self.fields();
+        let own = fields.iter().filter(|field| !field.is_inline());
+        if let Some(field) = own.clone().find(|field| field.name() == name) {
+            return Some(field);
+        }
+        let inline = fields.iter().filter(|field| field.is_inline());
+        inline
+            .filter_map(Field::message)
+            .find_map(|message| message.field(name))
+    }
+
+    /// Returns the field at a path, like `spec.nodeName` or `spec.containers[*].image`.
+    ///
+    /// `[*]` or a number in brackets is an element of a list, and any key of a map, after a dot or in
+    /// brackets with quotes (`metadata.labels['app.kubernetes.io/name']`), is a value of it.
+    #[must_use]
+    pub fn locate(&'static self, path: &str) -> Option<Location> {
+        Location::find(self, path)
+    }
+
+    /// Returns the `x-kubernetes-map-type` of the struct.
+    #[must_use]
+    pub const fn map_type(&self) -> Option<MapType> {
+        self.map_type
+    }
+
+    /// Returns true for the struct of `kind` and `apiVersion`, which protobuf has in the envelope.
+    #[must_use]
+    pub fn is_type_meta(&self) -> bool {
+        ptr::eq(self, &raw const MESSAGES[TYPE_META])
+    }
+}
+
+impl Eq for Message {}
+
+impl PartialEq for Message {
+    /// Messages are equal if they are the same row of the table.
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self, other)
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({})", self.name())
+    }
+}
