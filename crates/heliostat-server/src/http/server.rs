@@ -394,6 +394,6 @@ async fn connection(stream: TcpStream, state: Arc<ServerState>) {
 /// knows the protocol has no deadline of its own.
 async fn is_silent(requested: &Notify) {
     if timeout(HEADERS_TIMEOUT, requested.notified()).await.is_ok() {
-        pending().await
+        pending::<()>().await;
     }
 }
