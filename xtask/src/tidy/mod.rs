@@ -9,13 +9,17 @@ pub(crate) mod arrows;
 pub(crate) mod behaviour;
 mod core_purity;
 pub(crate) mod coverage;
+pub(crate) mod glossary;
 mod ignored_tests;
 mod machine_paths;
 mod module_docs;
+pub(crate) mod modules;
+pub(crate) mod new_lines;
 mod rust_source;
 mod sizes;
 mod test_names;
 pub(crate) mod tree;
+mod use_paths;
 
 use std::fmt;
 
