@@ -3,10 +3,12 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
+use heliostat::core::printable::printable;
 use heliostat::core::raw::FieldPath;
 use heliostat::core::reflector::Activity;
-use heliostat::status::ReflectorStatus;
+use heliostat::status::{LastError, ReflectorStatus};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -48,7 +50,7 @@ pub(crate) fn costs(fleet: &Fleet, indexes: &[FieldPath]) -> String {
         let index = fleet.index(&path.to_string());
         let (values, objects) = (index.values, index.objects);
         lines += &format!("\n  index {path}: {values} values of {objects} objects");
-        if let Some(reason) = index.last_failure {
+        if let Some(reason) = index.last_failure.map(printable) {
             lines += &format!(", {} could not be filed: {reason}", index.failures);
         }
     }
@@ -105,7 +107,7 @@ impl Teller {
             let retry_in = status.retry_at.map(|at| at - Instant::now());
             let ends_the_program = error.class == ENCODING && !status.synced;
             if !LOGGED.contains(&error.class) && !ends_the_program {
-                self.say_failure(&error.message, retry_in);
+                self.say_failure(error, retry_in);
             }
             if retry_in.is_some() {
                 self.failing_since.get_or_insert(error.at);
@@ -130,10 +132,18 @@ impl Teller {
     }
 
     /// An end that is followed up at once is everyday life; one that is waited for is not.
-    fn say_failure(&self, message: &str, retry_in: Option<std::time::Duration>) {
+    fn say_failure(&self, error: &LastError, retry_in: Option<Duration>) {
+        let LastError {
+            message, failures, ..
+        } = error;
+        let request = error.request.as_deref();
+        let attempt = error.attempt.map(tracing::field::display);
         match retry_in {
-            Some(retry_in) => tracing::warn!("{message} in {}", duration::show(retry_in)),
-            None => tracing::info!("{message}"),
+            Some(retry_in) => {
+                let delay = duration::show(retry_in);
+                tracing::warn!(request, attempt, failures, "{message}; retrying in {delay}");
+            }
+            None => tracing::info!(request, attempt, failures, "{message}"),
         }
     }
 }

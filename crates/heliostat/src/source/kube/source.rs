@@ -18,6 +18,7 @@ use super::codec::{AnyCodec, CodecMaker, ManagedFields, expected_kind};
 use super::collection::{Collection, Form, Place};
 use super::decode_thread::DecodeThread;
 use super::discovery::DiscoveredResource;
+use super::failure::RequestLine;
 use super::negotiation::{self, Negotiation, Offer, Verdict, WireEncoding};
 use super::reading::Reader;
 use super::traffic::Traffic;
@@ -433,6 +434,12 @@ impl<T: Send + Sync + 'static> ListerWatcher for KubeSource<T> {
             Form::Full => self.collection.to_string(),
             Form::Metadata => format!("metadata of {}", self.collection),
         }
+    }
+
+    fn request_line(&self) -> String {
+        // Without a path no request is made, and the error says why.
+        let path = self.collection.path().unwrap_or_default();
+        RequestLine::new(&path, self.cluster.server().map(Arc::from)).to_string()
     }
 }
 
