@@ -5,9 +5,13 @@ use std::process::ExitCode;
 
 use anstyle::AnsiColor;
 use heliostat::core::error::SourceError;
+use heliostat::core::printable::printable;
 use heliostat::source::kube::ConnectError;
 use heliostat::source::kube::discovery::ResolveError;
 use heliostat_server::Status;
+
+/// Number of bytes of an error that are printed. It may name several resources and what happened to them.
+const MESSAGE_BYTES_MAX: usize = 8192;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,11 @@ pub(crate) enum Failure {
     Interrupted,
     #[error("{0}")]
     NotFound(String),
+    #[error(
+        "{} objects are missing from the output: {rejected} were rejected, {unprinted} cannot be printed",
+        rejected + unprinted
+    )]
+    Incomplete { rejected: u64, unprinted: u64 },
     #[error("the mirror stopped by itself")]
     Stopped,
     #[error("cannot fill the server: {0}")]
@@ -73,7 +82,8 @@ impl Failure {
         let hint = AnsiColor::Cyan.on_default().bold();
         let mut stderr = anstream::stderr().lock();
         // If stderr is gone, there is nobody left to tell.
-        let _ = writeln!(stderr, "{label}error:{label:#} {self}");
+        let message = printable(self).bytes_max(MESSAGE_BYTES_MAX);
+        let _ = writeln!(stderr, "{label}error:{label:#} {message}");
         if let Some(next) = self.next_step() {
             let _ = writeln!(stderr, "{hint} hint:{hint:#} {next}");
         }

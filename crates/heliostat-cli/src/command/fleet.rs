@@ -252,6 +252,12 @@ impl Fleet {
         }
     }
 
+    /// How many objects were rejected since the start.
+    pub(crate) fn rejected(&self) -> u64 {
+        let statuses = self.statuses();
+        statuses.iter().map(|status| status.counts.rejected).sum()
+    }
+
     /// What all hold, and what it took.
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
