@@ -58,6 +58,16 @@ pub(crate) struct TopArgs {
     #[arg(long, conflicts_with = "period", help_heading = "Output")]
     once: bool,
 
+    /// With --once: give up when nothing has come for this long
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = duration::parse,
+        help_heading = "Output"
+    )]
+    timeout: Duration,
+
     /// How it is shown; where there is no terminal, `live` is `table`
     #[arg(
         short,
@@ -103,7 +113,7 @@ pub(crate) async fn run(args: TopArgs) -> Result<(), Failure> {
     let wanted = Wanted {
         resources: if is_named { &args.resources } else { &usual },
         metadata_only: false,
-        patience: None,
+        patience: args.once.then_some(args.timeout),
     };
     let target = tokio::select! {
         biased;
@@ -121,7 +131,7 @@ pub(crate) async fn run(args: TopArgs) -> Result<(), Failure> {
         wire: args.wire,
         ..FleetOptions::default()
     };
-    let fleet = Fleet::start(&target, &options, |_| {
+    let mut fleet = Fleet::start(&target, &options, |_| {
         Some((HandlerFuncs::new(), HandlerOptions::new().name("top")))
     })?;
     let mut sampler = Sampler::new(&fleet);
@@ -129,7 +139,7 @@ pub(crate) async fn run(args: TopArgs) -> Result<(), Failure> {
     let outcome = if live {
         screen::run(&args, &fleet, &mut sampler, &mut signals).await
     } else {
-        plain::run(&args, &fleet, &mut sampler, &mut signals).await
+        plain::run(&args, &mut fleet, &mut sampler, &mut signals).await
     };
     fleet.stop().await;
     outcome
