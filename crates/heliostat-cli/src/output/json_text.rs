@@ -50,7 +50,7 @@ pub(crate) enum Defect {
     LoneSurrogate { at: usize },
     #[error("the number at byte {at} is out of range")]
     OutOfRange { at: usize },
-    #[error("it is not in JSON")]
+    #[error("the object is not in JSON")]
     OtherEncoding,
 }
 
