@@ -199,15 +199,16 @@ pub enum DecodeError {
         /// The beginning of the body, to recognise whose page it is.
         excerpt: String,
     },
-    /// A list without its metadata: it has no version to watch from.
+    /// A source sent a list without the part [`Metadata`](crate::event::ListPart::Metadata). The
+    /// decoders of this crate always yield one: metadata that is null or missing is empty.
     #[error("the list has no metadata")]
     NoListMetadata,
     /// A list of another shape: a `Table`, or a single object.
     #[error("expected a list, got {}", printable(.0))]
     NotAList(String),
-    /// A `Status` where a list should be, under an HTTP success: what the server has to say counts
-    /// as if the request had failed with it.
-    #[error("expected a list, got a Status: {0}")]
+    /// A `Status` instead of a list or a watch stream, under an HTTP success. It has the same effect
+    /// as a request that failed with it.
+    #[error("the answer is a Status: {0}")]
     Status(Arc<Status>),
     /// The pages of a list do not come to an end.
     #[error("the list did not end after {pages} pages: {reason}")]
@@ -220,6 +221,9 @@ pub enum DecodeError {
     /// An event of a type that the protocol does not have.
     #[error("unknown watch event type \"{}\"", printable(.0))]
     UnknownEventType(String),
+    /// A value without an event type in a watch stream: an object of this kind, or of none.
+    #[error("expected a watch event, got an object of kind {0:?}")]
+    NotAnEvent(String),
 }
 
 #[cfg(test)]

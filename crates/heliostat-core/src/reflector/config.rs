@@ -86,6 +86,8 @@ pub struct ReflectorConfig {
     pub(super) backoff: BackoffConfig,
     pub(super) connection_backoff: Option<BackoffConfig>,
     pub(super) max_internal_error_retry: Duration,
+    pub(super) retry_after_max: Duration,
+    pub(super) poll_interval: Option<Duration>,
     pub(super) reject_policy: RejectPolicy,
     pub(super) budgeted: bool,
 }
@@ -115,6 +117,8 @@ impl Default for ReflectorConfig {
             backoff: BackoffConfig::default(),
             connection_backoff: None,
             max_internal_error_retry: Duration::ZERO,
+            retry_after_max: Duration::from_secs(5 * 60),
+            poll_interval: None,
             reject_policy: RejectPolicy::KeepLast,
             budgeted: false,
         }
@@ -295,6 +299,26 @@ impl ReflectorConfig {
     #[must_use]
     pub const fn max_internal_error_retry(mut self, duration: Duration) -> Self {
         self.max_internal_error_retry = duration;
+        self
+    }
+
+    /// The longest delay that a server may ask for, with `Retry-After` or in a `Status`; it bounds
+    /// every such delay. Default 5 min: busy servers ask for seconds, and a wrong clock or a
+    /// misconfigured proxy must not stop a mirror for a day.
+    #[must_use]
+    pub const fn retry_after_max(mut self, delay: Duration) -> Self {
+        self.retry_after_max = delay;
+        self
+    }
+
+    /// Lists again at this interval instead of watching. The interval is counted from the end of one
+    /// list to the start of the next. Zero and the default: never; the source is watched.
+    ///
+    /// For resources that can be listed and not watched, such as the metrics of pods. Each interval
+    /// costs the server a whole list, and changes in between are not seen one by one.
+    #[must_use]
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.poll_interval = (!interval.is_zero()).then_some(interval);
         self
     }
 

@@ -15,6 +15,7 @@
 //! ```
 //!
 //! One round is a list or a watch-list, then watches until one of them cannot simply be opened again.
+//! Where a source is polled, one round is a list and the wait for the next one.
 //! The transitions live by state: `list`, `watch_list` and `watch`.
 
 mod backoff;
@@ -79,6 +80,8 @@ pub struct ReflectorMachine<T> {
     /// No watch-list is tried before this.
     watch_list_suspended_until: Option<Time>,
     resync_running: bool,
+    /// When the resync period of a polled source began. Its rounds may be shorter than the period.
+    polled_resync_from: Option<Time>,
 }
 
 impl<T> ReflectorMachine<T> {
@@ -106,6 +109,7 @@ impl<T> ReflectorMachine<T> {
             proved_at: now,
             watch_list_suspended_until: None,
             resync_running: false,
+            polled_resync_from: None,
             config,
         }
     }
@@ -140,6 +144,7 @@ impl<T> ReflectorMachine<T> {
             let state = std::mem::replace(&mut self.state, State::Stopped);
             self.state = match timer {
                 Timer::Backoff => self.delay_over(now, state),
+                Timer::Poll => self.poll_due(now, state),
                 Timer::ListIdle => self.list_stalled(now, state),
                 Timer::Silence => self.watch_silent(now, state),
                 Timer::WatchEnd => self.watch_overdue(now, state),
@@ -187,8 +192,9 @@ impl<T> ReflectorMachine<T> {
         let suspended = self
             .watch_list_suspended_until
             .is_some_and(|until| now < until);
+        let polled = self.config.poll_interval.is_some();
         match self.config.watch_list {
-            WatchListMode::Auto if !suspended => {
+            WatchListMode::Auto if !suspended && !polled => {
                 self.begin(now, Expensive::WatchList(WatchListTry::default()))
             }
             WatchListMode::Auto | WatchListMode::Off => self.begin(now, Expensive::List),
@@ -305,6 +311,9 @@ impl<T> ReflectorMachine<T> {
     fn enter_watch_phase(&mut self, now: Time, source: CommitSource) -> State {
         self.proved_at = now;
         self.retry_window = RetryWindow::new(self.config.max_internal_error_retry);
+        if let Some(interval) = self.config.poll_interval {
+            return self.wait_to_poll(now, interval);
+        }
         let resync = self.config.resync_period.map(|period| now + period);
         self.timers.set_or_clear(Timer::Resync, resync);
         match source {
@@ -312,6 +321,23 @@ impl<T> ReflectorMachine<T> {
                 stream: Some(attempt),
             } => self.adopt_stream(now, attempt),
             CommitSource::WatchList { stream: None } | CommitSource::List => self.start_watch(now),
+        }
+    }
+
+    /// Waits for the next list of a source that is polled.
+    fn wait_to_poll(&mut self, now: Time, interval: Duration) -> State {
+        self.timers.clear_request();
+        self.timers.set(Timer::Poll, now + interval);
+        let from = *self.polled_resync_from.get_or_insert(now);
+        let resync = self.config.resync_period.map(|period| from + period);
+        self.timers.set_or_clear(Timer::Resync, resync);
+        State::Polling
+    }
+
+    fn poll_due(&mut self, now: Time, state: State) -> State {
+        match state {
+            State::Polling => self.start_round(now),
+            other => other,
         }
     }
 
@@ -325,6 +351,7 @@ impl<T> ReflectorMachine<T> {
 
     fn resynced(&mut self, now: Time, state: State, result: Result<(), StoreError>) -> State {
         self.resync_running = false;
+        self.polled_resync_from = Some(now);
         if !state.is_watch_phase() {
             return state;
         }
@@ -340,31 +367,43 @@ impl<T> ReflectorMachine<T> {
                 self.abort_request(&state);
                 // A delay that runs, perhaps at the server's wish, is not made shorter by this.
                 let left = self.timers.left(Timer::Backoff, now);
-                self.end_round(now, left)
+                self.end_round_for(now, left.unwrap_or_default())
             }
         }
     }
 
-    /// Ends the round: a delay, then the next one.
-    fn end_round(&mut self, now: Time, at_least: Option<Duration>) -> State {
+    /// Ends the round: a delay, which a server may ask to be longer, then the next one.
+    fn end_round(&mut self, now: Time, asked: Option<Duration>) -> State {
+        let at_least = self.granted_delay(asked);
+        self.end_round_for(now, at_least)
+    }
+
+    fn end_round_for(&mut self, now: Time, at_least: Duration) -> State {
         self.release_permit();
         let delay = self.backoff.draw(now, &mut self.rng);
-        self.back_off(
-            now,
-            delay.max(at_least.unwrap_or_default()),
-            AfterDelay::Round,
-        )
+        self.back_off(now, delay.max(at_least), AfterDelay::Round)
     }
 
     /// Waits before the same request is made again.
-    fn retry_later(&mut self, now: Time, at_least: Option<Duration>, then: AfterDelay) -> State {
+    fn retry_later(&mut self, now: Time, asked: Option<Duration>, then: AfterDelay) -> State {
         self.release_permit();
+        let at_least = self.granted_delay(asked);
         let backoff = self
             .connection_backoff
             .as_mut()
             .unwrap_or(&mut self.backoff);
         let delay = backoff.draw(now, &mut self.rng);
-        self.back_off(now, delay.max(at_least.unwrap_or_default()), then)
+        self.back_off(now, delay.max(at_least), then)
+    }
+
+    /// How much of the delay that a server asked for is waited.
+    fn granted_delay(&mut self, asked: Option<Duration>) -> Duration {
+        let asked = asked.unwrap_or_default();
+        let granted = asked.min(self.config.retry_after_max);
+        if granted < asked {
+            self.report(Report::RetryAfterShortened { asked, granted });
+        }
+        granted
     }
 
     fn back_off(&mut self, now: Time, delay: Duration, then: AfterDelay) -> State {
@@ -399,6 +438,7 @@ impl<T> ReflectorMachine<T> {
             | State::Watching(_)
             | State::Probing(_)
             | State::BackingOff(_)
+            | State::Polling
             | State::Stopped => {}
         }
         self.release_permit();
@@ -422,6 +462,7 @@ impl<T> ReflectorMachine<T> {
             | State::Idle
             | State::AwaitingPermit { .. }
             | State::BackingOff(_)
+            | State::Polling
             | State::Stopped => None,
         };
         if let Some(attempt) = attempt {

@@ -123,6 +123,14 @@ pub enum Report {
         /// The delay.
         delay: Duration,
     },
+    /// The server asked for a longer delay than
+    /// [`retry_after_max`](super::ReflectorConfig::retry_after_max).
+    RetryAfterShortened {
+        /// What the server asked for.
+        asked: Duration,
+        /// What it gets.
+        granted: Duration,
+    },
     /// A whole list arrived, in one page or several.
     ListCompleted {
         /// From the first request to the last byte.

@@ -24,6 +24,8 @@ pub(super) enum State {
     Probing(Probing),
     /// Nothing is asked until the delay is over.
     BackingOff(AfterDelay),
+    /// Nothing is asked until the next list is due.
+    Polling,
     /// The end.
     Stopped,
 }
@@ -151,6 +153,9 @@ pub enum Activity {
     Probing,
     /// Waiting before the next try.
     BackingOff,
+    /// Synced, and waiting for the next list; see
+    /// [`poll_interval`](super::ReflectorConfig::poll_interval).
+    Polling,
     /// At its end.
     Stopped,
 }
@@ -167,6 +172,7 @@ impl Activity {
             Self::Watching => "watching",
             Self::Probing => "probing",
             Self::BackingOff => "backing off",
+            Self::Polling => "polling",
             Self::Stopped => "stopped",
         }
     }
@@ -186,15 +192,20 @@ impl State {
             Self::Watching(_) => Activity::Watching,
             Self::Probing(_) => Activity::Probing,
             Self::BackingOff(_) => Activity::BackingOff,
+            Self::Polling => Activity::Polling,
             Self::Stopped => Activity::Stopped,
         }
     }
 
-    /// True from the first watch of a round to its end: the time in which the store resyncs.
+    /// True from the first watch of a round to its end, and between polls: the time in which the store
+    /// resyncs.
     pub(super) const fn is_watch_phase(&self) -> bool {
         matches!(
             self,
-            Self::Watching(_) | Self::Probing(_) | Self::BackingOff(AfterDelay::Watch)
+            Self::Watching(_)
+                | Self::Probing(_)
+                | Self::BackingOff(AfterDelay::Watch)
+                | Self::Polling
         )
     }
 }

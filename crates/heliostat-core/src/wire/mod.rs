@@ -43,6 +43,12 @@ pub trait Codec: Send {
     /// The kind that the objects of a watch must have, if that is to be checked.
     fn expected_kind(&self) -> Option<&GroupVersionKind>;
 
+    /// A second kind that the objects of a watch may have: one that [`decode`](Self::decode) turns into
+    /// the expected kind. By default there is none.
+    fn accepted_kind(&self) -> Option<&GroupVersionKind> {
+        None
+    }
+
     /// From now on leaves for later what can be done to several objects at once, by several threads:
     /// what [`decode`](Self::decode) gives is whole only when this finisher is through with it. By
     /// default nothing can be left.

@@ -107,6 +107,11 @@ pub(crate) fn report(report: &Report) -> Option<String> {
         Report::WatchCompleted { duration, events } => {
             format!("watch completed: events={events} in {}", seconds(*duration))
         }
+        Report::RetryAfterShortened { asked, granted } => format!(
+            "the server asked for {}, and gets {}",
+            seconds(*asked),
+            seconds(*granted)
+        ),
         Report::VeryShortWatch => "very short watch".to_owned(),
         Report::SilentWatch { silence } => format!("silent watch: {}", seconds(*silence)),
         Report::OverdueWatch => "overdue watch".to_owned(),

@@ -14,10 +14,11 @@ const STORIES: u64 = 3000;
 const COMMANDS: usize = 60;
 
 /// Options that bring a machine to other places than the defaults do.
-const CONFIGS: [&str; 12] = [
+const CONFIGS: [&str; 13] = [
     "config watch-list=off",
     "config budgeted=on",
     "config watch-list=off budgeted=on resync-period=20s",
+    "config poll-interval=25s budgeted=on resync-period=40s retry-after-max=3s",
     "config resync-period=15s max-internal-error-retry=30s",
     "config version-tracking=last-writer record-initial-versions=on watch-list=off",
     "config reject-policy=drop watch-list-timeout=20s",

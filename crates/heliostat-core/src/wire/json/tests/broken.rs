@@ -117,7 +117,11 @@ fn w_21_frames_that_are_no_json_tell_where() {
             continue;
         }
         let expected = Some((good.len() + place) as u64);
-        assert_eq!(malformed_at(&outcome.result), expected, "{frame}");
+        assert_eq!(
+            malformed_at(&outcome.result),
+            expected,
+            "{frame} {outcome:?}"
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::error::{DecodeError, SourceError};
-use crate::event::ListPart;
+use crate::event::{ListMetadata, ListPart};
 use crate::object::GroupVersionKind;
 use crate::version::ResourceVersion;
 use crate::wire::DecodeLimits;
@@ -171,15 +171,25 @@ fn l_19_a_status_is_the_servers_answer() {
 }
 
 #[test]
-fn l_07_a_list_without_metadata() {
+fn l_07_missing_or_null_metadata_is_the_zero_value() {
     for text in [
-        r#"{"kind":"PodList","items":[]}"#,
-        r#"{"kind":"PodList","metadata":null,"items":[]}"#,
+        r#"{"kind":"PodList","apiVersion":"v1","items":[{"metadata":{"name":"a"}}]}"#,
+        r#"{"kind":"PodList","metadata":null,"items":[{"metadata":{"name":"a"}}]}"#,
+        r#"{"items":[{"metadata":{"name":"a"}}],"metadata":null,"kind":"PodList"}"#,
+        r#"{"metadata":{"resourceVersion":null,"continue":null,"remainingItemCount":null},
+            "kind":"PodList","items":[{"metadata":{"name":"a"}}]}"#,
     ] {
-        assert_eq!(
-            list(text.as_bytes()).result,
-            Err(DecodeError::NoListMetadata)
-        );
+        assert_eq!(names(text), ["a"]);
+        assert_eq!(list(text.as_bytes()).metadata, [ListMetadata::default()]);
+    }
+}
+
+#[test]
+fn null_where_an_item_should_be_has_no_name() {
+    let text = r#"{"kind":"PodList","items":[null,{"metadata":null},{"metadata":{"name":"a"}}]}"#;
+    assert_eq!(names(text), ["!", "!", "a"]);
+    for rejection in rejections(&list(text.as_bytes())) {
+        assert!(rejection.contains("NoMetadata"), "{rejection}");
     }
 }
 
