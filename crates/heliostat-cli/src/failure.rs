@@ -40,6 +40,8 @@ pub(crate) enum Failure {
     Resolve(#[from] ResolveError),
     #[error("cannot mirror {what}: {error}")]
     Source { what: String, error: SourceError },
+    #[error("{what} cannot be watched, only listed: the server does not send their changes")]
+    Unwatchable { what: String },
     #[error("gave up after {waited}: {reason}")]
     TooLate { waited: String, reason: String },
     #[error("interrupted before the mirror was complete")]
@@ -102,6 +104,9 @@ impl Failure {
             Self::NotInProtobuf { .. } => Some(
                 "leave --encoding out: what is not there in protobuf is asked for in JSON then",
             ),
+            Self::Unwatchable { .. } => {
+                Some("give --poll 30s to list them at an interval, or --once to list them one time")
+            }
             Self::TooLate { .. } => Some(
                 "is the server running, and is this its address? Give another with --server, \
                  --context or --kubeconfig, or more time with --timeout",

@@ -31,6 +31,8 @@ pub(crate) struct Target {
 pub(crate) struct Collection {
     pub(crate) kind: Arc<Kind>,
     pub(crate) source: KubeSource<RawObject>,
+    /// False if it can only be listed.
+    pub(crate) is_watchable: bool,
 }
 
 /// What is asked for.
@@ -65,7 +67,11 @@ impl Target {
             let kind = Arc::new(kind);
             for source in selection.sources(&cluster, &found, wanted.metadata_only) {
                 let kind = Arc::clone(&kind);
-                collections.push(Collection { kind, source });
+                collections.push(Collection {
+                    kind,
+                    source,
+                    is_watchable: found.is_watchable(),
+                });
             }
         }
         Ok(Self { collections })
@@ -86,6 +92,17 @@ impl Target {
             ..wanted
         };
         Self::find(selection, wanted).await
+    }
+
+    /// Fails if something cannot be followed: what cannot be watched is, where it is polled.
+    pub(crate) fn check_followed(&self, poll: Option<Duration>) -> Result<(), Failure> {
+        let unwatchable = |collection: &&Collection| !collection.is_watchable;
+        match self.collections.iter().find(unwatchable) {
+            Some(collection) if poll.is_none() => Err(Failure::Unwatchable {
+                what: collection.kind.resource.clone(),
+            }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// What is mirrored, for people: `pods, services`.

@@ -247,6 +247,86 @@ fn top_gives_a_silent_server_up() {
     }
 }
 
+/// A server of pods that can be listed and not watched. Every list has one more; a watch is refused.
+fn unwatchable() -> Fake {
+    let lists = AtomicU64::new(0);
+    Fake::with_verbs(r#"["list"]"#, move |target| {
+        if target.contains("watch=") {
+            return Some((405, String::new()));
+        }
+        let count = lists.fetch_add(1, Ordering::Relaxed) + 1;
+        let pods: Vec<String> = (0..count)
+            .map(|number| pod(&format!("pod-{number}"), "{}"))
+            .collect();
+        let pods: Vec<&str> = pods.iter().map(String::as_str).collect();
+        let (code, body) = list(&pods)?;
+        // A version of its own for each list.
+        let version = format!(r#""resourceVersion":"{}""#, 100 + count);
+        Some((code, body.replacen(r#""resourceVersion":"9""#, &version, 1)))
+    })
+}
+
+#[test]
+fn one_list_of_what_cannot_be_watched_needs_no_watch() {
+    let server = unwatchable();
+    for arguments in [
+        &["mirror", "pods", "-A", "--once"][..],
+        &["mirror", "pods", "-A", "--once", "--watch-list=on"],
+        &["get", "pods", "-A"],
+    ] {
+        let mut all = arguments.to_vec();
+        all.extend(["-o", "name", "--server", &server.url]);
+        let finished = run(&all);
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        assert!(finished.stdout.starts_with("shop/pod-0\n"));
+        assert_eq!(finished.stderr, "");
+    }
+    let top = run(&["top", "pods", "-A", "--once", "--server", &server.url]);
+    assert_eq!(top.code, Some(0), "{}", top.stderr);
+}
+
+#[test]
+fn a_follow_of_what_cannot_be_watched_polls_if_it_is_asked_to() {
+    let server = unwatchable();
+    for command in ["mirror", "top"] {
+        let refused = run(&[command, "pods", "-A", "--server", &server.url]);
+        assert_eq!((refused.code, &*refused.stdout), (Some(1), ""));
+        for word in ["pods cannot be watched", "--poll 30s", "--once"] {
+            assert!(refused.stderr.contains(word), "{}", refused.stderr);
+        }
+    }
+    let mirror = Running::start(&[
+        "mirror",
+        "pods",
+        "-A",
+        "-o",
+        "name",
+        "--poll",
+        "10ms",
+        "--server",
+        &server.url,
+    ]);
+    for number in 0..3 {
+        assert_eq!(mirror.line(), format!("+ shop/pod-{number}"));
+    }
+    mirror.signal("INT");
+    assert_eq!(mirror.finish().code, Some(0));
+    let top = run(&[
+        "top",
+        "pods",
+        "-A",
+        "--poll",
+        "10ms",
+        "--for",
+        "50ms",
+        "-o",
+        "jsonl",
+        "--server",
+        &server.url,
+    ]);
+    assert_eq!(top.code, Some(0), "{}", top.stderr);
+}
+
 #[test]
 fn health_is_answered_while_silent_connections_last() {
     let server = Server::start();

@@ -45,10 +45,20 @@ pub(crate) struct TopArgs {
         long,
         value_name = "DURATION",
         default_value = "1s",
-        value_parser = duration::parse,
+        value_parser = duration::parse_interval,
         help_heading = "Output"
     )]
     interval: Duration,
+
+    /// List what cannot be watched at this interval; without it such resources are only shown with --once
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = duration::parse_interval,
+        conflicts_with = "once",
+        help_heading = "How"
+    )]
+    poll: Option<Duration>,
 
     /// End after this long
     #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse, help_heading = "Output")]
@@ -126,9 +136,13 @@ pub(crate) async fn run(args: TopArgs) -> Result<(), Failure> {
             }
         } => target?,
     };
+    if !args.once {
+        target.check_followed(args.poll)?;
+    }
     // A handler that does nothing: its lag is that of any handler that keeps up.
     let options = FleetOptions {
         wire: args.wire,
+        poll: args.poll,
         ..FleetOptions::default()
     };
     let mut fleet = Fleet::start(&target, &options, |_| {
