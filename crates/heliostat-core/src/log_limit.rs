@@ -87,6 +87,14 @@ impl<K: Copy + Ord> LogLimit<K> {
         false
     }
 
+    /// [`admit`](Self::admit) without a deadline to look after: the number of lines that were held back
+    /// before an admitted line is returned with it.
+    pub fn admit_with_summary(&mut self, now: Time, kind: K) -> Option<u64> {
+        let is_admitted = self.admit(now, kind);
+        let window = self.windows.get_mut(&kind).filter(|_| is_admitted)?;
+        Some(std::mem::take(&mut window.held_back))
+    }
+
     /// Returns a kind whose period is over, with the number of its lines that were held back; call it
     /// until it returns `None`.
     pub fn poll_summary(&mut self, now: Time) -> Option<(K, u64)> {
@@ -136,6 +144,16 @@ mod tests {
             limit.poll_summary(at(11)),
             Some(("a", 2)),
             "of both periods"
+        );
+    }
+
+    #[test]
+    fn an_admitted_line_brings_the_number_of_those_before() {
+        let mut limit = LogLimit::new(2, Duration::from_secs(5));
+        let admitted = [0, 0, 0, 0, 5, 5, 5].map(|now| limit.admit_with_summary(at(now), "a"));
+        assert_eq!(
+            admitted,
+            [Some(0), Some(0), None, None, Some(2), Some(0), None]
         );
     }
 

@@ -90,6 +90,8 @@ pub mod adapter;
 
 mod driver;
 
+mod log_limit;
+
 mod sync;
 
 pub use heliostat_core as core;

@@ -120,6 +120,7 @@ impl Target {
 async fn discover(wanted: Wanted<'_>, cluster: &Cluster) -> Result<Discovery, Failure> {
     let started = Instant::now();
     let mut pause = PAUSE_MIN;
+    let mut failures: u64 = 0;
     loop {
         let attempt = Discovery::of(cluster);
         // A server that accepts and never answers must not hold up who has no patience.
@@ -148,7 +149,14 @@ async fn discover(wanted: Wanted<'_>, cluster: &Cluster) -> Result<Discovery, Fa
         {
             return Err(too_late(patience, error.to_string()));
         }
-        tracing::warn!("{error}; trying again in {}", duration::show(pause));
+        failures += 1;
+        let what = wanted.resources.join(", ");
+        let (server, delay) = (cluster.server(), duration::show(pause));
+        tracing::warn!(
+            server,
+            failures,
+            "discovery of {what} failed: {error}; trying again in {delay}"
+        );
         sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }

@@ -162,7 +162,8 @@ How changes are printed:
   json   the same, indented
   yaml   the same, as documents
 The type is Added, Updated, Deleted (with \"tombstone\":true where the end itself was not seen), \
-Resynced, Synced (the first state is complete) or Error (with the time to the next try).
+Resynced, Synced (the first state is complete) or Error (with the time to the next try; at most five of a \
+class in five seconds). An object that cannot be printed is an Error with its key.
 
 Examples:
   heliostat mirror pods -A
