@@ -33,10 +33,16 @@ const LOGGED: [&str; 5] = [
 /// write programs; before a mirror is complete it ends this one, with words of its own.
 const ENCODING: &str = "encoding";
 
+/// Number of bytes of a line that are printed: some name several resources.
+const LINE_BYTES_MAX: usize = 4096;
+
 /// Says something on stderr that is no warning.
 pub(crate) fn say(text: &str) {
-    // If stderr is gone, there is nobody left to tell.
-    let _ = writeln!(anstream::stderr().lock(), "{text}");
+    let mut stderr = anstream::stderr().lock();
+    for line in text.lines() {
+        // If stderr is gone, there is nobody left to tell.
+        let _ = writeln!(stderr, "{}", printable(line).bytes_max(LINE_BYTES_MAX));
+    }
 }
 
 /// What came in, what is kept of it, and what is in the indexes of these fields: the last lines of a
