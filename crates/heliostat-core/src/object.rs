@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::printable::printable;
 use crate::version::ResourceVersion;
 
 /// What an object is called within its collection: `namespace/name`, or `name` without a namespace.
@@ -24,7 +25,7 @@ use crate::version::ResourceVersion;
 /// assert_eq!(key.to_string(), "kube-system/dns");
 /// assert_eq!("kube-system/dns".parse(), Ok(key));
 /// ```
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ObjectKey(Arc<str>);
 
 impl ObjectKey {
@@ -76,6 +77,14 @@ impl Borrow<str> for ObjectKey {
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// The key as users write it, with what cannot be printed escaped: logs show keys with `Debug` where
+/// the type of a key is not known to have another form.
+impl fmt::Debug for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&printable(&self.0), f)
     }
 }
 
@@ -273,13 +282,20 @@ impl GroupVersionKind {
 
 impl fmt::Display for GroupVersionKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, Kind={}", self.api_version, self.kind)
+        let (version, kind) = (printable(&self.api_version), printable(&self.kind));
+        write!(f, "{version}, Kind={kind}")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_debugged_as_users_write_it() {
+        assert_eq!(format!("{:?}", ObjectKey::namespaced("a", "b")), "a/b");
+        assert_eq!(format!("{:?}", ObjectKey::cluster("b\n")), r"b\n");
+    }
 
     #[test]
     fn s_01_keys_are_namespace_and_name() {

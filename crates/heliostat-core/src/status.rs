@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::printable::printable;
+
 /// The answer of a Kubernetes API server that is not an object.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -338,9 +340,10 @@ impl fmt::Display for Status {
         } else {
             &self.message
         };
+        let message = printable(message);
         match (self.reason.as_str(), self.code) {
             ("", code) => write!(f, "{message} ({code})"),
-            (reason, code) => write!(f, "{message} ({code} {reason})"),
+            (reason, code) => write!(f, "{message} ({code} {})", printable(reason)),
         }
     }
 }

@@ -95,6 +95,8 @@ mod contain;
 
 mod driver;
 
+mod log_limit;
+
 mod sync;
 
 pub use heliostat_core as core;

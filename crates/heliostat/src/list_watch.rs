@@ -56,6 +56,12 @@ pub trait ListerWatcher: Send + Sync + 'static {
     /// What is mirrored, for people: `pods in all namespaces`.
     fn description(&self) -> String;
 
+    /// Returns what the source asks and where, for logs: `GET /api/v1/pods at https://10.0.0.1:6443`.
+    /// Empty, as by default, for a source that has no address.
+    fn request_line(&self) -> String {
+        String::new()
+    }
+
     /// False if the source is known not to know watch-lists; the reflector then never asks for one.
     fn supports_watch_list(&self) -> bool {
         true

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use heliostat_core::event::Rejection;
 use heliostat_core::object::Header;
-use heliostat_core::reflector::{Phase, ReflectorConfig, RoundError};
+use heliostat_core::reflector::{AttemptId, Phase, ReflectorConfig, RoundError};
 use heliostat_core::store::Store;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -68,10 +68,18 @@ type WatchErrorHandler = Box<dyn FnMut(&WatchError<'_>) + Send>;
 pub struct WatchError<'a> {
     /// The reflector's name.
     pub reflector: &'a str,
+    /// What the source asked and where; none for a source without an address.
+    pub request: Option<&'a str>,
+    /// The number of the request that failed.
+    pub attempt: Option<AttemptId>,
     /// What was going on.
     pub phase: Phase,
     /// Why it failed. A new round begins after a delay, whatever the handler does.
     pub error: &'a RoundError,
+    /// How often the mirror failed since its last progress, this failure included.
+    pub failures: u64,
+    /// The delay before the next round; none if it begins at once.
+    pub retry_in: Option<Duration>,
 }
 
 impl<S: ListerWatcher> Reflector<S, IndexerWriter<S::Object>> {

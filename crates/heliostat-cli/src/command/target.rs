@@ -31,6 +31,8 @@ pub(crate) struct Target {
 pub(crate) struct Collection {
     pub(crate) kind: Arc<Kind>,
     pub(crate) source: KubeSource<RawObject>,
+    /// False if it can only be listed.
+    pub(crate) is_watchable: bool,
 }
 
 /// What is asked for.
@@ -89,10 +91,25 @@ impl Target {
             let kind = Arc::new(kind);
             for source in selection.sources(cluster, &found, wanted.metadata_only) {
                 let kind = Arc::clone(&kind);
-                collections.push(Collection { kind, source });
+                collections.push(Collection {
+                    kind,
+                    source,
+                    is_watchable: found.is_watchable(),
+                });
             }
         }
         Ok(Self { collections })
+    }
+
+    /// Fails if something cannot be followed: what cannot be watched is, where it is polled.
+    pub(crate) fn check_followed(&self, poll: Option<Duration>) -> Result<(), Failure> {
+        let unwatchable = |collection: &&Collection| !collection.is_watchable;
+        match self.collections.iter().find(unwatchable) {
+            Some(collection) if poll.is_none() => Err(Failure::Unwatchable {
+                what: collection.kind.resource.clone(),
+            }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// What is mirrored, for people: `pods, services`.
@@ -132,6 +149,7 @@ async fn discover(
     started: Instant,
 ) -> Result<Discovery, Failure> {
     let mut pause = PAUSE_MIN;
+    let mut failures: u64 = 0;
     loop {
         let attempt = Discovery::of(cluster);
         // A server that accepts and never answers must not hold up who has no patience.
@@ -160,7 +178,14 @@ async fn discover(
         {
             return Err(too_late(patience, error.to_string()));
         }
-        tracing::warn!("{error}; trying again in {}", duration::show(pause));
+        failures += 1;
+        let what = wanted.resources.join(", ");
+        let (server, delay) = (cluster.server(), duration::show(pause));
+        tracing::warn!(
+            server,
+            failures,
+            "discovery of {what} failed: {error}; trying again in {delay}"
+        );
         sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }

@@ -5,6 +5,8 @@
 
 mod common;
 
+mod fake;
+
 mod once;
 
 mod several;
@@ -14,6 +16,8 @@ mod protobuf;
 mod follow;
 
 mod failures;
+
+mod hostile;
 
 mod whole;
 

@@ -41,6 +41,7 @@ use crate::reflector::{Options, Reflector, Wish};
 use crate::status::{Progress, ReflectorStatus};
 
 use contained::ContainedStore;
+use report::Reporting;
 use request::{Request, Signal, next_signal};
 
 pub(crate) use crate::contain::panic_message;
@@ -65,6 +66,7 @@ pub(crate) struct Driver<S: ListerWatcher, W> {
     resync_periods: watch::Receiver<Duration>,
     status: watch::Sender<ReflectorStatus>,
     metrics: ReflectorMetrics,
+    reporting: Reporting,
     /// What will be the status when the present batch is done.
     draft: ReflectorStatus,
     end: Option<End>,
@@ -117,6 +119,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         }
         options.config = config.clone();
         Self {
+            reporting: Reporting::new(&source.request_line()),
             source: Arc::new(source),
             store: ContainedStore::new(store),
             machine: ReflectorMachine::new(config, Time::ZERO, seed),
@@ -252,7 +255,8 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
     /// Sets the sleep to the machine's next deadline. A sleep that would end too early is left: the
     /// deadline of a busy watch moves with every event, and waking once in vain is cheaper.
     fn arm(&self, sleep: Pin<&mut Sleep>) {
-        let deadline = match self.machine.poll_timeout() {
+        let deadlines = [self.machine.poll_timeout(), self.reporting.poll_timeout()];
+        let deadline = match deadlines.into_iter().flatten().min() {
             Some(deadline) => self.started + deadline.elapsed(),
             None => Instant::now() + FAR_AWAY,
         };
@@ -265,6 +269,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         while let Some(output) = self.machine.poll_output() {
             self.execute(now, output);
         }
+        self.round_failed(None);
     }
 
     fn execute(&mut self, now: Time, output: Output<S::Object>) {
@@ -343,6 +348,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         tracing::debug!(%attempt, version = %options.resource_version, limit = options.limit, "list");
         self.metrics.listing();
         self.draft.counts.lists += 1;
+        self.reporting.attempt = Some(attempt);
         self.request = Some(Request::list(&self.source, attempt, options));
     }
 
@@ -355,6 +361,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         );
         self.metrics.watching();
         self.draft.counts.watches += 1;
+        self.reporting.attempt = Some(attempt);
         self.request = Some(Request::watch(&self.source, attempt, options));
     }
 
@@ -401,6 +408,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
 
     /// Shows the batch's outcome to whoever watches the status.
     fn publish(&mut self) {
+        self.log_summaries();
         let activity = self.machine.activity();
         self.draft.activity = activity;
         self.draft.resource_version = self.machine.last_sync_resource_version().clone();

@@ -84,6 +84,10 @@ where
         self.source.description()
     }
 
+    fn request_line(&self) -> String {
+        self.source.request_line()
+    }
+
     fn supports_watch_list(&self) -> bool {
         self.source.supports_watch_list()
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use heliostat_core::informer::Target;
 use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::packed::{Packed, UnpackError};
+use heliostat_core::printable::printable;
 use heliostat_core::store::index::{IndexError, IndexFailures, IndexFunc, NAMESPACE_INDEX};
 use heliostat_core::store::indexer::{Change, IndexedObjects};
 use heliostat_core::store::snapshot::Snapshot;
@@ -20,6 +21,7 @@ use heliostat_core::version::ResourceVersion;
 
 use super::by_key::ByKey;
 use super::waiters::{Waiters, Wanted, WriterGone};
+use crate::log_limit;
 use crate::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Keyed objects with named indexes, shared between threads. A clone is another handle to the same
@@ -602,14 +604,17 @@ impl<T> Shared<T> {
     }
 }
 
-/// Tells of objects that an index could not file; one line for a whole write.
+/// Logs objects that an index could not file: one line for a whole write, and not too many of them.
 fn report(failures: &IndexFailures) {
-    if let Some(last) = &failures.last {
+    if let Some(last) = &failures.last
+        && let Some(held_back) = log_limit::admit("index")
+    {
         tracing::warn!(
             index = &*last.index,
-            key = %last.key,
+            key = %printable(&last.key),
             error = &last.error as &dyn std::error::Error,
             failures = failures.count,
+            held_back,
             "an index function failed: the object is in the store, but not in that index",
         );
     }

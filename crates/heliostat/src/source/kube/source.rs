@@ -19,6 +19,7 @@ use super::codec::{AnyCodec, CodecMaker, ManagedFields, expected_kind};
 use super::collection::{Collection, Form, Place, WatchVerb};
 use super::decode_thread::DecodeThread;
 use super::discovery::DiscoveredResource;
+use super::failure::RequestLine;
 use super::metadata_only::{MetadataOnly, WholeObjectsWarning};
 use super::negotiation::{self, Encoding, Negotiation, Offer, Verdict, WireEncoding};
 use super::reading::Reader;
@@ -479,6 +480,12 @@ impl<T: Send + Sync + 'static> ListerWatcher for KubeSource<T> {
 
     fn supports_watch_list(&self) -> bool {
         self.collection.watch_verb() == WatchVerb::Assumed
+    }
+
+    fn request_line(&self) -> String {
+        // Without a path no request is made, and the error says why.
+        let path = self.collection.path().unwrap_or_default();
+        RequestLine::new(&path, self.cluster.server().map(Arc::from)).to_string()
     }
 }
 

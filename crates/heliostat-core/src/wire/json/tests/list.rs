@@ -261,7 +261,7 @@ fn one_bad_item_is_one_rejection() {
         assert_eq!(names(&text), ["a", "!", "b"]);
         let outcome = list(text.as_bytes());
         let rejection = rejections(&outcome)[0];
-        assert!(rejection.contains(r#"ObjectKey("n/x")"#), "{rejection}");
+        assert!(rejection.contains("Some(n/x)"), "{rejection}");
         assert!(rejection.contains("Decimal(5)"), "{rejection}");
         assert!(rejection.contains("Undecodable"), "{rejection}");
     }
@@ -293,7 +293,7 @@ fn an_item_that_is_nested_too_deeply_for_serde_is_rejected_alone() {
     );
     let outcome = super::list_cut(text.as_bytes(), &[77, 50_000, 150_000, 300_000]);
     assert_eq!(outcome.result, Ok(()));
-    assert!(rejections(&outcome)[0].contains(r#"ObjectKey("x")"#));
+    assert!(rejections(&outcome)[0].contains("Some(x)"));
     assert!(outcome.items[1].is_ok());
 }
 
