@@ -1,7 +1,7 @@
 //! The writing end: what a mirror writes goes into the queue.
 
 use heliostat_core::object::{Entry, ObjectKey};
-use heliostat_core::store::{Staging, Store, StoreError};
+use heliostat_core::store::{History, Staging, Store, StoreError};
 use heliostat_core::version::ResourceVersion;
 
 use super::Informer;
@@ -11,6 +11,7 @@ use crate::mutant::Mutant;
 
 impl Store<Kept> for Informer {
     fn add(&mut self, entry: Entry<Kept>) -> Result<(), StoreError> {
+        self.doubted |= self.store.view().get(entry.key()).is_some();
         self.queue.writer(self.now).add(entry)
     }
 
@@ -36,6 +37,7 @@ impl Store<Kept> for Informer {
         staging: Staging<Kept>,
         version: &ResourceVersion,
     ) -> Result<(), StoreError> {
+        self.doubted |= staging.history() == History::Unknown;
         self.queue.writer(self.now).commit(staging, version)
     }
 

@@ -326,6 +326,27 @@ fn f_07_f_09_an_atomic_queue_takes_a_list_whole() {
     assert_eq!(pops(&mut fifo), ["bookmark@123", "all@1234[]"]);
 }
 
+/// A second list behind the first, which is not in the store yet.
+#[test]
+fn f_07_a_list_shares_what_is_queued_before_it_and_unchanged() {
+    let mut store = IndexedObjects::new();
+    let mut fifo = Fifo::atomic();
+    for version in [1, 2] {
+        let mut staging = fifo.begin_replace_on(store.view());
+        staging.stage(entry("x", 1));
+        fifo.commit(staging, &version.into()).unwrap();
+    }
+    let mut states = Vec::new();
+    while let Some(popped) = fifo.pop() {
+        let Work::ReplacedAll(all) = popped.work else {
+            panic!("expected a list");
+        };
+        store.commit(all.staging, &all.version).unwrap();
+        states.push(store.snapshot());
+    }
+    assert_eq!(states[0].differences(&states[1]).count(), 0);
+}
+
 /// A list of another history is queued and not yet in the store; the next list belongs to it.
 #[test]
 fn f_07_a_list_does_not_share_with_a_store_that_is_in_an_earlier_history() {

@@ -11,7 +11,9 @@ mod on_base;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
+use super::difference::{Difference, differences};
 use super::snapshot::{Objects, Snapshot};
 use crate::object::{Entry, ObjectKey};
 
@@ -192,7 +194,14 @@ impl<T> Staging<T> {
     /// was taken.
     pub(super) fn finish(self, present: &Objects<T>) -> Objects<T> {
         let mut objects = match self.form {
-            Form::OnBase(on_base) => on_base.finish(),
+            Form::OnBase(on_base) => {
+                let has_moved = !on_base.has_base(present);
+                let mut objects = on_base.finish();
+                if has_moved && self.history == History::Same {
+                    share_unchanged(&mut objects, present);
+                }
+                objects
+            }
             Form::Listed(listed) => {
                 let mut on_base = OnBase::new(present.clone());
                 for entry in listed.into_entries() {
@@ -209,6 +218,20 @@ impl<T> Staging<T> {
             }
         }
         objects
+    }
+}
+
+/// Takes over the objects of `present` that are unchanged: they were not in the base.
+fn share_unchanged<T>(objects: &mut Objects<T>, present: &Objects<T>) {
+    let unchanged: Vec<_> = differences(present, objects)
+        .filter_map(|difference| match difference {
+            Difference::Changed { old, new } if old.header.is_same_state(&new.header) => Some(old),
+            _ => None,
+        })
+        .map(Arc::clone)
+        .collect();
+    for entry in unchanged {
+        objects.insert(entry.key().clone(), entry);
     }
 }
 

@@ -72,6 +72,11 @@ impl<T> OnBase<T> {
         self.next.remove(key);
     }
 
+    /// Returns true if this content is the base.
+    pub(super) fn has_base(&self, content: &Objects<T>) -> bool {
+        self.base.ptr_eq(content)
+    }
+
     /// Returns the staged objects.
     pub(super) fn finish(mut self) -> Objects<T> {
         self.let_in();
