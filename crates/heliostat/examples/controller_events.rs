@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use heliostat::controller::{Action, Controller, predicates};
 use heliostat::source::kube::KubeSource;
-use heliostat_server::ApiServer;
+use heliostat_server::{ApiServer, RunningServer};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::{Client, Config};
 use kube_core::Resource as _;
@@ -43,12 +43,36 @@ pub async fn run(
     Ok(())
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let server = ApiServer::builder().build().serve_local().await?;
+/// A server with one ConfigMap that wants to be greeted, in place of a cluster.
+pub async fn stand_in() -> Result<RunningServer, Box<dyn Error>> {
+    let server = ApiServer::builder().build();
+    // A cluster has this kind.
+    let events = json!({
+        "metadata": {"name": "events.events.k8s.io"},
+        "spec": {
+            "group": "events.k8s.io",
+            "scope": "Namespaced",
+            "names": {"kind": "Event", "plural": "events"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {
+                    "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+                }},
+            }],
+        },
+    });
+    server
+        .storage()
+        .create("customresourcedefinitions.apiextensions.k8s.io", events)?;
     let map =
         json!({"metadata": {"name": "world", "namespace": "shop", "labels": {"greet": "yes"}}});
     server.storage().create("configmaps", map)?;
+    Ok(server.serve_local().await?)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let server = stand_in().await?;
     let client = Client::try_from(Config::new(server.url().parse()?))?;
     println!("kubectl --server {} get events -A", server.url());
     let interrupted = async {

@@ -16,7 +16,7 @@ use heliostat::controller::{Action, Controller, FinalizerError, FinalizerEvent, 
 use heliostat::source::kube::KubeSource;
 use heliostat_server::{ApiServer, RunningServer};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube_client::api::{DeleteParams, Patch, PatchParams};
+use kube_client::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube_client::{Api, Client};
 use kube_core::{ObjectMeta, Resource as _, ResourceExt as _};
 use serde_json::json;
@@ -52,8 +52,13 @@ async fn publish(api: &Api<ConfigMap>, original: &ConfigMap) -> Result<Action, k
         data: original.data.clone(),
         ..ConfigMap::default()
     };
-    let params = PatchParams::apply("publisher").force();
-    api.patch(name, &params, &Patch::Apply(copy)).await?;
+    let data = Patch::Merge(json!({ "data": original.data }));
+    match api.patch(name, &PatchParams::default(), &data).await {
+        Err(kube_client::Error::Api(status)) if status.is_not_found() => {
+            api.create(&PostParams::default(), &copy).await?;
+        }
+        patched => drop(patched?),
+    }
     // Changes that no event reports are mended this often.
     Ok(Action::After(Duration::from_secs(600)))
 }

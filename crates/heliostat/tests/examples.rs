@@ -280,7 +280,8 @@ async fn the_controllers_that_stand_side_by_side_do_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_controller_publishes_events() {
-    let (server, client) = unfriendly().await;
+    let server = controller_events::stand_in().await.unwrap();
+    let client = Client::try_from(Config::new(server.url().parse().unwrap())).unwrap();
     let running = start!(controller_events::run, client);
     until_true(|| {
         let events = server.storage().list("events.events.k8s.io").unwrap();

@@ -19,8 +19,10 @@ enum Keys<T> {
     /// Its own.
     Own,
     /// Those that a function calls back with.
-    Mapped(Box<dyn Fn(&Entry<T>, &mut dyn FnMut(ObjectKey)) + Send + Sync>),
+    Mapped(Box<Mapper<T>>),
 }
+
+type Mapper<T> = dyn Fn(&Entry<T>, &mut dyn FnMut(ObjectKey)) + Send + Sync;
 
 /// What a notification asks for.
 pub(super) struct Rule<T> {

@@ -56,7 +56,7 @@ impl<K: Send + Sync + 'static, P> Controller<K, P> {
         E: fmt::Display + Send + 'static,
         P: ErrorPolicy<K, E>,
     {
-        let name = self.name.as_deref().unwrap_or(self.main.name()).to_owned();
+        let name = self.name.unwrap_or_else(|| self.main.name().to_owned());
         let queue = WorkQueue::builder()
             .name(name.as_str())
             .rate_limiter(self.limiter)
@@ -107,7 +107,7 @@ impl<K: Send + Sync + 'static, P> Controller<K, P> {
             queue.shutdown().await;
             end
         };
-        join_all(inputs.into_iter().map(|input| input.end())).await;
+        join_all(inputs.into_iter().map(Following::end)).await;
         end
     }
 }
@@ -144,7 +144,7 @@ async fn trigger<K>(
         // A stream that is always ready lets the other tasks have their turn.
         tokio::task::coop::consume_budget().await;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// What the calls share.

@@ -32,7 +32,7 @@ impl Values {
         let of = |name| {
             key.labels()
                 .find(|it| it.key() == name)
-                .map(|it| it.value())
+                .map(::metrics::Label::value)
         };
         let is_ours = key.name().starts_with("controller_runtime_");
         assert!(!is_ours || of("controller") == Some("greeter"));
