@@ -272,14 +272,14 @@ mod tests {
             ..Login::default()
         });
         let current = async || credentials.current().await.unwrap();
-        assert_eq!(header(&current().await), "Bearer first");
+        assert_eq!(header(&*current().await), "Bearer first");
         std::fs::write(&path, "second\n\n").unwrap();
-        assert_eq!(header(&current().await), "Bearer first");
+        assert_eq!(header(&*current().await), "Bearer first");
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert_eq!(header(&current().await), "Bearer second");
+        assert_eq!(header(&*current().await), "Bearer second");
         std::fs::remove_dir_all(folder).unwrap();
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert_eq!(header(&current().await), "Bearer second");
+        assert_eq!(header(&*current().await), "Bearer second");
     }
 
     /// A plugin that counts its runs; its token is that count.
