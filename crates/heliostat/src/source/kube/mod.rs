@@ -4,9 +4,10 @@
 //! means there; [`KubeSource`] lists and watches one collection.
 //!
 //! `kube-client` is what TLS, proxies and HTTP come from. What this room owns is what a mirror depends
-//! on: the configuration, credentials that are renewed, the request options, what is asked for and what is taken for an answer,
-//! decoding while the answer streams in, and what every failure means. Nothing here holds a whole
-//! answer, and nothing here decides what follows from a failure: that is the reflector's.
+//! on: the configuration, credentials that are renewed, the request options, what is asked for and what
+//! is taken for an answer, decoding while the answer streams in, and what every failure means. Nothing
+//! here holds a whole answer, and nothing here decides what follows from a failure: that is the
+//! reflector's.
 //!
 //! | module | what lives there |
 //! |---|---|

@@ -27,7 +27,7 @@ pub(in super::super) struct Resolved {
 /// A user, and what its credentials are made of.
 #[derive(Clone, Default)]
 pub(in super::super) struct Login {
-    /// Who it is, for messages: `user "ann" in /home/ann/.kube/config`.
+    /// Who it is, for messages: `user "ann" in .kube/config`.
     pub(in super::super) user: String,
     pub(in super::super) basic: Option<(String, String)>,
     pub(in super::super) token: Option<String>,

@@ -314,10 +314,10 @@ mod tests {
         }
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(930)).await;
-        assert_eq!(header(&*credentials.current().await.unwrap()), "Bearer t1");
+        assert_eq!(header(&credentials.current().await.unwrap()), "Bearer t1");
         tokio::time::advance(Duration::from_secs(12)).await;
         tokio::time::resume();
-        assert_eq!(header(&*credentials.current().await.unwrap()), "Bearer t2");
+        assert_eq!(header(&credentials.current().await.unwrap()), "Bearer t2");
         assert_eq!(runs(&folder), 2);
         std::fs::remove_dir_all(folder).unwrap();
     }
