@@ -197,6 +197,12 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
                 visitor.visit_str(TimeText::of_micros(seconds, micros).as_str())
             }
             Value::Json(text) => visit_json(text, visitor),
+            Value::Envelope(bytes) => {
+                let object = Object::from_envelope(bytes)?;
+                let content = Content::Span(Span::of(object.bytes())?);
+                let mut reader = reader.embedded(&object);
+                visit_message(&mut reader, (object.message(), content), visitor)
+            }
             Value::Message(message, content) => visit_message(reader, (message, content), visitor),
             Value::List(field, elements) => visitor.visit_seq(ListAccess {
                 reader,

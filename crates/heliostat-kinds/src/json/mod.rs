@@ -80,6 +80,7 @@ impl<'de> Writer<'_, 'de> {
                 self.quoted(TimeText::of_micros(seconds, micros).as_str());
             }
             Value::Json(json) => embedded::write(json, self.out)?,
+            Value::Envelope(bytes) => self.embedded(bytes)?,
             Value::Message(message, content) => self.message(message, content)?,
             Value::List(field, elements) => self.list(field, elements)?,
             Value::Map(field, elements) => self.map(field, elements)?,
@@ -115,6 +116,17 @@ impl<'de> Writer<'_, 'de> {
         }
         self.out.push(b'}');
         Ok(())
+    }
+
+    /// An object with an envelope in place of JSON, as in the events of a watch.
+    fn embedded(&mut self, bytes: &'de [u8]) -> Result<(), ReadError> {
+        let object = Object::from_envelope(bytes)?;
+        let content = Content::Span(Span::of(object.bytes())?);
+        let mut writer = Writer {
+            reader: self.reader.embedded(&object),
+            out: &mut *self.out,
+        };
+        writer.message(object.message(), content)
     }
 
     /// Text that needs no escapes.

@@ -1,6 +1,7 @@
 //! Where the fields of a message are.
 
 use crate::error::{ReadError, ReadErrorKind};
+use crate::object::Object;
 use crate::read::occurrences::Content;
 use crate::read::{DEPTH_MAX, TypeMeta};
 use crate::schema::Message;
@@ -18,7 +19,10 @@ pub(crate) struct Reader<'de> {
     used: usize,
     /// Occurrences that are not beside those before them.
     pub(super) links: Vec<Link>,
+    /// How many messages are open, with those around the object.
     depth: usize,
+    /// How many messages were open when the object began.
+    depth_around: usize,
 }
 
 /// Where a field occurs.
@@ -68,6 +72,16 @@ impl<'de> Reader<'de> {
             used: 0,
             links: Vec::new(),
             depth: 0,
+            depth_around: 0,
+        }
+    }
+
+    /// Reads an object that is embedded in the one that this reads.
+    pub(crate) fn embedded(&self, object: &Object<'de>) -> Self {
+        Self {
+            depth: self.depth,
+            depth_around: self.depth,
+            ..Self::new(object.bytes(), object.type_meta())
         }
     }
 
@@ -79,7 +93,7 @@ impl<'de> Reader<'de> {
     /// Whether one message is open, which is the object itself.
     #[inline]
     pub(crate) fn is_outermost(&self) -> bool {
-        self.depth == 1
+        self.depth == self.depth_around + 1
     }
 
     /// A cursor over a part of the input.

@@ -1,6 +1,7 @@
 //! Values of fields, as JSON sees them.
 
 use crate::error::{ReadError, ReadErrorKind};
+use crate::object::MAGIC;
 use crate::read::index::{Reader, Slot};
 use crate::read::occurrences::{Content, Elements};
 use crate::schema::{Field, Message, Shape, ValueType};
@@ -26,6 +27,8 @@ pub(crate) enum Value<'de> {
     MicroTime(i64, u32),
     /// JSON text that may be invalid.
     Json(&'de [u8]),
+    /// An object with an envelope of its own.
+    Envelope(&'de [u8]),
     Message(&'static Message, Content),
     /// Elements of the type of the field.
     List(&'static Field, Elements),
@@ -185,7 +188,12 @@ impl<'de> Value<'de> {
                 Ok(Self::Str(text.unwrap_or(b"0")))
             }
             ValueType::IntOrString => int_or_string(reader, content),
-            ValueType::RawExtension | ValueType::FieldsV1 => {
+            ValueType::RawExtension => Ok(match last_bytes(reader, content)? {
+                Some(object) if object.starts_with(MAGIC) => Self::Envelope(object),
+                Some(json) => Self::Json(json),
+                None => Self::Null,
+            }),
+            ValueType::FieldsV1 => {
                 let json = last_bytes(reader, content)?;
                 Ok(json.map_or(Self::Null, Self::Json))
             }
