@@ -9,7 +9,7 @@ use serde::forward_to_deserialize_any;
 
 use crate::error::{ReadError, ReadErrorKind};
 use crate::object::Object;
-use crate::read::{Content, Elements, Entries, Fields, Reader, TypeMeta, Value};
+use crate::read::{Content, Elements, Entries, Fields, Reader, Value};
 use crate::schema::{Field, Message};
 use crate::text;
 use crate::time::TimeText;
@@ -34,19 +34,9 @@ impl<'de> de::Deserializer<'de> for Deserializer<'de> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         let bytes = self.object.bytes();
-        let mut reader = Reader::new(bytes)?;
-        let span = Span {
-            start: 0,
-            end: bytes.len(),
-        };
-        let content = Content::Span(span);
-        let type_meta = self.object.type_meta();
-        visit_message(
-            &mut reader,
-            (self.object.message(), content),
-            type_meta,
-            visitor,
-        )
+        let content = Content::Span(Span::of(bytes)?);
+        let mut reader = Reader::new(bytes, self.object.type_meta());
+        visit_message(&mut reader, (self.object.message(), content), visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
@@ -70,10 +60,9 @@ impl<'de> de::Deserializer<'de> for Deserializer<'de> {
 fn visit_message<'de, V: Visitor<'de>>(
     reader: &mut Reader<'de>,
     (message, content): (&'static Message, Content),
-    type_meta: Option<TypeMeta<'de>>,
     visitor: V,
 ) -> Result<V::Value, ReadError> {
-    let fields = Fields::open(reader, message, content, type_meta)?;
+    let fields = Fields::open(reader, message, content)?;
     let mut access = MessageAccess {
         reader,
         fields,
@@ -88,7 +77,7 @@ fn visit_message<'de, V: Visitor<'de>>(
 /// The fields of a message.
 struct MessageAccess<'a, 'de> {
     reader: &'a mut Reader<'de>,
-    fields: Fields<'de>,
+    fields: Fields,
     value: Value<'de>,
 }
 
@@ -208,9 +197,13 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
                 visitor.visit_str(TimeText::of_micros(seconds, micros).as_str())
             }
             Value::Json(text) => visit_json(text, visitor),
-            Value::Message(message, content) => {
-                visit_message(reader, (message, content), None, visitor)
+            Value::Envelope(bytes) => {
+                let object = Object::from_envelope(bytes)?;
+                let content = Content::Span(Span::of(object.bytes())?);
+                let mut reader = reader.embedded(&object);
+                visit_message(&mut reader, (object.message(), content), visitor)
             }
+            Value::Message(message, content) => visit_message(reader, (message, content), visitor),
             Value::List(field, elements) => visitor.visit_seq(ListAccess {
                 reader,
                 field,
@@ -286,7 +279,7 @@ impl<'a, 'de> EnumAccess<'de> for ValueDeserializer<'a, 'de> {
         let (reader, value) = (self.reader, self.value);
         let (name, content) = match value {
             Value::Message(message, content) => {
-                let mut fields = Fields::open(reader, message, content, None)?;
+                let mut fields = Fields::open(reader, message, content)?;
                 let Some((field, value)) = fields.next(reader)? else {
                     return Err(de::Error::custom("an enum has no variant"));
                 };

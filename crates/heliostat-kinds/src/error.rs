@@ -58,6 +58,12 @@ pub enum ReadErrorKind {
         /// Where the tag starts.
         at: usize,
     },
+    /// The kind or the API version of the envelope is not UTF-8.
+    #[error("the text of the envelope at byte {at} is not UTF-8")]
+    Utf8 {
+        /// Where the text starts.
+        at: usize,
+    },
     /// A field is not encoded as its type is.
     #[error("field {field:?} at byte {at} has wire type {wire_type}")]
     WireType {

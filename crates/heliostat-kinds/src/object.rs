@@ -42,8 +42,8 @@ impl<'a> Envelope<'a> {
             content_type: "",
         };
         let span = Span {
-            start: MAGIC.len(),
-            end: bytes.len(),
+            start: MAGIC.len() as u32,
+            ..Span::of(bytes)?
         };
         for_each_bytes(Cursor::new(bytes, span), |number, cursor, span| {
             match number {
@@ -119,14 +119,19 @@ fn for_each_bytes<'a>(
 
 fn text<'a>(cursor: &Cursor<'a>, span: Span) -> Result<&'a str, ReadError> {
     let text = str::from_utf8(cursor.slice(span));
-    text.map_err(|_| ReadErrorKind::Tag { at: span.start }.into())
+    text.map_err(|_| {
+        ReadErrorKind::Utf8 {
+            at: span.start as usize,
+        }
+        .into()
+    })
 }
 
 /// An object in protobuf, of which is known what it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Object<'a> {
     message: &'static Message,
-    type_meta: Option<TypeMeta<'a>>,
+    type_meta: TypeMeta<'a>,
     bytes: &'a [u8],
 }
 
@@ -171,7 +176,7 @@ impl<'a> Object<'a> {
         };
         Ok(Self {
             message: kind.message(),
-            type_meta: Some(type_meta),
+            type_meta,
             bytes,
         })
     }
@@ -181,7 +186,7 @@ impl<'a> Object<'a> {
     pub fn of_message(message: &'static Message, bytes: &'a [u8]) -> Self {
         Self {
             message,
-            type_meta: None,
+            type_meta: TypeMeta::default(),
             bytes,
         }
     }
@@ -233,7 +238,7 @@ impl<'a> Object<'a> {
         json::write_pretty(self, indent, out)
     }
 
-    pub(crate) fn type_meta(&self) -> Option<TypeMeta<'a>> {
+    pub(crate) fn type_meta(&self) -> TypeMeta<'a> {
         self.type_meta
     }
 }

@@ -25,17 +25,27 @@ pub(crate) struct Cursor<'de> {
 /// A run of bytes, by position.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Span {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Span {
+    /// All of the bytes, of which there are less than 4 GiB.
+    pub(crate) fn of(bytes: &[u8]) -> Result<Self, ReadError> {
+        match u32::try_from(bytes.len()) {
+            Ok(end) => Ok(Self { start: 0, end }),
+            Err(_) => Err(ReadErrorKind::TooLarge(bytes.len()).into()),
+        }
+    }
 }
 
 impl<'de> Cursor<'de> {
     /// Reads the span of the bytes.
     pub(crate) fn new(bytes: &'de [u8], span: Span) -> Self {
-        let bytes = bytes.get(..span.end).unwrap_or_default();
+        let bytes = bytes.get(..span.end as usize).unwrap_or_default();
         Self {
             bytes,
-            at: span.start,
+            at: span.start as usize,
         }
     }
 
@@ -59,7 +69,9 @@ impl<'de> Cursor<'de> {
     /// The bytes from the start to the end of what is read.
     #[inline]
     pub(crate) fn slice(&self, span: Span) -> &'de [u8] {
-        self.bytes.get(span.start..span.end).unwrap_or_default()
+        self.bytes
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or_default()
     }
 
     /// Reads a field's number and wire type.
@@ -113,9 +125,10 @@ impl<'de> Cursor<'de> {
         match usize::try_from(len) {
             Ok(len) if len <= left => {
                 self.at = start + len;
+                // The input has less than 4 GiB.
                 Ok(Span {
-                    start,
-                    end: self.at,
+                    start: start as u32,
+                    end: self.at as u32,
                 })
             }
             _ => Err(ReadErrorKind::Truncated { at }.into()),

@@ -87,6 +87,8 @@ pub(crate) struct FieldRow {
     pub(crate) value_type: usize,
     pub(crate) flags: u8,
     pub(crate) constraint: usize,
+    /// The place among the fields of the message and of the structs that it embeds.
+    pub(crate) slot: usize,
     /// What the row is, for those who read it.
     pub(crate) comment: String,
 }
@@ -109,8 +111,10 @@ pub(crate) struct MessageRow {
     pub(crate) name: Text,
     pub(crate) fields: Run,
     pub(crate) numbers: Run,
-    /// The number of fields with those of embedded structs, known when all messages are.
-    pub(crate) slots: usize,
+    /// The fields with those of embedded structs in their place.
+    pub(crate) slots: Run,
+    /// Which of them JSON shows when they are absent, a bit for each.
+    pub(crate) shown: u64,
     pub(crate) map_type: String,
     pub(crate) comment: String,
 }

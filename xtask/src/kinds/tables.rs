@@ -19,6 +19,7 @@ pub(crate) struct Tables {
     pub(crate) constraints: Vec<ConstraintRow>,
     pub(crate) fields: Vec<FieldRow>,
     pub(crate) numbers: Vec<u8>,
+    pub(crate) slots: Vec<usize>,
     pub(crate) messages: Vec<MessageRow>,
     pub(crate) kinds: Vec<KindRow>,
     pub(crate) resources: Vec<ResourceRow>,
@@ -86,8 +87,15 @@ const ANY: usize = 31;
 /// The code of the first message.
 const MESSAGES_FROM: usize = 32;
 
-/// The flag of an embedded struct.
+// The flags of a field.
+const SHAPE: u8 = 0b11;
+const POINTER: u8 = 1 << 2;
+const OMIT_EMPTY: u8 = 1 << 3;
+const OMIT_ZERO: u8 = 1 << 4;
 const INLINE: u8 = 1 << 5;
+
+/// The most fields of a message: a bit of 64 for each.
+const SLOTS_MAX: usize = 64;
 
 /// No field has the number.
 const NO_FIELD: u8 = u8::MAX;
@@ -119,7 +127,7 @@ impl Tables {
         let id = |name: &str| {
             ids.get(name)
                 .copied()
-                .ok_or(format!("there is no type {name}"))
+                .ok_or_else(|| format!("there is no type {name}"))
         };
         tables.known = vec![
             ("TYPE_META", id("apis/meta/v1.TypeMeta")?),
@@ -143,7 +151,7 @@ impl Tables {
             tables.known.push((constant, place));
         }
         for message in 0..tables.messages.len() {
-            tables.messages[message].slots = tables.slots(message);
+            tables.place_slots(message)?;
         }
         for (kind, message) in object(&data.types, "kinds")? {
             let message = message.as_str().ok_or("a kind has no type")?;
@@ -184,7 +192,8 @@ impl Tables {
             name: self.texts.text(name),
             fields: run(fields_from, self.fields.len()),
             numbers: run(numbers_from, self.numbers.len()),
-            slots: 0,
+            slots: Run::default(),
+            shown: 0,
             map_type: optional(schema, "x-kubernetes-map-type"),
             comment,
         });
@@ -211,7 +220,9 @@ impl Tables {
         } else if let Some(scalar) = SCALARS.iter().position(|scalar| *scalar == value) {
             scalar
         } else {
-            let id = ids.get(value).ok_or(format!("there is no type {value}"))?;
+            let id = ids
+                .get(value)
+                .ok_or_else(|| format!("there is no type {value}"))?;
             MESSAGES_FROM + id
         };
         let property = schema.and_then(|schema| schema.get("properties")?.get(name));
@@ -238,19 +249,42 @@ impl Tables {
             value_type,
             flags: bits.fold(shape, |flags, bit| flags | bit),
             constraint: self.constraint(constraint),
+            slot: 0,
             comment: format!("{name} {go_type}"),
         })
     }
 
-    /// How many fields the message has, with those of the structs that it embeds.
-    fn slots(&self, message: usize) -> usize {
+    /// Gives each field of the message its slot, and notes which fields are shown when absent.
+    fn place_slots(&mut self, message: usize) -> Result<(), String> {
         let run = self.messages[message].fields;
-        let own = &self.fields[run.first..run.first + run.len];
-        let inline = own.iter().filter(|field| field.flags & INLINE != 0);
-        run.len
-            + inline
-                .map(|field| self.slots(field.value_type - MESSAGES_FROM))
-                .sum::<usize>()
+        let mut slot = 0;
+        for field in run.first..run.first + run.len {
+            self.fields[field].slot = slot;
+            slot += self.slots_of_field(field).len();
+        }
+        let fields = (run.first..run.first + run.len).flat_map(|it| self.slots_of_field(it));
+        let fields: Vec<usize> = fields.collect();
+        let bits = fields.iter().zip(0_u32..);
+        let shown = bits.filter(|(field, _)| is_shown_when_absent(&self.fields[**field]));
+        let row = &mut self.messages[message];
+        row.shown = shown.fold(0, |bits, (_, bit)| bits | 1 << bit);
+        row.slots = run_of(self.slots.len(), fields.len());
+        self.slots.extend(&fields);
+        if fields.len() > SLOTS_MAX {
+            return Err(format!("{} has too many fields", row.comment));
+        }
+        Ok(())
+    }
+
+    /// The field, or those of the struct that it embeds.
+    fn slots_of_field(&self, field: usize) -> Vec<usize> {
+        let row = &self.fields[field];
+        if row.flags & INLINE == 0 {
+            return vec![field];
+        }
+        let inner = self.messages[row.value_type - MESSAGES_FROM].fields;
+        let inner = inner.first..inner.first + inner.len;
+        inner.flat_map(|field| self.slots_of_field(field)).collect()
     }
 
     fn constraint_row(&mut self, field: &Value, property: Option<&Value>) -> ConstraintRow {
@@ -260,8 +294,8 @@ impl Tables {
         let values = property.and_then(|it| {
             let of = |part: &str| it.get(part).and_then(|part| part.get("enum"));
             it.get("enum")
-                .or(of("items"))
-                .or(of("additionalProperties"))
+                .or_else(|| of("items"))
+                .or_else(|| of("additionalProperties"))
         });
         let values = values.map(strings).unwrap_or_default();
         let default = property.and_then(|it| it.get("default"));
@@ -384,8 +418,23 @@ fn verbs(it: &Value) -> Result<u8, String> {
     names.iter().try_fold(0, |bits, name| {
         let bit = VERBS.iter().position(|verb| verb == name);
         bit.map(|bit| bits | 1 << bit)
-            .ok_or(format!("the verb {name} is unknown"))
+            .ok_or_else(|| format!("the verb {name} is unknown"))
     })
+}
+
+/// Whether JSON shows the field when the bytes do not have it: as null, zero, or an empty object.
+fn is_shown_when_absent(field: &FieldRow) -> bool {
+    let has = |flag: u8| field.flags & flag != 0;
+    if has(OMIT_ZERO) {
+        return false;
+    }
+    // Structs are never empty; only six codes are of types that are none.
+    let is_struct = field.flags & (SHAPE | POINTER) == 0 && !(0..6).contains(&field.value_type);
+    is_struct || !has(OMIT_EMPTY)
+}
+
+fn run_of(first: usize, len: usize) -> Run {
+    Run { first, len }
 }
 
 fn run(first: usize, end: usize) -> Run {

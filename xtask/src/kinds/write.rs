@@ -16,6 +16,7 @@ pub(crate) fn files(tables: &Tables) -> Vec<(&'static str, String)> {
         ("constraints.rs", constraints(tables)),
         ("fields.rs", fields(tables)),
         ("numbers.rs", numbers(tables)),
+        ("slots.rs", slots(tables)),
         ("messages.rs", messages(tables)),
         ("kinds.rs", kinds(tables)),
         ("resources.rs", resources(tables)),
@@ -79,9 +80,10 @@ fn fields(tables: &Tables) -> String {
     let mut file = start("the fields of every message.", "Field, Text");
     let rows = tables.fields.iter().map(|row| {
         let text = format!(
-            "Field::new({}, {}, {}, {:#04x}, {})",
+            "Field::new({}, ({}, {}), {}, {:#04x}, {})",
             place(row.name),
             row.number,
+            row.slot,
             row.value_type,
             row.flags,
             row.constraint
@@ -93,40 +95,56 @@ fn fields(tables: &Tables) -> String {
 }
 
 fn numbers(tables: &Tables) -> String {
-    let mut file = format!("{MARK} for each number of each message the index of its field.\n\n");
-    file.push_str("/// 255 is a number that no field has.\n");
-    _ = writeln!(
-        file,
-        "#[rustfmt::skip]\npub(crate) static NUMBERS: [u8; {}] = [",
-        tables.numbers.len()
-    );
-    for message in &tables.messages {
-        let run = message.numbers;
-        let numbers = tables.numbers.get(run.first..run.first + run.len);
-        let numbers: Vec<String> = numbers
-            .unwrap_or_default()
-            .iter()
-            .map(u8::to_string)
-            .collect();
-        if !numbers.is_empty() {
-            _ = writeln!(file, "    {}, // {}", numbers.join(", "), message.comment);
-        }
+    let head = "for each number of each message the index of its field.";
+    let mut file = format!("{MARK} {head}\n\n/// 255 is a number that no field has.\n");
+    let runs = tables
+        .messages
+        .iter()
+        .map(|row| (row.numbers, row.comment.as_str()));
+    let numbers: Vec<String> = tables.numbers.iter().map(u8::to_string).collect();
+    runs_of(&mut file, "NUMBERS: [u8; ", &numbers, runs);
+    file
+}
+
+fn slots(tables: &Tables) -> String {
+    let head = "the fields of each message with those of the structs that it embeds.";
+    let mut file = format!("{MARK} {head}\n\n");
+    let runs = tables
+        .messages
+        .iter()
+        .map(|row| (row.slots, row.comment.as_str()));
+    let slots: Vec<String> = tables.slots.iter().map(usize::to_string).collect();
+    runs_of(&mut file, "SLOTS: [u16; ", &slots, runs);
+    file
+}
+
+/// A table of numbers, a line for each message.
+fn runs_of<'a>(
+    file: &mut String,
+    name: &str,
+    numbers: &[String],
+    runs: impl Iterator<Item = (Run, &'a str)>,
+) {
+    let len = numbers.len();
+    _ = writeln!(file, "#[rustfmt::skip]\npub(crate) static {name}{len}] = [");
+    for (run, message) in runs.filter(|(run, _)| run.len > 0) {
+        let numbers = numbers.get(run.first..run.first + run.len);
+        let numbers = numbers.unwrap_or_default().join(", ");
+        _ = writeln!(file, "    {numbers}, // {message}");
     }
     file.push_str("];\n");
-    file
 }
 
 fn messages(tables: &Tables) -> String {
     let mut file = start("every message.", "MapType, Message, Text");
     let rows = tables.messages.iter().map(|row| {
         let text = format!(
-            "Message::new({}, ({}, {}, {}), ({}, {}), {})",
+            "Message::new({}, {}, {}, {}, {:#x}, {})",
             place(row.name),
-            row.fields.first,
-            row.fields.len,
-            row.slots,
-            row.numbers.first,
-            row.numbers.len,
+            pair(row.fields),
+            pair(row.numbers),
+            pair(row.slots),
+            row.shown,
             variant("MapType", &row.map_type)
         );
         (text, row.comment.clone())

@@ -6,7 +6,7 @@ mod string;
 
 use crate::error::ReadError;
 use crate::object::Object;
-use crate::read::{Content, Elements, Entries, Fields, Reader, TypeMeta, Value};
+use crate::read::{Content, Elements, Entries, Fields, Reader, Value};
 use crate::schema::{Field, Message};
 use crate::text;
 use crate::time::TimeText;
@@ -16,16 +16,12 @@ use crate::wire::Span;
 pub(crate) fn write(object: &Object<'_>, out: &mut Vec<u8>) -> Result<(), ReadError> {
     let start = out.len();
     let bytes = object.bytes();
+    let content = Content::Span(Span::of(bytes)?);
     let mut writer = Writer {
-        reader: Reader::new(bytes)?,
+        reader: Reader::new(bytes, object.type_meta()),
         out,
     };
-    let span = Span {
-        start: 0,
-        end: bytes.len(),
-    };
-    let content = Content::Span(span);
-    let result = writer.message(object.message(), content, object.type_meta());
+    let result = writer.message(object.message(), content);
     if result.is_err() {
         out.truncate(start);
     }
@@ -50,13 +46,8 @@ struct Writer<'a, 'de> {
 }
 
 impl<'de> Writer<'_, 'de> {
-    fn message(
-        &mut self,
-        message: &'static Message,
-        content: Content,
-        type_meta: Option<TypeMeta<'de>>,
-    ) -> Result<(), ReadError> {
-        let mut fields = Fields::open(&mut self.reader, message, content, type_meta)?;
+    fn message(&mut self, message: &'static Message, content: Content) -> Result<(), ReadError> {
+        let mut fields = Fields::open(&mut self.reader, message, content)?;
         self.out.push(b'{');
         let start = self.out.len();
         while let Some((field, value)) = fields.next(&mut self.reader)? {
@@ -89,7 +80,8 @@ impl<'de> Writer<'_, 'de> {
                 self.quoted(TimeText::of_micros(seconds, micros).as_str());
             }
             Value::Json(json) => embedded::write(json, self.out)?,
-            Value::Message(message, content) => self.message(message, content, None)?,
+            Value::Envelope(bytes) => self.embedded(bytes)?,
+            Value::Message(message, content) => self.message(message, content)?,
             Value::List(field, elements) => self.list(field, elements)?,
             Value::Map(field, elements) => self.map(field, elements)?,
         }
@@ -124,6 +116,17 @@ impl<'de> Writer<'_, 'de> {
         }
         self.out.push(b'}');
         Ok(())
+    }
+
+    /// An object with an envelope in place of JSON, as in the events of a watch.
+    fn embedded(&mut self, bytes: &'de [u8]) -> Result<(), ReadError> {
+        let object = Object::from_envelope(bytes)?;
+        let content = Content::Span(Span::of(object.bytes())?);
+        let mut writer = Writer {
+            reader: self.reader.embedded(&object),
+            out: &mut *self.out,
+        };
+        writer.message(object.message(), content)
     }
 
     /// Text that needs no escapes.

@@ -1,20 +1,28 @@
 //! Where the fields of a message are.
 
 use crate::error::{ReadError, ReadErrorKind};
-use crate::read::DEPTH_MAX;
+use crate::object::Object;
 use crate::read::occurrences::Content;
-use crate::schema::{Field, Message};
-use crate::wire::{self, Cursor, Span};
+use crate::read::{DEPTH_MAX, TypeMeta};
+use crate::schema::Message;
+use crate::wire::{Cursor, Span};
 
 /// Reads one object.
 #[derive(Debug)]
 pub(crate) struct Reader<'de> {
     input: &'de [u8],
-    /// One for each field of each message that is being read, from the outermost on.
+    type_meta: TypeMeta<'de>,
+    /// One for each field of each message that is being read, from the outermost on. Those of fields
+    /// that are absent hold what was there before.
     slots: Vec<Slot>,
+    /// How many slots are in use.
+    used: usize,
     /// Occurrences that are not beside those before them.
     pub(super) links: Vec<Link>,
+    /// How many messages are open, with those around the object.
     depth: usize,
+    /// How many messages were open when the object began.
+    depth_around: usize,
 }
 
 /// Where a field occurs.
@@ -43,25 +51,49 @@ pub(crate) struct Link {
     last: u32,
 }
 
-/// What is to be undone when a message has been read.
+/// A message that is open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark {
-    pub(crate) slots: usize,
-    links: usize,
+    slots: u32,
+    links: u32,
+    pub(crate) present: Present,
 }
 
+/// Slots for two messages of the largest kind. There are as many as are in use, and more.
+const SLOTS_AT_FIRST: usize = 128;
+
 impl<'de> Reader<'de> {
-    /// Reads the bytes.
-    pub(crate) fn new(input: &'de [u8]) -> Result<Self, ReadError> {
-        if u32::try_from(input.len()).is_err() {
-            return Err(ReadErrorKind::TooLarge(input.len()).into());
-        }
-        Ok(Self {
+    /// Reads the bytes, of which there are less than 4 GiB.
+    pub(crate) fn new(input: &'de [u8], type_meta: TypeMeta<'de>) -> Self {
+        Self {
             input,
-            slots: Vec::with_capacity(128),
+            type_meta,
+            slots: vec![Slot::default(); SLOTS_AT_FIRST],
+            used: 0,
             links: Vec::new(),
             depth: 0,
-        })
+            depth_around: 0,
+        }
+    }
+
+    /// Reads an object that is embedded in the one that this reads.
+    pub(crate) fn embedded(&self, object: &Object<'de>) -> Self {
+        Self {
+            depth: self.depth,
+            depth_around: self.depth,
+            ..Self::new(object.bytes(), object.type_meta())
+        }
+    }
+
+    /// The kind and the API version of the object.
+    pub(crate) fn type_meta(&self) -> TypeMeta<'de> {
+        self.type_meta
+    }
+
+    /// Whether one message is open, which is the object itself.
+    #[inline]
+    pub(crate) fn is_outermost(&self) -> bool {
+        self.depth == self.depth_around + 1
     }
 
     /// A cursor over a part of the input.
@@ -72,15 +104,13 @@ impl<'de> Reader<'de> {
 
     /// A cursor from a position on; what it reads was passed over before.
     #[inline]
-    pub(crate) fn cursor_at(&self, at: u32) -> Cursor<'de> {
-        let span = Span {
-            start: at as usize,
-            end: self.input.len(),
-        };
-        self.cursor(span)
+    pub(crate) fn cursor_at(&self, start: u32) -> Cursor<'de> {
+        let end = self.input.len() as u32;
+        self.cursor(Span { start, end })
     }
 
     /// Notes where the fields of a message are. [`Reader::close`] forgets it.
+    #[inline]
     pub(crate) fn open(
         &mut self,
         message: &'static Message,
@@ -90,17 +120,21 @@ impl<'de> Reader<'de> {
             return Err(ReadErrorKind::TooDeep.into());
         }
         self.depth += 1;
-        let mark = Mark {
-            slots: self.slots.len(),
-            links: self.links.len(),
+        let slots = self.used;
+        self.used += message.slots();
+        if self.used > self.slots.len() {
+            self.slots.resize(2 * self.used, Slot::default());
+        }
+        let mut mark = Mark {
+            slots: slots as u32,
+            links: self.links.len() as u32,
+            present: Present::default(),
         };
-        let len = mark.slots + message.slots();
-        self.slots.resize(len, Slot::default());
         match content {
-            Content::Span(span) => self.index(message, mark.slots, span)?,
+            Content::Span(span) => self.index(message, slots, span, &mut mark.present)?,
             Content::Merged(mut elements) => {
                 while let Some((_, span)) = elements.next_bytes(self)? {
-                    self.index(message, mark.slots, span)?;
+                    self.index(message, slots, span, &mut mark.present)?;
                 }
             }
         }
@@ -110,31 +144,33 @@ impl<'de> Reader<'de> {
     /// Forgets a message that was opened.
     #[inline]
     pub(crate) fn close(&mut self, mark: Mark) {
-        self.slots.truncate(mark.slots);
-        self.links.truncate(mark.links);
-        self.depth -= 1;
+        self.links.truncate(mark.links as usize);
+        self.close_slots(mark);
     }
 
     /// Forgets where the fields of a message are, but not the occurrences of a field that is to be read.
     ///
     /// These are forgotten with the message around it.
+    #[inline]
     pub(super) fn close_slots(&mut self, mark: Mark) {
-        self.slots.truncate(mark.slots);
+        self.used = mark.slots as usize;
         self.depth -= 1;
     }
 
-    /// The slot of a field of an open message.
+    /// The slot of a field of an open message. It means nothing if the field is absent.
     #[inline]
-    pub(crate) fn slot(&self, at: usize) -> Slot {
-        self.slots.get(at).copied().unwrap_or_default()
+    pub(crate) fn slot(&self, mark: Mark, at: usize) -> Slot {
+        let slot = self.slots.get(mark.slots as usize + at);
+        slot.copied().unwrap_or_default()
     }
 
-    /// Notes where fields are. The fields of an inlined struct have slots behind those of its parent.
+    /// Notes where fields are, and which. Those of an inlined struct are among those of its parent.
     fn index(
         &mut self,
         message: &'static Message,
         base: usize,
         span: Span,
+        present: &mut Present,
     ) -> Result<(), ReadError> {
         let fields = message.fields();
         let mut cursor = self.cursor(span);
@@ -142,8 +178,7 @@ impl<'de> Reader<'de> {
             let tag_at = cursor.at();
             let (number, wire_type) = cursor.tag()?;
             let known = message.index_of_number(number);
-            let Some((index, field)) = known.and_then(|index| Some((index, fields.get(index)?)))
-            else {
+            let Some(field) = known.and_then(|index| fields.get(index)) else {
                 cursor.skip(wire_type)?;
                 continue;
             };
@@ -157,51 +192,83 @@ impl<'de> Reader<'de> {
                 }
                 .into());
             }
+            let slot = present.offset + field.slot();
             if field.is_inline() {
                 let inner = cursor.span()?;
                 if let Some(inlined) = field.message() {
-                    self.index(inlined, base + inline_slots(fields, index), inner)?;
+                    let offset = std::mem::replace(&mut present.offset, slot);
+                    self.index(inlined, base, inner, present)?;
+                    present.offset = offset;
                 }
                 continue;
             }
             cursor.skip(wire_type)?;
-            let first = if field.last_counts() { at } else { tag_at };
-            self.note(base + index, field, [first, tag_at, cursor.at()]);
+            let is_first = !present.contains(slot);
+            present.bits |= 1 << slot;
+            let Some(place) = self.slots.get_mut(base + slot) else {
+                continue;
+            };
+            // The input has less than 4 GiB.
+            let end = cursor.at() as u32;
+            if is_first || field.last_counts() {
+                let first = if field.last_counts() { at } else { tag_at };
+                *place = Slot::once(first as u32, end);
+            } else if place.end == tag_at as u32 && place.link == 0 {
+                place.count += 1;
+                place.end = end;
+            } else {
+                note_further(place, &mut self.links, tag_at as u32, end);
+            }
         }
         Ok(())
     }
+}
 
-    /// Notes one occurrence: what to remember of it, where its tag starts and where its value ends.
+/// Which fields of a message there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Present {
+    bits: u64,
+    /// The slot of the first field of the inlined struct that is being passed over.
+    offset: usize,
+}
+
+impl Present {
+    /// Whether there is the field of the slot.
     #[inline]
-    fn note(&mut self, slot: usize, field: &Field, places: [usize; 3]) {
-        // The input has less than 4 GiB.
-        let [first, tag_at, end] = places.map(|at| at as u32);
-        let Some(slot) = self.slots.get_mut(slot) else {
-            return;
-        };
-        if slot.count == 0 || field.last_counts() {
-            *slot = Slot {
-                first,
-                count: 1,
-                end,
-                link: 0,
-            };
-            return;
+    pub(crate) const fn contains(self, slot: usize) -> bool {
+        self.bits >> slot & 1 != 0
+    }
+
+    /// A bit for each slot.
+    #[inline]
+    pub(crate) const fn bits(self) -> u64 {
+        self.bits
+    }
+}
+
+impl Slot {
+    const fn once(first: u32, end: u32) -> Self {
+        Self {
+            first,
+            count: 1,
+            end,
+            link: 0,
         }
-        let is_beside = slot.end == tag_at;
-        slot.end = end;
-        if is_beside && slot.link == 0 {
-            slot.count += 1;
-        } else {
-            note_further(slot, &mut self.links, first, is_beside);
-        }
+    }
+
+    /// Whether there is one occurrence.
+    #[inline]
+    pub(super) const fn is_single(self) -> bool {
+        self.count == 1 && self.link == 0
     }
 }
 
 /// Notes an occurrence behind a gap.
 #[cold]
-fn note_further(slot: &mut Slot, links: &mut Vec<Link>, first: u32, is_beside: bool) {
+fn note_further(slot: &mut Slot, links: &mut Vec<Link>, first: u32, end: u32) {
     let index = |link: u32| (link as usize).wrapping_sub(1);
+    let is_beside = slot.end == first;
+    slot.end = end;
     let last = links.get(index(slot.link)).map_or(0, |link| link.last);
     if is_beside && let Some(link) = links.get_mut(index(last)) {
         link.count += 1;
@@ -220,20 +287,5 @@ fn note_further(slot: &mut Slot, links: &mut Vec<Link>, first: u32, is_beside: b
     match links.get_mut(index(slot.link)) {
         Some(head) => head.last = new,
         None => slot.link = new,
-    }
-}
-
-/// How far behind the first slot of the parent those of an inlined struct are.
-pub(crate) fn inline_slots(fields: &[Field], index: usize) -> usize {
-    let before = fields.iter().take(index).filter(|field| field.is_inline());
-    let inlined = before.filter_map(Field::message);
-    fields.len() + inlined.map(Message::slots).sum::<usize>()
-}
-
-impl Field {
-    /// Whether a value of the field may have the wire type.
-    #[inline]
-    fn takes(&self, wire_type: u8) -> bool {
-        wire_type == self.wire_type() || (wire_type == wire::BYTES && self.can_be_packed())
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Elements {
     count: u32,
     link: u32,
     /// What is left of a packed list of numbers.
-    packed: Option<Span>,
+    packed: Span,
 }
 
 impl Content {
@@ -29,7 +29,7 @@ impl Content {
     #[inline]
     pub(crate) fn of(reader: &Reader<'_>, slot: Slot) -> Result<Self, ReadError> {
         let mut elements = Elements::of(slot);
-        if slot.count == 1 && slot.link == 0 {
+        if slot.is_single() {
             let only = elements.next_bytes(reader)?;
             return Ok(only.map_or(Self::EMPTY, |(_, span)| Self::Span(span)));
         }
@@ -45,7 +45,7 @@ impl Elements {
             at: slot.first,
             count: slot.count,
             link: slot.link,
-            packed: None,
+            packed: Span { start: 0, end: 0 },
         }
     }
 
@@ -96,19 +96,19 @@ impl Elements {
             return Ok(self.next_bytes(reader)?.map(|(at, _)| at));
         }
         loop {
-            if let Some(span) = self.packed.take_if(|span| span.start < span.end) {
-                let mut cursor = reader.cursor(span);
+            if self.packed.start < self.packed.end {
+                let at = self.packed.start;
+                let mut cursor = reader.cursor(self.packed);
                 cursor.varint()?;
-                let start = cursor.at();
-                self.packed = Some(Span { start, ..span });
-                return Ok(Some(span.start as u32));
+                self.packed.start = cursor.at() as u32;
+                return Ok(Some(at));
             }
             let Some((at, wire_type)) = self.next_value(reader)? else {
                 return Ok(None);
             };
             let mut cursor = reader.cursor_at(at);
             if wire_type == wire::BYTES {
-                self.packed = Some(cursor.span()?);
+                self.packed = cursor.span()?;
                 self.at = cursor.at() as u32;
                 continue;
             }

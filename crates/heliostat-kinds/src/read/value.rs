@@ -1,6 +1,7 @@
 //! Values of fields, as JSON sees them.
 
 use crate::error::{ReadError, ReadErrorKind};
+use crate::object::MAGIC;
 use crate::read::index::{Reader, Slot};
 use crate::read::occurrences::{Content, Elements};
 use crate::schema::{Field, Message, Shape, ValueType};
@@ -26,6 +27,8 @@ pub(crate) enum Value<'de> {
     MicroTime(i64, u32),
     /// JSON text that may be invalid.
     Json(&'de [u8]),
+    /// An object with an envelope of its own.
+    Envelope(&'de [u8]),
     Message(&'static Message, Content),
     /// Elements of the type of the field.
     List(&'static Field, Elements),
@@ -37,22 +40,19 @@ pub(crate) enum Value<'de> {
 const ZERO_TIME: i64 = -62_135_596_800;
 
 impl<'de> Value<'de> {
-    /// The value of a field, or `None` if JSON does not show the field.
+    /// The value of a field that is present, or `None` if JSON does not show it.
     #[inline]
     pub(crate) fn of_field(
         reader: &mut Reader<'de>,
         field: &'static Field,
         slot: Slot,
     ) -> Result<Option<Self>, ReadError> {
-        if slot.count == 0 {
-            return Ok(Self::absent(field));
-        }
         match field.shape() {
             Shape::Singular => Self::singular(reader, field, slot),
             Shape::List => {
                 let elements = Elements::of(slot);
                 if field.can_be_packed() && elements.clone().next_place(reader, true)?.is_none() {
-                    return Ok(Self::absent(field));
+                    return Ok((!field.omits_empty()).then_some(Self::Null));
                 }
                 Ok(Some(Self::List(field, elements)))
             }
@@ -60,25 +60,13 @@ impl<'de> Value<'de> {
         }
     }
 
-    /// What JSON shows of a field that the bytes do not have.
-    #[inline]
-    fn absent(field: &'static Field) -> Option<Self> {
-        let value = match (field.shape(), field.value_type()) {
-            (Shape::List | Shape::Map, _) | (_, ValueType::Bytes) => Self::Null,
-            _ if field.is_pointer() => Self::Null,
-            (Shape::Singular, ValueType::Time | ValueType::MicroTime) => {
-                return (!field.omits_zero()).then_some(Self::Null);
-            }
-            // A struct is never empty, whatever its tag says.
-            (Shape::Singular, ValueType::Message(message)) => {
-                return Some(Self::Message(message, Content::EMPTY));
-            }
-            (Shape::Singular, value_type) => match Self::zero(value_type) {
-                Some(zero) => zero,
-                None => return Some(Self::zero_struct(value_type)),
-            },
-        };
-        (!field.omits_empty()).then_some(value)
+    /// The value of a field that JSON shows although it is absent.
+    pub(crate) fn absent(field: &'static Field) -> Self {
+        match field.value_type() {
+            _ if field.shape() != Shape::Singular || field.is_pointer() => Self::Null,
+            ValueType::Message(message) => Self::Message(message, Content::EMPTY),
+            value_type => Self::zero(value_type).unwrap_or_else(|| Self::zero_struct(value_type)),
+        }
     }
 
     /// The zero value of a type that is no struct in Go.
@@ -200,7 +188,12 @@ impl<'de> Value<'de> {
                 Ok(Self::Str(text.unwrap_or(b"0")))
             }
             ValueType::IntOrString => int_or_string(reader, content),
-            ValueType::RawExtension | ValueType::FieldsV1 => {
+            ValueType::RawExtension => Ok(match last_bytes(reader, content)? {
+                Some(object) if object.starts_with(MAGIC) => Self::Envelope(object),
+                Some(json) => Self::Json(json),
+                None => Self::Null,
+            }),
+            ValueType::FieldsV1 => {
                 let json = last_bytes(reader, content)?;
                 Ok(json.map_or(Self::Null, Self::Json))
             }
@@ -325,21 +318,27 @@ fn schema_or<'de>(
     let special: &'static Message = &MESSAGES[message];
     let mark = reader.open(special, content)?;
     let number = |number| special.index_of_number(number).unwrap_or_default();
-    let slot = |reader: &Reader<'_>, index| reader.slot(mark.slots + number(index));
+    let slot = |reader: &Reader<'_>, it| {
+        let index = number(it);
+        let slot = reader.slot(mark, index);
+        Some(slot).filter(|_| mark.present.contains(index))
+    };
     let schema = |reader: &Reader<'_>, slot: Slot| {
         let content = Content::of(reader, slot)?;
         Ok::<_, ReadError>(Value::Message(&MESSAGES[JSON_SCHEMA_PROPS], content))
     };
-    let (first, second) = (slot(reader, 1), slot(reader, 2));
-    let value = match (message, special.fields().get(1)) {
-        (SCHEMA_OR_BOOL, _) if second.count > 0 => schema(reader, second)?,
-        (SCHEMA_OR_BOOL, _) if first.count > 0 => {
-            Value::scalar(ValueType::Bool, &mut reader.cursor_at(first.first))?
+    let value = match (slot(reader, 1), slot(reader, 2)) {
+        (_, Some(slot)) if message == SCHEMA_OR_BOOL => schema(reader, slot)?,
+        (Some(slot), None) if message == SCHEMA_OR_BOOL => {
+            Value::scalar(ValueType::Bool, &mut reader.cursor_at(slot.first))?
         }
-        (SCHEMA_OR_BOOL, _) => Value::Bool(false),
-        (_, Some(list)) if second.count > 0 => Value::List(list, Elements::of(second)),
-        _ if first.count > 0 => schema(reader, first)?,
-        _ => Value::Null,
+        (None, None) if message == SCHEMA_OR_BOOL => Value::Bool(false),
+        (_, Some(slot)) => {
+            let list = special.field_by_number(2);
+            list.map_or(Value::Null, |list| Value::List(list, Elements::of(slot)))
+        }
+        (Some(slot), None) => schema(reader, slot)?,
+        (None, None) => Value::Null,
     };
     reader.close_slots(mark);
     Ok(value)
@@ -349,8 +348,10 @@ fn schema_or<'de>(
 fn string_list<'de>(reader: &mut Reader<'de>, content: Content) -> Result<Value<'de>, ReadError> {
     let message: &'static Message = &MESSAGES[STRING_LIST];
     let mark = reader.open(message, content)?;
-    let slot = reader.slot(mark.slots);
+    let is_present = mark.present.contains(0);
+    let slot = Some(reader.slot(mark, 0)).filter(|_| is_present);
     reader.close_slots(mark);
+    let elements = Elements::of(slot.unwrap_or_default());
     let items = message.fields().first();
-    Ok(items.map_or(Value::Null, |items| Value::List(items, Elements::of(slot))))
+    Ok(items.map_or(Value::Null, |items| Value::List(items, elements)))
 }

@@ -14,7 +14,10 @@ pub struct Field {
     value_type: u16,
     constraint: u16,
     number: u8,
+    slot: u8,
     flags: u8,
+    /// How the field is read: its wire type, and what of the bits below holds.
+    reading: u8,
 }
 
 /// How many values a field has.
@@ -148,19 +151,34 @@ impl Field {
     /// The first number of a type that is a message.
     const MESSAGES_FROM: u16 = 32;
 
+    const WIRE_TYPE: u8 = 0b111;
+    const PACKED: u8 = 1 << 3;
+    const LAST_COUNTS: u8 = 1 << 4;
+
     pub(crate) const fn new(
         name: Text,
-        number: u8,
+        (number, slot): (u8, u8),
         value_type: u16,
         flags: u8,
         constraint: u16,
     ) -> Self {
+        let wire_type = match (flags & Self::SHAPE, value_type) {
+            (0 | 1, 1..=3) => 0,
+            (0 | 1, 4) => 1,
+            _ => 2,
+        };
+        let is_packed = flags & Self::SHAPE == 1 && wire_type == 0;
+        let last_counts = flags & Self::SHAPE == 0 && value_type <= 7;
         Self {
             name,
             value_type,
             constraint,
             number,
+            slot,
             flags,
+            reading: wire_type
+                | if is_packed { Self::PACKED } else { 0 }
+                | if last_counts { Self::LAST_COUNTS } else { 0 },
         }
     }
 
@@ -220,26 +238,29 @@ impl Field {
         }
     }
 
-    /// Returns the wire type of one value.
+    /// Returns the place among the fields of the message, with those of inlined structs; for one of
+    /// these the place of its first field.
     #[inline]
-    pub(crate) const fn wire_type(&self) -> u8 {
-        match (self.flags & Self::SHAPE, self.value_type) {
-            (0 | 1, 1..=3) => 0,
-            (0 | 1, 4) => 1,
-            _ => 2,
-        }
+    pub(crate) fn slot(&self) -> usize {
+        usize::from(self.slot)
+    }
+
+    /// Returns whether a value of the field may have the wire type.
+    #[inline]
+    pub(crate) const fn takes(&self, wire_type: u8) -> bool {
+        wire_type == self.reading & Self::WIRE_TYPE || (wire_type == 2 && self.can_be_packed())
     }
 
     /// Returns true for a list of numbers or booleans, which may stand in one run of bytes.
     #[inline]
     pub(crate) const fn can_be_packed(&self) -> bool {
-        self.flags & Self::SHAPE == 1 && matches!(self.value_type, 1..=3)
+        self.reading & Self::PACKED != 0
     }
 
     /// Returns true for values of which the last counts; others are collected or merged.
     #[inline]
     pub(crate) const fn last_counts(&self) -> bool {
-        self.flags & Self::SHAPE == 0 && self.has_scalar_values()
+        self.reading & Self::LAST_COUNTS != 0
     }
 
     /// Returns true for values of which one is enough to know them: scalars and times.

@@ -4,36 +4,36 @@ use std::fmt;
 use std::ptr;
 
 use crate::schema::{Field, Location, MapType, Text};
-use crate::tables::{FIELDS, MESSAGES, NUMBERS, TYPE_META};
+use crate::tables::{FIELDS, MESSAGES, NUMBERS, SLOTS, TYPE_META};
 
 /// A struct of the API: its fields in the order in which Go declares them and JSON shows them.
 pub struct Message {
     name: Text,
-    fields_from: u16,
-    numbers_from: u16,
-    fields_len: u8,
-    slots: u8,
-    numbers_len: u8,
+    fields: (u16, u8),
+    numbers: (u16, u8),
+    slots: (u16, u8),
+    shown: u64,
     map_type: Option<MapType>,
 }
 
 impl Message {
     /// The place in [`NUMBERS`] of a number that no field has.
-    pub(crate) const NO_FIELD: u8 = u8::MAX;
+    const NO_FIELD: u8 = u8::MAX;
 
     pub(crate) const fn new(
         name: Text,
-        fields: (u16, u8, u8),
+        fields: (u16, u8),
         numbers: (u16, u8),
+        slots: (u16, u8),
+        shown: u64,
         map_type: Option<MapType>,
     ) -> Self {
         Self {
             name,
-            fields_from: fields.0,
-            numbers_from: numbers.0,
-            fields_len: fields.1,
-            slots: fields.2,
-            numbers_len: numbers.1,
+            fields,
+            numbers,
+            slots,
+            shown,
             map_type,
         }
     }
@@ -67,8 +67,8 @@ impl Message {
     #[must_use]
     #[inline]
     pub fn fields(&self) -> &'static [Field] {
-        let from = usize::from(self.fields_from);
-        let fields = FIELDS.get(from..from + usize::from(self.fields_len));
+        let from = usize::from(self.fields.0);
+        let fields = FIELDS.get(from..from + usize::from(self.fields.1));
         fields.unwrap_or_default()
     }
 
@@ -83,16 +83,37 @@ impl Message {
     #[must_use]
     #[inline]
     pub fn index_of_number(&self, number: u32) -> Option<usize> {
-        if number >= u32::from(self.numbers_len) {
+        if number >= u32::from(self.numbers.1) {
             return None;
         }
-        let index = *NUMBERS.get(usize::from(self.numbers_from) + number as usize)?;
+        let index = *NUMBERS.get(usize::from(self.numbers.0) + number as usize)?;
         (index != Self::NO_FIELD).then_some(usize::from(index))
     }
 
-    /// Returns the number of fields with those of inlined structs.
+    /// Returns the number of fields, with those of inlined structs in their place; 64 at most.
+    #[inline]
     pub(crate) fn slots(&self) -> usize {
-        usize::from(self.slots)
+        usize::from(self.slots.1)
+    }
+
+    /// Returns a field, counted with those of inlined structs.
+    #[inline]
+    pub(crate) fn field_of_slot(&self, slot: usize) -> Option<&'static Field> {
+        let field = SLOTS.get(usize::from(self.slots.0) + slot)?;
+        FIELDS.get(usize::from(*field))
+    }
+
+    /// Returns which fields JSON shows when they are absent: a bit for each, counted likewise.
+    #[inline]
+    pub(crate) const fn shown_when_absent(&self) -> u64 {
+        self.shown
+    }
+
+    /// Returns true if `kind` and `apiVersion` are its first fields.
+    #[inline]
+    pub(crate) fn has_type_meta(&self) -> bool {
+        let first = self.fields().first();
+        first.is_some_and(|field| field.is_inline() && field.number() == 0)
     }
 
     /// Returns the field with the name in JSON, also of inlined structs.

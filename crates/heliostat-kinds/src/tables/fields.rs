@@ -4,4201 +4,4201 @@ use crate::schema::{Field, Text};
 
 #[rustfmt::skip]
 pub(crate) static FIELDS: [Field; 4197] = [
-    Field::new(Text::new(1, 10), 1, 0, 0x08, 0), // expression string
-    Field::new(Text::new(14, 3), 1, 0, 0x40, 1), // key string
-    Field::new(Text::new(20, 15), 2, 0, 0x40, 1), // valueExpression string
-    Field::new(Text::new(38, 8), 2, 0, 0x40, 1), // fieldRef string
-    Field::new(Text::new(49, 7), 3, 0, 0x40, 1), // warning string
-    Field::new(Text::new(1, 10), 1, 0, 0x08, 0), // expression string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(1, 10), 2, 0, 0x40, 1), // expression string
-    Field::new(Text::new(66, 17), 1, 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(86, 14), 2, 163, 0x0c, 0), // objectSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(103, 13), 3, 48, 0x09, 2), // resourceRules []admissionregistration/v1.NamedRuleWithOperations
-    Field::new(Text::new(119, 20), 4, 48, 0x09, 2), // excludeResourceRules []admissionregistration/v1.NamedRuleWithOperations
-    Field::new(Text::new(142, 11), 7, 0, 0x0c, 3), // matchPolicy string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 43, 0x08, 4), // spec admissionregistration/v1.MutatingAdmissionPolicySpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 41, 0x08, 4), // spec admissionregistration/v1.MutatingAdmissionPolicyBindingSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 39, 0x41, 0), // items []admissionregistration/v1.MutatingAdmissionPolicyBinding
-    Field::new(Text::new(193, 10), 1, 0, 0x08, 0), // policyName string
-    Field::new(Text::new(206, 8), 2, 50, 0x0c, 0), // paramRef admissionregistration/v1.ParamRef
-    Field::new(Text::new(217, 14), 3, 37, 0x0c, 0), // matchResources admissionregistration/v1.MatchResources
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 38, 0x41, 0), // items []admissionregistration/v1.MutatingAdmissionPolicy
-    Field::new(Text::new(234, 9), 1, 49, 0x0c, 0), // paramKind admissionregistration/v1.ParamKind
-    Field::new(Text::new(246, 16), 2, 37, 0x0c, 0), // matchConstraints admissionregistration/v1.MatchResources
-    Field::new(Text::new(265, 9), 3, 66, 0x09, 2), // variables []admissionregistration/v1.Variable
-    Field::new(Text::new(277, 9), 4, 47, 0x09, 2), // mutations []admissionregistration/v1.Mutation
-    Field::new(Text::new(289, 13), 5, 0, 0x0c, 5), // failurePolicy string
-    Field::new(Text::new(305, 15), 6, 36, 0x09, 6), // matchConditions []admissionregistration/v1.MatchCondition
-    Field::new(Text::new(323, 18), 7, 0, 0x08, 7), // reinvocationPolicy string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(344, 12), 2, 67, 0x40, 4), // clientConfig admissionregistration/v1.WebhookClientConfig
-    Field::new(Text::new(359, 5), 3, 52, 0x09, 2), // rules []admissionregistration/v1.RuleWithOperations
-    Field::new(Text::new(289, 13), 4, 0, 0x0c, 5), // failurePolicy string
-    Field::new(Text::new(142, 11), 9, 0, 0x0c, 3), // matchPolicy string
-    Field::new(Text::new(66, 17), 5, 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(86, 14), 11, 163, 0x0c, 0), // objectSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(367, 11), 6, 0, 0x44, 8), // sideEffects string
-    Field::new(Text::new(381, 14), 7, 2, 0x0c, 0), // timeoutSeconds int32
-    Field::new(Text::new(398, 23), 8, 0, 0x41, 2), // admissionReviewVersions []string
-    Field::new(Text::new(323, 18), 10, 0, 0x0c, 7), // reinvocationPolicy string
-    Field::new(Text::new(305, 15), 12, 36, 0x09, 6), // matchConditions []admissionregistration/v1.MatchCondition
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(424, 8), 2, 44, 0x09, 6), // webhooks []admissionregistration/v1.MutatingWebhook
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 45, 0x41, 0), // items []admissionregistration/v1.MutatingWebhookConfiguration
-    Field::new(Text::new(435, 9), 2, 0, 0x40, 9), // patchType string
-    Field::new(Text::new(447, 18), 3, 32, 0x0c, 0), // applyConfiguration admissionregistration/v1.ApplyConfiguration
-    Field::new(Text::new(468, 9), 4, 35, 0x0c, 0), // jsonPatch admissionregistration/v1.JSONPatch
-    Field::new(Text::new(480, 13), 1, 0, 0x09, 2), // resourceNames []string
-    Field::new(Text::new(496, 18), 2, 52, 0x20, 0), // RuleWithOperations admissionregistration/v1.RuleWithOperations
-    Field::new(Text::new(517, 10), 1, 0, 0x08, 0), // apiVersion string
-    Field::new(Text::new(530, 4), 2, 0, 0x08, 0), // kind string
-    Field::new(Text::new(59, 4), 1, 0, 0x08, 0), // name string
-    Field::new(Text::new(537, 9), 2, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(549, 8), 3, 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(560, 23), 4, 0, 0x0c, 0), // parameterNotFoundAction string
-    Field::new(Text::new(586, 9), 1, 0, 0x09, 2), // apiGroups []string
-    Field::new(Text::new(598, 11), 2, 0, 0x09, 2), // apiVersions []string
-    Field::new(Text::new(612, 9), 3, 0, 0x09, 2), // resources []string
-    Field::new(Text::new(624, 5), 4, 0, 0x0c, 10), // scope string
-    Field::new(Text::new(632, 10), 1, 0, 0x09, 11), // operations []string
-    Field::new(Text::new(645, 4), 2, 51, 0x20, 0), // Rule admissionregistration/v1.Rule
-    Field::new(Text::new(537, 9), 1, 0, 0x40, 1), // namespace string
-    Field::new(Text::new(59, 4), 2, 0, 0x40, 1), // name string
-    Field::new(Text::new(652, 4), 3, 0, 0x0c, 0), // path string
-    Field::new(Text::new(659, 4), 4, 2, 0x0c, 0), // port int32
-    Field::new(Text::new(666, 18), 1, 34, 0x09, 2), // expressionWarnings []admissionregistration/v1.ExpressionWarning
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 60, 0x08, 4), // spec admissionregistration/v1.ValidatingAdmissionPolicySpec
-    Field::new(Text::new(687, 6), 3, 61, 0x08, 4), // status admissionregistration/v1.ValidatingAdmissionPolicyStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 58, 0x48, 4), // spec admissionregistration/v1.ValidatingAdmissionPolicyBindingSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 56, 0x41, 0), // items []admissionregistration/v1.ValidatingAdmissionPolicyBinding
-    Field::new(Text::new(193, 10), 1, 0, 0x48, 0), // policyName string
-    Field::new(Text::new(206, 8), 2, 50, 0x0c, 0), // paramRef admissionregistration/v1.ParamRef
-    Field::new(Text::new(217, 14), 3, 37, 0x0c, 0), // matchResources admissionregistration/v1.MatchResources
-    Field::new(Text::new(696, 17), 4, 0, 0x49, 12), // validationActions []string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 55, 0x41, 0), // items []admissionregistration/v1.ValidatingAdmissionPolicy
-    Field::new(Text::new(234, 9), 1, 49, 0x0c, 0), // paramKind admissionregistration/v1.ParamKind
-    Field::new(Text::new(246, 16), 2, 37, 0x0c, 0), // matchConstraints admissionregistration/v1.MatchResources
-    Field::new(Text::new(716, 11), 3, 65, 0x09, 2), // validations []admissionregistration/v1.Validation
-    Field::new(Text::new(289, 13), 4, 0, 0x0c, 5), // failurePolicy string
-    Field::new(Text::new(730, 16), 5, 33, 0x09, 2), // auditAnnotations []admissionregistration/v1.AuditAnnotation
-    Field::new(Text::new(305, 15), 6, 36, 0x09, 6), // matchConditions []admissionregistration/v1.MatchCondition
-    Field::new(Text::new(265, 9), 7, 66, 0x09, 6), // variables []admissionregistration/v1.Variable
-    Field::new(Text::new(749, 18), 1, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(770, 12), 2, 54, 0x0c, 0), // typeChecking admissionregistration/v1.TypeChecking
-    Field::new(Text::new(785, 10), 3, 156, 0x09, 13), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(344, 12), 2, 67, 0x40, 4), // clientConfig admissionregistration/v1.WebhookClientConfig
-    Field::new(Text::new(359, 5), 3, 52, 0x09, 2), // rules []admissionregistration/v1.RuleWithOperations
-    Field::new(Text::new(289, 13), 4, 0, 0x0c, 5), // failurePolicy string
-    Field::new(Text::new(142, 11), 9, 0, 0x0c, 3), // matchPolicy string
-    Field::new(Text::new(66, 17), 5, 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(86, 14), 10, 163, 0x0c, 0), // objectSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(367, 11), 6, 0, 0x44, 8), // sideEffects string
-    Field::new(Text::new(381, 14), 7, 2, 0x0c, 0), // timeoutSeconds int32
-    Field::new(Text::new(398, 23), 8, 0, 0x41, 2), // admissionReviewVersions []string
-    Field::new(Text::new(305, 15), 11, 36, 0x09, 6), // matchConditions []admissionregistration/v1.MatchCondition
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(424, 8), 2, 62, 0x09, 6), // webhooks []admissionregistration/v1.ValidatingWebhook
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 63, 0x41, 0), // items []admissionregistration/v1.ValidatingWebhookConfiguration
-    Field::new(Text::new(1, 10), 1, 0, 0x40, 1), // expression string
-    Field::new(Text::new(798, 7), 2, 0, 0x08, 0), // message string
-    Field::new(Text::new(808, 6), 3, 0, 0x0c, 0), // reason string
-    Field::new(Text::new(817, 17), 4, 0, 0x08, 0), // messageExpression string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(1, 10), 2, 0, 0x40, 1), // expression string
-    Field::new(Text::new(837, 3), 3, 0, 0x0c, 0), // url string
-    Field::new(Text::new(843, 7), 1, 53, 0x0c, 0), // service admissionregistration/v1.ServiceReference
-    Field::new(Text::new(853, 8), 2, 5, 0x08, 0), // caBundle bytes
-    Field::new(Text::new(1, 10), 1, 0, 0x08, 0), // expression string
-    Field::new(Text::new(14, 3), 1, 0, 0x00, 0), // key string
-    Field::new(Text::new(20, 15), 2, 0, 0x00, 0), // valueExpression string
-    Field::new(Text::new(38, 8), 2, 0, 0x00, 0), // fieldRef string
-    Field::new(Text::new(49, 7), 3, 0, 0x00, 0), // warning string
-    Field::new(Text::new(1, 10), 1, 0, 0x08, 0), // expression string
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(1, 10), 2, 0, 0x00, 0), // expression string
-    Field::new(Text::new(66, 17), 1, 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(86, 14), 2, 163, 0x0c, 0), // objectSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(103, 13), 3, 81, 0x09, 0), // resourceRules []admissionregistration/v1alpha1.NamedRuleWithOperations
-    Field::new(Text::new(119, 20), 4, 81, 0x09, 0), // excludeResourceRules []admissionregistration/v1alpha1.NamedRuleWithOperations
-    Field::new(Text::new(142, 11), 7, 0, 0x0c, 0), // matchPolicy string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 79, 0x08, 0), // spec admissionregistration/v1alpha1.MutatingAdmissionPolicySpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 77, 0x08, 0), // spec admissionregistration/v1alpha1.MutatingAdmissionPolicyBindingSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 75, 0x01, 0), // items []admissionregistration/v1alpha1.MutatingAdmissionPolicyBinding
-    Field::new(Text::new(193, 10), 1, 0, 0x08, 0), // policyName string
-    Field::new(Text::new(206, 8), 2, 83, 0x0c, 0), // paramRef admissionregistration/v1alpha1.ParamRef
-    Field::new(Text::new(217, 14), 3, 73, 0x0c, 0), // matchResources admissionregistration/v1alpha1.MatchResources
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 74, 0x01, 0), // items []admissionregistration/v1alpha1.MutatingAdmissionPolicy
-    Field::new(Text::new(234, 9), 1, 82, 0x0c, 0), // paramKind admissionregistration/v1alpha1.ParamKind
-    Field::new(Text::new(246, 16), 2, 73, 0x0c, 0), // matchConstraints admissionregistration/v1alpha1.MatchResources
-    Field::new(Text::new(265, 9), 3, 93, 0x09, 0), // variables []admissionregistration/v1alpha1.Variable
-    Field::new(Text::new(277, 9), 4, 80, 0x09, 0), // mutations []admissionregistration/v1alpha1.Mutation
-    Field::new(Text::new(289, 13), 5, 0, 0x0c, 0), // failurePolicy string
-    Field::new(Text::new(305, 15), 6, 72, 0x09, 14), // matchConditions []admissionregistration/v1alpha1.MatchCondition
-    Field::new(Text::new(323, 18), 7, 0, 0x08, 0), // reinvocationPolicy string
-    Field::new(Text::new(435, 9), 2, 0, 0x00, 0), // patchType string
-    Field::new(Text::new(447, 18), 3, 68, 0x0c, 0), // applyConfiguration admissionregistration/v1alpha1.ApplyConfiguration
-    Field::new(Text::new(468, 9), 4, 71, 0x0c, 0), // jsonPatch admissionregistration/v1alpha1.JSONPatch
-    Field::new(Text::new(480, 13), 1, 0, 0x09, 0), // resourceNames []string
-    Field::new(Text::new(496, 18), 2, 52, 0x20, 0), // RuleWithOperations admissionregistration/v1.RuleWithOperations
-    Field::new(Text::new(517, 10), 1, 0, 0x08, 0), // apiVersion string
-    Field::new(Text::new(530, 4), 2, 0, 0x08, 0), // kind string
-    Field::new(Text::new(59, 4), 1, 0, 0x08, 0), // name string
-    Field::new(Text::new(537, 9), 2, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(549, 8), 3, 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(560, 23), 4, 0, 0x0c, 0), // parameterNotFoundAction string
-    Field::new(Text::new(666, 18), 1, 70, 0x09, 0), // expressionWarnings []admissionregistration/v1alpha1.ExpressionWarning
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 90, 0x08, 0), // spec admissionregistration/v1alpha1.ValidatingAdmissionPolicySpec
-    Field::new(Text::new(687, 6), 3, 91, 0x08, 0), // status admissionregistration/v1alpha1.ValidatingAdmissionPolicyStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 88, 0x08, 0), // spec admissionregistration/v1alpha1.ValidatingAdmissionPolicyBindingSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 86, 0x01, 0), // items []admissionregistration/v1alpha1.ValidatingAdmissionPolicyBinding
-    Field::new(Text::new(193, 10), 1, 0, 0x08, 0), // policyName string
-    Field::new(Text::new(206, 8), 2, 83, 0x0c, 0), // paramRef admissionregistration/v1alpha1.ParamRef
-    Field::new(Text::new(217, 14), 3, 73, 0x0c, 0), // matchResources admissionregistration/v1alpha1.MatchResources
-    Field::new(Text::new(696, 17), 4, 0, 0x09, 0), // validationActions []string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 85, 0x01, 0), // items []admissionregistration/v1alpha1.ValidatingAdmissionPolicy
-    Field::new(Text::new(234, 9), 1, 82, 0x0c, 0), // paramKind admissionregistration/v1alpha1.ParamKind
-    Field::new(Text::new(246, 16), 2, 73, 0x0c, 0), // matchConstraints admissionregistration/v1alpha1.MatchResources
-    Field::new(Text::new(716, 11), 3, 92, 0x09, 0), // validations []admissionregistration/v1alpha1.Validation
-    Field::new(Text::new(289, 13), 4, 0, 0x0c, 0), // failurePolicy string
-    Field::new(Text::new(730, 16), 5, 69, 0x09, 0), // auditAnnotations []admissionregistration/v1alpha1.AuditAnnotation
-    Field::new(Text::new(305, 15), 6, 72, 0x09, 14), // matchConditions []admissionregistration/v1alpha1.MatchCondition
-    Field::new(Text::new(265, 9), 7, 93, 0x09, 14), // variables []admissionregistration/v1alpha1.Variable
-    Field::new(Text::new(749, 18), 1, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(770, 12), 2, 84, 0x0c, 0), // typeChecking admissionregistration/v1alpha1.TypeChecking
-    Field::new(Text::new(785, 10), 3, 156, 0x09, 0), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(1, 10), 1, 0, 0x00, 0), // expression string
-    Field::new(Text::new(798, 7), 2, 0, 0x08, 0), // message string
-    Field::new(Text::new(808, 6), 3, 0, 0x0c, 0), // reason string
-    Field::new(Text::new(817, 17), 4, 0, 0x08, 0), // messageExpression string
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(1, 10), 2, 0, 0x00, 0), // expression string
-    Field::new(Text::new(1, 10), 1, 0, 0x08, 0), // expression string
-    Field::new(Text::new(14, 3), 1, 0, 0x00, 0), // key string
-    Field::new(Text::new(20, 15), 2, 0, 0x00, 0), // valueExpression string
-    Field::new(Text::new(38, 8), 2, 0, 0x00, 0), // fieldRef string
-    Field::new(Text::new(49, 7), 3, 0, 0x00, 0), // warning string
-    Field::new(Text::new(1, 10), 1, 0, 0x08, 0), // expression string
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(1, 10), 2, 0, 0x00, 0), // expression string
-    Field::new(Text::new(66, 17), 1, 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(86, 14), 2, 163, 0x0c, 0), // objectSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(103, 13), 3, 110, 0x09, 0), // resourceRules []admissionregistration/v1beta1.NamedRuleWithOperations
-    Field::new(Text::new(119, 20), 4, 110, 0x09, 0), // excludeResourceRules []admissionregistration/v1beta1.NamedRuleWithOperations
-    Field::new(Text::new(142, 11), 7, 0, 0x0c, 0), // matchPolicy string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 105, 0x08, 0), // spec admissionregistration/v1beta1.MutatingAdmissionPolicySpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 103, 0x08, 0), // spec admissionregistration/v1beta1.MutatingAdmissionPolicyBindingSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 101, 0x01, 0), // items []admissionregistration/v1beta1.MutatingAdmissionPolicyBinding
-    Field::new(Text::new(193, 10), 1, 0, 0x08, 0), // policyName string
-    Field::new(Text::new(206, 8), 2, 112, 0x0c, 0), // paramRef admissionregistration/v1beta1.ParamRef
-    Field::new(Text::new(217, 14), 3, 99, 0x0c, 0), // matchResources admissionregistration/v1beta1.MatchResources
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 100, 0x01, 0), // items []admissionregistration/v1beta1.MutatingAdmissionPolicy
-    Field::new(Text::new(234, 9), 1, 111, 0x0c, 0), // paramKind admissionregistration/v1beta1.ParamKind
-    Field::new(Text::new(246, 16), 2, 99, 0x0c, 0), // matchConstraints admissionregistration/v1beta1.MatchResources
-    Field::new(Text::new(265, 9), 3, 126, 0x09, 0), // variables []admissionregistration/v1beta1.Variable
-    Field::new(Text::new(277, 9), 4, 109, 0x09, 0), // mutations []admissionregistration/v1beta1.Mutation
-    Field::new(Text::new(289, 13), 5, 0, 0x0c, 0), // failurePolicy string
-    Field::new(Text::new(305, 15), 6, 98, 0x09, 14), // matchConditions []admissionregistration/v1beta1.MatchCondition
-    Field::new(Text::new(323, 18), 7, 0, 0x08, 0), // reinvocationPolicy string
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(344, 12), 2, 127, 0x00, 0), // clientConfig admissionregistration/v1beta1.WebhookClientConfig
-    Field::new(Text::new(359, 5), 3, 52, 0x09, 0), // rules []admissionregistration/v1.RuleWithOperations
-    Field::new(Text::new(289, 13), 4, 0, 0x0c, 0), // failurePolicy string
-    Field::new(Text::new(142, 11), 9, 0, 0x0c, 0), // matchPolicy string
-    Field::new(Text::new(66, 17), 5, 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(86, 14), 11, 163, 0x0c, 0), // objectSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(367, 11), 6, 0, 0x0c, 0), // sideEffects string
-    Field::new(Text::new(381, 14), 7, 2, 0x0c, 0), // timeoutSeconds int32
-    Field::new(Text::new(398, 23), 8, 0, 0x09, 0), // admissionReviewVersions []string
-    Field::new(Text::new(323, 18), 10, 0, 0x0c, 0), // reinvocationPolicy string
-    Field::new(Text::new(305, 15), 12, 98, 0x09, 14), // matchConditions []admissionregistration/v1beta1.MatchCondition
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(424, 8), 2, 106, 0x09, 14), // webhooks []admissionregistration/v1beta1.MutatingWebhook
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 107, 0x01, 0), // items []admissionregistration/v1beta1.MutatingWebhookConfiguration
-    Field::new(Text::new(435, 9), 2, 0, 0x00, 0), // patchType string
-    Field::new(Text::new(447, 18), 3, 94, 0x0c, 0), // applyConfiguration admissionregistration/v1beta1.ApplyConfiguration
-    Field::new(Text::new(468, 9), 4, 97, 0x0c, 0), // jsonPatch admissionregistration/v1beta1.JSONPatch
-    Field::new(Text::new(480, 13), 1, 0, 0x09, 0), // resourceNames []string
-    Field::new(Text::new(496, 18), 2, 52, 0x20, 0), // RuleWithOperations admissionregistration/v1.RuleWithOperations
-    Field::new(Text::new(517, 10), 1, 0, 0x08, 0), // apiVersion string
-    Field::new(Text::new(530, 4), 2, 0, 0x08, 0), // kind string
-    Field::new(Text::new(59, 4), 1, 0, 0x08, 0), // name string
-    Field::new(Text::new(537, 9), 2, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(549, 8), 3, 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(560, 23), 4, 0, 0x0c, 0), // parameterNotFoundAction string
-    Field::new(Text::new(537, 9), 1, 0, 0x00, 0), // namespace string
-    Field::new(Text::new(59, 4), 2, 0, 0x00, 0), // name string
-    Field::new(Text::new(652, 4), 3, 0, 0x0c, 0), // path string
-    Field::new(Text::new(659, 4), 4, 2, 0x0c, 0), // port int32
-    Field::new(Text::new(666, 18), 1, 96, 0x09, 0), // expressionWarnings []admissionregistration/v1beta1.ExpressionWarning
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 120, 0x08, 0), // spec admissionregistration/v1beta1.ValidatingAdmissionPolicySpec
-    Field::new(Text::new(687, 6), 3, 121, 0x08, 0), // status admissionregistration/v1beta1.ValidatingAdmissionPolicyStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 118, 0x08, 0), // spec admissionregistration/v1beta1.ValidatingAdmissionPolicyBindingSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 116, 0x01, 0), // items []admissionregistration/v1beta1.ValidatingAdmissionPolicyBinding
-    Field::new(Text::new(193, 10), 1, 0, 0x08, 0), // policyName string
-    Field::new(Text::new(206, 8), 2, 112, 0x0c, 0), // paramRef admissionregistration/v1beta1.ParamRef
-    Field::new(Text::new(217, 14), 3, 99, 0x0c, 0), // matchResources admissionregistration/v1beta1.MatchResources
-    Field::new(Text::new(696, 17), 4, 0, 0x09, 0), // validationActions []string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 115, 0x01, 0), // items []admissionregistration/v1beta1.ValidatingAdmissionPolicy
-    Field::new(Text::new(234, 9), 1, 111, 0x0c, 0), // paramKind admissionregistration/v1beta1.ParamKind
-    Field::new(Text::new(246, 16), 2, 99, 0x0c, 0), // matchConstraints admissionregistration/v1beta1.MatchResources
-    Field::new(Text::new(716, 11), 3, 125, 0x09, 0), // validations []admissionregistration/v1beta1.Validation
-    Field::new(Text::new(289, 13), 4, 0, 0x0c, 0), // failurePolicy string
-    Field::new(Text::new(730, 16), 5, 95, 0x09, 0), // auditAnnotations []admissionregistration/v1beta1.AuditAnnotation
-    Field::new(Text::new(305, 15), 6, 98, 0x09, 14), // matchConditions []admissionregistration/v1beta1.MatchCondition
-    Field::new(Text::new(265, 9), 7, 126, 0x09, 14), // variables []admissionregistration/v1beta1.Variable
-    Field::new(Text::new(749, 18), 1, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(770, 12), 2, 114, 0x0c, 0), // typeChecking admissionregistration/v1beta1.TypeChecking
-    Field::new(Text::new(785, 10), 3, 156, 0x09, 0), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(344, 12), 2, 127, 0x00, 0), // clientConfig admissionregistration/v1beta1.WebhookClientConfig
-    Field::new(Text::new(359, 5), 3, 52, 0x09, 0), // rules []admissionregistration/v1.RuleWithOperations
-    Field::new(Text::new(289, 13), 4, 0, 0x0c, 0), // failurePolicy string
-    Field::new(Text::new(142, 11), 9, 0, 0x0c, 0), // matchPolicy string
-    Field::new(Text::new(66, 17), 5, 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(86, 14), 10, 163, 0x0c, 0), // objectSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(367, 11), 6, 0, 0x0c, 0), // sideEffects string
-    Field::new(Text::new(381, 14), 7, 2, 0x0c, 0), // timeoutSeconds int32
-    Field::new(Text::new(398, 23), 8, 0, 0x09, 0), // admissionReviewVersions []string
-    Field::new(Text::new(305, 15), 11, 98, 0x09, 14), // matchConditions []admissionregistration/v1beta1.MatchCondition
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(424, 8), 2, 122, 0x09, 14), // webhooks []admissionregistration/v1beta1.ValidatingWebhook
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 123, 0x01, 0), // items []admissionregistration/v1beta1.ValidatingWebhookConfiguration
-    Field::new(Text::new(1, 10), 1, 0, 0x00, 0), // expression string
-    Field::new(Text::new(798, 7), 2, 0, 0x08, 0), // message string
-    Field::new(Text::new(808, 6), 3, 0, 0x0c, 0), // reason string
-    Field::new(Text::new(817, 17), 4, 0, 0x08, 0), // messageExpression string
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(1, 10), 2, 0, 0x00, 0), // expression string
-    Field::new(Text::new(837, 3), 3, 0, 0x0c, 0), // url string
-    Field::new(Text::new(843, 7), 1, 113, 0x0c, 0), // service admissionregistration/v1beta1.ServiceReference
-    Field::new(Text::new(853, 8), 2, 5, 0x08, 0), // caBundle bytes
-    Field::new(Text::new(864, 3), 1, 0, 0x00, 0), // uid string
-    Field::new(Text::new(870, 17), 2, 0, 0x00, 0), // desiredAPIVersion string
-    Field::new(Text::new(890, 7), 3, 10, 0x01, 0), // objects []runtime.RawExtension
-    Field::new(Text::new(864, 3), 1, 0, 0x00, 0), // uid string
-    Field::new(Text::new(900, 16), 2, 10, 0x01, 0), // convertedObjects []runtime.RawExtension
-    Field::new(Text::new(919, 6), 3, 176, 0x00, 0), // result apis/meta/v1.Status
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(928, 7), 1, 128, 0x0c, 0), // request apiextensions-apiserver/pkg/apis/apiextensions/v1.ConversionRequest
-    Field::new(Text::new(938, 8), 2, 129, 0x0c, 0), // response apiextensions-apiserver/pkg/apis/apiextensions/v1.ConversionResponse
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(949, 4), 2, 0, 0x40, 1), // type string
-    Field::new(Text::new(956, 6), 3, 0, 0x08, 0), // format string
-    Field::new(Text::new(965, 11), 4, 0, 0x08, 0), // description string
-    Field::new(Text::new(979, 8), 5, 2, 0x08, 0), // priority int32
-    Field::new(Text::new(990, 8), 6, 0, 0x40, 1), // jsonPath string
-    Field::new(Text::new(1001, 8), 1, 0, 0x40, 1), // strategy string
-    Field::new(Text::new(1012, 7), 2, 150, 0x0c, 0), // webhook apiextensions-apiserver/pkg/apis/apiextensions/v1.WebhookConversion
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 137, 0x40, 4), // spec apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionSpec
-    Field::new(Text::new(687, 6), 3, 138, 0x08, 4), // status apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 1), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(749, 18), 6, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 133, 0x41, 0), // items []apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinition
-    Field::new(Text::new(1043, 6), 1, 0, 0x40, 1), // plural string
-    Field::new(Text::new(1052, 8), 2, 0, 0x08, 0), // singular string
-    Field::new(Text::new(1063, 10), 3, 0, 0x09, 2), // shortNames []string
-    Field::new(Text::new(530, 4), 4, 0, 0x40, 1), // kind string
-    Field::new(Text::new(1076, 8), 5, 0, 0x08, 0), // listKind string
-    Field::new(Text::new(1087, 10), 6, 0, 0x09, 2), // categories []string
-    Field::new(Text::new(1100, 5), 1, 0, 0x40, 1), // group string
-    Field::new(Text::new(1108, 5), 3, 136, 0x40, 4), // names apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionNames
-    Field::new(Text::new(624, 5), 4, 0, 0x40, 1), // scope string
-    Field::new(Text::new(1116, 8), 7, 139, 0x41, 2), // versions []apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionVersion
-    Field::new(Text::new(1127, 10), 9, 132, 0x0c, 0), // conversion apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceConversion
-    Field::new(Text::new(1140, 21), 10, 1, 0x08, 0), // preserveUnknownFields bool
-    Field::new(Text::new(785, 10), 1, 134, 0x01, 13), // conditions []apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionCondition
-    Field::new(Text::new(1164, 13), 2, 136, 0x00, 4), // acceptedNames apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionNames
-    Field::new(Text::new(1180, 14), 3, 0, 0x01, 2), // storedVersions []string
-    Field::new(Text::new(749, 18), 4, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(1197, 6), 2, 1, 0x40, 15), // served bool
-    Field::new(Text::new(1206, 7), 3, 1, 0x40, 15), // storage bool
-    Field::new(Text::new(1216, 10), 7, 1, 0x08, 0), // deprecated bool
-    Field::new(Text::new(1229, 18), 8, 0, 0x0c, 0), // deprecationWarning string
-    Field::new(Text::new(1250, 6), 4, 143, 0x0c, 0), // schema apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceValidation
-    Field::new(Text::new(1259, 12), 5, 142, 0x0c, 0), // subresources apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceSubresources
-    Field::new(Text::new(1274, 24), 6, 131, 0x09, 2), // additionalPrinterColumns []apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceColumnDefinition
-    Field::new(Text::new(1301, 16), 9, 146, 0x09, 2), // selectableFields []apiextensions-apiserver/pkg/apis/apiextensions/v1.SelectableField
-    Field::new(Text::new(1320, 16), 1, 0, 0x40, 1), // specReplicasPath string
-    Field::new(Text::new(1339, 18), 2, 0, 0x40, 1), // statusReplicasPath string
-    Field::new(Text::new(1360, 17), 3, 0, 0x0c, 0), // labelSelectorPath string
-    Field::new(Text::new(687, 6), 1, 141, 0x0c, 0), // status apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceSubresourceStatus
-    Field::new(Text::new(1380, 5), 2, 140, 0x0c, 0), // scale apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceSubresourceScale
-    Field::new(Text::new(1388, 15), 1, 145, 0x0c, 0), // openAPIV3Schema apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
-    Field::new(Text::new(965, 11), 1, 0, 0x08, 0), // description string
-    Field::new(Text::new(837, 3), 2, 0, 0x08, 0), // url string
-    Field::new(Text::new(1406, 2), 1, 0, 0x08, 0), // id string
-    Field::new(Text::new(1411, 7), 2, 0, 0x08, 0), // $schema string
-    Field::new(Text::new(1421, 4), 3, 0, 0x0c, 0), // $ref string
-    Field::new(Text::new(965, 11), 4, 0, 0x08, 0), // description string
-    Field::new(Text::new(949, 4), 5, 0, 0x08, 0), // type string
-    Field::new(Text::new(956, 6), 6, 0, 0x08, 0), // format string
-    Field::new(Text::new(1428, 5), 7, 0, 0x08, 0), // title string
-    Field::new(Text::new(1436, 7), 8, 12, 0x0c, 0), // default apiextensions-apiserver/pkg/apis/apiextensions/v1.JSON
-    Field::new(Text::new(1446, 7), 9, 4, 0x0c, 0), // maximum float64
-    Field::new(Text::new(1456, 16), 10, 1, 0x08, 0), // exclusiveMaximum bool
-    Field::new(Text::new(1475, 7), 11, 4, 0x0c, 0), // minimum float64
-    Field::new(Text::new(1485, 16), 12, 1, 0x08, 0), // exclusiveMinimum bool
-    Field::new(Text::new(1504, 9), 13, 3, 0x0c, 0), // maxLength int64
-    Field::new(Text::new(1516, 9), 14, 3, 0x0c, 0), // minLength int64
-    Field::new(Text::new(1528, 7), 15, 0, 0x08, 0), // pattern string
-    Field::new(Text::new(1538, 8), 16, 3, 0x0c, 0), // maxItems int64
-    Field::new(Text::new(1549, 8), 17, 3, 0x0c, 0), // minItems int64
-    Field::new(Text::new(1560, 11), 18, 1, 0x08, 0), // uniqueItems bool
-    Field::new(Text::new(1574, 10), 19, 4, 0x0c, 0), // multipleOf float64
-    Field::new(Text::new(1587, 4), 20, 12, 0x09, 2), // enum []apiextensions-apiserver/pkg/apis/apiextensions/v1.JSON
-    Field::new(Text::new(1594, 13), 21, 3, 0x0c, 0), // maxProperties int64
-    Field::new(Text::new(1610, 13), 22, 3, 0x0c, 0), // minProperties int64
-    Field::new(Text::new(1626, 8), 23, 0, 0x09, 2), // required []string
-    Field::new(Text::new(185, 5), 24, 13, 0x0c, 0), // items apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrArray
-    Field::new(Text::new(1637, 5), 25, 145, 0x09, 2), // allOf []apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
-    Field::new(Text::new(1645, 5), 26, 145, 0x09, 2), // oneOf []apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
-    Field::new(Text::new(1653, 5), 27, 145, 0x09, 2), // anyOf []apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
-    Field::new(Text::new(1661, 3), 28, 145, 0x0c, 0), // not apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
-    Field::new(Text::new(1667, 10), 29, 145, 0x0a, 0), // properties map[string]apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
-    Field::new(Text::new(1680, 20), 30, 14, 0x0c, 0), // additionalProperties apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrBool
-    Field::new(Text::new(1703, 17), 31, 145, 0x0a, 0), // patternProperties map[string]apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
-    Field::new(Text::new(1723, 12), 32, 15, 0x0a, 0), // dependencies map[string]apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrStringArray
-    Field::new(Text::new(1738, 15), 33, 14, 0x0c, 0), // additionalItems apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrBool
-    Field::new(Text::new(1756, 11), 34, 145, 0x0a, 0), // definitions map[string]apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
-    Field::new(Text::new(1770, 12), 35, 144, 0x0c, 0), // externalDocs apiextensions-apiserver/pkg/apis/apiextensions/v1.ExternalDocumentation
-    Field::new(Text::new(1785, 7), 36, 12, 0x0c, 0), // example apiextensions-apiserver/pkg/apis/apiextensions/v1.JSON
-    Field::new(Text::new(1795, 8), 37, 1, 0x08, 0), // nullable bool
-    Field::new(Text::new(1806, 36), 38, 1, 0x0c, 0), // x-kubernetes-preserve-unknown-fields bool
-    Field::new(Text::new(1845, 30), 39, 1, 0x08, 0), // x-kubernetes-embedded-resource bool
-    Field::new(Text::new(1878, 26), 40, 1, 0x08, 0), // x-kubernetes-int-or-string bool
-    Field::new(Text::new(1907, 26), 41, 0, 0x09, 2), // x-kubernetes-list-map-keys []string
-    Field::new(Text::new(1936, 22), 42, 0, 0x0c, 0), // x-kubernetes-list-type string
-    Field::new(Text::new(1961, 21), 43, 0, 0x0c, 0), // x-kubernetes-map-type string
-    Field::new(Text::new(1985, 24), 44, 148, 0x09, 16), // x-kubernetes-validations []apiextensions-apiserver/pkg/apis/apiextensions/v1.ValidationRule
-    Field::new(Text::new(990, 8), 1, 0, 0x40, 1), // jsonPath string
-    Field::new(Text::new(537, 9), 1, 0, 0x40, 1), // namespace string
-    Field::new(Text::new(59, 4), 2, 0, 0x40, 1), // name string
-    Field::new(Text::new(652, 4), 3, 0, 0x0c, 0), // path string
-    Field::new(Text::new(659, 4), 4, 2, 0x0c, 0), // port int32
-    Field::new(Text::new(2012, 4), 1, 0, 0x40, 1), // rule string
-    Field::new(Text::new(798, 7), 2, 0, 0x08, 0), // message string
-    Field::new(Text::new(817, 17), 3, 0, 0x08, 0), // messageExpression string
-    Field::new(Text::new(808, 6), 4, 0, 0x0c, 17), // reason string
-    Field::new(Text::new(2019, 9), 5, 0, 0x08, 0), // fieldPath string
-    Field::new(Text::new(2031, 15), 6, 1, 0x0c, 0), // optionalOldSelf bool
-    Field::new(Text::new(837, 3), 3, 0, 0x0c, 0), // url string
-    Field::new(Text::new(843, 7), 1, 147, 0x0c, 0), // service apiextensions-apiserver/pkg/apis/apiextensions/v1.ServiceReference
-    Field::new(Text::new(853, 8), 2, 5, 0x08, 0), // caBundle bytes
-    Field::new(Text::new(344, 12), 2, 149, 0x0c, 0), // clientConfig apiextensions-apiserver/pkg/apis/apiextensions/v1.WebhookClientConfig
-    Field::new(Text::new(2049, 24), 3, 0, 0x41, 2), // conversionReviewVersions []string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(1116, 8), 2, 162, 0x41, 2), // versions []apis/meta/v1.GroupVersionForDiscovery
-    Field::new(Text::new(2076, 16), 3, 162, 0x08, 4), // preferredVersion apis/meta/v1.GroupVersionForDiscovery
-    Field::new(Text::new(2095, 26), 4, 174, 0x09, 2), // serverAddressByClientCIDRs []apis/meta/v1.ServerAddressByClientCIDR
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(2124, 6), 1, 151, 0x41, 2), // groups []apis/meta/v1.APIGroup
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(2133, 12), 6, 0, 0x40, 1), // singularName string
-    Field::new(Text::new(2148, 10), 2, 1, 0x40, 15), // namespaced bool
-    Field::new(Text::new(1100, 5), 8, 0, 0x08, 0), // group string
-    Field::new(Text::new(2161, 7), 9, 0, 0x08, 0), // version string
-    Field::new(Text::new(530, 4), 3, 0, 0x40, 1), // kind string
-    Field::new(Text::new(2171, 5), 4, 0, 0x41, 0), // verbs []string
-    Field::new(Text::new(1063, 10), 5, 0, 0x09, 2), // shortNames []string
-    Field::new(Text::new(1087, 10), 7, 0, 0x09, 2), // categories []string
-    Field::new(Text::new(2179, 18), 10, 0, 0x08, 0), // storageVersionHash string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(2200, 12), 1, 0, 0x40, 1), // groupVersion string
-    Field::new(Text::new(612, 9), 2, 153, 0x41, 2), // resources []apis/meta/v1.APIResource
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(1116, 8), 1, 0, 0x41, 2), // versions []string
-    Field::new(Text::new(2095, 26), 2, 174, 0x41, 2), // serverAddressByClientCIDRs []apis/meta/v1.ServerAddressByClientCIDR
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 1), // status string
-    Field::new(Text::new(749, 18), 3, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(1022, 18), 4, 6, 0x40, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 5, 0, 0x40, 1), // reason string
-    Field::new(Text::new(798, 7), 6, 0, 0x40, 1), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(2215, 6), 1, 0, 0x09, 0), // dryRun []string
-    Field::new(Text::new(2224, 12), 3, 0, 0x08, 0), // fieldManager string
-    Field::new(Text::new(2239, 15), 4, 0, 0x08, 0), // fieldValidation string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(2257, 18), 1, 3, 0x0c, 0), // gracePeriodSeconds int64
-    Field::new(Text::new(2278, 13), 2, 173, 0x0c, 0), // preconditions apis/meta/v1.Preconditions
-    Field::new(Text::new(2294, 16), 3, 1, 0x0c, 0), // orphanDependents bool
-    Field::new(Text::new(2313, 17), 4, 0, 0x0c, 0), // propagationPolicy string
-    Field::new(Text::new(2215, 6), 5, 0, 0x09, 2), // dryRun []string
-    Field::new(Text::new(2333, 48), 6, 1, 0x0c, 0), // ignoreStoreReadErrorWithClusterBreakingPotential bool
-    Field::new(Text::new(14, 3), 1, 0, 0x40, 1), // key string
-    Field::new(Text::new(2384, 8), 2, 0, 0x40, 1), // operator string
-    Field::new(Text::new(2395, 6), 3, 0, 0x09, 2), // values []string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(2404, 15), 1, 0, 0x08, 0), // resourceVersion string
-    Field::new(Text::new(1100, 5), 1, 0, 0x00, 0), // group string
-    Field::new(Text::new(2422, 8), 2, 0, 0x00, 0), // resource string
-    Field::new(Text::new(2200, 12), 1, 0, 0x40, 1), // groupVersion string
-    Field::new(Text::new(2161, 7), 2, 0, 0x40, 1), // version string
-    Field::new(Text::new(2433, 11), 1, 0, 0x0a, 0), // matchLabels map[string]string
-    Field::new(Text::new(2447, 16), 2, 164, 0x09, 2), // matchExpressions []apis/meta/v1.LabelSelectorRequirement
-    Field::new(Text::new(14, 3), 1, 0, 0x40, 1), // key string
-    Field::new(Text::new(2384, 8), 2, 0, 0x40, 1), // operator string
-    Field::new(Text::new(2395, 6), 3, 0, 0x09, 2), // values []string
-    Field::new(Text::new(2466, 8), 1, 0, 0x08, 0), // selfLink string
-    Field::new(Text::new(2404, 15), 2, 0, 0x08, 0), // resourceVersion string
-    Field::new(Text::new(2477, 8), 3, 0, 0x08, 0), // continue string
-    Field::new(Text::new(2488, 18), 4, 3, 0x0c, 0), // remainingItemCount int64
-    Field::new(Text::new(2509, 9), 5, 175, 0x0c, 0), // shardInfo apis/meta/v1.ShardInfo
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(2521, 13), 1, 0, 0x08, 0), // labelSelector string
-    Field::new(Text::new(2537, 13), 2, 0, 0x08, 0), // fieldSelector string
-    Field::new(Text::new(2553, 5), 3, 1, 0x08, 0), // watch bool
-    Field::new(Text::new(2561, 19), 9, 1, 0x08, 0), // allowWatchBookmarks bool
-    Field::new(Text::new(2404, 15), 4, 0, 0x08, 0), // resourceVersion string
-    Field::new(Text::new(2583, 20), 10, 0, 0x08, 0), // resourceVersionMatch string
-    Field::new(Text::new(381, 14), 5, 3, 0x0c, 0), // timeoutSeconds int64
-    Field::new(Text::new(2606, 5), 7, 3, 0x08, 0), // limit int64
-    Field::new(Text::new(2477, 8), 8, 0, 0x08, 0), // continue string
-    Field::new(Text::new(2614, 17), 11, 1, 0x0c, 0), // sendInitialEvents bool
-    Field::new(Text::new(2634, 13), 15, 0, 0x08, 0), // shardSelector string
-    Field::new(Text::new(2650, 7), 1, 0, 0x08, 0), // manager string
-    Field::new(Text::new(2660, 9), 2, 0, 0x08, 0), // operation string
-    Field::new(Text::new(517, 10), 3, 0, 0x08, 0), // apiVersion string
-    Field::new(Text::new(2672, 4), 4, 6, 0x0c, 0), // time apis/meta/v1.Time
-    Field::new(Text::new(2679, 10), 6, 0, 0x08, 0), // fieldsType string
-    Field::new(Text::new(2692, 8), 7, 11, 0x0c, 0), // fieldsV1 apis/meta/v1.FieldsV1
-    Field::new(Text::new(2703, 11), 8, 0, 0x08, 0), // subresource string
-    Field::new(Text::new(59, 4), 1, 0, 0x08, 0), // name string
-    Field::new(Text::new(2717, 12), 2, 0, 0x08, 0), // generateName string
-    Field::new(Text::new(537, 9), 3, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(2466, 8), 4, 0, 0x08, 0), // selfLink string
-    Field::new(Text::new(864, 3), 5, 0, 0x08, 0), // uid string
-    Field::new(Text::new(2404, 15), 6, 0, 0x08, 0), // resourceVersion string
-    Field::new(Text::new(2732, 10), 7, 3, 0x08, 0), // generation int64
-    Field::new(Text::new(2745, 17), 8, 6, 0x18, 0), // creationTimestamp apis/meta/v1.Time
-    Field::new(Text::new(2765, 17), 9, 6, 0x0c, 0), // deletionTimestamp apis/meta/v1.Time
-    Field::new(Text::new(2785, 26), 10, 3, 0x0c, 0), // deletionGracePeriodSeconds int64
-    Field::new(Text::new(2814, 6), 11, 0, 0x0a, 0), // labels map[string]string
-    Field::new(Text::new(2823, 11), 12, 0, 0x0a, 0), // annotations map[string]string
-    Field::new(Text::new(2837, 15), 13, 169, 0x09, 18), // ownerReferences []apis/meta/v1.OwnerReference
-    Field::new(Text::new(2855, 10), 14, 0, 0x09, 19), // finalizers []string
-    Field::new(Text::new(2868, 13), 17, 167, 0x09, 2), // managedFields []apis/meta/v1.ManagedFieldsEntry
-    Field::new(Text::new(517, 10), 5, 0, 0x40, 1), // apiVersion string
-    Field::new(Text::new(530, 4), 1, 0, 0x40, 1), // kind string
-    Field::new(Text::new(59, 4), 3, 0, 0x40, 1), // name string
-    Field::new(Text::new(864, 3), 4, 0, 0x40, 1), // uid string
-    Field::new(Text::new(2884, 10), 6, 1, 0x0c, 0), // controller bool
-    Field::new(Text::new(2897, 18), 7, 1, 0x0c, 0), // blockOwnerDeletion bool
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 170, 0x01, 0), // items []apis/meta/v1.PartialObjectMetadata
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(2215, 6), 1, 0, 0x09, 0), // dryRun []string
-    Field::new(Text::new(2918, 5), 2, 1, 0x0c, 0), // force bool
-    Field::new(Text::new(2224, 12), 3, 0, 0x08, 0), // fieldManager string
-    Field::new(Text::new(2239, 15), 4, 0, 0x08, 0), // fieldValidation string
-    Field::new(Text::new(864, 3), 1, 0, 0x0c, 0), // uid string
-    Field::new(Text::new(2404, 15), 2, 0, 0x0c, 0), // resourceVersion string
-    Field::new(Text::new(2926, 10), 1, 0, 0x40, 1), // clientCIDR string
-    Field::new(Text::new(2939, 13), 2, 0, 0x40, 1), // serverAddress string
-    Field::new(Text::new(549, 8), 1, 0, 0x40, 1), // selector string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(687, 6), 2, 0, 0x08, 0), // status string
-    Field::new(Text::new(798, 7), 3, 0, 0x08, 0), // message string
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(2955, 7), 5, 178, 0x0c, 0), // details apis/meta/v1.StatusDetails
-    Field::new(Text::new(2965, 4), 6, 2, 0x08, 0), // code int32
-    Field::new(Text::new(808, 6), 1, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 2, 0, 0x08, 0), // message string
-    Field::new(Text::new(2972, 5), 3, 0, 0x08, 0), // field string
-    Field::new(Text::new(59, 4), 1, 0, 0x08, 0), // name string
-    Field::new(Text::new(1100, 5), 2, 0, 0x08, 0), // group string
-    Field::new(Text::new(530, 4), 3, 0, 0x08, 0), // kind string
-    Field::new(Text::new(864, 3), 6, 0, 0x08, 0), // uid string
-    Field::new(Text::new(2980, 6), 4, 177, 0x09, 2), // causes []apis/meta/v1.StatusCause
-    Field::new(Text::new(2989, 17), 5, 2, 0x08, 0), // retryAfterSeconds int32
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 0, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(3009, 17), 0, 180, 0x01, 0), // columnDefinitions []apis/meta/v1.TableColumnDefinition
-    Field::new(Text::new(3029, 4), 0, 181, 0x01, 0), // rows []apis/meta/v1.TableRow
-    Field::new(Text::new(59, 4), 0, 0, 0x00, 0), // name string
-    Field::new(Text::new(949, 4), 0, 0, 0x00, 0), // type string
-    Field::new(Text::new(956, 6), 0, 0, 0x00, 0), // format string
-    Field::new(Text::new(965, 11), 0, 0, 0x00, 0), // description string
-    Field::new(Text::new(979, 8), 0, 2, 0x00, 0), // priority int32
-    Field::new(Text::new(3036, 5), 0, 31, 0x01, 0), // cells []interface
-    Field::new(Text::new(785, 10), 0, 182, 0x09, 0), // conditions []apis/meta/v1.TableRowCondition
-    Field::new(Text::new(3044, 6), 0, 10, 0x08, 0), // object runtime.RawExtension
-    Field::new(Text::new(949, 4), 0, 0, 0x00, 0), // type string
-    Field::new(Text::new(687, 6), 0, 0, 0x00, 0), // status string
-    Field::new(Text::new(808, 6), 0, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 0, 0, 0x08, 0), // message string
-    Field::new(Text::new(530, 4), 1, 0, 0x08, 0), // kind string
-    Field::new(Text::new(517, 10), 2, 0, 0x08, 0), // apiVersion string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(2215, 6), 1, 0, 0x09, 0), // dryRun []string
-    Field::new(Text::new(2224, 12), 2, 0, 0x08, 0), // fieldManager string
-    Field::new(Text::new(2239, 15), 3, 0, 0x08, 0), // fieldValidation string
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(3044, 6), 2, 10, 0x40, 0), // object runtime.RawExtension
-    Field::new(Text::new(3053, 11), 1, 0, 0x08, 0), // apiServerID string
-    Field::new(Text::new(3067, 15), 2, 0, 0x08, 0), // encodingVersion string
-    Field::new(Text::new(3085, 17), 3, 0, 0x09, 0), // decodableVersions []string
-    Field::new(Text::new(3105, 14), 4, 0, 0x09, 0), // servedVersions []string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 190, 0x00, 0), // spec apiserverinternal/v1alpha1.StorageVersionSpec
-    Field::new(Text::new(687, 6), 3, 191, 0x00, 0), // status apiserverinternal/v1alpha1.StorageVersionStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x00, 0), // status string
-    Field::new(Text::new(749, 18), 3, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(1022, 18), 4, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 5, 0, 0x00, 0), // reason string
-    Field::new(Text::new(798, 7), 6, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 187, 0x01, 0), // items []apiserverinternal/v1alpha1.StorageVersion
-    Field::new(Text::new(3122, 15), 1, 186, 0x09, 0), // storageVersions []apiserverinternal/v1alpha1.ServerStorageVersion
-    Field::new(Text::new(3140, 21), 2, 0, 0x0c, 0), // commonEncodingVersion string
-    Field::new(Text::new(785, 10), 3, 188, 0x09, 0), // conditions []apiserverinternal/v1alpha1.StorageVersionCondition
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(3164, 4), 2, 10, 0x08, 0), // data runtime.RawExtension
-    Field::new(Text::new(3171, 8), 3, 3, 0x40, 20), // revision int64
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 192, 0x41, 0), // items []apps/v1.ControllerRevision
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 197, 0x08, 4), // spec apps/v1.DaemonSetSpec
-    Field::new(Text::new(687, 6), 3, 198, 0x08, 4), // status apps/v1.DaemonSetStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 1), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 194, 0x41, 0), // items []apps/v1.DaemonSet
-    Field::new(Text::new(549, 8), 1, 163, 0x44, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(3182, 8), 2, 573, 0x40, 4), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(3193, 14), 3, 199, 0x08, 4), // updateStrategy apps/v1.DaemonSetUpdateStrategy
-    Field::new(Text::new(3210, 15), 4, 2, 0x08, 0), // minReadySeconds int32
-    Field::new(Text::new(3228, 20), 6, 2, 0x0c, 0), // revisionHistoryLimit int32
-    Field::new(Text::new(3251, 22), 1, 2, 0x40, 20), // currentNumberScheduled int32
-    Field::new(Text::new(3276, 18), 2, 2, 0x40, 20), // numberMisscheduled int32
-    Field::new(Text::new(3297, 22), 3, 2, 0x40, 20), // desiredNumberScheduled int32
-    Field::new(Text::new(3322, 11), 4, 2, 0x40, 20), // numberReady int32
-    Field::new(Text::new(749, 18), 5, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(3336, 22), 6, 2, 0x08, 0), // updatedNumberScheduled int32
-    Field::new(Text::new(3361, 15), 7, 2, 0x08, 0), // numberAvailable int32
-    Field::new(Text::new(3379, 17), 8, 2, 0x08, 0), // numberUnavailable int32
-    Field::new(Text::new(3399, 14), 9, 2, 0x0c, 0), // collisionCount int32
-    Field::new(Text::new(785, 10), 10, 195, 0x09, 21), // conditions []apps/v1.DaemonSetCondition
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 22), // type string
-    Field::new(Text::new(3416, 13), 2, 211, 0x0c, 0), // rollingUpdate apps/v1.RollingUpdateDaemonSet
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 203, 0x08, 4), // spec apps/v1.DeploymentSpec
-    Field::new(Text::new(687, 6), 3, 204, 0x08, 4), // status apps/v1.DeploymentStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 1), // status string
-    Field::new(Text::new(3432, 14), 6, 6, 0x08, 0), // lastUpdateTime apis/meta/v1.Time
-    Field::new(Text::new(1022, 18), 7, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 200, 0x41, 0), // items []apps/v1.Deployment
-    Field::new(Text::new(3449, 8), 1, 2, 0x0c, 0), // replicas int32
-    Field::new(Text::new(549, 8), 2, 163, 0x44, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(3182, 8), 3, 573, 0x40, 4), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(1001, 8), 4, 205, 0x08, 23), // strategy apps/v1.DeploymentStrategy
-    Field::new(Text::new(3210, 15), 5, 2, 0x08, 0), // minReadySeconds int32
-    Field::new(Text::new(3228, 20), 6, 2, 0x0c, 0), // revisionHistoryLimit int32
-    Field::new(Text::new(3460, 6), 7, 1, 0x08, 0), // paused bool
-    Field::new(Text::new(3469, 23), 9, 2, 0x0c, 0), // progressDeadlineSeconds int32
-    Field::new(Text::new(749, 18), 1, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(3449, 8), 2, 2, 0x08, 0), // replicas int32
-    Field::new(Text::new(3495, 15), 3, 2, 0x08, 0), // updatedReplicas int32
-    Field::new(Text::new(3513, 13), 7, 2, 0x08, 0), // readyReplicas int32
-    Field::new(Text::new(3529, 17), 4, 2, 0x08, 0), // availableReplicas int32
-    Field::new(Text::new(3549, 19), 5, 2, 0x08, 0), // unavailableReplicas int32
-    Field::new(Text::new(3571, 19), 9, 2, 0x0c, 0), // terminatingReplicas int32
-    Field::new(Text::new(785, 10), 6, 201, 0x09, 21), // conditions []apps/v1.DeploymentCondition
-    Field::new(Text::new(3399, 14), 8, 2, 0x0c, 0), // collisionCount int32
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 24), // type string
-    Field::new(Text::new(3416, 13), 2, 212, 0x0c, 0), // rollingUpdate apps/v1.RollingUpdateDeployment
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 209, 0x08, 4), // spec apps/v1.ReplicaSetSpec
-    Field::new(Text::new(687, 6), 3, 210, 0x08, 4), // status apps/v1.ReplicaSetStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 1), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 206, 0x41, 0), // items []apps/v1.ReplicaSet
-    Field::new(Text::new(3449, 8), 1, 2, 0x0c, 0), // replicas int32
-    Field::new(Text::new(3210, 15), 4, 2, 0x08, 0), // minReadySeconds int32
-    Field::new(Text::new(549, 8), 2, 163, 0x44, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(3182, 8), 3, 573, 0x08, 4), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(3449, 8), 1, 2, 0x40, 20), // replicas int32
-    Field::new(Text::new(3593, 20), 2, 2, 0x08, 0), // fullyLabeledReplicas int32
-    Field::new(Text::new(3513, 13), 4, 2, 0x08, 0), // readyReplicas int32
-    Field::new(Text::new(3529, 17), 5, 2, 0x08, 0), // availableReplicas int32
-    Field::new(Text::new(3571, 19), 7, 2, 0x0c, 0), // terminatingReplicas int32
-    Field::new(Text::new(749, 18), 3, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(785, 10), 6, 207, 0x09, 21), // conditions []apps/v1.ReplicaSetCondition
-    Field::new(Text::new(3616, 14), 1, 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
-    Field::new(Text::new(3633, 8), 2, 9, 0x0c, 0), // maxSurge util/intstr.IntOrString
-    Field::new(Text::new(3616, 14), 1, 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
-    Field::new(Text::new(3633, 8), 2, 9, 0x0c, 0), // maxSurge util/intstr.IntOrString
-    Field::new(Text::new(3644, 9), 1, 2, 0x0c, 0), // partition int32
-    Field::new(Text::new(3616, 14), 2, 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 219, 0x08, 4), // spec apps/v1.StatefulSetSpec
-    Field::new(Text::new(687, 6), 3, 220, 0x08, 4), // status apps/v1.StatefulSetStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 1), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 214, 0x41, 0), // items []apps/v1.StatefulSet
-    Field::new(Text::new(3656, 5), 1, 2, 0x00, 20), // start int32
-    Field::new(Text::new(3664, 11), 1, 0, 0x08, 0), // whenDeleted string
-    Field::new(Text::new(3678, 10), 2, 0, 0x08, 0), // whenScaled string
-    Field::new(Text::new(3449, 8), 1, 2, 0x0c, 0), // replicas int32
-    Field::new(Text::new(549, 8), 2, 163, 0x44, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(3182, 8), 3, 573, 0x40, 4), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(3691, 20), 4, 533, 0x09, 2), // volumeClaimTemplates []core/v1.PersistentVolumeClaim
-    Field::new(Text::new(3714, 11), 5, 0, 0x00, 1), // serviceName string
-    Field::new(Text::new(3728, 19), 6, 0, 0x08, 25), // podManagementPolicy string
-    Field::new(Text::new(3193, 14), 7, 221, 0x08, 4), // updateStrategy apps/v1.StatefulSetUpdateStrategy
-    Field::new(Text::new(3228, 20), 8, 2, 0x0c, 0), // revisionHistoryLimit int32
-    Field::new(Text::new(3210, 15), 9, 2, 0x08, 0), // minReadySeconds int32
-    Field::new(Text::new(3750, 36), 10, 218, 0x0c, 0), // persistentVolumeClaimRetentionPolicy apps/v1.StatefulSetPersistentVolumeClaimRetentionPolicy
-    Field::new(Text::new(3789, 8), 11, 217, 0x0c, 0), // ordinals apps/v1.StatefulSetOrdinals
-    Field::new(Text::new(749, 18), 1, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(3449, 8), 2, 2, 0x40, 20), // replicas int32
-    Field::new(Text::new(3513, 13), 3, 2, 0x08, 0), // readyReplicas int32
-    Field::new(Text::new(3800, 15), 4, 2, 0x08, 0), // currentReplicas int32
-    Field::new(Text::new(3495, 15), 5, 2, 0x08, 0), // updatedReplicas int32
-    Field::new(Text::new(3818, 15), 6, 0, 0x08, 0), // currentRevision string
-    Field::new(Text::new(3836, 14), 7, 0, 0x08, 0), // updateRevision string
-    Field::new(Text::new(3399, 14), 9, 2, 0x0c, 0), // collisionCount int32
-    Field::new(Text::new(785, 10), 10, 215, 0x09, 21), // conditions []apps/v1.StatefulSetCondition
-    Field::new(Text::new(3529, 17), 11, 2, 0x00, 20), // availableReplicas int32
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 22), // type string
-    Field::new(Text::new(3416, 13), 2, 213, 0x0c, 0), // rollingUpdate apps/v1.RollingUpdateStatefulSetStrategy
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(3164, 4), 2, 10, 0x08, 0), // data runtime.RawExtension
-    Field::new(Text::new(3171, 8), 3, 3, 0x00, 0), // revision int64
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 222, 0x01, 0), // items []apps/v1beta1.ControllerRevision
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 228, 0x08, 0), // spec apps/v1beta1.DeploymentSpec
-    Field::new(Text::new(687, 6), 3, 229, 0x08, 0), // status apps/v1beta1.DeploymentStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x00, 0), // status string
-    Field::new(Text::new(3432, 14), 6, 6, 0x08, 0), // lastUpdateTime apis/meta/v1.Time
-    Field::new(Text::new(1022, 18), 7, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 224, 0x01, 0), // items []apps/v1beta1.Deployment
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(3853, 18), 2, 0, 0x0a, 0), // updatedAnnotations map[string]string
-    Field::new(Text::new(3874, 10), 3, 231, 0x00, 0), // rollbackTo apps/v1beta1.RollbackConfig
-    Field::new(Text::new(3449, 8), 1, 2, 0x0c, 0), // replicas int32
-    Field::new(Text::new(549, 8), 2, 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(3182, 8), 3, 573, 0x00, 0), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(1001, 8), 4, 230, 0x08, 26), // strategy apps/v1beta1.DeploymentStrategy
-    Field::new(Text::new(3210, 15), 5, 2, 0x08, 0), // minReadySeconds int32
-    Field::new(Text::new(3228, 20), 6, 2, 0x0c, 0), // revisionHistoryLimit int32
-    Field::new(Text::new(3460, 6), 7, 1, 0x08, 0), // paused bool
-    Field::new(Text::new(3874, 10), 8, 231, 0x0c, 0), // rollbackTo apps/v1beta1.RollbackConfig
-    Field::new(Text::new(3469, 23), 9, 2, 0x0c, 0), // progressDeadlineSeconds int32
-    Field::new(Text::new(749, 18), 1, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(3449, 8), 2, 2, 0x08, 0), // replicas int32
-    Field::new(Text::new(3495, 15), 3, 2, 0x08, 0), // updatedReplicas int32
-    Field::new(Text::new(3513, 13), 7, 2, 0x08, 0), // readyReplicas int32
-    Field::new(Text::new(3529, 17), 4, 2, 0x08, 0), // availableReplicas int32
-    Field::new(Text::new(3549, 19), 5, 2, 0x08, 0), // unavailableReplicas int32
-    Field::new(Text::new(3571, 19), 9, 2, 0x0c, 0), // terminatingReplicas int32
-    Field::new(Text::new(785, 10), 6, 225, 0x09, 27), // conditions []apps/v1beta1.DeploymentCondition
-    Field::new(Text::new(3399, 14), 8, 2, 0x0c, 0), // collisionCount int32
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 0), // type string
-    Field::new(Text::new(3416, 13), 2, 232, 0x0c, 0), // rollingUpdate apps/v1beta1.RollingUpdateDeployment
-    Field::new(Text::new(3171, 8), 1, 3, 0x08, 0), // revision int64
-    Field::new(Text::new(3616, 14), 1, 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
-    Field::new(Text::new(3633, 8), 2, 9, 0x0c, 0), // maxSurge util/intstr.IntOrString
-    Field::new(Text::new(3644, 9), 1, 2, 0x0c, 0), // partition int32
-    Field::new(Text::new(3616, 14), 2, 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 235, 0x08, 0), // spec apps/v1beta1.ScaleSpec
-    Field::new(Text::new(687, 6), 3, 236, 0x08, 0), // status apps/v1beta1.ScaleStatus
-    Field::new(Text::new(3449, 8), 1, 2, 0x08, 0), // replicas int32
-    Field::new(Text::new(3449, 8), 1, 2, 0x00, 0), // replicas int32
-    Field::new(Text::new(549, 8), 2, 0, 0x0a, 0), // selector map[string]string
-    Field::new(Text::new(3887, 14), 3, 0, 0x08, 0), // targetSelector string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 242, 0x08, 0), // spec apps/v1beta1.StatefulSetSpec
-    Field::new(Text::new(687, 6), 3, 243, 0x08, 0), // status apps/v1beta1.StatefulSetStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x00, 0), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 237, 0x01, 0), // items []apps/v1beta1.StatefulSet
-    Field::new(Text::new(3656, 5), 1, 2, 0x00, 0), // start int32
-    Field::new(Text::new(3664, 11), 1, 0, 0x08, 0), // whenDeleted string
-    Field::new(Text::new(3678, 10), 2, 0, 0x08, 0), // whenScaled string
-    Field::new(Text::new(3449, 8), 1, 2, 0x0c, 0), // replicas int32
-    Field::new(Text::new(549, 8), 2, 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(3182, 8), 3, 573, 0x00, 0), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(3691, 20), 4, 533, 0x09, 0), // volumeClaimTemplates []core/v1.PersistentVolumeClaim
-    Field::new(Text::new(3714, 11), 5, 0, 0x00, 0), // serviceName string
-    Field::new(Text::new(3728, 19), 6, 0, 0x08, 0), // podManagementPolicy string
-    Field::new(Text::new(3193, 14), 7, 244, 0x08, 0), // updateStrategy apps/v1beta1.StatefulSetUpdateStrategy
-    Field::new(Text::new(3228, 20), 8, 2, 0x0c, 0), // revisionHistoryLimit int32
-    Field::new(Text::new(3210, 15), 9, 2, 0x08, 0), // minReadySeconds int32
-    Field::new(Text::new(3750, 36), 10, 241, 0x0c, 0), // persistentVolumeClaimRetentionPolicy apps/v1beta1.StatefulSetPersistentVolumeClaimRetentionPolicy
-    Field::new(Text::new(3789, 8), 11, 240, 0x0c, 0), // ordinals apps/v1beta1.StatefulSetOrdinals
-    Field::new(Text::new(749, 18), 1, 3, 0x0c, 0), // observedGeneration int64
-    Field::new(Text::new(3449, 8), 2, 2, 0x00, 0), // replicas int32
-    Field::new(Text::new(3513, 13), 3, 2, 0x08, 0), // readyReplicas int32
-    Field::new(Text::new(3800, 15), 4, 2, 0x08, 0), // currentReplicas int32
-    Field::new(Text::new(3495, 15), 5, 2, 0x08, 0), // updatedReplicas int32
-    Field::new(Text::new(3818, 15), 6, 0, 0x08, 0), // currentRevision string
-    Field::new(Text::new(3836, 14), 7, 0, 0x08, 0), // updateRevision string
-    Field::new(Text::new(3399, 14), 9, 2, 0x0c, 0), // collisionCount int32
-    Field::new(Text::new(785, 10), 10, 238, 0x09, 27), // conditions []apps/v1beta1.StatefulSetCondition
-    Field::new(Text::new(3529, 17), 11, 2, 0x00, 0), // availableReplicas int32
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 0), // type string
-    Field::new(Text::new(3416, 13), 2, 233, 0x0c, 0), // rollingUpdate apps/v1beta1.RollingUpdateStatefulSetStrategy
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(3164, 4), 2, 10, 0x08, 0), // data runtime.RawExtension
-    Field::new(Text::new(3171, 8), 3, 3, 0x00, 0), // revision int64
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 245, 0x01, 0), // items []apps/v1beta2.ControllerRevision
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 250, 0x08, 0), // spec apps/v1beta2.DaemonSetSpec
-    Field::new(Text::new(687, 6), 3, 251, 0x08, 0), // status apps/v1beta2.DaemonSetStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x00, 0), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 247, 0x01, 0), // items []apps/v1beta2.DaemonSet
-    Field::new(Text::new(549, 8), 1, 163, 0x04, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(3182, 8), 2, 573, 0x00, 0), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(3193, 14), 3, 252, 0x08, 0), // updateStrategy apps/v1beta2.DaemonSetUpdateStrategy
-    Field::new(Text::new(3210, 15), 4, 2, 0x08, 0), // minReadySeconds int32
-    Field::new(Text::new(3228, 20), 6, 2, 0x0c, 0), // revisionHistoryLimit int32
-    Field::new(Text::new(3251, 22), 1, 2, 0x00, 0), // currentNumberScheduled int32
-    Field::new(Text::new(3276, 18), 2, 2, 0x00, 0), // numberMisscheduled int32
-    Field::new(Text::new(3297, 22), 3, 2, 0x00, 0), // desiredNumberScheduled int32
-    Field::new(Text::new(3322, 11), 4, 2, 0x00, 0), // numberReady int32
-    Field::new(Text::new(749, 18), 5, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(3336, 22), 6, 2, 0x08, 0), // updatedNumberScheduled int32
-    Field::new(Text::new(3361, 15), 7, 2, 0x08, 0), // numberAvailable int32
-    Field::new(Text::new(3379, 17), 8, 2, 0x08, 0), // numberUnavailable int32
-    Field::new(Text::new(3399, 14), 9, 2, 0x0c, 0), // collisionCount int32
-    Field::new(Text::new(785, 10), 10, 248, 0x09, 27), // conditions []apps/v1beta2.DaemonSetCondition
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 0), // type string
-    Field::new(Text::new(3416, 13), 2, 264, 0x0c, 0), // rollingUpdate apps/v1beta2.RollingUpdateDaemonSet
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 256, 0x08, 0), // spec apps/v1beta2.DeploymentSpec
-    Field::new(Text::new(687, 6), 3, 257, 0x08, 0), // status apps/v1beta2.DeploymentStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x00, 0), // status string
-    Field::new(Text::new(3432, 14), 6, 6, 0x08, 0), // lastUpdateTime apis/meta/v1.Time
-    Field::new(Text::new(1022, 18), 7, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 253, 0x01, 0), // items []apps/v1beta2.Deployment
-    Field::new(Text::new(3449, 8), 1, 2, 0x0c, 0), // replicas int32
-    Field::new(Text::new(549, 8), 2, 163, 0x04, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(3182, 8), 3, 573, 0x00, 0), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(1001, 8), 4, 258, 0x08, 26), // strategy apps/v1beta2.DeploymentStrategy
-    Field::new(Text::new(3210, 15), 5, 2, 0x08, 0), // minReadySeconds int32
-    Field::new(Text::new(3228, 20), 6, 2, 0x0c, 0), // revisionHistoryLimit int32
-    Field::new(Text::new(3460, 6), 7, 1, 0x08, 0), // paused bool
-    Field::new(Text::new(3469, 23), 9, 2, 0x0c, 0), // progressDeadlineSeconds int32
-    Field::new(Text::new(749, 18), 1, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(3449, 8), 2, 2, 0x08, 0), // replicas int32
-    Field::new(Text::new(3495, 15), 3, 2, 0x08, 0), // updatedReplicas int32
-    Field::new(Text::new(3513, 13), 7, 2, 0x08, 0), // readyReplicas int32
-    Field::new(Text::new(3529, 17), 4, 2, 0x08, 0), // availableReplicas int32
-    Field::new(Text::new(3549, 19), 5, 2, 0x08, 0), // unavailableReplicas int32
-    Field::new(Text::new(3571, 19), 9, 2, 0x0c, 0), // terminatingReplicas int32
-    Field::new(Text::new(785, 10), 6, 254, 0x09, 27), // conditions []apps/v1beta2.DeploymentCondition
-    Field::new(Text::new(3399, 14), 8, 2, 0x0c, 0), // collisionCount int32
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 0), // type string
-    Field::new(Text::new(3416, 13), 2, 265, 0x0c, 0), // rollingUpdate apps/v1beta2.RollingUpdateDeployment
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 262, 0x08, 0), // spec apps/v1beta2.ReplicaSetSpec
-    Field::new(Text::new(687, 6), 3, 263, 0x08, 0), // status apps/v1beta2.ReplicaSetStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x00, 0), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 259, 0x01, 0), // items []apps/v1beta2.ReplicaSet
-    Field::new(Text::new(3449, 8), 1, 2, 0x0c, 0), // replicas int32
-    Field::new(Text::new(3210, 15), 4, 2, 0x08, 0), // minReadySeconds int32
-    Field::new(Text::new(549, 8), 2, 163, 0x04, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(3182, 8), 3, 573, 0x08, 0), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(3449, 8), 1, 2, 0x00, 0), // replicas int32
-    Field::new(Text::new(3593, 20), 2, 2, 0x08, 0), // fullyLabeledReplicas int32
-    Field::new(Text::new(3513, 13), 4, 2, 0x08, 0), // readyReplicas int32
-    Field::new(Text::new(3529, 17), 5, 2, 0x08, 0), // availableReplicas int32
-    Field::new(Text::new(3571, 19), 7, 2, 0x0c, 0), // terminatingReplicas int32
-    Field::new(Text::new(749, 18), 3, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(785, 10), 6, 260, 0x09, 27), // conditions []apps/v1beta2.ReplicaSetCondition
-    Field::new(Text::new(3616, 14), 1, 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
-    Field::new(Text::new(3633, 8), 2, 9, 0x0c, 0), // maxSurge util/intstr.IntOrString
-    Field::new(Text::new(3616, 14), 1, 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
-    Field::new(Text::new(3633, 8), 2, 9, 0x0c, 0), // maxSurge util/intstr.IntOrString
-    Field::new(Text::new(3644, 9), 1, 2, 0x0c, 0), // partition int32
-    Field::new(Text::new(3616, 14), 2, 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 268, 0x08, 0), // spec apps/v1beta2.ScaleSpec
-    Field::new(Text::new(687, 6), 3, 269, 0x08, 0), // status apps/v1beta2.ScaleStatus
-    Field::new(Text::new(3449, 8), 1, 2, 0x08, 0), // replicas int32
-    Field::new(Text::new(3449, 8), 1, 2, 0x00, 0), // replicas int32
-    Field::new(Text::new(549, 8), 2, 0, 0x0a, 0), // selector map[string]string
-    Field::new(Text::new(3887, 14), 3, 0, 0x08, 0), // targetSelector string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 275, 0x08, 0), // spec apps/v1beta2.StatefulSetSpec
-    Field::new(Text::new(687, 6), 3, 276, 0x08, 0), // status apps/v1beta2.StatefulSetStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x00, 0), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 270, 0x01, 0), // items []apps/v1beta2.StatefulSet
-    Field::new(Text::new(3656, 5), 1, 2, 0x00, 0), // start int32
-    Field::new(Text::new(3664, 11), 1, 0, 0x08, 0), // whenDeleted string
-    Field::new(Text::new(3678, 10), 2, 0, 0x08, 0), // whenScaled string
-    Field::new(Text::new(3449, 8), 1, 2, 0x0c, 0), // replicas int32
-    Field::new(Text::new(549, 8), 2, 163, 0x04, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(3182, 8), 3, 573, 0x00, 0), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(3691, 20), 4, 533, 0x09, 0), // volumeClaimTemplates []core/v1.PersistentVolumeClaim
-    Field::new(Text::new(3714, 11), 5, 0, 0x00, 0), // serviceName string
-    Field::new(Text::new(3728, 19), 6, 0, 0x08, 0), // podManagementPolicy string
-    Field::new(Text::new(3193, 14), 7, 277, 0x08, 0), // updateStrategy apps/v1beta2.StatefulSetUpdateStrategy
-    Field::new(Text::new(3228, 20), 8, 2, 0x0c, 0), // revisionHistoryLimit int32
-    Field::new(Text::new(3210, 15), 9, 2, 0x08, 0), // minReadySeconds int32
-    Field::new(Text::new(3750, 36), 10, 274, 0x0c, 0), // persistentVolumeClaimRetentionPolicy apps/v1beta2.StatefulSetPersistentVolumeClaimRetentionPolicy
-    Field::new(Text::new(3789, 8), 11, 273, 0x0c, 0), // ordinals apps/v1beta2.StatefulSetOrdinals
-    Field::new(Text::new(749, 18), 1, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(3449, 8), 2, 2, 0x00, 0), // replicas int32
-    Field::new(Text::new(3513, 13), 3, 2, 0x08, 0), // readyReplicas int32
-    Field::new(Text::new(3800, 15), 4, 2, 0x08, 0), // currentReplicas int32
-    Field::new(Text::new(3495, 15), 5, 2, 0x08, 0), // updatedReplicas int32
-    Field::new(Text::new(3818, 15), 6, 0, 0x08, 0), // currentRevision string
-    Field::new(Text::new(3836, 14), 7, 0, 0x08, 0), // updateRevision string
-    Field::new(Text::new(3399, 14), 9, 2, 0x0c, 0), // collisionCount int32
-    Field::new(Text::new(785, 10), 10, 271, 0x09, 27), // conditions []apps/v1beta2.StatefulSetCondition
-    Field::new(Text::new(3529, 17), 11, 2, 0x00, 0), // availableReplicas int32
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 0), // type string
-    Field::new(Text::new(3416, 13), 2, 266, 0x0c, 0), // rollingUpdate apps/v1beta2.RollingUpdateStatefulSetStrategy
-    Field::new(Text::new(530, 4), 1, 0, 0x08, 0), // kind string
-    Field::new(Text::new(517, 10), 2, 0, 0x08, 0), // apiVersion string
-    Field::new(Text::new(59, 4), 3, 0, 0x08, 0), // name string
-    Field::new(Text::new(864, 3), 4, 0, 0x08, 0), // uid string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(687, 6), 2, 280, 0x08, 4), // status authentication/v1.SelfSubjectReviewStatus
-    Field::new(Text::new(3904, 8), 1, 287, 0x08, 4), // userInfo authentication/v1.UserInfo
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 282, 0x00, 4), // spec authentication/v1.TokenRequestSpec
-    Field::new(Text::new(687, 6), 3, 283, 0x08, 4), // status authentication/v1.TokenRequestStatus
-    Field::new(Text::new(3915, 9), 1, 0, 0x01, 2), // audiences []string
-    Field::new(Text::new(3927, 17), 4, 3, 0x04, 0), // expirationSeconds int64
-    Field::new(Text::new(3947, 14), 3, 278, 0x04, 0), // boundObjectRef authentication/v1.BoundObjectReference
-    Field::new(Text::new(3964, 5), 1, 0, 0x00, 1), // token string
-    Field::new(Text::new(3972, 19), 2, 6, 0x00, 0), // expirationTimestamp apis/meta/v1.Time
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 285, 0x40, 4), // spec authentication/v1.TokenReviewSpec
-    Field::new(Text::new(687, 6), 3, 286, 0x08, 4), // status authentication/v1.TokenReviewStatus
-    Field::new(Text::new(3964, 5), 1, 0, 0x48, 0), // token string
-    Field::new(Text::new(3915, 9), 2, 0, 0x09, 2), // audiences []string
-    Field::new(Text::new(3994, 13), 1, 1, 0x08, 0), // authenticated bool
-    Field::new(Text::new(4010, 4), 2, 287, 0x08, 4), // user authentication/v1.UserInfo
-    Field::new(Text::new(3915, 9), 4, 0, 0x09, 2), // audiences []string
-    Field::new(Text::new(4017, 5), 3, 0, 0x08, 0), // error string
-    Field::new(Text::new(4025, 8), 1, 0, 0x08, 0), // username string
-    Field::new(Text::new(864, 3), 2, 0, 0x08, 0), // uid string
-    Field::new(Text::new(2124, 6), 3, 0, 0x09, 2), // groups []string
-    Field::new(Text::new(4036, 5), 4, 16, 0x0a, 0), // extra map[string][]string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(687, 6), 2, 289, 0x08, 0), // status authentication/v1alpha1.SelfSubjectReviewStatus
-    Field::new(Text::new(3904, 8), 1, 287, 0x08, 0), // userInfo authentication/v1.UserInfo
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(687, 6), 2, 291, 0x08, 0), // status authentication/v1beta1.SelfSubjectReviewStatus
-    Field::new(Text::new(3904, 8), 1, 287, 0x08, 0), // userInfo authentication/v1.UserInfo
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 293, 0x00, 0), // spec authentication/v1beta1.TokenReviewSpec
-    Field::new(Text::new(687, 6), 3, 294, 0x08, 0), // status authentication/v1beta1.TokenReviewStatus
-    Field::new(Text::new(3964, 5), 1, 0, 0x08, 0), // token string
-    Field::new(Text::new(3915, 9), 2, 0, 0x09, 0), // audiences []string
-    Field::new(Text::new(3994, 13), 1, 1, 0x08, 0), // authenticated bool
-    Field::new(Text::new(4010, 4), 2, 295, 0x08, 0), // user authentication/v1beta1.UserInfo
-    Field::new(Text::new(3915, 9), 4, 0, 0x09, 0), // audiences []string
-    Field::new(Text::new(4017, 5), 3, 0, 0x08, 0), // error string
-    Field::new(Text::new(4025, 8), 1, 0, 0x08, 0), // username string
-    Field::new(Text::new(864, 3), 2, 0, 0x08, 0), // uid string
-    Field::new(Text::new(2124, 6), 3, 0, 0x09, 0), // groups []string
-    Field::new(Text::new(4036, 5), 4, 16, 0x0a, 0), // extra map[string][]string
-    Field::new(Text::new(4044, 11), 1, 0, 0x08, 0), // rawSelector string
-    Field::new(Text::new(4058, 12), 2, 159, 0x09, 2), // requirements []apis/meta/v1.FieldSelectorRequirement
-    Field::new(Text::new(4044, 11), 1, 0, 0x08, 0), // rawSelector string
-    Field::new(Text::new(4058, 12), 2, 164, 0x09, 2), // requirements []apis/meta/v1.LabelSelectorRequirement
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 308, 0x40, 4), // spec authorization/v1.SubjectAccessReviewSpec
-    Field::new(Text::new(687, 6), 3, 309, 0x08, 4), // status authorization/v1.SubjectAccessReviewStatus
-    Field::new(Text::new(652, 4), 1, 0, 0x08, 0), // path string
-    Field::new(Text::new(4073, 4), 2, 0, 0x08, 0), // verb string
-    Field::new(Text::new(2171, 5), 1, 0, 0x41, 2), // verbs []string
-    Field::new(Text::new(4080, 15), 2, 0, 0x09, 2), // nonResourceURLs []string
-    Field::new(Text::new(537, 9), 1, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(4073, 4), 2, 0, 0x08, 0), // verb string
-    Field::new(Text::new(1100, 5), 3, 0, 0x08, 0), // group string
-    Field::new(Text::new(2161, 7), 4, 0, 0x08, 0), // version string
-    Field::new(Text::new(2422, 8), 5, 0, 0x08, 0), // resource string
-    Field::new(Text::new(2703, 11), 6, 0, 0x08, 0), // subresource string
-    Field::new(Text::new(59, 4), 7, 0, 0x08, 0), // name string
-    Field::new(Text::new(2537, 13), 8, 296, 0x0c, 0), // fieldSelector authorization/v1.FieldSelectorAttributes
-    Field::new(Text::new(2521, 13), 9, 297, 0x0c, 0), // labelSelector authorization/v1.LabelSelectorAttributes
-    Field::new(Text::new(2171, 5), 1, 0, 0x41, 2), // verbs []string
-    Field::new(Text::new(586, 9), 2, 0, 0x09, 2), // apiGroups []string
-    Field::new(Text::new(612, 9), 3, 0, 0x09, 2), // resources []string
-    Field::new(Text::new(480, 13), 4, 0, 0x09, 2), // resourceNames []string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 304, 0x40, 4), // spec authorization/v1.SelfSubjectAccessReviewSpec
-    Field::new(Text::new(687, 6), 3, 309, 0x08, 4), // status authorization/v1.SubjectAccessReviewStatus
-    Field::new(Text::new(4098, 18), 1, 301, 0x0c, 0), // resourceAttributes authorization/v1.ResourceAttributes
-    Field::new(Text::new(4119, 21), 2, 299, 0x0c, 0), // nonResourceAttributes authorization/v1.NonResourceAttributes
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 306, 0x40, 4), // spec authorization/v1.SelfSubjectRulesReviewSpec
-    Field::new(Text::new(687, 6), 3, 310, 0x08, 4), // status authorization/v1.SubjectRulesReviewStatus
-    Field::new(Text::new(537, 9), 1, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 308, 0x40, 4), // spec authorization/v1.SubjectAccessReviewSpec
-    Field::new(Text::new(687, 6), 3, 309, 0x08, 4), // status authorization/v1.SubjectAccessReviewStatus
-    Field::new(Text::new(4098, 18), 1, 301, 0x0c, 0), // resourceAttributes authorization/v1.ResourceAttributes
-    Field::new(Text::new(4119, 21), 2, 299, 0x0c, 0), // nonResourceAttributes authorization/v1.NonResourceAttributes
-    Field::new(Text::new(4010, 4), 3, 0, 0x08, 0), // user string
-    Field::new(Text::new(2124, 6), 4, 0, 0x09, 2), // groups []string
-    Field::new(Text::new(4036, 5), 5, 16, 0x0a, 0), // extra map[string][]string
-    Field::new(Text::new(864, 3), 6, 0, 0x08, 0), // uid string
-    Field::new(Text::new(4143, 7), 1, 1, 0x40, 15), // allowed bool
-    Field::new(Text::new(4153, 6), 4, 1, 0x08, 0), // denied bool
-    Field::new(Text::new(808, 6), 2, 0, 0x08, 0), // reason string
-    Field::new(Text::new(4162, 15), 3, 0, 0x08, 0), // evaluationError string
-    Field::new(Text::new(103, 13), 1, 302, 0x41, 2), // resourceRules []authorization/v1.ResourceRule
-    Field::new(Text::new(4180, 16), 2, 300, 0x41, 2), // nonResourceRules []authorization/v1.NonResourceRule
-    Field::new(Text::new(4199, 10), 3, 1, 0x40, 15), // incomplete bool
-    Field::new(Text::new(4162, 15), 4, 0, 0x08, 0), // evaluationError string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 321, 0x00, 0), // spec authorization/v1beta1.SubjectAccessReviewSpec
-    Field::new(Text::new(687, 6), 3, 322, 0x08, 0), // status authorization/v1beta1.SubjectAccessReviewStatus
-    Field::new(Text::new(652, 4), 1, 0, 0x08, 0), // path string
-    Field::new(Text::new(4073, 4), 2, 0, 0x08, 0), // verb string
-    Field::new(Text::new(2171, 5), 1, 0, 0x01, 0), // verbs []string
-    Field::new(Text::new(4080, 15), 2, 0, 0x09, 0), // nonResourceURLs []string
-    Field::new(Text::new(537, 9), 1, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(4073, 4), 2, 0, 0x08, 0), // verb string
-    Field::new(Text::new(1100, 5), 3, 0, 0x08, 0), // group string
-    Field::new(Text::new(2161, 7), 4, 0, 0x08, 0), // version string
-    Field::new(Text::new(2422, 8), 5, 0, 0x08, 0), // resource string
-    Field::new(Text::new(2703, 11), 6, 0, 0x08, 0), // subresource string
-    Field::new(Text::new(59, 4), 7, 0, 0x08, 0), // name string
-    Field::new(Text::new(2537, 13), 8, 296, 0x0c, 0), // fieldSelector authorization/v1.FieldSelectorAttributes
-    Field::new(Text::new(2521, 13), 9, 297, 0x0c, 0), // labelSelector authorization/v1.LabelSelectorAttributes
-    Field::new(Text::new(2171, 5), 1, 0, 0x01, 0), // verbs []string
-    Field::new(Text::new(586, 9), 2, 0, 0x09, 0), // apiGroups []string
-    Field::new(Text::new(612, 9), 3, 0, 0x09, 0), // resources []string
-    Field::new(Text::new(480, 13), 4, 0, 0x09, 0), // resourceNames []string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 317, 0x00, 0), // spec authorization/v1beta1.SelfSubjectAccessReviewSpec
-    Field::new(Text::new(687, 6), 3, 322, 0x08, 0), // status authorization/v1beta1.SubjectAccessReviewStatus
-    Field::new(Text::new(4098, 18), 1, 314, 0x0c, 0), // resourceAttributes authorization/v1beta1.ResourceAttributes
-    Field::new(Text::new(4119, 21), 2, 312, 0x0c, 0), // nonResourceAttributes authorization/v1beta1.NonResourceAttributes
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 319, 0x00, 0), // spec authorization/v1beta1.SelfSubjectRulesReviewSpec
-    Field::new(Text::new(687, 6), 3, 323, 0x08, 0), // status authorization/v1beta1.SubjectRulesReviewStatus
-    Field::new(Text::new(537, 9), 1, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 321, 0x00, 0), // spec authorization/v1beta1.SubjectAccessReviewSpec
-    Field::new(Text::new(687, 6), 3, 322, 0x08, 0), // status authorization/v1beta1.SubjectAccessReviewStatus
-    Field::new(Text::new(4098, 18), 1, 314, 0x0c, 0), // resourceAttributes authorization/v1beta1.ResourceAttributes
-    Field::new(Text::new(4119, 21), 2, 312, 0x0c, 0), // nonResourceAttributes authorization/v1beta1.NonResourceAttributes
-    Field::new(Text::new(4010, 4), 3, 0, 0x08, 0), // user string
-    Field::new(Text::new(1100, 5), 4, 0, 0x09, 0), // group []string
-    Field::new(Text::new(4036, 5), 5, 16, 0x0a, 0), // extra map[string][]string
-    Field::new(Text::new(864, 3), 6, 0, 0x08, 0), // uid string
-    Field::new(Text::new(4143, 7), 1, 1, 0x00, 0), // allowed bool
-    Field::new(Text::new(4153, 6), 4, 1, 0x08, 0), // denied bool
-    Field::new(Text::new(808, 6), 2, 0, 0x08, 0), // reason string
-    Field::new(Text::new(4162, 15), 3, 0, 0x08, 0), // evaluationError string
-    Field::new(Text::new(103, 13), 1, 315, 0x01, 0), // resourceRules []authorization/v1beta1.ResourceRule
-    Field::new(Text::new(4180, 16), 2, 313, 0x01, 0), // nonResourceRules []authorization/v1beta1.NonResourceRule
-    Field::new(Text::new(4199, 10), 3, 1, 0x00, 0), // incomplete bool
-    Field::new(Text::new(4162, 15), 4, 0, 0x08, 0), // evaluationError string
-    Field::new(Text::new(530, 4), 1, 0, 0x40, 1), // kind string
-    Field::new(Text::new(59, 4), 2, 0, 0x40, 1), // name string
-    Field::new(Text::new(517, 10), 3, 0, 0x08, 0), // apiVersion string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 327, 0x48, 4), // spec autoscaling/v1.HorizontalPodAutoscalerSpec
-    Field::new(Text::new(687, 6), 3, 328, 0x08, 4), // status autoscaling/v1.HorizontalPodAutoscalerStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 325, 0x41, 0), // items []autoscaling/v1.HorizontalPodAutoscaler
-    Field::new(Text::new(4212, 14), 1, 324, 0x40, 4), // scaleTargetRef autoscaling/v1.CrossVersionObjectReference
-    Field::new(Text::new(4229, 11), 2, 2, 0x0c, 0), // minReplicas int32
-    Field::new(Text::new(4243, 11), 3, 2, 0x40, 20), // maxReplicas int32
-    Field::new(Text::new(4257, 30), 4, 2, 0x0c, 0), // targetCPUUtilizationPercentage int32
-    Field::new(Text::new(749, 18), 1, 3, 0x0c, 0), // observedGeneration int64
-    Field::new(Text::new(4290, 13), 2, 6, 0x0c, 0), // lastScaleTime apis/meta/v1.Time
-    Field::new(Text::new(3800, 15), 3, 2, 0x40, 20), // currentReplicas int32
-    Field::new(Text::new(4306, 15), 4, 2, 0x40, 20), // desiredReplicas int32
-    Field::new(Text::new(4324, 31), 5, 2, 0x0c, 0), // currentCPUUtilizationPercentage int32
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 330, 0x08, 4), // spec autoscaling/v1.ScaleSpec
-    Field::new(Text::new(687, 6), 3, 331, 0x08, 4), // status autoscaling/v1.ScaleStatus
-    Field::new(Text::new(3449, 8), 1, 2, 0x08, 20), // replicas int32
-    Field::new(Text::new(3449, 8), 1, 2, 0x40, 20), // replicas int32
-    Field::new(Text::new(549, 8), 2, 0, 0x08, 0), // selector string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(4358, 6), 2, 348, 0x40, 4), // target autoscaling/v2.MetricTarget
-    Field::new(Text::new(4367, 9), 3, 0, 0x40, 1), // container string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(4379, 7), 2, 349, 0x40, 4), // current autoscaling/v2.MetricValueStatus
-    Field::new(Text::new(4367, 9), 3, 0, 0x40, 1), // container string
-    Field::new(Text::new(530, 4), 1, 0, 0x40, 1), // kind string
-    Field::new(Text::new(59, 4), 2, 0, 0x40, 1), // name string
-    Field::new(Text::new(517, 10), 3, 0, 0x08, 0), // apiVersion string
-    Field::new(Text::new(4389, 6), 1, 345, 0x40, 4), // metric autoscaling/v2.MetricIdentifier
-    Field::new(Text::new(4358, 6), 2, 348, 0x40, 4), // target autoscaling/v2.MetricTarget
-    Field::new(Text::new(4389, 6), 1, 345, 0x40, 4), // metric autoscaling/v2.MetricIdentifier
-    Field::new(Text::new(4379, 7), 2, 349, 0x40, 4), // current autoscaling/v2.MetricValueStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(4398, 5), 2, 2, 0x40, 20), // value int32
-    Field::new(Text::new(4406, 13), 3, 2, 0x40, 20), // periodSeconds int32
-    Field::new(Text::new(4422, 26), 3, 2, 0x0c, 0), // stabilizationWindowSeconds int32
-    Field::new(Text::new(4451, 12), 1, 0, 0x0c, 0), // selectPolicy string
-    Field::new(Text::new(4466, 8), 2, 337, 0x09, 2), // policies []autoscaling/v2.HPAScalingPolicy
-    Field::new(Text::new(4477, 9), 4, 8, 0x0c, 0), // tolerance api/resource.Quantity
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 343, 0x48, 4), // spec autoscaling/v2.HorizontalPodAutoscalerSpec
-    Field::new(Text::new(687, 6), 3, 344, 0x08, 4), // status autoscaling/v2.HorizontalPodAutoscalerStatus
-    Field::new(Text::new(4489, 7), 1, 338, 0x0c, 0), // scaleUp autoscaling/v2.HPAScalingRules
-    Field::new(Text::new(4499, 9), 2, 338, 0x0c, 0), // scaleDown autoscaling/v2.HPAScalingRules
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 1), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 339, 0x41, 0), // items []autoscaling/v2.HorizontalPodAutoscaler
-    Field::new(Text::new(4212, 14), 1, 334, 0x40, 4), // scaleTargetRef autoscaling/v2.CrossVersionObjectReference
-    Field::new(Text::new(4229, 11), 2, 2, 0x0c, 0), // minReplicas int32
-    Field::new(Text::new(4243, 11), 3, 2, 0x40, 20), // maxReplicas int32
-    Field::new(Text::new(4511, 7), 4, 346, 0x09, 2), // metrics []autoscaling/v2.MetricSpec
-    Field::new(Text::new(4521, 8), 5, 340, 0x0c, 0), // behavior autoscaling/v2.HorizontalPodAutoscalerBehavior
-    Field::new(Text::new(749, 18), 1, 3, 0x0c, 0), // observedGeneration int64
-    Field::new(Text::new(4290, 13), 2, 6, 0x0c, 0), // lastScaleTime apis/meta/v1.Time
-    Field::new(Text::new(3800, 15), 3, 2, 0x08, 0), // currentReplicas int32
-    Field::new(Text::new(4306, 15), 4, 2, 0x40, 20), // desiredReplicas int32
-    Field::new(Text::new(4532, 14), 5, 347, 0x01, 2), // currentMetrics []autoscaling/v2.MetricStatus
-    Field::new(Text::new(785, 10), 6, 341, 0x09, 21), // conditions []autoscaling/v2.HorizontalPodAutoscalerCondition
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(549, 8), 2, 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(3044, 6), 2, 350, 0x0c, 0), // object autoscaling/v2.ObjectMetricSource
-    Field::new(Text::new(4549, 4), 3, 352, 0x0c, 0), // pods autoscaling/v2.PodsMetricSource
-    Field::new(Text::new(2422, 8), 4, 354, 0x0c, 0), // resource autoscaling/v2.ResourceMetricSource
-    Field::new(Text::new(4556, 17), 7, 332, 0x0c, 0), // containerResource autoscaling/v2.ContainerResourceMetricSource
-    Field::new(Text::new(4576, 8), 5, 335, 0x0c, 0), // external autoscaling/v2.ExternalMetricSource
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(3044, 6), 2, 351, 0x0c, 0), // object autoscaling/v2.ObjectMetricStatus
-    Field::new(Text::new(4549, 4), 3, 353, 0x0c, 0), // pods autoscaling/v2.PodsMetricStatus
-    Field::new(Text::new(2422, 8), 4, 355, 0x0c, 0), // resource autoscaling/v2.ResourceMetricStatus
-    Field::new(Text::new(4556, 17), 7, 333, 0x0c, 0), // containerResource autoscaling/v2.ContainerResourceMetricStatus
-    Field::new(Text::new(4576, 8), 5, 336, 0x0c, 0), // external autoscaling/v2.ExternalMetricStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(4398, 5), 2, 8, 0x0c, 0), // value api/resource.Quantity
-    Field::new(Text::new(4587, 12), 3, 8, 0x0c, 0), // averageValue api/resource.Quantity
-    Field::new(Text::new(4602, 18), 4, 2, 0x0c, 0), // averageUtilization int32
-    Field::new(Text::new(4398, 5), 1, 8, 0x0c, 0), // value api/resource.Quantity
-    Field::new(Text::new(4587, 12), 2, 8, 0x0c, 0), // averageValue api/resource.Quantity
-    Field::new(Text::new(4602, 18), 3, 2, 0x0c, 0), // averageUtilization int32
-    Field::new(Text::new(4623, 15), 1, 334, 0x40, 4), // describedObject autoscaling/v2.CrossVersionObjectReference
-    Field::new(Text::new(4358, 6), 2, 348, 0x40, 4), // target autoscaling/v2.MetricTarget
-    Field::new(Text::new(4389, 6), 3, 345, 0x40, 4), // metric autoscaling/v2.MetricIdentifier
-    Field::new(Text::new(4389, 6), 1, 345, 0x40, 4), // metric autoscaling/v2.MetricIdentifier
-    Field::new(Text::new(4379, 7), 2, 349, 0x40, 4), // current autoscaling/v2.MetricValueStatus
-    Field::new(Text::new(4623, 15), 3, 334, 0x40, 4), // describedObject autoscaling/v2.CrossVersionObjectReference
-    Field::new(Text::new(4389, 6), 1, 345, 0x40, 4), // metric autoscaling/v2.MetricIdentifier
-    Field::new(Text::new(4358, 6), 2, 348, 0x40, 4), // target autoscaling/v2.MetricTarget
-    Field::new(Text::new(4389, 6), 1, 345, 0x40, 4), // metric autoscaling/v2.MetricIdentifier
-    Field::new(Text::new(4379, 7), 2, 349, 0x40, 4), // current autoscaling/v2.MetricValueStatus
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(4358, 6), 2, 348, 0x40, 4), // target autoscaling/v2.MetricTarget
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(4379, 7), 2, 349, 0x40, 4), // current autoscaling/v2.MetricValueStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 358, 0x48, 4), // spec batch/v1.CronJobSpec
-    Field::new(Text::new(687, 6), 3, 359, 0x08, 4), // status batch/v1.CronJobStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 356, 0x41, 0), // items []batch/v1.CronJob
-    Field::new(Text::new(4641, 8), 1, 0, 0x40, 1), // schedule string
-    Field::new(Text::new(4652, 8), 8, 0, 0x0c, 0), // timeZone string
-    Field::new(Text::new(4663, 23), 2, 3, 0x0c, 0), // startingDeadlineSeconds int64
-    Field::new(Text::new(4689, 17), 3, 0, 0x08, 28), // concurrencyPolicy string
-    Field::new(Text::new(4709, 7), 4, 1, 0x0c, 0), // suspend bool
-    Field::new(Text::new(4719, 11), 5, 365, 0x40, 4), // jobTemplate batch/v1.JobTemplateSpec
-    Field::new(Text::new(4733, 26), 6, 2, 0x0c, 0), // successfulJobsHistoryLimit int32
-    Field::new(Text::new(4762, 22), 7, 2, 0x0c, 0), // failedJobsHistoryLimit int32
-    Field::new(Text::new(4787, 6), 1, 531, 0x09, 2), // active []core/v1.ObjectReference
-    Field::new(Text::new(4796, 16), 4, 6, 0x0c, 0), // lastScheduleTime apis/meta/v1.Time
-    Field::new(Text::new(4815, 18), 5, 6, 0x0c, 0), // lastSuccessfulTime apis/meta/v1.Time
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 363, 0x08, 4), // spec batch/v1.JobSpec
-    Field::new(Text::new(687, 6), 3, 364, 0x08, 4), // status batch/v1.JobStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 1), // status string
-    Field::new(Text::new(4836, 13), 3, 6, 0x08, 0), // lastProbeTime apis/meta/v1.Time
-    Field::new(Text::new(1022, 18), 4, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 5, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 6, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 360, 0x41, 0), // items []batch/v1.Job
-    Field::new(Text::new(4852, 11), 1, 2, 0x0c, 0), // parallelism int32
-    Field::new(Text::new(4866, 11), 2, 2, 0x0c, 0), // completions int32
-    Field::new(Text::new(4880, 21), 3, 3, 0x0c, 0), // activeDeadlineSeconds int64
-    Field::new(Text::new(4904, 16), 11, 366, 0x0c, 0), // podFailurePolicy batch/v1.PodFailurePolicy
-    Field::new(Text::new(4923, 13), 16, 370, 0x0c, 0), // successPolicy batch/v1.SuccessPolicy
-    Field::new(Text::new(4939, 12), 7, 2, 0x0c, 0), // backoffLimit int32
-    Field::new(Text::new(4954, 20), 12, 2, 0x0c, 0), // backoffLimitPerIndex int32
-    Field::new(Text::new(4977, 16), 13, 2, 0x0c, 0), // maxFailedIndexes int32
-    Field::new(Text::new(549, 8), 4, 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(4996, 14), 5, 1, 0x0c, 0), // manualSelector bool
-    Field::new(Text::new(3182, 8), 6, 573, 0x40, 4), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(5013, 23), 8, 2, 0x0c, 0), // ttlSecondsAfterFinished int32
-    Field::new(Text::new(5039, 14), 9, 0, 0x0c, 29), // completionMode string
-    Field::new(Text::new(4709, 7), 10, 1, 0x0c, 0), // suspend bool
-    Field::new(Text::new(5056, 20), 14, 0, 0x0c, 30), // podReplacementPolicy string
-    Field::new(Text::new(5079, 9), 15, 0, 0x0c, 0), // managedBy string
-    Field::new(Text::new(785, 10), 1, 361, 0x09, 31), // conditions []batch/v1.JobCondition
-    Field::new(Text::new(5091, 9), 2, 6, 0x0c, 0), // startTime apis/meta/v1.Time
-    Field::new(Text::new(5103, 14), 3, 6, 0x0c, 0), // completionTime apis/meta/v1.Time
-    Field::new(Text::new(4787, 6), 4, 2, 0x08, 0), // active int32
-    Field::new(Text::new(5120, 9), 5, 2, 0x08, 0), // succeeded int32
-    Field::new(Text::new(5132, 6), 6, 2, 0x08, 0), // failed int32
-    Field::new(Text::new(5141, 11), 11, 2, 0x0c, 0), // terminating int32
-    Field::new(Text::new(5155, 16), 7, 0, 0x08, 0), // completedIndexes string
-    Field::new(Text::new(5174, 13), 10, 0, 0x0c, 0), // failedIndexes string
-    Field::new(Text::new(5190, 23), 8, 372, 0x0c, 0), // uncountedTerminatedPods batch/v1.UncountedTerminatedPods
-    Field::new(Text::new(5216, 5), 9, 2, 0x0c, 0), // ready int32
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 363, 0x08, 4), // spec batch/v1.JobSpec
-    Field::new(Text::new(359, 5), 1, 369, 0x41, 2), // rules []batch/v1.PodFailurePolicyRule
-    Field::new(Text::new(5224, 13), 1, 0, 0x0c, 0), // containerName string
-    Field::new(Text::new(2384, 8), 2, 0, 0x40, 32), // operator string
-    Field::new(Text::new(2395, 6), 3, 2, 0x41, 33), // values []int32
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x00, 1), // status string
-    Field::new(Text::new(5240, 6), 1, 0, 0x40, 34), // action string
-    Field::new(Text::new(5249, 11), 2, 367, 0x0c, 0), // onExitCodes batch/v1.PodFailurePolicyOnExitCodesRequirement
-    Field::new(Text::new(5263, 15), 3, 368, 0x09, 2), // onPodConditions []batch/v1.PodFailurePolicyOnPodConditionsPattern
-    Field::new(Text::new(359, 5), 1, 371, 0x41, 2), // rules []batch/v1.SuccessPolicyRule
-    Field::new(Text::new(5281, 16), 1, 0, 0x0c, 0), // succeededIndexes string
-    Field::new(Text::new(5300, 14), 2, 2, 0x0c, 0), // succeededCount int32
-    Field::new(Text::new(5120, 9), 1, 0, 0x09, 33), // succeeded []string
-    Field::new(Text::new(5132, 6), 2, 0, 0x09, 33), // failed []string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 375, 0x08, 0), // spec batch/v1beta1.CronJobSpec
-    Field::new(Text::new(687, 6), 3, 376, 0x08, 0), // status batch/v1beta1.CronJobStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 373, 0x01, 0), // items []batch/v1beta1.CronJob
-    Field::new(Text::new(4641, 8), 1, 0, 0x00, 0), // schedule string
-    Field::new(Text::new(4652, 8), 8, 0, 0x0c, 0), // timeZone string
-    Field::new(Text::new(4663, 23), 2, 3, 0x0c, 0), // startingDeadlineSeconds int64
-    Field::new(Text::new(4689, 17), 3, 0, 0x08, 0), // concurrencyPolicy string
-    Field::new(Text::new(4709, 7), 4, 1, 0x0c, 0), // suspend bool
-    Field::new(Text::new(4719, 11), 5, 377, 0x00, 0), // jobTemplate batch/v1beta1.JobTemplateSpec
-    Field::new(Text::new(4733, 26), 6, 2, 0x0c, 0), // successfulJobsHistoryLimit int32
-    Field::new(Text::new(4762, 22), 7, 2, 0x0c, 0), // failedJobsHistoryLimit int32
-    Field::new(Text::new(4787, 6), 1, 531, 0x09, 0), // active []core/v1.ObjectReference
-    Field::new(Text::new(4796, 16), 4, 6, 0x0c, 0), // lastScheduleTime apis/meta/v1.Time
-    Field::new(Text::new(4815, 18), 5, 6, 0x0c, 0), // lastSuccessfulTime apis/meta/v1.Time
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 363, 0x08, 0), // spec batch/v1.JobSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 381, 0x40, 4), // spec certificates/v1.CertificateSigningRequestSpec
-    Field::new(Text::new(687, 6), 3, 382, 0x08, 4), // status certificates/v1.CertificateSigningRequestStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 6, 0, 0x40, 1), // status string
-    Field::new(Text::new(808, 6), 2, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 3, 0, 0x08, 0), // message string
-    Field::new(Text::new(3432, 14), 4, 6, 0x08, 0), // lastUpdateTime apis/meta/v1.Time
-    Field::new(Text::new(1022, 18), 5, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 378, 0x41, 0), // items []certificates/v1.CertificateSigningRequest
-    Field::new(Text::new(928, 7), 1, 5, 0x40, 0), // request bytes
-    Field::new(Text::new(5317, 10), 7, 0, 0x40, 1), // signerName string
-    Field::new(Text::new(3927, 17), 8, 2, 0x0c, 0), // expirationSeconds int32
-    Field::new(Text::new(5330, 6), 5, 0, 0x09, 35), // usages []string
-    Field::new(Text::new(4025, 8), 2, 0, 0x08, 0), // username string
-    Field::new(Text::new(864, 3), 3, 0, 0x08, 0), // uid string
-    Field::new(Text::new(2124, 6), 4, 0, 0x09, 2), // groups []string
-    Field::new(Text::new(4036, 5), 6, 16, 0x0a, 0), // extra map[string][]string
-    Field::new(Text::new(785, 10), 1, 379, 0x09, 13), // conditions []certificates/v1.CertificateSigningRequestCondition
-    Field::new(Text::new(5339, 11), 2, 5, 0x08, 0), // certificate bytes
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 385, 0x00, 0), // spec certificates/v1alpha1.ClusterTrustBundleSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 383, 0x01, 0), // items []certificates/v1alpha1.ClusterTrustBundle
-    Field::new(Text::new(5317, 10), 1, 0, 0x08, 0), // signerName string
-    Field::new(Text::new(5353, 11), 2, 0, 0x00, 0), // trustBundle string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 389, 0x00, 0), // spec certificates/v1beta1.CertificateSigningRequestSpec
-    Field::new(Text::new(687, 6), 3, 390, 0x08, 0), // status certificates/v1beta1.CertificateSigningRequestStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(687, 6), 6, 0, 0x00, 0), // status string
-    Field::new(Text::new(808, 6), 2, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 3, 0, 0x08, 0), // message string
-    Field::new(Text::new(3432, 14), 4, 6, 0x08, 0), // lastUpdateTime apis/meta/v1.Time
-    Field::new(Text::new(1022, 18), 5, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 386, 0x01, 0), // items []certificates/v1beta1.CertificateSigningRequest
-    Field::new(Text::new(928, 7), 1, 5, 0x00, 0), // request bytes
-    Field::new(Text::new(5317, 10), 7, 0, 0x0c, 0), // signerName string
-    Field::new(Text::new(3927, 17), 8, 2, 0x0c, 0), // expirationSeconds int32
-    Field::new(Text::new(5330, 6), 5, 0, 0x09, 0), // usages []string
-    Field::new(Text::new(4025, 8), 2, 0, 0x08, 0), // username string
-    Field::new(Text::new(864, 3), 3, 0, 0x08, 0), // uid string
-    Field::new(Text::new(2124, 6), 4, 0, 0x09, 0), // groups []string
-    Field::new(Text::new(4036, 5), 6, 16, 0x0a, 0), // extra map[string][]string
-    Field::new(Text::new(785, 10), 1, 387, 0x09, 0), // conditions []certificates/v1beta1.CertificateSigningRequestCondition
-    Field::new(Text::new(5339, 11), 2, 5, 0x08, 0), // certificate bytes
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 393, 0x00, 0), // spec certificates/v1beta1.ClusterTrustBundleSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 391, 0x01, 0), // items []certificates/v1beta1.ClusterTrustBundle
-    Field::new(Text::new(5317, 10), 1, 0, 0x08, 0), // signerName string
-    Field::new(Text::new(5353, 11), 2, 0, 0x00, 0), // trustBundle string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 396, 0x00, 0), // spec certificates/v1beta1.PodCertificateRequestSpec
-    Field::new(Text::new(687, 6), 3, 397, 0x08, 0), // status certificates/v1beta1.PodCertificateRequestStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 394, 0x01, 0), // items []certificates/v1beta1.PodCertificateRequest
-    Field::new(Text::new(5317, 10), 1, 0, 0x00, 0), // signerName string
-    Field::new(Text::new(5367, 7), 2, 0, 0x00, 0), // podName string
-    Field::new(Text::new(5377, 6), 3, 0, 0x00, 0), // podUID string
-    Field::new(Text::new(5386, 18), 4, 0, 0x00, 0), // serviceAccountName string
-    Field::new(Text::new(5407, 17), 5, 0, 0x00, 0), // serviceAccountUID string
-    Field::new(Text::new(5427, 8), 6, 0, 0x00, 0), // nodeName string
-    Field::new(Text::new(5438, 7), 7, 0, 0x00, 0), // nodeUID string
-    Field::new(Text::new(5448, 20), 8, 2, 0x0c, 0), // maxExpirationSeconds int32
-    Field::new(Text::new(5471, 13), 9, 5, 0x00, 0), // pkixPublicKey bytes
-    Field::new(Text::new(5487, 17), 10, 5, 0x00, 0), // proofOfPossession bytes
-    Field::new(Text::new(5507, 17), 12, 5, 0x00, 0), // stubPKCS10Request bytes
-    Field::new(Text::new(5527, 25), 11, 0, 0x0a, 0), // unverifiedUserAnnotations map[string]string
-    Field::new(Text::new(785, 10), 1, 156, 0x09, 27), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(5555, 16), 2, 0, 0x08, 0), // certificateChain string
-    Field::new(Text::new(5574, 9), 4, 6, 0x0c, 0), // notBefore apis/meta/v1.Time
-    Field::new(Text::new(5586, 14), 5, 6, 0x0c, 0), // beginRefreshAt apis/meta/v1.Time
-    Field::new(Text::new(5603, 8), 6, 6, 0x0c, 0), // notAfter apis/meta/v1.Time
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 400, 0x08, 4), // spec coordination/v1.LeaseSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 398, 0x41, 0), // items []coordination/v1.Lease
-    Field::new(Text::new(5614, 14), 1, 0, 0x0c, 0), // holderIdentity string
-    Field::new(Text::new(5631, 20), 2, 2, 0x0c, 0), // leaseDurationSeconds int32
-    Field::new(Text::new(5654, 11), 3, 7, 0x0c, 0), // acquireTime apis/meta/v1.MicroTime
-    Field::new(Text::new(5668, 9), 4, 7, 0x0c, 0), // renewTime apis/meta/v1.MicroTime
-    Field::new(Text::new(5680, 16), 5, 2, 0x0c, 0), // leaseTransitions int32
-    Field::new(Text::new(1001, 8), 6, 0, 0x0c, 0), // strategy string
-    Field::new(Text::new(5699, 15), 7, 0, 0x0c, 0), // preferredHolder string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 403, 0x08, 0), // spec coordination/v1alpha2.LeaseCandidateSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 401, 0x01, 0), // items []coordination/v1alpha2.LeaseCandidate
-    Field::new(Text::new(5717, 9), 1, 0, 0x00, 0), // leaseName string
-    Field::new(Text::new(5729, 8), 2, 7, 0x0c, 0), // pingTime apis/meta/v1.MicroTime
-    Field::new(Text::new(5668, 9), 3, 7, 0x0c, 0), // renewTime apis/meta/v1.MicroTime
-    Field::new(Text::new(5740, 13), 4, 0, 0x00, 0), // binaryVersion string
-    Field::new(Text::new(5756, 16), 5, 0, 0x08, 0), // emulationVersion string
-    Field::new(Text::new(1001, 8), 6, 0, 0x08, 0), // strategy string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 409, 0x08, 0), // spec coordination/v1beta1.LeaseSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 407, 0x08, 0), // spec coordination/v1beta1.LeaseCandidateSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 405, 0x01, 0), // items []coordination/v1beta1.LeaseCandidate
-    Field::new(Text::new(5717, 9), 1, 0, 0x00, 0), // leaseName string
-    Field::new(Text::new(5729, 8), 2, 7, 0x0c, 0), // pingTime apis/meta/v1.MicroTime
-    Field::new(Text::new(5668, 9), 3, 7, 0x0c, 0), // renewTime apis/meta/v1.MicroTime
-    Field::new(Text::new(5740, 13), 4, 0, 0x00, 0), // binaryVersion string
-    Field::new(Text::new(5756, 16), 5, 0, 0x08, 0), // emulationVersion string
-    Field::new(Text::new(1001, 8), 6, 0, 0x08, 0), // strategy string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 404, 0x01, 0), // items []coordination/v1beta1.Lease
-    Field::new(Text::new(5614, 14), 1, 0, 0x0c, 0), // holderIdentity string
-    Field::new(Text::new(5631, 20), 2, 2, 0x0c, 0), // leaseDurationSeconds int32
-    Field::new(Text::new(5654, 11), 3, 7, 0x0c, 0), // acquireTime apis/meta/v1.MicroTime
-    Field::new(Text::new(5668, 9), 4, 7, 0x0c, 0), // renewTime apis/meta/v1.MicroTime
-    Field::new(Text::new(5680, 16), 5, 2, 0x0c, 0), // leaseTransitions int32
-    Field::new(Text::new(1001, 8), 6, 0, 0x0c, 0), // strategy string
-    Field::new(Text::new(5699, 15), 7, 0, 0x0c, 0), // preferredHolder string
-    Field::new(Text::new(5775, 8), 1, 0, 0x40, 1), // volumeID string
-    Field::new(Text::new(5786, 6), 2, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(3644, 9), 3, 2, 0x08, 0), // partition int32
-    Field::new(Text::new(5795, 8), 4, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(5806, 12), 1, 512, 0x0c, 0), // nodeAffinity core/v1.NodeAffinity
-    Field::new(Text::new(5821, 11), 2, 546, 0x0c, 0), // podAffinity core/v1.PodAffinity
-    Field::new(Text::new(5835, 15), 3, 548, 0x0c, 0), // podAntiAffinity core/v1.PodAntiAffinity
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 36), // type string
-    Field::new(Text::new(5853, 16), 2, 0, 0x0c, 0), // localhostProfile string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(5872, 10), 2, 0, 0x40, 1), // devicePath string
-    Field::new(Text::new(5885, 8), 1, 0, 0x40, 1), // diskName string
-    Field::new(Text::new(5896, 7), 2, 0, 0x40, 1), // diskURI string
-    Field::new(Text::new(5906, 11), 3, 0, 0x0c, 37), // cachingMode string
-    Field::new(Text::new(5786, 6), 4, 0, 0x0c, 38), // fsType string
-    Field::new(Text::new(5795, 8), 5, 1, 0x0c, 15), // readOnly bool
-    Field::new(Text::new(530, 4), 6, 0, 0x0c, 39), // kind string
-    Field::new(Text::new(5920, 10), 1, 0, 0x40, 1), // secretName string
-    Field::new(Text::new(5933, 9), 2, 0, 0x40, 1), // shareName string
-    Field::new(Text::new(5795, 8), 3, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(5945, 15), 4, 0, 0x04, 0), // secretNamespace string
-    Field::new(Text::new(5920, 10), 1, 0, 0x40, 1), // secretName string
-    Field::new(Text::new(5933, 9), 2, 0, 0x40, 1), // shareName string
-    Field::new(Text::new(5795, 8), 3, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(4358, 6), 2, 531, 0x40, 4), // target core/v1.ObjectReference
-    Field::new(Text::new(5963, 6), 1, 0, 0x40, 1), // driver string
-    Field::new(Text::new(5972, 12), 2, 0, 0x40, 1), // volumeHandle string
-    Field::new(Text::new(5795, 8), 3, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(5786, 6), 4, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(5987, 16), 5, 0, 0x0a, 0), // volumeAttributes map[string]string
-    Field::new(Text::new(6006, 26), 6, 609, 0x0c, 0), // controllerPublishSecretRef core/v1.SecretReference
-    Field::new(Text::new(6035, 18), 7, 609, 0x0c, 0), // nodeStageSecretRef core/v1.SecretReference
-    Field::new(Text::new(6056, 20), 8, 609, 0x0c, 0), // nodePublishSecretRef core/v1.SecretReference
-    Field::new(Text::new(6079, 25), 9, 609, 0x0c, 0), // controllerExpandSecretRef core/v1.SecretReference
-    Field::new(Text::new(6107, 19), 10, 609, 0x0c, 0), // nodeExpandSecretRef core/v1.SecretReference
-    Field::new(Text::new(5963, 6), 1, 0, 0x40, 1), // driver string
-    Field::new(Text::new(5795, 8), 2, 1, 0x0c, 0), // readOnly bool
-    Field::new(Text::new(5786, 6), 3, 0, 0x0c, 0), // fsType string
-    Field::new(Text::new(5987, 16), 4, 0, 0x0a, 0), // volumeAttributes map[string]string
-    Field::new(Text::new(6056, 20), 5, 501, 0x0c, 0), // nodePublishSecretRef core/v1.LocalObjectReference
-    Field::new(Text::new(6129, 3), 1, 0, 0x09, 2), // add []string
-    Field::new(Text::new(6135, 4), 2, 0, 0x09, 2), // drop []string
-    Field::new(Text::new(6142, 8), 1, 0, 0x41, 2), // monitors []string
-    Field::new(Text::new(652, 4), 2, 0, 0x08, 0), // path string
-    Field::new(Text::new(4010, 4), 3, 0, 0x08, 0), // user string
-    Field::new(Text::new(6153, 10), 4, 0, 0x08, 0), // secretFile string
-    Field::new(Text::new(6166, 9), 5, 609, 0x0c, 0), // secretRef core/v1.SecretReference
-    Field::new(Text::new(5795, 8), 6, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(6142, 8), 1, 0, 0x41, 2), // monitors []string
-    Field::new(Text::new(652, 4), 2, 0, 0x08, 0), // path string
-    Field::new(Text::new(4010, 4), 3, 0, 0x08, 0), // user string
-    Field::new(Text::new(6153, 10), 4, 0, 0x08, 0), // secretFile string
-    Field::new(Text::new(6166, 9), 5, 501, 0x0c, 0), // secretRef core/v1.LocalObjectReference
-    Field::new(Text::new(5795, 8), 6, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(5775, 8), 1, 0, 0x40, 1), // volumeID string
-    Field::new(Text::new(5786, 6), 2, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(5795, 8), 3, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(6166, 9), 4, 609, 0x0c, 0), // secretRef core/v1.SecretReference
-    Field::new(Text::new(5775, 8), 1, 0, 0x40, 1), // volumeID string
-    Field::new(Text::new(5786, 6), 2, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(5795, 8), 3, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(6166, 9), 4, 501, 0x0c, 0), // secretRef core/v1.LocalObjectReference
-    Field::new(Text::new(381, 14), 1, 2, 0x0c, 0), // timeoutSeconds int32
-    Field::new(Text::new(59, 4), 1, 0, 0x0c, 0), // name string
-    Field::new(Text::new(5317, 10), 2, 0, 0x0c, 0), // signerName string
-    Field::new(Text::new(2521, 13), 3, 163, 0x0c, 0), // labelSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(6178, 8), 5, 1, 0x0c, 0), // optional bool
-    Field::new(Text::new(652, 4), 4, 0, 0x40, 1), // path string
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 1), // status string
-    Field::new(Text::new(798, 7), 3, 0, 0x08, 0), // message string
-    Field::new(Text::new(4017, 5), 4, 0, 0x08, 0), // error string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(785, 10), 2, 427, 0x09, 21), // conditions []core/v1.ComponentCondition
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 428, 0x41, 0), // items []core/v1.ComponentStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(6189, 9), 4, 1, 0x0c, 0), // immutable bool
-    Field::new(Text::new(3164, 4), 2, 0, 0x0a, 0), // data map[string]string
-    Field::new(Text::new(6201, 10), 3, 5, 0x0a, 0), // binaryData map[string]bytes
-    Field::new(Text::new(6214, 20), 1, 501, 0x20, 0), // LocalObjectReference core/v1.LocalObjectReference
-    Field::new(Text::new(6178, 8), 2, 1, 0x0c, 0), // optional bool
-    Field::new(Text::new(6214, 20), 1, 501, 0x20, 0), // LocalObjectReference core/v1.LocalObjectReference
-    Field::new(Text::new(14, 3), 2, 0, 0x40, 1), // key string
-    Field::new(Text::new(6178, 8), 3, 1, 0x0c, 0), // optional bool
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 430, 0x41, 0), // items []core/v1.ConfigMap
-    Field::new(Text::new(537, 9), 1, 0, 0x40, 1), // namespace string
-    Field::new(Text::new(59, 4), 2, 0, 0x40, 1), // name string
-    Field::new(Text::new(864, 3), 3, 0, 0x08, 0), // uid string
-    Field::new(Text::new(2404, 15), 4, 0, 0x08, 0), // resourceVersion string
-    Field::new(Text::new(6237, 16), 5, 0, 0x40, 1), // kubeletConfigKey string
-    Field::new(Text::new(6214, 20), 1, 501, 0x20, 0), // LocalObjectReference core/v1.LocalObjectReference
-    Field::new(Text::new(185, 5), 2, 490, 0x09, 2), // items []core/v1.KeyToPath
-    Field::new(Text::new(6178, 8), 4, 1, 0x0c, 0), // optional bool
-    Field::new(Text::new(6214, 20), 1, 501, 0x20, 0), // LocalObjectReference core/v1.LocalObjectReference
-    Field::new(Text::new(185, 5), 2, 490, 0x09, 2), // items []core/v1.KeyToPath
-    Field::new(Text::new(6256, 11), 3, 2, 0x0c, 0), // defaultMode int32
-    Field::new(Text::new(6178, 8), 4, 1, 0x0c, 0), // optional bool
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(6270, 5), 2, 0, 0x08, 0), // image string
-    Field::new(Text::new(6278, 7), 3, 0, 0x09, 2), // command []string
-    Field::new(Text::new(6288, 4), 4, 0, 0x09, 2), // args []string
-    Field::new(Text::new(6295, 10), 5, 0, 0x08, 0), // workingDir string
-    Field::new(Text::new(6308, 5), 6, 440, 0x09, 40), // ports []core/v1.ContainerPort
-    Field::new(Text::new(6316, 7), 19, 460, 0x09, 2), // envFrom []core/v1.EnvFromSource
-    Field::new(Text::new(6326, 3), 7, 461, 0x09, 6), // env []core/v1.EnvVar
-    Field::new(Text::new(612, 9), 8, 596, 0x08, 4), // resources core/v1.ResourceRequirements
-    Field::new(Text::new(6332, 12), 23, 441, 0x09, 2), // resizePolicy []core/v1.ContainerResizePolicy
-    Field::new(Text::new(6347, 13), 24, 0, 0x0c, 0), // restartPolicy string
-    Field::new(Text::new(6363, 18), 25, 442, 0x09, 2), // restartPolicyRules []core/v1.ContainerRestartRule
-    Field::new(Text::new(6384, 12), 9, 637, 0x09, 41), // volumeMounts []core/v1.VolumeMount
-    Field::new(Text::new(6399, 13), 21, 636, 0x09, 42), // volumeDevices []core/v1.VolumeDevice
-    Field::new(Text::new(6415, 13), 10, 577, 0x0c, 0), // livenessProbe core/v1.Probe
-    Field::new(Text::new(6431, 14), 11, 577, 0x0c, 0), // readinessProbe core/v1.Probe
-    Field::new(Text::new(6448, 12), 22, 577, 0x0c, 0), // startupProbe core/v1.Probe
-    Field::new(Text::new(6463, 9), 12, 491, 0x0c, 0), // lifecycle core/v1.Lifecycle
-    Field::new(Text::new(6475, 22), 13, 0, 0x08, 0), // terminationMessagePath string
-    Field::new(Text::new(6500, 24), 20, 0, 0x08, 43), // terminationMessagePolicy string
-    Field::new(Text::new(6527, 15), 14, 0, 0x08, 44), // imagePullPolicy string
-    Field::new(Text::new(6545, 15), 15, 611, 0x0c, 0), // securityContext core/v1.SecurityContext
-    Field::new(Text::new(6563, 5), 16, 1, 0x08, 0), // stdin bool
-    Field::new(Text::new(6571, 9), 17, 1, 0x08, 0), // stdinOnce bool
-    Field::new(Text::new(6583, 3), 18, 1, 0x08, 0), // tty bool
-    Field::new(Text::new(5224, 13), 1, 0, 0x40, 1), // containerName string
-    Field::new(Text::new(6589, 12), 2, 0, 0x40, 1), // resourceName string
-    Field::new(Text::new(6604, 11), 3, 0, 0x40, 1), // requestName string
-    Field::new(Text::new(1108, 5), 1, 0, 0x01, 2), // names []string
-    Field::new(Text::new(6618, 9), 2, 3, 0x08, 0), // sizeBytes int64
-    Field::new(Text::new(59, 4), 1, 0, 0x08, 0), // name string
-    Field::new(Text::new(6630, 8), 2, 2, 0x08, 0), // hostPort int32
-    Field::new(Text::new(6641, 13), 3, 2, 0x40, 20), // containerPort int32
-    Field::new(Text::new(6657, 8), 4, 0, 0x08, 45), // protocol string
-    Field::new(Text::new(6668, 6), 5, 0, 0x08, 0), // hostIP string
-    Field::new(Text::new(6589, 12), 1, 0, 0x40, 1), // resourceName string
-    Field::new(Text::new(6347, 13), 2, 0, 0x40, 1), // restartPolicy string
-    Field::new(Text::new(5240, 6), 1, 0, 0x48, 0), // action string
-    Field::new(Text::new(6677, 9), 2, 443, 0x0c, 0), // exitCodes core/v1.ContainerRestartRuleOnExitCodes
-    Field::new(Text::new(2384, 8), 1, 0, 0x48, 0), // operator string
-    Field::new(Text::new(2395, 6), 2, 2, 0x09, 33), // values []int32
-    Field::new(Text::new(6689, 7), 1, 447, 0x0c, 0), // waiting core/v1.ContainerStateWaiting
-    Field::new(Text::new(6699, 7), 2, 445, 0x0c, 0), // running core/v1.ContainerStateRunning
-    Field::new(Text::new(6709, 10), 3, 446, 0x0c, 0), // terminated core/v1.ContainerStateTerminated
-    Field::new(Text::new(6722, 9), 1, 6, 0x08, 0), // startedAt apis/meta/v1.Time
-    Field::new(Text::new(6734, 8), 1, 2, 0x40, 20), // exitCode int32
-    Field::new(Text::new(6745, 6), 2, 2, 0x08, 0), // signal int32
-    Field::new(Text::new(808, 6), 3, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 4, 0, 0x08, 0), // message string
-    Field::new(Text::new(6722, 9), 5, 6, 0x08, 0), // startedAt apis/meta/v1.Time
-    Field::new(Text::new(6754, 10), 6, 6, 0x08, 0), // finishedAt apis/meta/v1.Time
-    Field::new(Text::new(6767, 11), 7, 0, 0x08, 0), // containerID string
-    Field::new(Text::new(808, 6), 1, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 2, 0, 0x08, 0), // message string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(6781, 5), 2, 444, 0x08, 4), // state core/v1.ContainerState
-    Field::new(Text::new(6789, 9), 3, 444, 0x08, 4), // lastState core/v1.ContainerState
-    Field::new(Text::new(5216, 5), 4, 1, 0x40, 15), // ready bool
-    Field::new(Text::new(6801, 12), 5, 2, 0x40, 20), // restartCount int32
-    Field::new(Text::new(6270, 5), 6, 0, 0x40, 1), // image string
-    Field::new(Text::new(6816, 7), 7, 0, 0x40, 1), // imageID string
-    Field::new(Text::new(6767, 11), 8, 0, 0x08, 0), // containerID string
-    Field::new(Text::new(6826, 7), 9, 1, 0x0c, 0), // started bool
-    Field::new(Text::new(6836, 18), 10, 8, 0x0a, 0), // allocatedResources map[string]api/resource.Quantity
-    Field::new(Text::new(612, 9), 11, 596, 0x0c, 0), // resources core/v1.ResourceRequirements
-    Field::new(Text::new(6384, 12), 12, 638, 0x09, 41), // volumeMounts []core/v1.VolumeMountStatus
-    Field::new(Text::new(4010, 4), 13, 449, 0x0c, 0), // user core/v1.ContainerUser
-    Field::new(Text::new(6857, 24), 14, 597, 0x09, 6), // allocatedResourcesStatus []core/v1.ResourceStatus
-    Field::new(Text::new(6884, 10), 15, 0, 0x0c, 46), // stopSignal string
-    Field::new(Text::new(6897, 5), 1, 497, 0x0c, 0), // linux core/v1.LinuxContainerUser
-    Field::new(Text::new(6905, 4), 1, 2, 0x40, 20), // Port int32
-    Field::new(Text::new(185, 5), 1, 452, 0x09, 2), // items []core/v1.DownwardAPIVolumeFile
-    Field::new(Text::new(652, 4), 1, 0, 0x40, 1), // path string
-    Field::new(Text::new(38, 8), 2, 530, 0x0c, 0), // fieldRef core/v1.ObjectFieldSelector
-    Field::new(Text::new(6912, 16), 3, 590, 0x0c, 0), // resourceFieldRef core/v1.ResourceFieldSelector
-    Field::new(Text::new(6931, 4), 4, 2, 0x0c, 0), // mode int32
-    Field::new(Text::new(185, 5), 1, 452, 0x09, 2), // items []core/v1.DownwardAPIVolumeFile
-    Field::new(Text::new(6256, 11), 2, 2, 0x0c, 0), // defaultMode int32
-    Field::new(Text::new(6938, 6), 1, 0, 0x08, 0), // medium string
-    Field::new(Text::new(6947, 9), 2, 8, 0x0c, 0), // sizeLimit api/resource.Quantity
-    Field::new(Text::new(6959, 2), 1, 0, 0x40, 1), // ip string
-    Field::new(Text::new(6964, 8), 3, 0, 0x08, 0), // hostname string
-    Field::new(Text::new(5427, 8), 4, 0, 0x0c, 0), // nodeName string
-    Field::new(Text::new(6975, 9), 2, 531, 0x0c, 0), // targetRef core/v1.ObjectReference
-    Field::new(Text::new(59, 4), 1, 0, 0x08, 0), // name string
-    Field::new(Text::new(659, 4), 2, 2, 0x40, 20), // port int32
-    Field::new(Text::new(6657, 8), 3, 0, 0x08, 47), // protocol string
-    Field::new(Text::new(6987, 11), 4, 0, 0x0c, 0), // appProtocol string
-    Field::new(Text::new(7001, 9), 1, 455, 0x09, 2), // addresses []core/v1.EndpointAddress
-    Field::new(Text::new(7013, 17), 2, 455, 0x09, 2), // notReadyAddresses []core/v1.EndpointAddress
-    Field::new(Text::new(6308, 5), 3, 456, 0x09, 2), // ports []core/v1.EndpointPort
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(7033, 7), 2, 457, 0x09, 2), // subsets []core/v1.EndpointSubset
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 458, 0x41, 0), // items []core/v1.Endpoints
-    Field::new(Text::new(7043, 6), 1, 0, 0x08, 0), // prefix string
-    Field::new(Text::new(7052, 12), 2, 431, 0x0c, 0), // configMapRef core/v1.ConfigMapEnvSource
-    Field::new(Text::new(6166, 9), 3, 605, 0x0c, 0), // secretRef core/v1.SecretEnvSource
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(4398, 5), 2, 0, 0x08, 0), // value string
-    Field::new(Text::new(7067, 9), 3, 462, 0x0c, 0), // valueFrom core/v1.EnvVarSource
-    Field::new(Text::new(38, 8), 1, 530, 0x0c, 0), // fieldRef core/v1.ObjectFieldSelector
-    Field::new(Text::new(6912, 16), 2, 590, 0x0c, 0), // resourceFieldRef core/v1.ResourceFieldSelector
-    Field::new(Text::new(7079, 15), 3, 432, 0x0c, 0), // configMapKeyRef core/v1.ConfigMapKeySelector
-    Field::new(Text::new(7097, 12), 4, 606, 0x0c, 0), // secretKeyRef core/v1.SecretKeySelector
-    Field::new(Text::new(7112, 10), 5, 472, 0x0c, 0), // fileKeyRef core/v1.FileKeySelector
-    Field::new(Text::new(7125, 24), 1, 464, 0x20, 0), // EphemeralContainerCommon core/v1.EphemeralContainerCommon
-    Field::new(Text::new(7152, 19), 2, 0, 0x08, 0), // targetContainerName string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(6270, 5), 2, 0, 0x08, 0), // image string
-    Field::new(Text::new(6278, 7), 3, 0, 0x09, 2), // command []string
-    Field::new(Text::new(6288, 4), 4, 0, 0x09, 2), // args []string
-    Field::new(Text::new(6295, 10), 5, 0, 0x08, 0), // workingDir string
-    Field::new(Text::new(6308, 5), 6, 440, 0x09, 40), // ports []core/v1.ContainerPort
-    Field::new(Text::new(6316, 7), 19, 460, 0x09, 2), // envFrom []core/v1.EnvFromSource
-    Field::new(Text::new(6326, 3), 7, 461, 0x09, 6), // env []core/v1.EnvVar
-    Field::new(Text::new(612, 9), 8, 596, 0x08, 4), // resources core/v1.ResourceRequirements
-    Field::new(Text::new(6332, 12), 23, 441, 0x09, 2), // resizePolicy []core/v1.ContainerResizePolicy
-    Field::new(Text::new(6347, 13), 24, 0, 0x0c, 0), // restartPolicy string
-    Field::new(Text::new(6363, 18), 25, 442, 0x09, 2), // restartPolicyRules []core/v1.ContainerRestartRule
-    Field::new(Text::new(6384, 12), 9, 637, 0x09, 41), // volumeMounts []core/v1.VolumeMount
-    Field::new(Text::new(6399, 13), 21, 636, 0x09, 42), // volumeDevices []core/v1.VolumeDevice
-    Field::new(Text::new(6415, 13), 10, 577, 0x0c, 0), // livenessProbe core/v1.Probe
-    Field::new(Text::new(6431, 14), 11, 577, 0x0c, 0), // readinessProbe core/v1.Probe
-    Field::new(Text::new(6448, 12), 22, 577, 0x0c, 0), // startupProbe core/v1.Probe
-    Field::new(Text::new(6463, 9), 12, 491, 0x0c, 0), // lifecycle core/v1.Lifecycle
-    Field::new(Text::new(6475, 22), 13, 0, 0x08, 0), // terminationMessagePath string
-    Field::new(Text::new(6500, 24), 20, 0, 0x08, 43), // terminationMessagePolicy string
-    Field::new(Text::new(6527, 15), 14, 0, 0x08, 44), // imagePullPolicy string
-    Field::new(Text::new(6545, 15), 15, 611, 0x0c, 0), // securityContext core/v1.SecurityContext
-    Field::new(Text::new(6563, 5), 16, 1, 0x08, 0), // stdin bool
-    Field::new(Text::new(6571, 9), 17, 1, 0x08, 0), // stdinOnce bool
-    Field::new(Text::new(6583, 3), 18, 1, 0x08, 0), // tty bool
-    Field::new(Text::new(7174, 19), 1, 538, 0x0c, 0), // volumeClaimTemplate core/v1.PersistentVolumeClaimTemplate
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x40, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(7196, 14), 2, 531, 0x40, 4), // involvedObject core/v1.ObjectReference
-    Field::new(Text::new(808, 6), 3, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 4, 0, 0x08, 0), // message string
-    Field::new(Text::new(7213, 6), 5, 469, 0x08, 4), // source core/v1.EventSource
-    Field::new(Text::new(7222, 14), 6, 6, 0x08, 0), // firstTimestamp apis/meta/v1.Time
-    Field::new(Text::new(7239, 13), 7, 6, 0x08, 0), // lastTimestamp apis/meta/v1.Time
-    Field::new(Text::new(7255, 5), 8, 2, 0x08, 0), // count int32
-    Field::new(Text::new(949, 4), 9, 0, 0x08, 0), // type string
-    Field::new(Text::new(7263, 9), 10, 7, 0x08, 0), // eventTime apis/meta/v1.MicroTime
-    Field::new(Text::new(7275, 6), 11, 468, 0x0c, 0), // series core/v1.EventSeries
-    Field::new(Text::new(5240, 6), 12, 0, 0x08, 0), // action string
-    Field::new(Text::new(7284, 7), 13, 531, 0x0c, 0), // related core/v1.ObjectReference
-    Field::new(Text::new(7294, 18), 14, 0, 0x00, 1), // reportingComponent string
-    Field::new(Text::new(7315, 17), 15, 0, 0x00, 1), // reportingInstance string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 466, 0x41, 0), // items []core/v1.Event
-    Field::new(Text::new(7255, 5), 1, 2, 0x08, 0), // count int32
-    Field::new(Text::new(7335, 16), 2, 7, 0x08, 0), // lastObservedTime apis/meta/v1.MicroTime
-    Field::new(Text::new(7354, 9), 1, 0, 0x08, 0), // component string
-    Field::new(Text::new(7366, 4), 2, 0, 0x08, 0), // host string
-    Field::new(Text::new(6278, 7), 1, 0, 0x09, 2), // command []string
-    Field::new(Text::new(7373, 10), 1, 0, 0x09, 2), // targetWWNs []string
-    Field::new(Text::new(7386, 3), 2, 2, 0x0c, 0), // lun int32
-    Field::new(Text::new(5786, 6), 3, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(5795, 8), 4, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(7392, 5), 5, 0, 0x09, 2), // wwids []string
-    Field::new(Text::new(7400, 10), 1, 0, 0x40, 1), // volumeName string
-    Field::new(Text::new(652, 4), 2, 0, 0x40, 1), // path string
-    Field::new(Text::new(14, 3), 3, 0, 0x40, 1), // key string
-    Field::new(Text::new(6178, 8), 4, 1, 0x0c, 15), // optional bool
-    Field::new(Text::new(5963, 6), 1, 0, 0x40, 1), // driver string
-    Field::new(Text::new(5786, 6), 2, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(6166, 9), 3, 609, 0x0c, 0), // secretRef core/v1.SecretReference
-    Field::new(Text::new(5795, 8), 4, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(7413, 7), 5, 0, 0x0a, 0), // options map[string]string
-    Field::new(Text::new(5963, 6), 1, 0, 0x40, 1), // driver string
-    Field::new(Text::new(5786, 6), 2, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(6166, 9), 3, 501, 0x0c, 0), // secretRef core/v1.LocalObjectReference
-    Field::new(Text::new(5795, 8), 4, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(7413, 7), 5, 0, 0x0a, 0), // options map[string]string
-    Field::new(Text::new(7423, 11), 1, 0, 0x08, 0), // datasetName string
-    Field::new(Text::new(7437, 11), 2, 0, 0x08, 0), // datasetUUID string
-    Field::new(Text::new(7451, 6), 1, 0, 0x40, 1), // pdName string
-    Field::new(Text::new(5786, 6), 2, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(3644, 9), 3, 2, 0x08, 0), // partition int32
-    Field::new(Text::new(5795, 8), 4, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(659, 4), 1, 2, 0x40, 20), // port int32
-    Field::new(Text::new(843, 7), 2, 0, 0x04, 1), // service string
-    Field::new(Text::new(7460, 10), 1, 0, 0x40, 1), // repository string
-    Field::new(Text::new(3171, 8), 2, 0, 0x08, 0), // revision string
-    Field::new(Text::new(7473, 9), 3, 0, 0x08, 0), // directory string
-    Field::new(Text::new(7485, 9), 1, 0, 0x40, 1), // endpoints string
-    Field::new(Text::new(652, 4), 2, 0, 0x40, 1), // path string
-    Field::new(Text::new(5795, 8), 3, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(7497, 18), 4, 0, 0x0c, 0), // endpointsNamespace string
-    Field::new(Text::new(7485, 9), 1, 0, 0x40, 1), // endpoints string
-    Field::new(Text::new(652, 4), 2, 0, 0x40, 1), // path string
-    Field::new(Text::new(5795, 8), 3, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(652, 4), 1, 0, 0x08, 0), // path string
-    Field::new(Text::new(659, 4), 2, 9, 0x40, 0), // port util/intstr.IntOrString
-    Field::new(Text::new(7366, 4), 3, 0, 0x08, 0), // host string
-    Field::new(Text::new(7518, 6), 4, 0, 0x08, 48), // scheme string
-    Field::new(Text::new(7527, 11), 5, 482, 0x09, 2), // httpHeaders []core/v1.HTTPHeader
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(4398, 5), 2, 0, 0x40, 1), // value string
-    Field::new(Text::new(6959, 2), 1, 0, 0x40, 1), // ip string
-    Field::new(Text::new(7541, 9), 2, 0, 0x09, 2), // hostnames []string
-    Field::new(Text::new(6959, 2), 1, 0, 0x40, 1), // ip string
-    Field::new(Text::new(652, 4), 1, 0, 0x40, 1), // path string
-    Field::new(Text::new(949, 4), 2, 0, 0x0c, 49), // type string
-    Field::new(Text::new(7553, 12), 1, 0, 0x40, 1), // targetPortal string
-    Field::new(Text::new(7568, 3), 2, 0, 0x40, 1), // iqn string
-    Field::new(Text::new(7386, 3), 3, 2, 0x40, 20), // lun int32
-    Field::new(Text::new(7574, 14), 4, 0, 0x08, 50), // iscsiInterface string
-    Field::new(Text::new(5786, 6), 5, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(5795, 8), 6, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(7591, 7), 7, 0, 0x09, 2), // portals []string
-    Field::new(Text::new(7601, 17), 8, 1, 0x08, 0), // chapAuthDiscovery bool
-    Field::new(Text::new(7621, 15), 11, 1, 0x08, 0), // chapAuthSession bool
-    Field::new(Text::new(6166, 9), 10, 609, 0x0c, 0), // secretRef core/v1.SecretReference
-    Field::new(Text::new(7639, 13), 12, 0, 0x0c, 0), // initiatorName string
-    Field::new(Text::new(7553, 12), 1, 0, 0x40, 1), // targetPortal string
-    Field::new(Text::new(7568, 3), 2, 0, 0x40, 1), // iqn string
-    Field::new(Text::new(7386, 3), 3, 2, 0x40, 20), // lun int32
-    Field::new(Text::new(7574, 14), 4, 0, 0x08, 50), // iscsiInterface string
-    Field::new(Text::new(5786, 6), 5, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(5795, 8), 6, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(7591, 7), 7, 0, 0x09, 2), // portals []string
-    Field::new(Text::new(7601, 17), 8, 1, 0x08, 0), // chapAuthDiscovery bool
-    Field::new(Text::new(7621, 15), 11, 1, 0x08, 0), // chapAuthSession bool
-    Field::new(Text::new(6166, 9), 10, 501, 0x0c, 0), // secretRef core/v1.LocalObjectReference
-    Field::new(Text::new(7639, 13), 12, 0, 0x0c, 0), // initiatorName string
-    Field::new(Text::new(7655, 9), 1, 0, 0x08, 0), // reference string
-    Field::new(Text::new(7667, 10), 2, 0, 0x08, 44), // pullPolicy string
-    Field::new(Text::new(7680, 8), 1, 0, 0x48, 0), // imageRef string
-    Field::new(Text::new(14, 3), 1, 0, 0x40, 1), // key string
-    Field::new(Text::new(652, 4), 2, 0, 0x40, 1), // path string
-    Field::new(Text::new(6931, 4), 3, 2, 0x0c, 0), // mode int32
-    Field::new(Text::new(7691, 9), 1, 492, 0x0c, 0), // postStart core/v1.LifecycleHandler
-    Field::new(Text::new(7703, 7), 2, 492, 0x0c, 0), // preStop core/v1.LifecycleHandler
-    Field::new(Text::new(6884, 10), 3, 0, 0x0c, 46), // stopSignal string
-    Field::new(Text::new(7713, 4), 1, 470, 0x0c, 0), // exec core/v1.ExecAction
-    Field::new(Text::new(7720, 7), 2, 481, 0x0c, 0), // httpGet core/v1.HTTPGetAction
-    Field::new(Text::new(7730, 9), 3, 627, 0x0c, 0), // tcpSocket core/v1.TCPSocketAction
-    Field::new(Text::new(7742, 5), 4, 623, 0x0c, 0), // sleep core/v1.SleepAction
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 496, 0x08, 4), // spec core/v1.LimitRangeSpec
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(7750, 3), 2, 8, 0x0a, 0), // max map[string]api/resource.Quantity
-    Field::new(Text::new(7756, 3), 3, 8, 0x0a, 0), // min map[string]api/resource.Quantity
-    Field::new(Text::new(1436, 7), 4, 8, 0x0a, 0), // default map[string]api/resource.Quantity
-    Field::new(Text::new(7762, 14), 5, 8, 0x0a, 0), // defaultRequest map[string]api/resource.Quantity
-    Field::new(Text::new(7779, 20), 6, 8, 0x0a, 0), // maxLimitRequestRatio map[string]api/resource.Quantity
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 493, 0x41, 0), // items []core/v1.LimitRange
-    Field::new(Text::new(7802, 6), 1, 494, 0x41, 2), // limits []core/v1.LimitRangeItem
-    Field::new(Text::new(864, 3), 1, 3, 0x40, 20), // uid int64
-    Field::new(Text::new(7811, 3), 2, 3, 0x40, 20), // gid int64
-    Field::new(Text::new(7817, 18), 3, 3, 0x09, 2), // supplementalGroups []int64
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 10, 0x01, 0), // items []runtime.RawExtension
-    Field::new(Text::new(6959, 2), 1, 0, 0x08, 0), // ip string
-    Field::new(Text::new(6964, 8), 2, 0, 0x08, 0), // hostname string
-    Field::new(Text::new(7838, 6), 3, 0, 0x0c, 0), // ipMode string
-    Field::new(Text::new(6308, 5), 4, 574, 0x09, 2), // ports []core/v1.PortStatus
-    Field::new(Text::new(7847, 7), 1, 499, 0x09, 2), // ingress []core/v1.LoadBalancerIngress
-    Field::new(Text::new(59, 4), 1, 0, 0x08, 1), // name string
-    Field::new(Text::new(652, 4), 1, 0, 0x40, 1), // path string
-    Field::new(Text::new(5786, 6), 2, 0, 0x0c, 0), // fsType string
-    Field::new(Text::new(7857, 31), 1, 0, 0x08, 0), // targetVolumeAttributesClassName string
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 51), // status string
-    Field::new(Text::new(7891, 6), 1, 0, 0x40, 1), // server string
-    Field::new(Text::new(652, 4), 2, 0, 0x40, 1), // path string
-    Field::new(Text::new(5795, 8), 3, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 508, 0x08, 4), // spec core/v1.NamespaceSpec
-    Field::new(Text::new(687, 6), 3, 509, 0x08, 4), // status core/v1.NamespaceStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 1), // status string
-    Field::new(Text::new(1022, 18), 4, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 5, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 6, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 505, 0x41, 0), // items []core/v1.Namespace
-    Field::new(Text::new(2855, 10), 1, 0, 0x09, 2), // finalizers []string
-    Field::new(Text::new(7900, 5), 1, 0, 0x08, 52), // phase string
-    Field::new(Text::new(785, 10), 2, 506, 0x09, 21), // conditions []core/v1.NamespaceCondition
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 526, 0x08, 4), // spec core/v1.NodeSpec
-    Field::new(Text::new(687, 6), 3, 527, 0x08, 4), // status core/v1.NodeStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(7908, 7), 2, 0, 0x40, 1), // address string
-    Field::new(Text::new(7918, 46), 1, 523, 0x0c, 0), // requiredDuringSchedulingIgnoredDuringExecution core/v1.NodeSelector
-    Field::new(Text::new(7967, 47), 2, 576, 0x09, 2), // preferredDuringSchedulingIgnoredDuringExecution []core/v1.PreferredSchedulingTerm
-    Field::new(Text::new(8017, 17), 1, 0, 0x40, 1), // resourceClaimName string
-    Field::new(Text::new(8037, 10), 2, 0, 0x09, 33), // containers []string
-    Field::new(Text::new(612, 9), 3, 8, 0x42, 0), // resources map[string]api/resource.Quantity
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 1), // status string
-    Field::new(Text::new(8050, 17), 3, 6, 0x08, 0), // lastHeartbeatTime apis/meta/v1.Time
-    Field::new(Text::new(1022, 18), 4, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 5, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 6, 0, 0x08, 0), // message string
-    Field::new(Text::new(8070, 9), 2, 434, 0x0c, 0), // configMap core/v1.ConfigMapNodeConfigSource
-    Field::new(Text::new(8082, 8), 1, 515, 0x0c, 0), // assigned core/v1.NodeConfigSource
-    Field::new(Text::new(4787, 6), 2, 515, 0x0c, 0), // active core/v1.NodeConfigSource
-    Field::new(Text::new(8093, 13), 3, 515, 0x0c, 0), // lastKnownGood core/v1.NodeConfigSource
-    Field::new(Text::new(4017, 5), 4, 0, 0x08, 0), // error string
-    Field::new(Text::new(8109, 15), 1, 450, 0x08, 4), // kubeletEndpoint core/v1.DaemonEndpoint
-    Field::new(Text::new(8127, 24), 1, 1, 0x0c, 0), // supplementalGroupsPolicy bool
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 510, 0x41, 0), // items []core/v1.Node
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(652, 4), 1, 0, 0x08, 0), // path string
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 1), // name string
-    Field::new(Text::new(8154, 8), 2, 522, 0x0c, 0), // features core/v1.NodeRuntimeHandlerFeatures
-    Field::new(Text::new(8165, 23), 1, 1, 0x0c, 0), // recursiveReadOnlyMounts bool
-    Field::new(Text::new(8191, 14), 2, 1, 0x0c, 0), // userNamespaces bool
-    Field::new(Text::new(8208, 17), 1, 525, 0x41, 2), // nodeSelectorTerms []core/v1.NodeSelectorTerm
-    Field::new(Text::new(14, 3), 1, 0, 0x40, 1), // key string
-    Field::new(Text::new(2384, 8), 2, 0, 0x40, 53), // operator string
-    Field::new(Text::new(2395, 6), 3, 0, 0x09, 2), // values []string
-    Field::new(Text::new(2447, 16), 1, 524, 0x09, 2), // matchExpressions []core/v1.NodeSelectorRequirement
-    Field::new(Text::new(8228, 11), 2, 524, 0x09, 2), // matchFields []core/v1.NodeSelectorRequirement
-    Field::new(Text::new(8242, 7), 1, 0, 0x08, 0), // podCIDR string
-    Field::new(Text::new(8252, 8), 7, 0, 0x09, 19), // podCIDRs []string
-    Field::new(Text::new(8263, 10), 3, 0, 0x08, 0), // providerID string
-    Field::new(Text::new(8276, 13), 4, 1, 0x08, 0), // unschedulable bool
-    Field::new(Text::new(8292, 6), 5, 628, 0x09, 2), // taints []core/v1.Taint
-    Field::new(Text::new(8301, 12), 6, 515, 0x0c, 0), // configSource core/v1.NodeConfigSource
-    Field::new(Text::new(8316, 10), 2, 0, 0x08, 0), // externalID string
-    Field::new(Text::new(8329, 8), 1, 8, 0x0a, 0), // capacity map[string]api/resource.Quantity
-    Field::new(Text::new(8340, 11), 2, 8, 0x0a, 0), // allocatable map[string]api/resource.Quantity
-    Field::new(Text::new(7900, 5), 3, 0, 0x08, 54), // phase string
-    Field::new(Text::new(785, 10), 4, 514, 0x09, 21), // conditions []core/v1.NodeCondition
-    Field::new(Text::new(7001, 9), 5, 511, 0x09, 21), // addresses []core/v1.NodeAddress
-    Field::new(Text::new(8354, 15), 6, 517, 0x08, 4), // daemonEndpoints core/v1.NodeDaemonEndpoints
-    Field::new(Text::new(8372, 8), 7, 529, 0x08, 4), // nodeInfo core/v1.NodeSystemInfo
-    Field::new(Text::new(8383, 6), 8, 439, 0x09, 2), // images []core/v1.ContainerImage
-    Field::new(Text::new(8392, 12), 9, 0, 0x09, 2), // volumesInUse []string
-    Field::new(Text::new(8407, 15), 10, 413, 0x09, 2), // volumesAttached []core/v1.AttachedVolume
-    Field::new(Text::new(8425, 6), 11, 516, 0x0c, 0), // config core/v1.NodeConfigStatus
-    Field::new(Text::new(8434, 15), 12, 521, 0x09, 2), // runtimeHandlers []core/v1.NodeRuntimeHandler
-    Field::new(Text::new(8154, 8), 13, 518, 0x0c, 0), // features core/v1.NodeFeatures
-    Field::new(Text::new(8452, 16), 14, 0, 0x09, 2), // declaredFeatures []string
-    Field::new(Text::new(8329, 8), 1, 3, 0x0c, 0), // capacity int64
-    Field::new(Text::new(8471, 9), 1, 0, 0x40, 1), // machineID string
-    Field::new(Text::new(8483, 10), 2, 0, 0x40, 1), // systemUUID string
-    Field::new(Text::new(8496, 6), 3, 0, 0x40, 1), // bootID string
-    Field::new(Text::new(8505, 13), 4, 0, 0x40, 1), // kernelVersion string
-    Field::new(Text::new(8521, 7), 5, 0, 0x40, 1), // osImage string
-    Field::new(Text::new(8531, 23), 6, 0, 0x40, 1), // containerRuntimeVersion string
-    Field::new(Text::new(8557, 14), 7, 0, 0x40, 1), // kubeletVersion string
-    Field::new(Text::new(8574, 16), 8, 0, 0x40, 1), // kubeProxyVersion string
-    Field::new(Text::new(8593, 15), 9, 0, 0x40, 1), // operatingSystem string
-    Field::new(Text::new(8611, 12), 10, 0, 0x40, 1), // architecture string
-    Field::new(Text::new(8626, 4), 11, 528, 0x0c, 0), // swap core/v1.NodeSwapStatus
-    Field::new(Text::new(517, 10), 1, 0, 0x08, 0), // apiVersion string
-    Field::new(Text::new(2019, 9), 2, 0, 0x40, 1), // fieldPath string
-    Field::new(Text::new(530, 4), 1, 0, 0x08, 0), // kind string
-    Field::new(Text::new(537, 9), 2, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(59, 4), 3, 0, 0x08, 0), // name string
-    Field::new(Text::new(864, 3), 4, 0, 0x08, 0), // uid string
-    Field::new(Text::new(517, 10), 5, 0, 0x08, 0), // apiVersion string
-    Field::new(Text::new(2404, 15), 6, 0, 0x08, 0), // resourceVersion string
-    Field::new(Text::new(2019, 9), 7, 0, 0x08, 0), // fieldPath string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 542, 0x08, 4), // spec core/v1.PersistentVolumeSpec
-    Field::new(Text::new(687, 6), 3, 543, 0x08, 4), // status core/v1.PersistentVolumeStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 536, 0x08, 4), // spec core/v1.PersistentVolumeClaimSpec
-    Field::new(Text::new(687, 6), 3, 537, 0x08, 4), // status core/v1.PersistentVolumeClaimStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 1), // status string
-    Field::new(Text::new(4836, 13), 3, 6, 0x08, 0), // lastProbeTime apis/meta/v1.Time
-    Field::new(Text::new(1022, 18), 4, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 5, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 6, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 533, 0x41, 0), // items []core/v1.PersistentVolumeClaim
-    Field::new(Text::new(8633, 11), 1, 0, 0x09, 55), // accessModes []string
-    Field::new(Text::new(549, 8), 4, 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(612, 9), 2, 641, 0x08, 4), // resources core/v1.VolumeResourceRequirements
-    Field::new(Text::new(7400, 10), 3, 0, 0x08, 0), // volumeName string
-    Field::new(Text::new(8647, 16), 5, 0, 0x0c, 0), // storageClassName string
-    Field::new(Text::new(8666, 10), 6, 0, 0x0c, 56), // volumeMode string
-    Field::new(Text::new(8679, 10), 7, 633, 0x0c, 0), // dataSource core/v1.TypedLocalObjectReference
-    Field::new(Text::new(8692, 13), 8, 634, 0x0c, 0), // dataSourceRef core/v1.TypedObjectReference
-    Field::new(Text::new(8708, 25), 9, 0, 0x0c, 0), // volumeAttributesClassName string
-    Field::new(Text::new(7900, 5), 1, 0, 0x08, 57), // phase string
-    Field::new(Text::new(8633, 11), 2, 0, 0x09, 55), // accessModes []string
-    Field::new(Text::new(8329, 8), 3, 8, 0x0a, 0), // capacity map[string]api/resource.Quantity
-    Field::new(Text::new(785, 10), 4, 534, 0x09, 21), // conditions []core/v1.PersistentVolumeClaimCondition
-    Field::new(Text::new(6836, 18), 5, 8, 0x0a, 0), // allocatedResources map[string]api/resource.Quantity
-    Field::new(Text::new(8736, 25), 7, 0, 0x0a, 58), // allocatedResourceStatuses map[string]string
-    Field::new(Text::new(8764, 32), 8, 0, 0x0c, 0), // currentVolumeAttributesClassName string
-    Field::new(Text::new(8799, 18), 9, 503, 0x0c, 0), // modifyVolumeStatus core/v1.ModifyVolumeStatus
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 536, 0x40, 4), // spec core/v1.PersistentVolumeClaimSpec
-    Field::new(Text::new(8820, 9), 1, 0, 0x40, 1), // claimName string
-    Field::new(Text::new(5795, 8), 2, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 532, 0x41, 0), // items []core/v1.PersistentVolume
-    Field::new(Text::new(8832, 17), 1, 476, 0x0c, 0), // gcePersistentDisk core/v1.GCEPersistentDiskVolumeSource
-    Field::new(Text::new(8852, 20), 2, 410, 0x0c, 0), // awsElasticBlockStore core/v1.AWSElasticBlockStoreVolumeSource
-    Field::new(Text::new(8875, 8), 3, 485, 0x0c, 0), // hostPath core/v1.HostPathVolumeSource
-    Field::new(Text::new(8886, 9), 4, 479, 0x0c, 0), // glusterfs core/v1.GlusterfsPersistentVolumeSource
-    Field::new(Text::new(8898, 3), 5, 504, 0x0c, 0), // nfs core/v1.NFSVolumeSource
-    Field::new(Text::new(8904, 3), 6, 581, 0x0c, 0), // rbd core/v1.RBDPersistentVolumeSource
-    Field::new(Text::new(8910, 5), 7, 486, 0x0c, 0), // iscsi core/v1.ISCSIPersistentVolumeSource
-    Field::new(Text::new(8918, 6), 8, 423, 0x0c, 0), // cinder core/v1.CinderPersistentVolumeSource
-    Field::new(Text::new(8927, 6), 9, 421, 0x0c, 0), // cephfs core/v1.CephFSPersistentVolumeSource
-    Field::new(Text::new(8936, 2), 10, 471, 0x0c, 0), // fc core/v1.FCVolumeSource
-    Field::new(Text::new(8941, 7), 11, 475, 0x0c, 0), // flocker core/v1.FlockerVolumeSource
-    Field::new(Text::new(8951, 10), 12, 473, 0x0c, 0), // flexVolume core/v1.FlexPersistentVolumeSource
-    Field::new(Text::new(8964, 9), 13, 415, 0x0c, 0), // azureFile core/v1.AzureFilePersistentVolumeSource
-    Field::new(Text::new(8976, 13), 14, 644, 0x0c, 0), // vsphereVolume core/v1.VsphereVirtualDiskVolumeSource
-    Field::new(Text::new(8992, 7), 15, 580, 0x0c, 0), // quobyte core/v1.QuobyteVolumeSource
-    Field::new(Text::new(9002, 9), 16, 414, 0x0c, 0), // azureDisk core/v1.AzureDiskVolumeSource
-    Field::new(Text::new(9014, 20), 17, 544, 0x0c, 0), // photonPersistentDisk core/v1.PhotonPersistentDiskVolumeSource
-    Field::new(Text::new(9037, 14), 18, 575, 0x0c, 0), // portworxVolume core/v1.PortworxVolumeSource
-    Field::new(Text::new(9054, 7), 19, 599, 0x0c, 0), // scaleIO core/v1.ScaleIOPersistentVolumeSource
-    Field::new(Text::new(9064, 5), 20, 502, 0x0c, 0), // local core/v1.LocalVolumeSource
-    Field::new(Text::new(9072, 9), 21, 624, 0x0c, 0), // storageos core/v1.StorageOSPersistentVolumeSource
-    Field::new(Text::new(9084, 3), 22, 418, 0x0c, 0), // csi core/v1.CSIPersistentVolumeSource
-    Field::new(Text::new(8329, 8), 1, 8, 0x0a, 0), // capacity map[string]api/resource.Quantity
-    Field::new(Text::new(9090, 22), 2, 541, 0x20, 0), // PersistentVolumeSource core/v1.PersistentVolumeSource
-    Field::new(Text::new(8633, 11), 3, 0, 0x09, 55), // accessModes []string
-    Field::new(Text::new(9115, 8), 4, 531, 0x0c, 59), // claimRef core/v1.ObjectReference
-    Field::new(Text::new(9126, 29), 5, 0, 0x08, 60), // persistentVolumeReclaimPolicy string
-    Field::new(Text::new(8647, 16), 6, 0, 0x08, 0), // storageClassName string
-    Field::new(Text::new(9158, 12), 7, 0, 0x09, 2), // mountOptions []string
-    Field::new(Text::new(8666, 10), 8, 0, 0x0c, 56), // volumeMode string
-    Field::new(Text::new(5806, 12), 9, 639, 0x0c, 0), // nodeAffinity core/v1.VolumeNodeAffinity
-    Field::new(Text::new(8708, 25), 10, 0, 0x0c, 0), // volumeAttributesClassName string
-    Field::new(Text::new(7900, 5), 1, 0, 0x08, 61), // phase string
-    Field::new(Text::new(798, 7), 2, 0, 0x08, 0), // message string
-    Field::new(Text::new(808, 6), 3, 0, 0x08, 0), // reason string
-    Field::new(Text::new(9173, 23), 4, 6, 0x0c, 0), // lastPhaseTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(9199, 4), 1, 0, 0x40, 1), // pdID string
-    Field::new(Text::new(5786, 6), 2, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 568, 0x08, 4), // spec core/v1.PodSpec
-    Field::new(Text::new(687, 6), 3, 569, 0x08, 4), // status core/v1.PodStatus
-    Field::new(Text::new(7918, 46), 1, 547, 0x09, 2), // requiredDuringSchedulingIgnoredDuringExecution []core/v1.PodAffinityTerm
-    Field::new(Text::new(7967, 47), 2, 645, 0x09, 2), // preferredDuringSchedulingIgnoredDuringExecution []core/v1.WeightedPodAffinityTerm
-    Field::new(Text::new(2521, 13), 1, 163, 0x0c, 0), // labelSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(9206, 10), 2, 0, 0x09, 2), // namespaces []string
-    Field::new(Text::new(9219, 11), 3, 0, 0x40, 1), // topologyKey string
-    Field::new(Text::new(66, 17), 4, 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(9233, 14), 5, 0, 0x09, 2), // matchLabelKeys []string
-    Field::new(Text::new(9250, 17), 6, 0, 0x09, 2), // mismatchLabelKeys []string
-    Field::new(Text::new(7918, 46), 1, 547, 0x09, 2), // requiredDuringSchedulingIgnoredDuringExecution []core/v1.PodAffinityTerm
-    Field::new(Text::new(7967, 47), 2, 645, 0x09, 2), // preferredDuringSchedulingIgnoredDuringExecution []core/v1.WeightedPodAffinityTerm
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(6563, 5), 1, 1, 0x08, 0), // stdin bool
-    Field::new(Text::new(9270, 6), 2, 1, 0x08, 0), // stdout bool
-    Field::new(Text::new(9279, 6), 3, 1, 0x08, 0), // stderr bool
-    Field::new(Text::new(6583, 3), 4, 1, 0x08, 0), // tty bool
-    Field::new(Text::new(4367, 9), 5, 0, 0x08, 0), // container string
-    Field::new(Text::new(5317, 10), 1, 0, 0x48, 0), // signerName string
-    Field::new(Text::new(9288, 7), 2, 0, 0x48, 0), // keyType string
-    Field::new(Text::new(5448, 20), 3, 2, 0x0c, 0), // maxExpirationSeconds int32
-    Field::new(Text::new(9298, 20), 4, 0, 0x08, 0), // credentialBundlePath string
-    Field::new(Text::new(9321, 7), 5, 0, 0x08, 0), // keyPath string
-    Field::new(Text::new(9331, 20), 6, 0, 0x08, 0), // certificateChainPath string
-    Field::new(Text::new(9354, 15), 7, 0, 0x0a, 0), // userAnnotations map[string]string
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(749, 18), 7, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 1), // status string
-    Field::new(Text::new(4836, 13), 3, 6, 0x08, 0), // lastProbeTime apis/meta/v1.Time
-    Field::new(Text::new(1022, 18), 4, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 5, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 6, 0, 0x08, 0), // message string
-    Field::new(Text::new(9372, 11), 1, 0, 0x09, 2), // nameservers []string
-    Field::new(Text::new(9386, 8), 2, 0, 0x09, 2), // searches []string
-    Field::new(Text::new(7413, 7), 3, 553, 0x09, 2), // options []core/v1.PodDNSConfigOption
-    Field::new(Text::new(59, 4), 1, 0, 0x08, 0), // name string
-    Field::new(Text::new(4398, 5), 2, 0, 0x0c, 0), // value string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(6563, 5), 1, 1, 0x08, 0), // stdin bool
-    Field::new(Text::new(9270, 6), 2, 1, 0x08, 0), // stdout bool
-    Field::new(Text::new(9279, 6), 3, 1, 0x08, 0), // stderr bool
-    Field::new(Text::new(6583, 3), 4, 1, 0x08, 0), // tty bool
-    Field::new(Text::new(4367, 9), 5, 0, 0x08, 0), // container string
-    Field::new(Text::new(6278, 7), 6, 0, 0x01, 0), // command []string
-    Field::new(Text::new(9397, 15), 1, 438, 0x41, 2), // requestMappings []core/v1.ContainerExtendedResourceRequest
-    Field::new(Text::new(8017, 17), 2, 0, 0x40, 1), // resourceClaimName string
-    Field::new(Text::new(6959, 2), 1, 0, 0x40, 1), // ip string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 545, 0x41, 0), // items []core/v1.Pod
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(4367, 9), 1, 0, 0x08, 0), // container string
-    Field::new(Text::new(9415, 6), 2, 1, 0x08, 0), // follow bool
-    Field::new(Text::new(9424, 8), 3, 1, 0x08, 0), // previous bool
-    Field::new(Text::new(9435, 12), 4, 3, 0x0c, 0), // sinceSeconds int64
-    Field::new(Text::new(9450, 9), 5, 6, 0x0c, 0), // sinceTime apis/meta/v1.Time
-    Field::new(Text::new(9462, 10), 6, 1, 0x08, 0), // timestamps bool
-    Field::new(Text::new(9475, 9), 7, 3, 0x0c, 0), // tailLines int64
-    Field::new(Text::new(9487, 10), 8, 3, 0x0c, 0), // limitBytes int64
-    Field::new(Text::new(9500, 28), 9, 1, 0x08, 0), // insecureSkipTLSVerifyBackend bool
-    Field::new(Text::new(9531, 6), 10, 0, 0x0c, 0), // stream string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(6308, 5), 1, 2, 0x09, 0), // ports []int32
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(652, 4), 1, 0, 0x08, 0), // path string
-    Field::new(Text::new(9540, 13), 1, 0, 0x40, 1), // conditionType string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(8017, 17), 3, 0, 0x0c, 0), // resourceClaimName string
-    Field::new(Text::new(9556, 25), 4, 0, 0x0c, 0), // resourceClaimTemplateName string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(8017, 17), 2, 0, 0x0c, 0), // resourceClaimName string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(9584, 12), 1, 0, 0x0c, 0), // podGroupName string
-    Field::new(Text::new(9599, 14), 1, 598, 0x0c, 0), // seLinuxOptions core/v1.SELinuxOptions
-    Field::new(Text::new(9616, 14), 8, 646, 0x0c, 0), // windowsOptions core/v1.WindowsSecurityContextOptions
-    Field::new(Text::new(9633, 9), 2, 3, 0x0c, 0), // runAsUser int64
-    Field::new(Text::new(9645, 10), 6, 3, 0x0c, 0), // runAsGroup int64
-    Field::new(Text::new(9658, 12), 3, 1, 0x0c, 0), // runAsNonRoot bool
-    Field::new(Text::new(7817, 18), 4, 3, 0x09, 2), // supplementalGroups []int64
-    Field::new(Text::new(8127, 24), 12, 0, 0x0c, 62), // supplementalGroupsPolicy string
-    Field::new(Text::new(9673, 7), 5, 3, 0x0c, 0), // fsGroup int64
-    Field::new(Text::new(9683, 7), 7, 626, 0x09, 2), // sysctls []core/v1.Sysctl
-    Field::new(Text::new(9693, 19), 9, 0, 0x0c, 63), // fsGroupChangePolicy string
-    Field::new(Text::new(9715, 14), 10, 603, 0x0c, 0), // seccompProfile core/v1.SeccompProfile
-    Field::new(Text::new(9732, 15), 11, 412, 0x0c, 0), // appArmorProfile core/v1.AppArmorProfile
-    Field::new(Text::new(9750, 19), 13, 0, 0x0c, 0), // seLinuxChangePolicy string
-    Field::new(Text::new(9772, 7), 1, 635, 0x09, 64), // volumes []core/v1.Volume
-    Field::new(Text::new(9782, 14), 20, 437, 0x09, 6), // initContainers []core/v1.Container
-    Field::new(Text::new(8037, 10), 2, 437, 0x41, 6), // containers []core/v1.Container
-    Field::new(Text::new(9799, 19), 34, 463, 0x09, 6), // ephemeralContainers []core/v1.EphemeralContainer
-    Field::new(Text::new(6347, 13), 3, 0, 0x08, 65), // restartPolicy string
-    Field::new(Text::new(9821, 29), 4, 3, 0x0c, 0), // terminationGracePeriodSeconds int64
-    Field::new(Text::new(4880, 21), 5, 3, 0x0c, 0), // activeDeadlineSeconds int64
-    Field::new(Text::new(9853, 9), 6, 0, 0x08, 66), // dnsPolicy string
-    Field::new(Text::new(9865, 12), 7, 0, 0x0a, 67), // nodeSelector map[string]string
-    Field::new(Text::new(5386, 18), 8, 0, 0x08, 0), // serviceAccountName string
-    Field::new(Text::new(9880, 14), 9, 0, 0x08, 0), // serviceAccount string
-    Field::new(Text::new(9897, 28), 21, 1, 0x0c, 0), // automountServiceAccountToken bool
-    Field::new(Text::new(5427, 8), 10, 0, 0x08, 0), // nodeName string
-    Field::new(Text::new(9928, 11), 11, 1, 0x08, 0), // hostNetwork bool
-    Field::new(Text::new(9942, 7), 12, 1, 0x08, 0), // hostPID bool
-    Field::new(Text::new(9952, 7), 13, 1, 0x08, 0), // hostIPC bool
-    Field::new(Text::new(9962, 21), 27, 1, 0x0c, 0), // shareProcessNamespace bool
-    Field::new(Text::new(6545, 15), 14, 567, 0x0c, 0), // securityContext core/v1.PodSecurityContext
-    Field::new(Text::new(9986, 16), 15, 501, 0x09, 6), // imagePullSecrets []core/v1.LocalObjectReference
-    Field::new(Text::new(6964, 8), 16, 0, 0x08, 0), // hostname string
-    Field::new(Text::new(10005, 9), 17, 0, 0x08, 0), // subdomain string
-    Field::new(Text::new(10017, 8), 18, 411, 0x0c, 0), // affinity core/v1.Affinity
-    Field::new(Text::new(10028, 13), 19, 0, 0x08, 0), // schedulerName string
-    Field::new(Text::new(10044, 11), 22, 629, 0x09, 2), // tolerations []core/v1.Toleration
-    Field::new(Text::new(10058, 11), 23, 483, 0x09, 68), // hostAliases []core/v1.HostAlias
-    Field::new(Text::new(10072, 17), 24, 0, 0x08, 0), // priorityClassName string
-    Field::new(Text::new(979, 8), 25, 2, 0x0c, 0), // priority int32
-    Field::new(Text::new(10092, 9), 26, 552, 0x0c, 0), // dnsConfig core/v1.PodDNSConfig
-    Field::new(Text::new(10104, 14), 28, 562, 0x09, 2), // readinessGates []core/v1.PodReadinessGate
-    Field::new(Text::new(10121, 16), 29, 0, 0x0c, 0), // runtimeClassName string
-    Field::new(Text::new(10140, 18), 30, 1, 0x0c, 0), // enableServiceLinks bool
-    Field::new(Text::new(10161, 16), 31, 0, 0x0c, 69), // preemptionPolicy string
-    Field::new(Text::new(10180, 8), 32, 8, 0x0a, 0), // overhead map[string]api/resource.Quantity
-    Field::new(Text::new(10191, 25), 33, 632, 0x09, 70), // topologySpreadConstraints []core/v1.TopologySpreadConstraint
-    Field::new(Text::new(10219, 17), 35, 1, 0x0c, 0), // setHostnameAsFQDN bool
-    Field::new(Text::new(10239, 2), 36, 559, 0x0c, 0), // os core/v1.PodOS
-    Field::new(Text::new(10244, 9), 37, 1, 0x0c, 0), // hostUsers bool
-    Field::new(Text::new(10256, 15), 38, 565, 0x09, 6), // schedulingGates []core/v1.PodSchedulingGate
-    Field::new(Text::new(10274, 14), 39, 563, 0x09, 64), // resourceClaims []core/v1.PodResourceClaim
-    Field::new(Text::new(612, 9), 40, 596, 0x0c, 0), // resources core/v1.ResourceRequirements
-    Field::new(Text::new(10291, 16), 41, 0, 0x0c, 0), // hostnameOverride string
-    Field::new(Text::new(10310, 15), 43, 566, 0x0c, 0), // schedulingGroup core/v1.PodSchedulingGroup
-    Field::new(Text::new(749, 18), 17, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(7900, 5), 1, 0, 0x08, 71), // phase string
-    Field::new(Text::new(785, 10), 2, 551, 0x09, 21), // conditions []core/v1.PodCondition
-    Field::new(Text::new(798, 7), 3, 0, 0x08, 0), // message string
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(10328, 17), 11, 0, 0x08, 0), // nominatedNodeName string
-    Field::new(Text::new(6668, 6), 5, 0, 0x08, 0), // hostIP string
-    Field::new(Text::new(10348, 7), 16, 484, 0x09, 72), // hostIPs []core/v1.HostIP
-    Field::new(Text::new(10358, 5), 6, 0, 0x08, 0), // podIP string
-    Field::new(Text::new(10366, 6), 12, 556, 0x09, 68), // podIPs []core/v1.PodIP
-    Field::new(Text::new(5091, 9), 7, 6, 0x0c, 0), // startTime apis/meta/v1.Time
-    Field::new(Text::new(10375, 21), 10, 448, 0x09, 2), // initContainerStatuses []core/v1.ContainerStatus
-    Field::new(Text::new(10399, 17), 8, 448, 0x09, 2), // containerStatuses []core/v1.ContainerStatus
-    Field::new(Text::new(10419, 8), 9, 0, 0x08, 73), // qosClass string
-    Field::new(Text::new(10430, 26), 13, 448, 0x09, 2), // ephemeralContainerStatuses []core/v1.ContainerStatus
-    Field::new(Text::new(10459, 6), 14, 0, 0x08, 0), // resize string
-    Field::new(Text::new(10468, 21), 15, 564, 0x09, 64), // resourceClaimStatuses []core/v1.PodResourceClaimStatus
-    Field::new(Text::new(10492, 27), 18, 555, 0x0c, 0), // extendedResourceClaimStatus core/v1.PodExtendedResourceClaimStatus
-    Field::new(Text::new(6836, 18), 19, 8, 0x0a, 0), // allocatedResources map[string]api/resource.Quantity
-    Field::new(Text::new(612, 9), 20, 596, 0x0c, 0), // resources core/v1.ResourceRequirements
-    Field::new(Text::new(10522, 36), 21, 513, 0x09, 2), // nodeAllocatableResourceClaimStatuses []core/v1.NodeAllocatableResourceClaimStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(687, 6), 2, 569, 0x08, 0), // status core/v1.PodStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(3182, 8), 2, 573, 0x08, 4), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 571, 0x41, 0), // items []core/v1.PodTemplate
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 568, 0x08, 4), // spec core/v1.PodSpec
-    Field::new(Text::new(659, 4), 1, 2, 0x40, 20), // port int32
-    Field::new(Text::new(6657, 8), 2, 0, 0x40, 74), // protocol string
-    Field::new(Text::new(4017, 5), 3, 0, 0x0c, 0), // error string
-    Field::new(Text::new(5775, 8), 1, 0, 0x40, 1), // volumeID string
-    Field::new(Text::new(5786, 6), 2, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(5795, 8), 3, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(10561, 6), 1, 2, 0x40, 20), // weight int32
-    Field::new(Text::new(10570, 10), 2, 525, 0x40, 4), // preference core/v1.NodeSelectorTerm
-    Field::new(Text::new(10583, 12), 1, 578, 0x20, 0), // ProbeHandler core/v1.ProbeHandler
-    Field::new(Text::new(10598, 19), 2, 2, 0x08, 0), // initialDelaySeconds int32
-    Field::new(Text::new(381, 14), 3, 2, 0x08, 0), // timeoutSeconds int32
-    Field::new(Text::new(4406, 13), 4, 2, 0x08, 0), // periodSeconds int32
-    Field::new(Text::new(10620, 16), 5, 2, 0x08, 0), // successThreshold int32
-    Field::new(Text::new(10639, 16), 6, 2, 0x08, 0), // failureThreshold int32
-    Field::new(Text::new(9821, 29), 7, 3, 0x0c, 0), // terminationGracePeriodSeconds int64
-    Field::new(Text::new(7713, 4), 1, 470, 0x0c, 0), // exec core/v1.ExecAction
-    Field::new(Text::new(7720, 7), 2, 481, 0x0c, 0), // httpGet core/v1.HTTPGetAction
-    Field::new(Text::new(7730, 9), 3, 627, 0x0c, 0), // tcpSocket core/v1.TCPSocketAction
-    Field::new(Text::new(10658, 4), 4, 477, 0x0c, 0), // grpc core/v1.GRPCAction
-    Field::new(Text::new(10665, 7), 1, 640, 0x01, 2), // sources []core/v1.VolumeProjection
-    Field::new(Text::new(6256, 11), 2, 2, 0x0c, 0), // defaultMode int32
-    Field::new(Text::new(10675, 8), 1, 0, 0x40, 1), // registry string
-    Field::new(Text::new(10686, 6), 2, 0, 0x40, 1), // volume string
-    Field::new(Text::new(5795, 8), 3, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(4010, 4), 4, 0, 0x08, 0), // user string
-    Field::new(Text::new(1100, 5), 5, 0, 0x08, 0), // group string
-    Field::new(Text::new(10695, 6), 6, 0, 0x08, 0), // tenant string
-    Field::new(Text::new(6142, 8), 1, 0, 0x41, 2), // monitors []string
-    Field::new(Text::new(6270, 5), 2, 0, 0x40, 1), // image string
-    Field::new(Text::new(5786, 6), 3, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(10704, 4), 4, 0, 0x08, 75), // pool string
-    Field::new(Text::new(4010, 4), 5, 0, 0x08, 76), // user string
-    Field::new(Text::new(10711, 7), 6, 0, 0x08, 77), // keyring string
-    Field::new(Text::new(6166, 9), 7, 609, 0x0c, 0), // secretRef core/v1.SecretReference
-    Field::new(Text::new(5795, 8), 8, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(6142, 8), 1, 0, 0x41, 2), // monitors []string
-    Field::new(Text::new(6270, 5), 2, 0, 0x40, 1), // image string
-    Field::new(Text::new(5786, 6), 3, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(10704, 4), 4, 0, 0x08, 75), // pool string
-    Field::new(Text::new(4010, 4), 5, 0, 0x08, 76), // user string
-    Field::new(Text::new(10711, 7), 6, 0, 0x08, 77), // keyring string
-    Field::new(Text::new(6166, 9), 7, 501, 0x0c, 0), // secretRef core/v1.LocalObjectReference
-    Field::new(Text::new(5795, 8), 8, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(10721, 5), 2, 0, 0x00, 0), // range string
-    Field::new(Text::new(3164, 4), 3, 5, 0x00, 0), // data bytes
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 587, 0x08, 4), // spec core/v1.ReplicationControllerSpec
-    Field::new(Text::new(687, 6), 3, 588, 0x08, 4), // status core/v1.ReplicationControllerStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 1), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 584, 0x41, 0), // items []core/v1.ReplicationController
-    Field::new(Text::new(3449, 8), 1, 2, 0x0c, 78), // replicas int32
-    Field::new(Text::new(3210, 15), 4, 2, 0x08, 20), // minReadySeconds int32
-    Field::new(Text::new(549, 8), 2, 0, 0x0a, 67), // selector map[string]string
-    Field::new(Text::new(3182, 8), 3, 573, 0x0c, 0), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(3449, 8), 1, 2, 0x40, 20), // replicas int32
-    Field::new(Text::new(3593, 20), 2, 2, 0x08, 0), // fullyLabeledReplicas int32
-    Field::new(Text::new(3513, 13), 4, 2, 0x08, 0), // readyReplicas int32
-    Field::new(Text::new(3529, 17), 5, 2, 0x08, 0), // availableReplicas int32
-    Field::new(Text::new(749, 18), 3, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(785, 10), 6, 585, 0x09, 21), // conditions []core/v1.ReplicationControllerCondition
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(928, 7), 2, 0, 0x08, 0), // request string
-    Field::new(Text::new(5224, 13), 1, 0, 0x08, 0), // containerName string
-    Field::new(Text::new(2422, 8), 2, 0, 0x40, 1), // resource string
-    Field::new(Text::new(10729, 7), 3, 8, 0x08, 0), // divisor api/resource.Quantity
-    Field::new(Text::new(10739, 10), 1, 0, 0x40, 1), // resourceID string
-    Field::new(Text::new(10752, 6), 2, 0, 0x08, 0), // health string
-    Field::new(Text::new(798, 7), 6, 0, 0x0c, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 594, 0x08, 4), // spec core/v1.ResourceQuotaSpec
-    Field::new(Text::new(687, 6), 3, 595, 0x08, 4), // status core/v1.ResourceQuotaStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 592, 0x41, 0), // items []core/v1.ResourceQuota
-    Field::new(Text::new(10761, 4), 1, 8, 0x0a, 0), // hard map[string]api/resource.Quantity
-    Field::new(Text::new(10768, 6), 2, 0, 0x09, 79), // scopes []string
-    Field::new(Text::new(10777, 13), 3, 601, 0x0c, 0), // scopeSelector core/v1.ScopeSelector
-    Field::new(Text::new(10761, 4), 1, 8, 0x0a, 0), // hard map[string]api/resource.Quantity
-    Field::new(Text::new(10793, 4), 2, 8, 0x0a, 0), // used map[string]api/resource.Quantity
-    Field::new(Text::new(7802, 6), 1, 8, 0x0a, 0), // limits map[string]api/resource.Quantity
-    Field::new(Text::new(10800, 8), 2, 8, 0x0a, 0), // requests map[string]api/resource.Quantity
-    Field::new(Text::new(10811, 6), 3, 589, 0x09, 80), // claims []core/v1.ResourceClaim
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(612, 9), 2, 591, 0x09, 81), // resources []core/v1.ResourceHealth
-    Field::new(Text::new(4010, 4), 1, 0, 0x08, 0), // user string
-    Field::new(Text::new(10820, 4), 2, 0, 0x08, 0), // role string
-    Field::new(Text::new(949, 4), 3, 0, 0x08, 0), // type string
-    Field::new(Text::new(10827, 5), 4, 0, 0x08, 0), // level string
-    Field::new(Text::new(10835, 7), 1, 0, 0x40, 1), // gateway string
-    Field::new(Text::new(10845, 6), 2, 0, 0x40, 1), // system string
-    Field::new(Text::new(6166, 9), 3, 609, 0x44, 0), // secretRef core/v1.SecretReference
-    Field::new(Text::new(10854, 10), 4, 1, 0x08, 0), // sslEnabled bool
-    Field::new(Text::new(10867, 16), 5, 0, 0x08, 0), // protectionDomain string
-    Field::new(Text::new(10886, 11), 6, 0, 0x08, 0), // storagePool string
-    Field::new(Text::new(10900, 11), 7, 0, 0x08, 82), // storageMode string
-    Field::new(Text::new(7400, 10), 8, 0, 0x08, 0), // volumeName string
-    Field::new(Text::new(5786, 6), 9, 0, 0x08, 83), // fsType string
-    Field::new(Text::new(5795, 8), 10, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(10835, 7), 1, 0, 0x40, 1), // gateway string
-    Field::new(Text::new(10845, 6), 2, 0, 0x40, 1), // system string
-    Field::new(Text::new(6166, 9), 3, 501, 0x44, 0), // secretRef core/v1.LocalObjectReference
-    Field::new(Text::new(10854, 10), 4, 1, 0x08, 0), // sslEnabled bool
-    Field::new(Text::new(10867, 16), 5, 0, 0x08, 0), // protectionDomain string
-    Field::new(Text::new(10886, 11), 6, 0, 0x08, 0), // storagePool string
-    Field::new(Text::new(10900, 11), 7, 0, 0x08, 82), // storageMode string
-    Field::new(Text::new(7400, 10), 8, 0, 0x08, 0), // volumeName string
-    Field::new(Text::new(5786, 6), 9, 0, 0x08, 83), // fsType string
-    Field::new(Text::new(5795, 8), 10, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(2447, 16), 1, 602, 0x09, 2), // matchExpressions []core/v1.ScopedResourceSelectorRequirement
-    Field::new(Text::new(10914, 9), 1, 0, 0x40, 84), // scopeName string
-    Field::new(Text::new(2384, 8), 2, 0, 0x40, 85), // operator string
-    Field::new(Text::new(2395, 6), 3, 0, 0x09, 2), // values []string
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 36), // type string
-    Field::new(Text::new(5853, 16), 2, 0, 0x0c, 0), // localhostProfile string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(6189, 9), 5, 1, 0x0c, 0), // immutable bool
-    Field::new(Text::new(3164, 4), 2, 5, 0x0a, 0), // data map[string]bytes
-    Field::new(Text::new(10926, 10), 4, 0, 0x0a, 0), // stringData map[string]string
-    Field::new(Text::new(949, 4), 3, 0, 0x08, 0), // type string
-    Field::new(Text::new(6214, 20), 1, 501, 0x20, 0), // LocalObjectReference core/v1.LocalObjectReference
-    Field::new(Text::new(6178, 8), 2, 1, 0x0c, 0), // optional bool
-    Field::new(Text::new(6214, 20), 1, 501, 0x20, 0), // LocalObjectReference core/v1.LocalObjectReference
-    Field::new(Text::new(14, 3), 2, 0, 0x40, 1), // key string
-    Field::new(Text::new(6178, 8), 3, 1, 0x0c, 0), // optional bool
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 604, 0x41, 0), // items []core/v1.Secret
-    Field::new(Text::new(6214, 20), 1, 501, 0x20, 0), // LocalObjectReference core/v1.LocalObjectReference
-    Field::new(Text::new(185, 5), 2, 490, 0x09, 2), // items []core/v1.KeyToPath
-    Field::new(Text::new(6178, 8), 4, 1, 0x0c, 0), // optional bool
-    Field::new(Text::new(59, 4), 1, 0, 0x08, 0), // name string
-    Field::new(Text::new(537, 9), 2, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(5920, 10), 1, 0, 0x08, 0), // secretName string
-    Field::new(Text::new(185, 5), 2, 490, 0x09, 2), // items []core/v1.KeyToPath
-    Field::new(Text::new(6256, 11), 3, 2, 0x0c, 0), // defaultMode int32
-    Field::new(Text::new(6178, 8), 4, 1, 0x0c, 0), // optional bool
-    Field::new(Text::new(10939, 12), 1, 420, 0x0c, 0), // capabilities core/v1.Capabilities
-    Field::new(Text::new(10954, 10), 2, 1, 0x0c, 0), // privileged bool
-    Field::new(Text::new(9599, 14), 3, 598, 0x0c, 0), // seLinuxOptions core/v1.SELinuxOptions
-    Field::new(Text::new(9616, 14), 10, 646, 0x0c, 0), // windowsOptions core/v1.WindowsSecurityContextOptions
-    Field::new(Text::new(9633, 9), 4, 3, 0x0c, 0), // runAsUser int64
-    Field::new(Text::new(9645, 10), 8, 3, 0x0c, 0), // runAsGroup int64
-    Field::new(Text::new(9658, 12), 5, 1, 0x0c, 0), // runAsNonRoot bool
-    Field::new(Text::new(10967, 22), 6, 1, 0x0c, 0), // readOnlyRootFilesystem bool
-    Field::new(Text::new(10992, 24), 7, 1, 0x0c, 0), // allowPrivilegeEscalation bool
-    Field::new(Text::new(11019, 9), 9, 0, 0x0c, 86), // procMount string
-    Field::new(Text::new(9715, 14), 11, 603, 0x0c, 0), // seccompProfile core/v1.SeccompProfile
-    Field::new(Text::new(9732, 15), 12, 412, 0x0c, 0), // appArmorProfile core/v1.AppArmorProfile
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(7655, 9), 1, 531, 0x08, 0), // reference core/v1.ObjectReference
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 620, 0x08, 4), // spec core/v1.ServiceSpec
-    Field::new(Text::new(687, 6), 3, 621, 0x08, 4), // status core/v1.ServiceStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(11031, 7), 2, 531, 0x09, 6), // secrets []core/v1.ObjectReference
-    Field::new(Text::new(9986, 16), 3, 501, 0x09, 2), // imagePullSecrets []core/v1.LocalObjectReference
-    Field::new(Text::new(9897, 28), 4, 1, 0x0c, 0), // automountServiceAccountToken bool
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 614, 0x41, 0), // items []core/v1.ServiceAccount
-    Field::new(Text::new(11041, 8), 1, 0, 0x08, 0), // audience string
-    Field::new(Text::new(3927, 17), 2, 3, 0x0c, 0), // expirationSeconds int64
-    Field::new(Text::new(652, 4), 3, 0, 0x40, 1), // path string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 613, 0x41, 0), // items []core/v1.Service
-    Field::new(Text::new(59, 4), 1, 0, 0x08, 0), // name string
-    Field::new(Text::new(6657, 8), 2, 0, 0x08, 45), // protocol string
-    Field::new(Text::new(6987, 11), 6, 0, 0x0c, 0), // appProtocol string
-    Field::new(Text::new(659, 4), 3, 2, 0x40, 20), // port int32
-    Field::new(Text::new(11052, 10), 4, 9, 0x08, 0), // targetPort util/intstr.IntOrString
-    Field::new(Text::new(11065, 8), 5, 2, 0x08, 0), // nodePort int32
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(652, 4), 1, 0, 0x08, 0), // path string
-    Field::new(Text::new(6308, 5), 1, 618, 0x09, 87), // ports []core/v1.ServicePort
-    Field::new(Text::new(549, 8), 2, 0, 0x0a, 67), // selector map[string]string
-    Field::new(Text::new(11076, 9), 3, 0, 0x08, 0), // clusterIP string
-    Field::new(Text::new(11088, 10), 18, 0, 0x09, 2), // clusterIPs []string
-    Field::new(Text::new(949, 4), 4, 0, 0x08, 88), // type string
-    Field::new(Text::new(11101, 11), 5, 0, 0x09, 2), // externalIPs []string
-    Field::new(Text::new(11115, 15), 7, 0, 0x08, 89), // sessionAffinity string
-    Field::new(Text::new(11133, 14), 8, 0, 0x08, 0), // loadBalancerIP string
-    Field::new(Text::new(11150, 24), 9, 0, 0x09, 2), // loadBalancerSourceRanges []string
-    Field::new(Text::new(11177, 12), 10, 0, 0x08, 0), // externalName string
-    Field::new(Text::new(11192, 21), 11, 0, 0x08, 90), // externalTrafficPolicy string
-    Field::new(Text::new(11216, 19), 12, 2, 0x08, 0), // healthCheckNodePort int32
-    Field::new(Text::new(11238, 24), 13, 1, 0x08, 0), // publishNotReadyAddresses bool
-    Field::new(Text::new(11265, 21), 14, 622, 0x0c, 0), // sessionAffinityConfig core/v1.SessionAffinityConfig
-    Field::new(Text::new(11289, 10), 19, 0, 0x09, 91), // ipFamilies []string
-    Field::new(Text::new(11302, 14), 17, 0, 0x0c, 92), // ipFamilyPolicy string
-    Field::new(Text::new(11319, 29), 20, 1, 0x0c, 0), // allocateLoadBalancerNodePorts bool
-    Field::new(Text::new(11351, 17), 21, 0, 0x0c, 0), // loadBalancerClass string
-    Field::new(Text::new(11371, 21), 22, 0, 0x0c, 90), // internalTrafficPolicy string
-    Field::new(Text::new(11395, 19), 23, 0, 0x0c, 0), // trafficDistribution string
-    Field::new(Text::new(11417, 12), 1, 500, 0x08, 4), // loadBalancer core/v1.LoadBalancerStatus
-    Field::new(Text::new(785, 10), 2, 156, 0x09, 21), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(11432, 8), 1, 425, 0x0c, 0), // clientIP core/v1.ClientIPConfig
-    Field::new(Text::new(11443, 7), 1, 3, 0x40, 20), // seconds int64
-    Field::new(Text::new(7400, 10), 1, 0, 0x08, 0), // volumeName string
-    Field::new(Text::new(11453, 15), 2, 0, 0x08, 0), // volumeNamespace string
-    Field::new(Text::new(5786, 6), 3, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(5795, 8), 4, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(6166, 9), 5, 531, 0x0c, 0), // secretRef core/v1.ObjectReference
-    Field::new(Text::new(7400, 10), 1, 0, 0x08, 0), // volumeName string
-    Field::new(Text::new(11453, 15), 2, 0, 0x08, 0), // volumeNamespace string
-    Field::new(Text::new(5786, 6), 3, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(5795, 8), 4, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(6166, 9), 5, 501, 0x0c, 0), // secretRef core/v1.LocalObjectReference
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(4398, 5), 2, 0, 0x40, 1), // value string
-    Field::new(Text::new(659, 4), 1, 9, 0x40, 0), // port util/intstr.IntOrString
-    Field::new(Text::new(7366, 4), 2, 0, 0x08, 0), // host string
-    Field::new(Text::new(14, 3), 1, 0, 0x40, 1), // key string
-    Field::new(Text::new(4398, 5), 2, 0, 0x08, 0), // value string
-    Field::new(Text::new(11471, 6), 3, 0, 0x40, 93), // effect string
-    Field::new(Text::new(11480, 9), 4, 6, 0x0c, 0), // timeAdded apis/meta/v1.Time
-    Field::new(Text::new(14, 3), 1, 0, 0x08, 0), // key string
-    Field::new(Text::new(2384, 8), 2, 0, 0x08, 94), // operator string
-    Field::new(Text::new(4398, 5), 3, 0, 0x08, 0), // value string
-    Field::new(Text::new(11471, 6), 4, 0, 0x08, 95), // effect string
-    Field::new(Text::new(11492, 17), 5, 3, 0x0c, 0), // tolerationSeconds int64
-    Field::new(Text::new(14, 3), 1, 0, 0x40, 1), // key string
-    Field::new(Text::new(2395, 6), 2, 0, 0x41, 2), // values []string
-    Field::new(Text::new(11512, 21), 1, 630, 0x09, 2), // matchLabelExpressions []core/v1.TopologySelectorLabelRequirement
-    Field::new(Text::new(11536, 7), 1, 2, 0x40, 20), // maxSkew int32
-    Field::new(Text::new(9219, 11), 2, 0, 0x40, 1), // topologyKey string
-    Field::new(Text::new(11546, 17), 3, 0, 0x40, 96), // whenUnsatisfiable string
-    Field::new(Text::new(2521, 13), 4, 163, 0x0c, 0), // labelSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(11566, 10), 5, 2, 0x0c, 0), // minDomains int32
-    Field::new(Text::new(11579, 18), 6, 0, 0x0c, 97), // nodeAffinityPolicy string
-    Field::new(Text::new(11600, 16), 7, 0, 0x0c, 97), // nodeTaintsPolicy string
-    Field::new(Text::new(9233, 14), 8, 0, 0x09, 2), // matchLabelKeys []string
-    Field::new(Text::new(11619, 8), 1, 0, 0x04, 0), // apiGroup string
-    Field::new(Text::new(530, 4), 2, 0, 0x40, 1), // kind string
-    Field::new(Text::new(59, 4), 3, 0, 0x40, 1), // name string
-    Field::new(Text::new(11619, 8), 1, 0, 0x04, 0), // apiGroup string
-    Field::new(Text::new(530, 4), 2, 0, 0x40, 1), // kind string
-    Field::new(Text::new(59, 4), 3, 0, 0x40, 1), // name string
-    Field::new(Text::new(537, 9), 4, 0, 0x0c, 0), // namespace string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(11630, 12), 2, 642, 0x20, 0), // VolumeSource core/v1.VolumeSource
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(5872, 10), 2, 0, 0x40, 1), // devicePath string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(5795, 8), 2, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(11645, 17), 7, 0, 0x0c, 0), // recursiveReadOnly string
-    Field::new(Text::new(11665, 9), 3, 0, 0x40, 1), // mountPath string
-    Field::new(Text::new(11677, 7), 4, 0, 0x08, 0), // subPath string
-    Field::new(Text::new(11687, 16), 5, 0, 0x0c, 98), // mountPropagation string
-    Field::new(Text::new(11706, 11), 6, 0, 0x08, 0), // subPathExpr string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(11665, 9), 2, 0, 0x40, 1), // mountPath string
-    Field::new(Text::new(5795, 8), 3, 1, 0x08, 0), // readOnly bool
-    Field::new(Text::new(11645, 17), 4, 0, 0x0c, 0), // recursiveReadOnly string
-    Field::new(Text::new(11720, 12), 5, 643, 0x0c, 0), // volumeStatus core/v1.VolumeStatus
-    Field::new(Text::new(1626, 8), 1, 523, 0x0c, 0), // required core/v1.NodeSelector
-    Field::new(Text::new(11735, 6), 1, 608, 0x0c, 0), // secret core/v1.SecretProjection
-    Field::new(Text::new(11744, 11), 2, 451, 0x0c, 0), // downwardAPI core/v1.DownwardAPIProjection
-    Field::new(Text::new(8070, 9), 3, 435, 0x0c, 0), // configMap core/v1.ConfigMapProjection
-    Field::new(Text::new(11758, 19), 4, 616, 0x0c, 0), // serviceAccountToken core/v1.ServiceAccountTokenProjection
-    Field::new(Text::new(11780, 18), 5, 426, 0x0c, 0), // clusterTrustBundle core/v1.ClusterTrustBundleProjection
-    Field::new(Text::new(11801, 14), 6, 550, 0x0c, 0), // podCertificate core/v1.PodCertificateProjection
-    Field::new(Text::new(7802, 6), 1, 8, 0x0a, 0), // limits map[string]api/resource.Quantity
-    Field::new(Text::new(10800, 8), 2, 8, 0x0a, 0), // requests map[string]api/resource.Quantity
-    Field::new(Text::new(8875, 8), 1, 485, 0x0c, 0), // hostPath core/v1.HostPathVolumeSource
-    Field::new(Text::new(11818, 8), 2, 454, 0x0c, 0), // emptyDir core/v1.EmptyDirVolumeSource
-    Field::new(Text::new(8832, 17), 3, 476, 0x0c, 0), // gcePersistentDisk core/v1.GCEPersistentDiskVolumeSource
-    Field::new(Text::new(8852, 20), 4, 410, 0x0c, 0), // awsElasticBlockStore core/v1.AWSElasticBlockStoreVolumeSource
-    Field::new(Text::new(11829, 7), 5, 478, 0x0c, 0), // gitRepo core/v1.GitRepoVolumeSource
-    Field::new(Text::new(11735, 6), 6, 610, 0x0c, 0), // secret core/v1.SecretVolumeSource
-    Field::new(Text::new(8898, 3), 7, 504, 0x0c, 0), // nfs core/v1.NFSVolumeSource
-    Field::new(Text::new(8910, 5), 8, 487, 0x0c, 0), // iscsi core/v1.ISCSIVolumeSource
-    Field::new(Text::new(8886, 9), 9, 480, 0x0c, 0), // glusterfs core/v1.GlusterfsVolumeSource
-    Field::new(Text::new(11839, 21), 10, 539, 0x0c, 0), // persistentVolumeClaim core/v1.PersistentVolumeClaimVolumeSource
-    Field::new(Text::new(8904, 3), 11, 582, 0x0c, 0), // rbd core/v1.RBDVolumeSource
-    Field::new(Text::new(8951, 10), 12, 474, 0x0c, 0), // flexVolume core/v1.FlexVolumeSource
-    Field::new(Text::new(8918, 6), 13, 424, 0x0c, 0), // cinder core/v1.CinderVolumeSource
-    Field::new(Text::new(8927, 6), 14, 422, 0x0c, 0), // cephfs core/v1.CephFSVolumeSource
-    Field::new(Text::new(8941, 7), 15, 475, 0x0c, 0), // flocker core/v1.FlockerVolumeSource
-    Field::new(Text::new(11744, 11), 16, 453, 0x0c, 0), // downwardAPI core/v1.DownwardAPIVolumeSource
-    Field::new(Text::new(8936, 2), 17, 471, 0x0c, 0), // fc core/v1.FCVolumeSource
-    Field::new(Text::new(8964, 9), 18, 416, 0x0c, 0), // azureFile core/v1.AzureFileVolumeSource
-    Field::new(Text::new(8070, 9), 19, 436, 0x0c, 0), // configMap core/v1.ConfigMapVolumeSource
-    Field::new(Text::new(8976, 13), 20, 644, 0x0c, 0), // vsphereVolume core/v1.VsphereVirtualDiskVolumeSource
-    Field::new(Text::new(8992, 7), 21, 580, 0x0c, 0), // quobyte core/v1.QuobyteVolumeSource
-    Field::new(Text::new(9002, 9), 22, 414, 0x0c, 0), // azureDisk core/v1.AzureDiskVolumeSource
-    Field::new(Text::new(9014, 20), 23, 544, 0x0c, 0), // photonPersistentDisk core/v1.PhotonPersistentDiskVolumeSource
-    Field::new(Text::new(11863, 9), 26, 579, 0x0c, 0), // projected core/v1.ProjectedVolumeSource
-    Field::new(Text::new(9037, 14), 24, 575, 0x0c, 0), // portworxVolume core/v1.PortworxVolumeSource
-    Field::new(Text::new(9054, 7), 25, 600, 0x0c, 0), // scaleIO core/v1.ScaleIOVolumeSource
-    Field::new(Text::new(9072, 9), 27, 625, 0x0c, 0), // storageos core/v1.StorageOSVolumeSource
-    Field::new(Text::new(9084, 3), 28, 419, 0x0c, 0), // csi core/v1.CSIVolumeSource
-    Field::new(Text::new(11875, 9), 29, 465, 0x0c, 0), // ephemeral core/v1.EphemeralVolumeSource
-    Field::new(Text::new(6270, 5), 30, 488, 0x0c, 0), // image core/v1.ImageVolumeSource
-    Field::new(Text::new(6270, 5), 1, 489, 0x0c, 0), // image core/v1.ImageVolumeStatus
-    Field::new(Text::new(11887, 10), 1, 0, 0x40, 1), // volumePath string
-    Field::new(Text::new(5786, 6), 2, 0, 0x08, 0), // fsType string
-    Field::new(Text::new(11900, 17), 3, 0, 0x08, 0), // storagePolicyName string
-    Field::new(Text::new(11920, 15), 4, 0, 0x08, 0), // storagePolicyID string
-    Field::new(Text::new(10561, 6), 1, 2, 0x40, 20), // weight int32
-    Field::new(Text::new(11938, 15), 2, 547, 0x40, 4), // podAffinityTerm core/v1.PodAffinityTerm
-    Field::new(Text::new(11956, 22), 1, 0, 0x0c, 0), // gmsaCredentialSpecName string
-    Field::new(Text::new(11981, 18), 2, 0, 0x0c, 0), // gmsaCredentialSpec string
-    Field::new(Text::new(12002, 13), 3, 0, 0x0c, 0), // runAsUserName string
-    Field::new(Text::new(12018, 11), 4, 1, 0x0c, 0), // hostProcess bool
-    Field::new(Text::new(7001, 9), 1, 0, 0x41, 33), // addresses []string
-    Field::new(Text::new(785, 10), 2, 648, 0x08, 4), // conditions discovery/v1.EndpointConditions
-    Field::new(Text::new(6964, 8), 3, 0, 0x0c, 0), // hostname string
-    Field::new(Text::new(6975, 9), 4, 531, 0x0c, 0), // targetRef core/v1.ObjectReference
-    Field::new(Text::new(12032, 18), 5, 0, 0x0a, 0), // deprecatedTopology map[string]string
-    Field::new(Text::new(5427, 8), 6, 0, 0x0c, 0), // nodeName string
-    Field::new(Text::new(12053, 4), 7, 0, 0x0c, 0), // zone string
-    Field::new(Text::new(12060, 5), 8, 649, 0x0c, 0), // hints discovery/v1.EndpointHints
-    Field::new(Text::new(5216, 5), 1, 1, 0x0c, 0), // ready bool
-    Field::new(Text::new(12068, 7), 2, 1, 0x0c, 0), // serving bool
-    Field::new(Text::new(5141, 11), 3, 1, 0x0c, 0), // terminating bool
-    Field::new(Text::new(12078, 8), 1, 654, 0x09, 2), // forZones []discovery/v1.ForZone
-    Field::new(Text::new(12089, 8), 2, 653, 0x09, 2), // forNodes []discovery/v1.ForNode
-    Field::new(Text::new(59, 4), 1, 0, 0x0c, 0), // name string
-    Field::new(Text::new(6657, 8), 2, 0, 0x0c, 47), // protocol string
-    Field::new(Text::new(659, 4), 3, 2, 0x0c, 0), // port int32
-    Field::new(Text::new(6987, 11), 4, 0, 0x0c, 0), // appProtocol string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(12100, 11), 4, 0, 0x40, 99), // addressType string
-    Field::new(Text::new(7485, 9), 2, 647, 0x01, 2), // endpoints []discovery/v1.Endpoint
-    Field::new(Text::new(6308, 5), 3, 650, 0x01, 2), // ports []discovery/v1.EndpointPort
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 651, 0x41, 0), // items []discovery/v1.EndpointSlice
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(7001, 9), 1, 0, 0x01, 0), // addresses []string
-    Field::new(Text::new(785, 10), 2, 656, 0x08, 0), // conditions discovery/v1beta1.EndpointConditions
-    Field::new(Text::new(6964, 8), 3, 0, 0x0c, 0), // hostname string
-    Field::new(Text::new(6975, 9), 4, 531, 0x0c, 0), // targetRef core/v1.ObjectReference
-    Field::new(Text::new(12114, 8), 5, 0, 0x0a, 0), // topology map[string]string
-    Field::new(Text::new(5427, 8), 6, 0, 0x0c, 0), // nodeName string
-    Field::new(Text::new(12060, 5), 7, 657, 0x0c, 0), // hints discovery/v1beta1.EndpointHints
-    Field::new(Text::new(5216, 5), 1, 1, 0x0c, 0), // ready bool
-    Field::new(Text::new(12068, 7), 2, 1, 0x0c, 0), // serving bool
-    Field::new(Text::new(5141, 11), 3, 1, 0x0c, 0), // terminating bool
-    Field::new(Text::new(12078, 8), 1, 662, 0x09, 0), // forZones []discovery/v1beta1.ForZone
-    Field::new(Text::new(12089, 8), 2, 661, 0x09, 0), // forNodes []discovery/v1beta1.ForNode
-    Field::new(Text::new(59, 4), 1, 0, 0x0c, 0), // name string
-    Field::new(Text::new(6657, 8), 2, 0, 0x0c, 0), // protocol string
-    Field::new(Text::new(659, 4), 3, 2, 0x0c, 0), // port int32
-    Field::new(Text::new(6987, 11), 4, 0, 0x0c, 0), // appProtocol string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(12100, 11), 4, 0, 0x00, 0), // addressType string
-    Field::new(Text::new(7485, 9), 2, 655, 0x01, 0), // endpoints []discovery/v1beta1.Endpoint
-    Field::new(Text::new(6308, 5), 3, 658, 0x01, 0), // ports []discovery/v1beta1.EndpointPort
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 659, 0x01, 0), // items []discovery/v1beta1.EndpointSlice
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x00, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(7263, 9), 2, 7, 0x40, 0), // eventTime apis/meta/v1.MicroTime
-    Field::new(Text::new(7275, 6), 3, 665, 0x0c, 0), // series events/v1.EventSeries
-    Field::new(Text::new(12125, 19), 4, 0, 0x08, 0), // reportingController string
-    Field::new(Text::new(7315, 17), 5, 0, 0x08, 0), // reportingInstance string
-    Field::new(Text::new(5240, 6), 6, 0, 0x08, 0), // action string
-    Field::new(Text::new(808, 6), 7, 0, 0x08, 0), // reason string
-    Field::new(Text::new(12147, 9), 8, 531, 0x08, 4), // regarding core/v1.ObjectReference
-    Field::new(Text::new(7284, 7), 9, 531, 0x0c, 0), // related core/v1.ObjectReference
-    Field::new(Text::new(12159, 4), 10, 0, 0x08, 0), // note string
-    Field::new(Text::new(949, 4), 11, 0, 0x08, 0), // type string
-    Field::new(Text::new(12166, 16), 12, 469, 0x08, 4), // deprecatedSource core/v1.EventSource
-    Field::new(Text::new(12185, 24), 13, 6, 0x08, 0), // deprecatedFirstTimestamp apis/meta/v1.Time
-    Field::new(Text::new(12212, 23), 14, 6, 0x08, 0), // deprecatedLastTimestamp apis/meta/v1.Time
-    Field::new(Text::new(12238, 15), 15, 2, 0x08, 0), // deprecatedCount int32
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 663, 0x41, 0), // items []events/v1.Event
-    Field::new(Text::new(7255, 5), 1, 2, 0x40, 20), // count int32
-    Field::new(Text::new(7335, 16), 2, 7, 0x40, 0), // lastObservedTime apis/meta/v1.MicroTime
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x00, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(7263, 9), 2, 7, 0x00, 0), // eventTime apis/meta/v1.MicroTime
-    Field::new(Text::new(7275, 6), 3, 668, 0x0c, 0), // series events/v1beta1.EventSeries
-    Field::new(Text::new(12125, 19), 4, 0, 0x08, 0), // reportingController string
-    Field::new(Text::new(7315, 17), 5, 0, 0x08, 0), // reportingInstance string
-    Field::new(Text::new(5240, 6), 6, 0, 0x08, 0), // action string
-    Field::new(Text::new(808, 6), 7, 0, 0x08, 0), // reason string
-    Field::new(Text::new(12147, 9), 8, 531, 0x08, 0), // regarding core/v1.ObjectReference
-    Field::new(Text::new(7284, 7), 9, 531, 0x0c, 0), // related core/v1.ObjectReference
-    Field::new(Text::new(12159, 4), 10, 0, 0x08, 0), // note string
-    Field::new(Text::new(949, 4), 11, 0, 0x08, 0), // type string
-    Field::new(Text::new(12166, 16), 12, 469, 0x08, 0), // deprecatedSource core/v1.EventSource
-    Field::new(Text::new(12185, 24), 13, 6, 0x08, 0), // deprecatedFirstTimestamp apis/meta/v1.Time
-    Field::new(Text::new(12212, 23), 14, 6, 0x08, 0), // deprecatedLastTimestamp apis/meta/v1.Time
-    Field::new(Text::new(12238, 15), 15, 2, 0x08, 0), // deprecatedCount int32
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 666, 0x01, 0), // items []events/v1beta1.Event
-    Field::new(Text::new(7255, 5), 1, 2, 0x00, 0), // count int32
-    Field::new(Text::new(7335, 16), 2, 7, 0x00, 0), // lastObservedTime apis/meta/v1.MicroTime
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 672, 0x08, 0), // spec extensions/v1beta1.DaemonSetSpec
-    Field::new(Text::new(687, 6), 3, 673, 0x08, 0), // status extensions/v1beta1.DaemonSetStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x00, 0), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 669, 0x01, 0), // items []extensions/v1beta1.DaemonSet
-    Field::new(Text::new(549, 8), 1, 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(3182, 8), 2, 573, 0x00, 0), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(3193, 14), 3, 674, 0x08, 0), // updateStrategy extensions/v1beta1.DaemonSetUpdateStrategy
-    Field::new(Text::new(3210, 15), 4, 2, 0x08, 0), // minReadySeconds int32
-    Field::new(Text::new(12256, 18), 5, 3, 0x08, 0), // templateGeneration int64
-    Field::new(Text::new(3228, 20), 6, 2, 0x0c, 0), // revisionHistoryLimit int32
-    Field::new(Text::new(3251, 22), 1, 2, 0x00, 0), // currentNumberScheduled int32
-    Field::new(Text::new(3276, 18), 2, 2, 0x00, 0), // numberMisscheduled int32
-    Field::new(Text::new(3297, 22), 3, 2, 0x00, 0), // desiredNumberScheduled int32
-    Field::new(Text::new(3322, 11), 4, 2, 0x00, 0), // numberReady int32
-    Field::new(Text::new(749, 18), 5, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(3336, 22), 6, 2, 0x08, 0), // updatedNumberScheduled int32
-    Field::new(Text::new(3361, 15), 7, 2, 0x08, 0), // numberAvailable int32
-    Field::new(Text::new(3379, 17), 8, 2, 0x08, 0), // numberUnavailable int32
-    Field::new(Text::new(3399, 14), 9, 2, 0x0c, 0), // collisionCount int32
-    Field::new(Text::new(785, 10), 10, 670, 0x09, 27), // conditions []extensions/v1beta1.DaemonSetCondition
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 0), // type string
-    Field::new(Text::new(3416, 13), 2, 709, 0x0c, 0), // rollingUpdate extensions/v1beta1.RollingUpdateDaemonSet
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 679, 0x08, 0), // spec extensions/v1beta1.DeploymentSpec
-    Field::new(Text::new(687, 6), 3, 680, 0x08, 0), // status extensions/v1beta1.DeploymentStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x00, 0), // status string
-    Field::new(Text::new(3432, 14), 6, 6, 0x08, 0), // lastUpdateTime apis/meta/v1.Time
-    Field::new(Text::new(1022, 18), 7, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 675, 0x01, 0), // items []extensions/v1beta1.Deployment
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(3853, 18), 2, 0, 0x0a, 0), // updatedAnnotations map[string]string
-    Field::new(Text::new(3874, 10), 3, 708, 0x00, 0), // rollbackTo extensions/v1beta1.RollbackConfig
-    Field::new(Text::new(3449, 8), 1, 2, 0x0c, 0), // replicas int32
-    Field::new(Text::new(549, 8), 2, 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(3182, 8), 3, 573, 0x00, 0), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(1001, 8), 4, 681, 0x08, 26), // strategy extensions/v1beta1.DeploymentStrategy
-    Field::new(Text::new(3210, 15), 5, 2, 0x08, 0), // minReadySeconds int32
-    Field::new(Text::new(3228, 20), 6, 2, 0x0c, 0), // revisionHistoryLimit int32
-    Field::new(Text::new(3460, 6), 7, 1, 0x08, 0), // paused bool
-    Field::new(Text::new(3874, 10), 8, 708, 0x0c, 0), // rollbackTo extensions/v1beta1.RollbackConfig
-    Field::new(Text::new(3469, 23), 9, 2, 0x0c, 0), // progressDeadlineSeconds int32
-    Field::new(Text::new(749, 18), 1, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(3449, 8), 2, 2, 0x08, 0), // replicas int32
-    Field::new(Text::new(3495, 15), 3, 2, 0x08, 0), // updatedReplicas int32
-    Field::new(Text::new(3513, 13), 7, 2, 0x08, 0), // readyReplicas int32
-    Field::new(Text::new(3529, 17), 4, 2, 0x08, 0), // availableReplicas int32
-    Field::new(Text::new(3549, 19), 5, 2, 0x08, 0), // unavailableReplicas int32
-    Field::new(Text::new(3571, 19), 9, 2, 0x0c, 0), // terminatingReplicas int32
-    Field::new(Text::new(785, 10), 6, 676, 0x09, 27), // conditions []extensions/v1beta1.DeploymentCondition
-    Field::new(Text::new(3399, 14), 8, 2, 0x0c, 0), // collisionCount int32
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 0), // type string
-    Field::new(Text::new(3416, 13), 2, 710, 0x0c, 0), // rollingUpdate extensions/v1beta1.RollingUpdateDeployment
-    Field::new(Text::new(652, 4), 1, 0, 0x08, 0), // path string
-    Field::new(Text::new(12277, 8), 3, 0, 0x0c, 0), // pathType string
-    Field::new(Text::new(12288, 7), 2, 686, 0x00, 0), // backend extensions/v1beta1.IngressBackend
-    Field::new(Text::new(12298, 5), 1, 682, 0x01, 0), // paths []extensions/v1beta1.HTTPIngressPath
-    Field::new(Text::new(12306, 4), 1, 0, 0x00, 0), // cidr string
-    Field::new(Text::new(12313, 6), 2, 0, 0x09, 0), // except []string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 693, 0x08, 0), // spec extensions/v1beta1.IngressSpec
-    Field::new(Text::new(687, 6), 3, 694, 0x08, 0), // status extensions/v1beta1.IngressStatus
-    Field::new(Text::new(3714, 11), 1, 0, 0x08, 0), // serviceName string
-    Field::new(Text::new(12322, 11), 2, 9, 0x08, 0), // servicePort util/intstr.IntOrString
-    Field::new(Text::new(2422, 8), 3, 633, 0x0c, 0), // resource core/v1.TypedLocalObjectReference
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 685, 0x01, 0), // items []extensions/v1beta1.Ingress
-    Field::new(Text::new(6959, 2), 1, 0, 0x08, 0), // ip string
-    Field::new(Text::new(6964, 8), 2, 0, 0x08, 0), // hostname string
-    Field::new(Text::new(6308, 5), 4, 690, 0x09, 0), // ports []extensions/v1beta1.IngressPortStatus
-    Field::new(Text::new(7847, 7), 1, 688, 0x09, 0), // ingress []extensions/v1beta1.IngressLoadBalancerIngress
-    Field::new(Text::new(659, 4), 1, 2, 0x00, 0), // port int32
-    Field::new(Text::new(6657, 8), 2, 0, 0x00, 0), // protocol string
-    Field::new(Text::new(4017, 5), 3, 0, 0x0c, 0), // error string
-    Field::new(Text::new(7366, 4), 1, 0, 0x08, 0), // host string
-    Field::new(Text::new(12336, 16), 2, 692, 0x20, 0), // IngressRuleValue extensions/v1beta1.IngressRuleValue
-    Field::new(Text::new(12355, 4), 1, 683, 0x0c, 0), // http extensions/v1beta1.HTTPIngressRuleValue
-    Field::new(Text::new(12362, 16), 4, 0, 0x0c, 0), // ingressClassName string
-    Field::new(Text::new(12288, 7), 1, 686, 0x0c, 0), // backend extensions/v1beta1.IngressBackend
-    Field::new(Text::new(12381, 3), 2, 695, 0x09, 0), // tls []extensions/v1beta1.IngressTLS
-    Field::new(Text::new(359, 5), 3, 691, 0x09, 0), // rules []extensions/v1beta1.IngressRule
-    Field::new(Text::new(11417, 12), 1, 689, 0x08, 0), // loadBalancer extensions/v1beta1.IngressLoadBalancerStatus
-    Field::new(Text::new(12387, 5), 1, 0, 0x09, 0), // hosts []string
-    Field::new(Text::new(5920, 10), 2, 0, 0x08, 0), // secretName string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 702, 0x08, 0), // spec extensions/v1beta1.NetworkPolicySpec
-    Field::new(Text::new(6308, 5), 1, 701, 0x09, 0), // ports []extensions/v1beta1.NetworkPolicyPort
-    Field::new(Text::new(12395, 2), 2, 700, 0x09, 0), // to []extensions/v1beta1.NetworkPolicyPeer
-    Field::new(Text::new(6308, 5), 1, 701, 0x09, 0), // ports []extensions/v1beta1.NetworkPolicyPort
-    Field::new(Text::new(12400, 4), 2, 700, 0x09, 0), // from []extensions/v1beta1.NetworkPolicyPeer
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 696, 0x01, 0), // items []extensions/v1beta1.NetworkPolicy
-    Field::new(Text::new(12407, 11), 1, 163, 0x0c, 0), // podSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(66, 17), 2, 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(12421, 7), 3, 684, 0x0c, 0), // ipBlock extensions/v1beta1.IPBlock
-    Field::new(Text::new(6657, 8), 1, 0, 0x0c, 0), // protocol string
-    Field::new(Text::new(659, 4), 2, 9, 0x0c, 0), // port util/intstr.IntOrString
-    Field::new(Text::new(12431, 7), 3, 2, 0x0c, 0), // endPort int32
-    Field::new(Text::new(12407, 11), 1, 163, 0x00, 0), // podSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(7847, 7), 2, 698, 0x09, 0), // ingress []extensions/v1beta1.NetworkPolicyIngressRule
-    Field::new(Text::new(12441, 6), 3, 697, 0x09, 0), // egress []extensions/v1beta1.NetworkPolicyEgressRule
-    Field::new(Text::new(12450, 11), 4, 0, 0x09, 0), // policyTypes []string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 706, 0x08, 0), // spec extensions/v1beta1.ReplicaSetSpec
-    Field::new(Text::new(687, 6), 3, 707, 0x08, 0), // status extensions/v1beta1.ReplicaSetStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x00, 0), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 703, 0x01, 0), // items []extensions/v1beta1.ReplicaSet
-    Field::new(Text::new(3449, 8), 1, 2, 0x0c, 0), // replicas int32
-    Field::new(Text::new(3210, 15), 4, 2, 0x08, 0), // minReadySeconds int32
-    Field::new(Text::new(549, 8), 2, 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(3182, 8), 3, 573, 0x08, 0), // template core/v1.PodTemplateSpec
-    Field::new(Text::new(3449, 8), 1, 2, 0x00, 0), // replicas int32
-    Field::new(Text::new(3593, 20), 2, 2, 0x08, 0), // fullyLabeledReplicas int32
-    Field::new(Text::new(3513, 13), 4, 2, 0x08, 0), // readyReplicas int32
-    Field::new(Text::new(3529, 17), 5, 2, 0x08, 0), // availableReplicas int32
-    Field::new(Text::new(3571, 19), 7, 2, 0x0c, 0), // terminatingReplicas int32
-    Field::new(Text::new(749, 18), 3, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(785, 10), 6, 704, 0x09, 27), // conditions []extensions/v1beta1.ReplicaSetCondition
-    Field::new(Text::new(3171, 8), 1, 3, 0x08, 0), // revision int64
-    Field::new(Text::new(3616, 14), 1, 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
-    Field::new(Text::new(3633, 8), 2, 9, 0x0c, 0), // maxSurge util/intstr.IntOrString
-    Field::new(Text::new(3616, 14), 1, 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
-    Field::new(Text::new(3633, 8), 2, 9, 0x0c, 0), // maxSurge util/intstr.IntOrString
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 712, 0x08, 0), // spec extensions/v1beta1.ScaleSpec
-    Field::new(Text::new(687, 6), 3, 713, 0x08, 0), // status extensions/v1beta1.ScaleStatus
-    Field::new(Text::new(3449, 8), 1, 2, 0x08, 0), // replicas int32
-    Field::new(Text::new(3449, 8), 1, 2, 0x00, 0), // replicas int32
-    Field::new(Text::new(549, 8), 2, 0, 0x0a, 0), // selector map[string]string
-    Field::new(Text::new(3887, 14), 3, 0, 0x08, 0), // targetSelector string
-    Field::new(Text::new(12464, 24), 1, 2, 0x0c, 0), // nominalConcurrencyShares int32
-    Field::new(Text::new(12491, 15), 2, 2, 0x0c, 0), // lendablePercent int32
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 719, 0x08, 4), // spec flowcontrol/v1.FlowSchemaSpec
-    Field::new(Text::new(687, 6), 3, 720, 0x08, 4), // status flowcontrol/v1.FlowSchemaStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x08, 0), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 716, 0x41, 0), // items []flowcontrol/v1.FlowSchema
-    Field::new(Text::new(12509, 26), 1, 729, 0x40, 4), // priorityLevelConfiguration flowcontrol/v1.PriorityLevelConfigurationReference
-    Field::new(Text::new(12538, 18), 2, 2, 0x00, 20), // matchingPrecedence int32
-    Field::new(Text::new(12559, 19), 3, 715, 0x0c, 0), // distinguisherMethod flowcontrol/v1.FlowDistinguisherMethod
-    Field::new(Text::new(359, 5), 4, 725, 0x09, 2), // rules []flowcontrol/v1.PolicyRulesWithSubjects
-    Field::new(Text::new(785, 10), 1, 717, 0x09, 21), // conditions []flowcontrol/v1.FlowSchemaCondition
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(12581, 7), 2, 732, 0x0c, 0), // queuing flowcontrol/v1.QueuingConfiguration
-    Field::new(Text::new(12464, 24), 1, 2, 0x04, 0), // nominalConcurrencyShares int32
-    Field::new(Text::new(12591, 13), 2, 722, 0x08, 4), // limitResponse flowcontrol/v1.LimitResponse
-    Field::new(Text::new(12491, 15), 3, 2, 0x0c, 0), // lendablePercent int32
-    Field::new(Text::new(12607, 21), 4, 2, 0x0c, 0), // borrowingLimitPercent int32
-    Field::new(Text::new(2171, 5), 1, 0, 0x41, 33), // verbs []string
-    Field::new(Text::new(4080, 15), 6, 0, 0x41, 33), // nonResourceURLs []string
-    Field::new(Text::new(12631, 8), 1, 735, 0x41, 2), // subjects []flowcontrol/v1.Subject
-    Field::new(Text::new(103, 13), 2, 733, 0x09, 2), // resourceRules []flowcontrol/v1.ResourcePolicyRule
-    Field::new(Text::new(4180, 16), 3, 724, 0x09, 2), // nonResourceRules []flowcontrol/v1.NonResourcePolicyRule
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 730, 0x08, 4), // spec flowcontrol/v1.PriorityLevelConfigurationSpec
-    Field::new(Text::new(687, 6), 3, 731, 0x08, 4), // status flowcontrol/v1.PriorityLevelConfigurationStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x08, 0), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 726, 0x41, 0), // items []flowcontrol/v1.PriorityLevelConfiguration
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(12642, 7), 2, 723, 0x0c, 0), // limited flowcontrol/v1.LimitedPriorityLevelConfiguration
-    Field::new(Text::new(12652, 6), 3, 714, 0x0c, 0), // exempt flowcontrol/v1.ExemptPriorityLevelConfiguration
-    Field::new(Text::new(785, 10), 1, 727, 0x09, 21), // conditions []flowcontrol/v1.PriorityLevelConfigurationCondition
-    Field::new(Text::new(12661, 6), 1, 2, 0x00, 20), // queues int32
-    Field::new(Text::new(12670, 8), 2, 2, 0x00, 20), // handSize int32
-    Field::new(Text::new(12681, 16), 3, 2, 0x00, 20), // queueLengthLimit int32
-    Field::new(Text::new(2171, 5), 1, 0, 0x41, 33), // verbs []string
-    Field::new(Text::new(586, 9), 2, 0, 0x41, 33), // apiGroups []string
-    Field::new(Text::new(612, 9), 3, 0, 0x41, 33), // resources []string
-    Field::new(Text::new(12700, 12), 4, 1, 0x08, 0), // clusterScope bool
-    Field::new(Text::new(9206, 10), 5, 0, 0x01, 33), // namespaces []string
-    Field::new(Text::new(537, 9), 1, 0, 0x40, 1), // namespace string
-    Field::new(Text::new(59, 4), 2, 0, 0x40, 1), // name string
-    Field::new(Text::new(530, 4), 1, 0, 0x40, 1), // kind string
-    Field::new(Text::new(4010, 4), 2, 736, 0x0c, 0), // user flowcontrol/v1.UserSubject
-    Field::new(Text::new(1100, 5), 3, 721, 0x0c, 0), // group flowcontrol/v1.GroupSubject
-    Field::new(Text::new(9880, 14), 4, 734, 0x0c, 0), // serviceAccount flowcontrol/v1.ServiceAccountSubject
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(12464, 24), 1, 2, 0x0c, 0), // nominalConcurrencyShares int32
-    Field::new(Text::new(12491, 15), 2, 2, 0x0c, 0), // lendablePercent int32
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 742, 0x08, 0), // spec flowcontrol/v1beta1.FlowSchemaSpec
-    Field::new(Text::new(687, 6), 3, 743, 0x08, 0), // status flowcontrol/v1beta1.FlowSchemaStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x08, 0), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 739, 0x01, 0), // items []flowcontrol/v1beta1.FlowSchema
-    Field::new(Text::new(12509, 26), 1, 752, 0x00, 0), // priorityLevelConfiguration flowcontrol/v1beta1.PriorityLevelConfigurationReference
-    Field::new(Text::new(12538, 18), 2, 2, 0x00, 0), // matchingPrecedence int32
-    Field::new(Text::new(12559, 19), 3, 738, 0x0c, 0), // distinguisherMethod flowcontrol/v1beta1.FlowDistinguisherMethod
-    Field::new(Text::new(359, 5), 4, 748, 0x09, 0), // rules []flowcontrol/v1beta1.PolicyRulesWithSubjects
-    Field::new(Text::new(785, 10), 1, 740, 0x09, 0), // conditions []flowcontrol/v1beta1.FlowSchemaCondition
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(12581, 7), 2, 755, 0x0c, 0), // queuing flowcontrol/v1beta1.QueuingConfiguration
-    Field::new(Text::new(12715, 24), 1, 2, 0x00, 0), // assuredConcurrencyShares int32
-    Field::new(Text::new(12591, 13), 2, 745, 0x08, 0), // limitResponse flowcontrol/v1beta1.LimitResponse
-    Field::new(Text::new(12491, 15), 3, 2, 0x0c, 0), // lendablePercent int32
-    Field::new(Text::new(12607, 21), 4, 2, 0x0c, 0), // borrowingLimitPercent int32
-    Field::new(Text::new(2171, 5), 1, 0, 0x01, 0), // verbs []string
-    Field::new(Text::new(4080, 15), 6, 0, 0x01, 0), // nonResourceURLs []string
-    Field::new(Text::new(12631, 8), 1, 758, 0x01, 0), // subjects []flowcontrol/v1beta1.Subject
-    Field::new(Text::new(103, 13), 2, 756, 0x09, 0), // resourceRules []flowcontrol/v1beta1.ResourcePolicyRule
-    Field::new(Text::new(4180, 16), 3, 747, 0x09, 0), // nonResourceRules []flowcontrol/v1beta1.NonResourcePolicyRule
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 753, 0x08, 0), // spec flowcontrol/v1beta1.PriorityLevelConfigurationSpec
-    Field::new(Text::new(687, 6), 3, 754, 0x08, 0), // status flowcontrol/v1beta1.PriorityLevelConfigurationStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x08, 0), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 749, 0x01, 0), // items []flowcontrol/v1beta1.PriorityLevelConfiguration
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(12642, 7), 2, 746, 0x0c, 0), // limited flowcontrol/v1beta1.LimitedPriorityLevelConfiguration
-    Field::new(Text::new(12652, 6), 3, 737, 0x0c, 0), // exempt flowcontrol/v1beta1.ExemptPriorityLevelConfiguration
-    Field::new(Text::new(785, 10), 1, 750, 0x09, 0), // conditions []flowcontrol/v1beta1.PriorityLevelConfigurationCondition
-    Field::new(Text::new(12661, 6), 1, 2, 0x00, 0), // queues int32
-    Field::new(Text::new(12670, 8), 2, 2, 0x00, 0), // handSize int32
-    Field::new(Text::new(12681, 16), 3, 2, 0x00, 0), // queueLengthLimit int32
-    Field::new(Text::new(2171, 5), 1, 0, 0x01, 0), // verbs []string
-    Field::new(Text::new(586, 9), 2, 0, 0x01, 0), // apiGroups []string
-    Field::new(Text::new(612, 9), 3, 0, 0x01, 0), // resources []string
-    Field::new(Text::new(12700, 12), 4, 1, 0x08, 0), // clusterScope bool
-    Field::new(Text::new(9206, 10), 5, 0, 0x01, 0), // namespaces []string
-    Field::new(Text::new(537, 9), 1, 0, 0x00, 0), // namespace string
-    Field::new(Text::new(59, 4), 2, 0, 0x00, 0), // name string
-    Field::new(Text::new(530, 4), 1, 0, 0x00, 0), // kind string
-    Field::new(Text::new(4010, 4), 2, 759, 0x0c, 0), // user flowcontrol/v1beta1.UserSubject
-    Field::new(Text::new(1100, 5), 3, 744, 0x0c, 0), // group flowcontrol/v1beta1.GroupSubject
-    Field::new(Text::new(9880, 14), 4, 757, 0x0c, 0), // serviceAccount flowcontrol/v1beta1.ServiceAccountSubject
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(12464, 24), 1, 2, 0x0c, 0), // nominalConcurrencyShares int32
-    Field::new(Text::new(12491, 15), 2, 2, 0x0c, 0), // lendablePercent int32
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 765, 0x08, 0), // spec flowcontrol/v1beta2.FlowSchemaSpec
-    Field::new(Text::new(687, 6), 3, 766, 0x08, 0), // status flowcontrol/v1beta2.FlowSchemaStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x08, 0), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 762, 0x01, 0), // items []flowcontrol/v1beta2.FlowSchema
-    Field::new(Text::new(12509, 26), 1, 775, 0x00, 0), // priorityLevelConfiguration flowcontrol/v1beta2.PriorityLevelConfigurationReference
-    Field::new(Text::new(12538, 18), 2, 2, 0x00, 0), // matchingPrecedence int32
-    Field::new(Text::new(12559, 19), 3, 761, 0x0c, 0), // distinguisherMethod flowcontrol/v1beta2.FlowDistinguisherMethod
-    Field::new(Text::new(359, 5), 4, 771, 0x09, 0), // rules []flowcontrol/v1beta2.PolicyRulesWithSubjects
-    Field::new(Text::new(785, 10), 1, 763, 0x09, 0), // conditions []flowcontrol/v1beta2.FlowSchemaCondition
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(12581, 7), 2, 778, 0x0c, 0), // queuing flowcontrol/v1beta2.QueuingConfiguration
-    Field::new(Text::new(12715, 24), 1, 2, 0x00, 0), // assuredConcurrencyShares int32
-    Field::new(Text::new(12591, 13), 2, 768, 0x08, 0), // limitResponse flowcontrol/v1beta2.LimitResponse
-    Field::new(Text::new(12491, 15), 3, 2, 0x0c, 0), // lendablePercent int32
-    Field::new(Text::new(12607, 21), 4, 2, 0x0c, 0), // borrowingLimitPercent int32
-    Field::new(Text::new(2171, 5), 1, 0, 0x01, 0), // verbs []string
-    Field::new(Text::new(4080, 15), 6, 0, 0x01, 0), // nonResourceURLs []string
-    Field::new(Text::new(12631, 8), 1, 781, 0x01, 0), // subjects []flowcontrol/v1beta2.Subject
-    Field::new(Text::new(103, 13), 2, 779, 0x09, 0), // resourceRules []flowcontrol/v1beta2.ResourcePolicyRule
-    Field::new(Text::new(4180, 16), 3, 770, 0x09, 0), // nonResourceRules []flowcontrol/v1beta2.NonResourcePolicyRule
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 776, 0x08, 0), // spec flowcontrol/v1beta2.PriorityLevelConfigurationSpec
-    Field::new(Text::new(687, 6), 3, 777, 0x08, 0), // status flowcontrol/v1beta2.PriorityLevelConfigurationStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x08, 0), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 772, 0x01, 0), // items []flowcontrol/v1beta2.PriorityLevelConfiguration
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(12642, 7), 2, 769, 0x0c, 0), // limited flowcontrol/v1beta2.LimitedPriorityLevelConfiguration
-    Field::new(Text::new(12652, 6), 3, 760, 0x0c, 0), // exempt flowcontrol/v1beta2.ExemptPriorityLevelConfiguration
-    Field::new(Text::new(785, 10), 1, 773, 0x09, 0), // conditions []flowcontrol/v1beta2.PriorityLevelConfigurationCondition
-    Field::new(Text::new(12661, 6), 1, 2, 0x00, 0), // queues int32
-    Field::new(Text::new(12670, 8), 2, 2, 0x00, 0), // handSize int32
-    Field::new(Text::new(12681, 16), 3, 2, 0x00, 0), // queueLengthLimit int32
-    Field::new(Text::new(2171, 5), 1, 0, 0x01, 0), // verbs []string
-    Field::new(Text::new(586, 9), 2, 0, 0x01, 0), // apiGroups []string
-    Field::new(Text::new(612, 9), 3, 0, 0x01, 0), // resources []string
-    Field::new(Text::new(12700, 12), 4, 1, 0x08, 0), // clusterScope bool
-    Field::new(Text::new(9206, 10), 5, 0, 0x01, 0), // namespaces []string
-    Field::new(Text::new(537, 9), 1, 0, 0x00, 0), // namespace string
-    Field::new(Text::new(59, 4), 2, 0, 0x00, 0), // name string
-    Field::new(Text::new(530, 4), 1, 0, 0x00, 0), // kind string
-    Field::new(Text::new(4010, 4), 2, 782, 0x0c, 0), // user flowcontrol/v1beta2.UserSubject
-    Field::new(Text::new(1100, 5), 3, 767, 0x0c, 0), // group flowcontrol/v1beta2.GroupSubject
-    Field::new(Text::new(9880, 14), 4, 780, 0x0c, 0), // serviceAccount flowcontrol/v1beta2.ServiceAccountSubject
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(12464, 24), 1, 2, 0x0c, 0), // nominalConcurrencyShares int32
-    Field::new(Text::new(12491, 15), 2, 2, 0x0c, 0), // lendablePercent int32
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 788, 0x08, 0), // spec flowcontrol/v1beta3.FlowSchemaSpec
-    Field::new(Text::new(687, 6), 3, 789, 0x08, 0), // status flowcontrol/v1beta3.FlowSchemaStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x08, 0), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 785, 0x01, 0), // items []flowcontrol/v1beta3.FlowSchema
-    Field::new(Text::new(12509, 26), 1, 798, 0x00, 0), // priorityLevelConfiguration flowcontrol/v1beta3.PriorityLevelConfigurationReference
-    Field::new(Text::new(12538, 18), 2, 2, 0x00, 0), // matchingPrecedence int32
-    Field::new(Text::new(12559, 19), 3, 784, 0x0c, 0), // distinguisherMethod flowcontrol/v1beta3.FlowDistinguisherMethod
-    Field::new(Text::new(359, 5), 4, 794, 0x09, 0), // rules []flowcontrol/v1beta3.PolicyRulesWithSubjects
-    Field::new(Text::new(785, 10), 1, 786, 0x09, 27), // conditions []flowcontrol/v1beta3.FlowSchemaCondition
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(12581, 7), 2, 801, 0x0c, 0), // queuing flowcontrol/v1beta3.QueuingConfiguration
-    Field::new(Text::new(12464, 24), 1, 2, 0x00, 0), // nominalConcurrencyShares int32
-    Field::new(Text::new(12591, 13), 2, 791, 0x08, 0), // limitResponse flowcontrol/v1beta3.LimitResponse
-    Field::new(Text::new(12491, 15), 3, 2, 0x0c, 0), // lendablePercent int32
-    Field::new(Text::new(12607, 21), 4, 2, 0x0c, 0), // borrowingLimitPercent int32
-    Field::new(Text::new(2171, 5), 1, 0, 0x01, 0), // verbs []string
-    Field::new(Text::new(4080, 15), 6, 0, 0x01, 0), // nonResourceURLs []string
-    Field::new(Text::new(12631, 8), 1, 804, 0x01, 0), // subjects []flowcontrol/v1beta3.Subject
-    Field::new(Text::new(103, 13), 2, 802, 0x09, 0), // resourceRules []flowcontrol/v1beta3.ResourcePolicyRule
-    Field::new(Text::new(4180, 16), 3, 793, 0x09, 0), // nonResourceRules []flowcontrol/v1beta3.NonResourcePolicyRule
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 799, 0x08, 0), // spec flowcontrol/v1beta3.PriorityLevelConfigurationSpec
-    Field::new(Text::new(687, 6), 3, 800, 0x08, 0), // status flowcontrol/v1beta3.PriorityLevelConfigurationStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x08, 0), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x08, 0), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 795, 0x01, 0), // items []flowcontrol/v1beta3.PriorityLevelConfiguration
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(949, 4), 1, 0, 0x00, 0), // type string
-    Field::new(Text::new(12642, 7), 2, 792, 0x0c, 0), // limited flowcontrol/v1beta3.LimitedPriorityLevelConfiguration
-    Field::new(Text::new(12652, 6), 3, 783, 0x0c, 0), // exempt flowcontrol/v1beta3.ExemptPriorityLevelConfiguration
-    Field::new(Text::new(785, 10), 1, 796, 0x09, 27), // conditions []flowcontrol/v1beta3.PriorityLevelConfigurationCondition
-    Field::new(Text::new(12661, 6), 1, 2, 0x00, 0), // queues int32
-    Field::new(Text::new(12670, 8), 2, 2, 0x00, 0), // handSize int32
-    Field::new(Text::new(12681, 16), 3, 2, 0x00, 0), // queueLengthLimit int32
-    Field::new(Text::new(2171, 5), 1, 0, 0x01, 0), // verbs []string
-    Field::new(Text::new(586, 9), 2, 0, 0x01, 0), // apiGroups []string
-    Field::new(Text::new(612, 9), 3, 0, 0x01, 0), // resources []string
-    Field::new(Text::new(12700, 12), 4, 1, 0x08, 0), // clusterScope bool
-    Field::new(Text::new(9206, 10), 5, 0, 0x01, 0), // namespaces []string
-    Field::new(Text::new(537, 9), 1, 0, 0x00, 0), // namespace string
-    Field::new(Text::new(59, 4), 2, 0, 0x00, 0), // name string
-    Field::new(Text::new(530, 4), 1, 0, 0x00, 0), // kind string
-    Field::new(Text::new(4010, 4), 2, 805, 0x0c, 0), // user flowcontrol/v1beta3.UserSubject
-    Field::new(Text::new(1100, 5), 3, 790, 0x0c, 0), // group flowcontrol/v1beta3.GroupSubject
-    Field::new(Text::new(9880, 14), 4, 803, 0x0c, 0), // serviceAccount flowcontrol/v1beta3.ServiceAccountSubject
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 809, 0x08, 4), // spec kube-aggregator/pkg/apis/apiregistration/v1.APIServiceSpec
-    Field::new(Text::new(687, 6), 3, 810, 0x08, 4), // status kube-aggregator/pkg/apis/apiregistration/v1.APIServiceStatus
-    Field::new(Text::new(949, 4), 1, 0, 0x40, 1), // type string
-    Field::new(Text::new(687, 6), 2, 0, 0x40, 1), // status string
-    Field::new(Text::new(1022, 18), 3, 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
-    Field::new(Text::new(808, 6), 4, 0, 0x08, 0), // reason string
-    Field::new(Text::new(798, 7), 5, 0, 0x08, 0), // message string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 806, 0x41, 0), // items []kube-aggregator/pkg/apis/apiregistration/v1.APIService
-    Field::new(Text::new(843, 7), 1, 811, 0x0c, 0), // service kube-aggregator/pkg/apis/apiregistration/v1.ServiceReference
-    Field::new(Text::new(1100, 5), 2, 0, 0x08, 0), // group string
-    Field::new(Text::new(2161, 7), 3, 0, 0x08, 0), // version string
-    Field::new(Text::new(12742, 21), 4, 1, 0x08, 0), // insecureSkipTLSVerify bool
-    Field::new(Text::new(853, 8), 5, 5, 0x08, 2), // caBundle bytes
-    Field::new(Text::new(12766, 20), 7, 2, 0x40, 20), // groupPriorityMinimum int32
-    Field::new(Text::new(12789, 15), 8, 2, 0x40, 20), // versionPriority int32
-    Field::new(Text::new(785, 10), 1, 807, 0x09, 21), // conditions []kube-aggregator/pkg/apis/apiregistration/v1.APIServiceCondition
-    Field::new(Text::new(537, 9), 1, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(59, 4), 2, 0, 0x08, 0), // name string
-    Field::new(Text::new(659, 4), 3, 2, 0x0c, 0), // port int32
-    Field::new(Text::new(652, 4), 1, 0, 0x08, 0), // path string
-    Field::new(Text::new(12277, 8), 3, 0, 0x44, 100), // pathType string
-    Field::new(Text::new(12288, 7), 2, 819, 0x40, 4), // backend networking/v1.IngressBackend
-    Field::new(Text::new(12298, 5), 1, 812, 0x41, 2), // paths []networking/v1.HTTPIngressPath
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 816, 0x48, 4), // spec networking/v1.IPAddressSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 814, 0x41, 0), // items []networking/v1.IPAddress
-    Field::new(Text::new(12807, 9), 1, 841, 0x4c, 0), // parentRef networking/v1.ParentReference
-    Field::new(Text::new(12306, 4), 1, 0, 0x40, 1), // cidr string
-    Field::new(Text::new(12313, 6), 2, 0, 0x09, 2), // except []string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 831, 0x08, 4), // spec networking/v1.IngressSpec
-    Field::new(Text::new(687, 6), 3, 832, 0x08, 4), // status networking/v1.IngressStatus
-    Field::new(Text::new(843, 7), 4, 830, 0x0c, 0), // service networking/v1.IngressServiceBackend
-    Field::new(Text::new(2422, 8), 3, 633, 0x0c, 0), // resource core/v1.TypedLocalObjectReference
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 823, 0x08, 4), // spec networking/v1.IngressClassSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 820, 0x41, 0), // items []networking/v1.IngressClass
-    Field::new(Text::new(11619, 8), 1, 0, 0x0c, 0), // apiGroup string
-    Field::new(Text::new(530, 4), 2, 0, 0x40, 1), // kind string
-    Field::new(Text::new(59, 4), 3, 0, 0x40, 1), // name string
-    Field::new(Text::new(624, 5), 4, 0, 0x04, 0), // scope string
-    Field::new(Text::new(537, 9), 5, 0, 0x0c, 0), // namespace string
-    Field::new(Text::new(2884, 10), 1, 0, 0x08, 0), // controller string
-    Field::new(Text::new(12819, 10), 2, 822, 0x0c, 0), // parameters networking/v1.IngressClassParametersReference
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 818, 0x41, 0), // items []networking/v1.Ingress
-    Field::new(Text::new(6959, 2), 1, 0, 0x08, 0), // ip string
-    Field::new(Text::new(6964, 8), 2, 0, 0x08, 0), // hostname string
-    Field::new(Text::new(6308, 5), 4, 827, 0x09, 2), // ports []networking/v1.IngressPortStatus
-    Field::new(Text::new(7847, 7), 1, 825, 0x09, 2), // ingress []networking/v1.IngressLoadBalancerIngress
-    Field::new(Text::new(659, 4), 1, 2, 0x40, 20), // port int32
-    Field::new(Text::new(6657, 8), 2, 0, 0x40, 74), // protocol string
-    Field::new(Text::new(4017, 5), 3, 0, 0x0c, 0), // error string
-    Field::new(Text::new(7366, 4), 1, 0, 0x08, 0), // host string
-    Field::new(Text::new(12336, 16), 2, 829, 0x20, 0), // IngressRuleValue networking/v1.IngressRuleValue
-    Field::new(Text::new(12355, 4), 1, 813, 0x0c, 0), // http networking/v1.HTTPIngressRuleValue
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(659, 4), 2, 842, 0x08, 4), // port networking/v1.ServiceBackendPort
-    Field::new(Text::new(12362, 16), 4, 0, 0x0c, 0), // ingressClassName string
-    Field::new(Text::new(12832, 14), 1, 819, 0x0c, 0), // defaultBackend networking/v1.IngressBackend
-    Field::new(Text::new(12381, 3), 2, 833, 0x09, 2), // tls []networking/v1.IngressTLS
-    Field::new(Text::new(359, 5), 3, 828, 0x09, 2), // rules []networking/v1.IngressRule
-    Field::new(Text::new(11417, 12), 1, 826, 0x08, 4), // loadBalancer networking/v1.IngressLoadBalancerStatus
-    Field::new(Text::new(12387, 5), 1, 0, 0x09, 2), // hosts []string
-    Field::new(Text::new(5920, 10), 2, 0, 0x08, 0), // secretName string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 840, 0x08, 4), // spec networking/v1.NetworkPolicySpec
-    Field::new(Text::new(6308, 5), 1, 839, 0x09, 2), // ports []networking/v1.NetworkPolicyPort
-    Field::new(Text::new(12395, 2), 2, 838, 0x09, 2), // to []networking/v1.NetworkPolicyPeer
-    Field::new(Text::new(6308, 5), 1, 839, 0x09, 2), // ports []networking/v1.NetworkPolicyPort
-    Field::new(Text::new(12400, 4), 2, 838, 0x09, 2), // from []networking/v1.NetworkPolicyPeer
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 834, 0x41, 0), // items []networking/v1.NetworkPolicy
-    Field::new(Text::new(12407, 11), 1, 163, 0x0c, 0), // podSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(66, 17), 2, 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(12421, 7), 3, 817, 0x0c, 0), // ipBlock networking/v1.IPBlock
-    Field::new(Text::new(6657, 8), 1, 0, 0x0c, 47), // protocol string
-    Field::new(Text::new(659, 4), 2, 9, 0x0c, 0), // port util/intstr.IntOrString
-    Field::new(Text::new(12431, 7), 3, 2, 0x0c, 0), // endPort int32
-    Field::new(Text::new(12407, 11), 1, 163, 0x00, 4), // podSelector apis/meta/v1.LabelSelector
-    Field::new(Text::new(7847, 7), 2, 836, 0x09, 2), // ingress []networking/v1.NetworkPolicyIngressRule
-    Field::new(Text::new(12441, 6), 3, 835, 0x09, 2), // egress []networking/v1.NetworkPolicyEgressRule
-    Field::new(Text::new(12450, 11), 4, 0, 0x09, 101), // policyTypes []string
-    Field::new(Text::new(1100, 5), 1, 0, 0x08, 0), // group string
-    Field::new(Text::new(2422, 8), 2, 0, 0x48, 0), // resource string
-    Field::new(Text::new(537, 9), 3, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(59, 4), 4, 0, 0x48, 0), // name string
-    Field::new(Text::new(59, 4), 1, 0, 0x08, 0), // name string
-    Field::new(Text::new(12849, 6), 2, 2, 0x08, 0), // number int32
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 845, 0x08, 4), // spec networking/v1.ServiceCIDRSpec
-    Field::new(Text::new(687, 6), 3, 846, 0x08, 4), // status networking/v1.ServiceCIDRStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 843, 0x41, 0), // items []networking/v1.ServiceCIDR
-    Field::new(Text::new(12858, 5), 1, 0, 0x09, 2), // cidrs []string
-    Field::new(Text::new(785, 10), 1, 156, 0x09, 21), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(652, 4), 1, 0, 0x08, 0), // path string
-    Field::new(Text::new(12277, 8), 3, 0, 0x0c, 0), // pathType string
-    Field::new(Text::new(12288, 7), 2, 853, 0x00, 0), // backend networking/v1beta1.IngressBackend
-    Field::new(Text::new(12298, 5), 1, 847, 0x01, 0), // paths []networking/v1beta1.HTTPIngressPath
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 851, 0x08, 0), // spec networking/v1beta1.IPAddressSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 849, 0x01, 0), // items []networking/v1beta1.IPAddress
-    Field::new(Text::new(12807, 9), 1, 867, 0x0c, 0), // parentRef networking/v1beta1.ParentReference
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 864, 0x08, 0), // spec networking/v1beta1.IngressSpec
-    Field::new(Text::new(687, 6), 3, 865, 0x08, 0), // status networking/v1beta1.IngressStatus
-    Field::new(Text::new(3714, 11), 1, 0, 0x08, 0), // serviceName string
-    Field::new(Text::new(12322, 11), 2, 9, 0x08, 0), // servicePort util/intstr.IntOrString
-    Field::new(Text::new(2422, 8), 3, 633, 0x0c, 0), // resource core/v1.TypedLocalObjectReference
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 857, 0x08, 0), // spec networking/v1beta1.IngressClassSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 854, 0x01, 0), // items []networking/v1beta1.IngressClass
-    Field::new(Text::new(11619, 8), 1, 0, 0x0c, 0), // apiGroup string
-    Field::new(Text::new(530, 4), 2, 0, 0x00, 0), // kind string
-    Field::new(Text::new(59, 4), 3, 0, 0x00, 0), // name string
-    Field::new(Text::new(624, 5), 4, 0, 0x04, 0), // scope string
-    Field::new(Text::new(537, 9), 5, 0, 0x0c, 0), // namespace string
-    Field::new(Text::new(2884, 10), 1, 0, 0x08, 0), // controller string
-    Field::new(Text::new(12819, 10), 2, 856, 0x0c, 0), // parameters networking/v1beta1.IngressClassParametersReference
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 852, 0x01, 0), // items []networking/v1beta1.Ingress
-    Field::new(Text::new(6959, 2), 1, 0, 0x08, 0), // ip string
-    Field::new(Text::new(6964, 8), 2, 0, 0x08, 0), // hostname string
-    Field::new(Text::new(6308, 5), 4, 861, 0x09, 0), // ports []networking/v1beta1.IngressPortStatus
-    Field::new(Text::new(7847, 7), 1, 859, 0x09, 0), // ingress []networking/v1beta1.IngressLoadBalancerIngress
-    Field::new(Text::new(659, 4), 1, 2, 0x00, 0), // port int32
-    Field::new(Text::new(6657, 8), 2, 0, 0x00, 0), // protocol string
-    Field::new(Text::new(4017, 5), 3, 0, 0x0c, 0), // error string
-    Field::new(Text::new(7366, 4), 1, 0, 0x08, 0), // host string
-    Field::new(Text::new(12336, 16), 2, 863, 0x20, 0), // IngressRuleValue networking/v1beta1.IngressRuleValue
-    Field::new(Text::new(12355, 4), 1, 848, 0x0c, 0), // http networking/v1beta1.HTTPIngressRuleValue
-    Field::new(Text::new(12362, 16), 4, 0, 0x0c, 0), // ingressClassName string
-    Field::new(Text::new(12288, 7), 1, 853, 0x0c, 0), // backend networking/v1beta1.IngressBackend
-    Field::new(Text::new(12381, 3), 2, 866, 0x09, 0), // tls []networking/v1beta1.IngressTLS
-    Field::new(Text::new(359, 5), 3, 862, 0x09, 0), // rules []networking/v1beta1.IngressRule
-    Field::new(Text::new(11417, 12), 1, 860, 0x08, 0), // loadBalancer networking/v1beta1.IngressLoadBalancerStatus
-    Field::new(Text::new(12387, 5), 1, 0, 0x09, 0), // hosts []string
-    Field::new(Text::new(5920, 10), 2, 0, 0x08, 0), // secretName string
-    Field::new(Text::new(1100, 5), 1, 0, 0x08, 0), // group string
-    Field::new(Text::new(2422, 8), 2, 0, 0x08, 0), // resource string
-    Field::new(Text::new(537, 9), 3, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(59, 4), 4, 0, 0x08, 0), // name string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 870, 0x08, 0), // spec networking/v1beta1.ServiceCIDRSpec
-    Field::new(Text::new(687, 6), 3, 871, 0x08, 0), // status networking/v1beta1.ServiceCIDRStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 868, 0x01, 0), // items []networking/v1beta1.ServiceCIDR
-    Field::new(Text::new(12858, 5), 1, 0, 0x09, 0), // cidrs []string
-    Field::new(Text::new(785, 10), 1, 156, 0x09, 27), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(12866, 8), 1, 8, 0x0a, 0), // podFixed map[string]api/resource.Quantity
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(12877, 7), 2, 0, 0x40, 1), // handler string
-    Field::new(Text::new(10180, 8), 3, 872, 0x0c, 0), // overhead node/v1.Overhead
-    Field::new(Text::new(12887, 10), 4, 875, 0x0c, 0), // scheduling node/v1.Scheduling
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 873, 0x41, 0), // items []node/v1.RuntimeClass
-    Field::new(Text::new(9865, 12), 1, 0, 0x0a, 67), // nodeSelector map[string]string
-    Field::new(Text::new(10044, 11), 2, 629, 0x09, 2), // tolerations []core/v1.Toleration
-    Field::new(Text::new(12866, 8), 1, 8, 0x0a, 0), // podFixed map[string]api/resource.Quantity
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 879, 0x00, 0), // spec node/v1alpha1.RuntimeClassSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 877, 0x01, 0), // items []node/v1alpha1.RuntimeClass
-    Field::new(Text::new(12900, 14), 1, 0, 0x00, 0), // runtimeHandler string
-    Field::new(Text::new(10180, 8), 2, 876, 0x0c, 0), // overhead node/v1alpha1.Overhead
-    Field::new(Text::new(12887, 10), 3, 880, 0x0c, 0), // scheduling node/v1alpha1.Scheduling
-    Field::new(Text::new(9865, 12), 1, 0, 0x0a, 0), // nodeSelector map[string]string
-    Field::new(Text::new(10044, 11), 2, 629, 0x09, 0), // tolerations []core/v1.Toleration
-    Field::new(Text::new(12866, 8), 1, 8, 0x0a, 0), // podFixed map[string]api/resource.Quantity
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(12877, 7), 2, 0, 0x00, 0), // handler string
-    Field::new(Text::new(10180, 8), 3, 881, 0x0c, 0), // overhead node/v1beta1.Overhead
-    Field::new(Text::new(12887, 10), 4, 884, 0x0c, 0), // scheduling node/v1beta1.Scheduling
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 882, 0x01, 0), // items []node/v1beta1.RuntimeClass
-    Field::new(Text::new(9865, 12), 1, 0, 0x0a, 0), // nodeSelector map[string]string
-    Field::new(Text::new(10044, 11), 2, 629, 0x09, 0), // tolerations []core/v1.Toleration
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(12917, 13), 2, 158, 0x0c, 0), // deleteOptions apis/meta/v1.DeleteOptions
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 888, 0x08, 4), // spec policy/v1.PodDisruptionBudgetSpec
-    Field::new(Text::new(687, 6), 3, 889, 0x08, 4), // status policy/v1.PodDisruptionBudgetStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 886, 0x41, 0), // items []policy/v1.PodDisruptionBudget
-    Field::new(Text::new(12933, 12), 1, 9, 0x0c, 0), // minAvailable util/intstr.IntOrString
-    Field::new(Text::new(549, 8), 2, 163, 0x0c, 102), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(3616, 14), 3, 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
-    Field::new(Text::new(12948, 26), 4, 0, 0x0c, 103), // unhealthyPodEvictionPolicy string
-    Field::new(Text::new(749, 18), 1, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(12977, 13), 2, 6, 0x0a, 0), // disruptedPods map[string]apis/meta/v1.Time
-    Field::new(Text::new(12993, 18), 3, 2, 0x00, 20), // disruptionsAllowed int32
-    Field::new(Text::new(13014, 14), 4, 2, 0x00, 20), // currentHealthy int32
-    Field::new(Text::new(13031, 14), 5, 2, 0x00, 20), // desiredHealthy int32
-    Field::new(Text::new(13048, 12), 6, 2, 0x00, 20), // expectedPods int32
-    Field::new(Text::new(785, 10), 7, 156, 0x09, 21), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(12917, 13), 2, 158, 0x0c, 0), // deleteOptions apis/meta/v1.DeleteOptions
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 893, 0x08, 0), // spec policy/v1beta1.PodDisruptionBudgetSpec
-    Field::new(Text::new(687, 6), 3, 894, 0x08, 0), // status policy/v1beta1.PodDisruptionBudgetStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 891, 0x01, 0), // items []policy/v1beta1.PodDisruptionBudget
-    Field::new(Text::new(12933, 12), 1, 9, 0x0c, 0), // minAvailable util/intstr.IntOrString
-    Field::new(Text::new(549, 8), 2, 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
-    Field::new(Text::new(3616, 14), 3, 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
-    Field::new(Text::new(12948, 26), 4, 0, 0x0c, 0), // unhealthyPodEvictionPolicy string
-    Field::new(Text::new(749, 18), 1, 3, 0x08, 0), // observedGeneration int64
-    Field::new(Text::new(12977, 13), 2, 6, 0x0a, 0), // disruptedPods map[string]apis/meta/v1.Time
-    Field::new(Text::new(12993, 18), 3, 2, 0x00, 0), // disruptionsAllowed int32
-    Field::new(Text::new(13014, 14), 4, 2, 0x00, 0), // currentHealthy int32
-    Field::new(Text::new(13031, 14), 5, 2, 0x00, 0), // desiredHealthy int32
-    Field::new(Text::new(13048, 12), 6, 2, 0x00, 0), // expectedPods int32
-    Field::new(Text::new(785, 10), 7, 156, 0x09, 27), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(13063, 20), 1, 163, 0x09, 2), // clusterRoleSelectors []apis/meta/v1.LabelSelector
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(359, 5), 2, 900, 0x01, 2), // rules []rbac/v1.PolicyRule
-    Field::new(Text::new(13086, 15), 3, 895, 0x0c, 0), // aggregationRule rbac/v1.AggregationRule
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(12631, 8), 2, 906, 0x09, 2), // subjects []rbac/v1.Subject
-    Field::new(Text::new(13104, 7), 3, 905, 0x40, 4), // roleRef rbac/v1.RoleRef
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 897, 0x41, 0), // items []rbac/v1.ClusterRoleBinding
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 896, 0x41, 0), // items []rbac/v1.ClusterRole
-    Field::new(Text::new(2171, 5), 1, 0, 0x41, 2), // verbs []string
-    Field::new(Text::new(586, 9), 2, 0, 0x09, 2), // apiGroups []string
-    Field::new(Text::new(612, 9), 3, 0, 0x09, 2), // resources []string
-    Field::new(Text::new(480, 13), 4, 0, 0x09, 2), // resourceNames []string
-    Field::new(Text::new(4080, 15), 5, 0, 0x09, 2), // nonResourceURLs []string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(359, 5), 2, 900, 0x01, 2), // rules []rbac/v1.PolicyRule
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(12631, 8), 2, 906, 0x09, 2), // subjects []rbac/v1.Subject
-    Field::new(Text::new(13104, 7), 3, 905, 0x40, 4), // roleRef rbac/v1.RoleRef
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 902, 0x41, 0), // items []rbac/v1.RoleBinding
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 901, 0x41, 0), // items []rbac/v1.Role
-    Field::new(Text::new(11619, 8), 1, 0, 0x00, 1), // apiGroup string
-    Field::new(Text::new(530, 4), 2, 0, 0x40, 1), // kind string
-    Field::new(Text::new(59, 4), 3, 0, 0x40, 1), // name string
-    Field::new(Text::new(530, 4), 1, 0, 0x40, 1), // kind string
-    Field::new(Text::new(11619, 8), 2, 0, 0x08, 0), // apiGroup string
-    Field::new(Text::new(59, 4), 3, 0, 0x40, 1), // name string
-    Field::new(Text::new(537, 9), 4, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(13063, 20), 1, 163, 0x09, 0), // clusterRoleSelectors []apis/meta/v1.LabelSelector
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(359, 5), 2, 912, 0x01, 0), // rules []rbac/v1alpha1.PolicyRule
-    Field::new(Text::new(13086, 15), 3, 907, 0x0c, 0), // aggregationRule rbac/v1alpha1.AggregationRule
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(12631, 8), 2, 918, 0x09, 0), // subjects []rbac/v1alpha1.Subject
-    Field::new(Text::new(13104, 7), 3, 917, 0x00, 0), // roleRef rbac/v1alpha1.RoleRef
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 909, 0x01, 0), // items []rbac/v1alpha1.ClusterRoleBinding
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 908, 0x01, 0), // items []rbac/v1alpha1.ClusterRole
-    Field::new(Text::new(2171, 5), 1, 0, 0x01, 0), // verbs []string
-    Field::new(Text::new(586, 9), 3, 0, 0x09, 0), // apiGroups []string
-    Field::new(Text::new(612, 9), 4, 0, 0x09, 0), // resources []string
-    Field::new(Text::new(480, 13), 5, 0, 0x09, 0), // resourceNames []string
-    Field::new(Text::new(4080, 15), 6, 0, 0x09, 0), // nonResourceURLs []string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(359, 5), 2, 912, 0x01, 0), // rules []rbac/v1alpha1.PolicyRule
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(12631, 8), 2, 918, 0x09, 0), // subjects []rbac/v1alpha1.Subject
-    Field::new(Text::new(13104, 7), 3, 917, 0x00, 0), // roleRef rbac/v1alpha1.RoleRef
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 914, 0x01, 0), // items []rbac/v1alpha1.RoleBinding
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 913, 0x01, 0), // items []rbac/v1alpha1.Role
-    Field::new(Text::new(11619, 8), 1, 0, 0x00, 0), // apiGroup string
-    Field::new(Text::new(530, 4), 2, 0, 0x00, 0), // kind string
-    Field::new(Text::new(59, 4), 3, 0, 0x00, 0), // name string
-    Field::new(Text::new(530, 4), 1, 0, 0x00, 0), // kind string
-    Field::new(Text::new(517, 10), 2, 0, 0x08, 0), // apiVersion string
-    Field::new(Text::new(59, 4), 3, 0, 0x00, 0), // name string
-    Field::new(Text::new(537, 9), 4, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(13063, 20), 1, 163, 0x09, 0), // clusterRoleSelectors []apis/meta/v1.LabelSelector
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(359, 5), 2, 924, 0x01, 0), // rules []rbac/v1beta1.PolicyRule
-    Field::new(Text::new(13086, 15), 3, 919, 0x0c, 0), // aggregationRule rbac/v1beta1.AggregationRule
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(12631, 8), 2, 930, 0x09, 0), // subjects []rbac/v1beta1.Subject
-    Field::new(Text::new(13104, 7), 3, 929, 0x00, 0), // roleRef rbac/v1beta1.RoleRef
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 921, 0x01, 0), // items []rbac/v1beta1.ClusterRoleBinding
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 920, 0x01, 0), // items []rbac/v1beta1.ClusterRole
-    Field::new(Text::new(2171, 5), 1, 0, 0x01, 0), // verbs []string
-    Field::new(Text::new(586, 9), 2, 0, 0x09, 0), // apiGroups []string
-    Field::new(Text::new(612, 9), 3, 0, 0x09, 0), // resources []string
-    Field::new(Text::new(480, 13), 4, 0, 0x09, 0), // resourceNames []string
-    Field::new(Text::new(4080, 15), 5, 0, 0x09, 0), // nonResourceURLs []string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(359, 5), 2, 924, 0x01, 0), // rules []rbac/v1beta1.PolicyRule
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(12631, 8), 2, 930, 0x09, 0), // subjects []rbac/v1beta1.Subject
-    Field::new(Text::new(13104, 7), 3, 929, 0x00, 0), // roleRef rbac/v1beta1.RoleRef
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 926, 0x01, 0), // items []rbac/v1beta1.RoleBinding
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 925, 0x01, 0), // items []rbac/v1beta1.Role
-    Field::new(Text::new(11619, 8), 1, 0, 0x00, 0), // apiGroup string
-    Field::new(Text::new(530, 4), 2, 0, 0x00, 0), // kind string
-    Field::new(Text::new(59, 4), 3, 0, 0x00, 0), // name string
-    Field::new(Text::new(530, 4), 1, 0, 0x00, 0), // kind string
-    Field::new(Text::new(11619, 8), 2, 0, 0x08, 0), // apiGroup string
-    Field::new(Text::new(59, 4), 3, 0, 0x00, 0), // name string
-    Field::new(Text::new(537, 9), 4, 0, 0x08, 0), // namespace string
-    Field::new(Text::new(5963, 6), 1, 0, 0x40, 1), // driver string
-    Field::new(Text::new(10704, 4), 2, 0, 0x40, 1), // pool string
-    Field::new(Text::new(13114, 6), 3, 0, 0x40, 1), // device string
-    Field::new(Text::new(13123, 7), 7, 0, 0x0c, 0), // shareID string
-    Field::new(Text::new(785, 10), 4, 156, 0x01, 13), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(3164, 4), 5, 10, 0x0c, 0), // data runtime.RawExtension
-    Field::new(Text::new(13133, 11), 6, 960, 0x0c, 0), // networkData resource/v1.NetworkDeviceData
-    Field::new(Text::new(13147, 7), 1, 941, 0x08, 4), // devices resource/v1.DeviceAllocationResult
-    Field::new(Text::new(9865, 12), 3, 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
-    Field::new(Text::new(13157, 19), 5, 6, 0x0c, 0), // allocationTimestamp apis/meta/v1.Time
-    Field::new(Text::new(1, 10), 1, 0, 0x40, 1), // expression string
-    Field::new(Text::new(1436, 7), 1, 8, 0x04, 0), // default api/resource.Quantity
-    Field::new(Text::new(13179, 11), 3, 8, 0x09, 2), // validValues []api/resource.Quantity
-    Field::new(Text::new(13193, 10), 4, 935, 0x0c, 0), // validRange resource/v1.CapacityRequestPolicyRange
-    Field::new(Text::new(7756, 3), 1, 8, 0x4c, 0), // min api/resource.Quantity
-    Field::new(Text::new(7750, 3), 2, 8, 0x0c, 0), // max api/resource.Quantity
-    Field::new(Text::new(13206, 4), 3, 8, 0x0c, 0), // step api/resource.Quantity
-    Field::new(Text::new(10800, 8), 1, 8, 0x0a, 0), // requests map[string]api/resource.Quantity
-    Field::new(Text::new(4398, 5), 1, 8, 0x40, 0), // value api/resource.Quantity
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(13213, 8), 2, 937, 0x4a, 0), // counters map[string]resource/v1.Counter
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(13224, 10), 2, 942, 0x0a, 0), // attributes map[string]resource/v1.DeviceAttribute
-    Field::new(Text::new(8329, 8), 3, 943, 0x0a, 0), // capacity map[string]resource/v1.DeviceCapacity
-    Field::new(Text::new(13237, 16), 4, 952, 0x09, 2), // consumesCounters []resource/v1.DeviceCounterConsumption
-    Field::new(Text::new(5427, 8), 5, 0, 0x0c, 0), // nodeName string
-    Field::new(Text::new(9865, 12), 6, 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
-    Field::new(Text::new(13256, 8), 7, 1, 0x0c, 0), // allNodes bool
-    Field::new(Text::new(8292, 6), 8, 957, 0x09, 2), // taints []resource/v1.DeviceTaint
-    Field::new(Text::new(13267, 11), 9, 1, 0x0c, 0), // bindsToNode bool
-    Field::new(Text::new(13281, 17), 10, 0, 0x09, 2), // bindingConditions []string
-    Field::new(Text::new(13301, 24), 11, 0, 0x09, 2), // bindingFailureConditions []string
-    Field::new(Text::new(13328, 24), 12, 1, 0x0c, 0), // allowMultipleAllocations bool
-    Field::new(Text::new(13355, 31), 13, 961, 0x0a, 0), // nodeAllocatableResourceMappings map[string]resource/v1.NodeAllocatableResourceMapping
-    Field::new(Text::new(7213, 6), 1, 0, 0x40, 104), // source string
-    Field::new(Text::new(10800, 8), 2, 0, 0x09, 2), // requests []string
-    Field::new(Text::new(13389, 19), 3, 950, 0x20, 0), // DeviceConfiguration resource/v1.DeviceConfiguration
-    Field::new(Text::new(13411, 7), 1, 954, 0x09, 2), // results []resource/v1.DeviceRequestAllocationResult
-    Field::new(Text::new(8425, 6), 2, 940, 0x09, 2), // config []resource/v1.DeviceAllocationConfiguration
-    Field::new(Text::new(13421, 3), 2, 3, 0x0c, 0), // int int64
-    Field::new(Text::new(13427, 4), 3, 1, 0x0c, 0), // bool bool
-    Field::new(Text::new(13434, 6), 4, 0, 0x0c, 0), // string string
-    Field::new(Text::new(2161, 7), 5, 0, 0x0c, 0), // version string
-    Field::new(Text::new(13443, 4), 6, 3, 0x09, 2), // ints []int64
-    Field::new(Text::new(13450, 5), 7, 1, 0x09, 2), // bools []bool
-    Field::new(Text::new(13458, 7), 8, 0, 0x09, 2), // strings []string
-    Field::new(Text::new(1116, 8), 9, 0, 0x09, 2), // versions []string
-    Field::new(Text::new(4398, 5), 1, 8, 0x40, 0), // value api/resource.Quantity
-    Field::new(Text::new(13468, 13), 2, 934, 0x0c, 0), // requestPolicy resource/v1.CapacityRequestPolicy
-    Field::new(Text::new(10800, 8), 1, 953, 0x01, 2), // requests []resource/v1.DeviceRequest
-    Field::new(Text::new(13484, 11), 2, 951, 0x09, 2), // constraints []resource/v1.DeviceConstraint
-    Field::new(Text::new(8425, 6), 3, 945, 0x09, 2), // config []resource/v1.DeviceClaimConfiguration
-    Field::new(Text::new(10800, 8), 1, 0, 0x09, 2), // requests []string
-    Field::new(Text::new(13389, 19), 2, 950, 0x20, 0), // DeviceConfiguration resource/v1.DeviceConfiguration
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 949, 0x40, 4), // spec resource/v1.DeviceClassSpec
-    Field::new(Text::new(13389, 19), 1, 950, 0x20, 0), // DeviceConfiguration resource/v1.DeviceConfiguration
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 946, 0x41, 0), // items []resource/v1.DeviceClass
-    Field::new(Text::new(13498, 9), 1, 955, 0x09, 2), // selectors []resource/v1.DeviceSelector
-    Field::new(Text::new(8425, 6), 2, 947, 0x09, 2), // config []resource/v1.DeviceClassConfiguration
-    Field::new(Text::new(13510, 20), 4, 0, 0x0c, 0), // extendedResourceName string
-    Field::new(Text::new(13533, 6), 1, 962, 0x0c, 0), // opaque resource/v1.OpaqueDeviceConfiguration
-    Field::new(Text::new(10800, 8), 1, 0, 0x09, 2), // requests []string
-    Field::new(Text::new(13542, 14), 2, 0, 0x0c, 0), // matchAttribute string
-    Field::new(Text::new(13559, 17), 3, 0, 0x0c, 0), // distinctAttribute string
-    Field::new(Text::new(13579, 10), 1, 0, 0x40, 1), // counterSet string
-    Field::new(Text::new(13213, 8), 2, 937, 0x4a, 0), // counters map[string]resource/v1.Counter
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(13592, 7), 2, 959, 0x0c, 0), // exactly resource/v1.ExactDeviceRequest
-    Field::new(Text::new(13602, 14), 3, 956, 0x09, 2), // firstAvailable []resource/v1.DeviceSubRequest
-    Field::new(Text::new(928, 7), 1, 0, 0x40, 1), // request string
-    Field::new(Text::new(5963, 6), 2, 0, 0x40, 1), // driver string
-    Field::new(Text::new(10704, 4), 3, 0, 0x40, 1), // pool string
-    Field::new(Text::new(13114, 6), 4, 0, 0x40, 1), // device string
-    Field::new(Text::new(13619, 11), 5, 1, 0x0c, 0), // adminAccess bool
-    Field::new(Text::new(10044, 11), 6, 958, 0x09, 2), // tolerations []resource/v1.DeviceToleration
-    Field::new(Text::new(13281, 17), 7, 0, 0x09, 2), // bindingConditions []string
-    Field::new(Text::new(13301, 24), 8, 0, 0x09, 2), // bindingFailureConditions []string
-    Field::new(Text::new(13123, 7), 9, 0, 0x0c, 0), // shareID string
-    Field::new(Text::new(13633, 16), 10, 8, 0x0a, 0), // consumedCapacity map[string]api/resource.Quantity
-    Field::new(Text::new(13652, 3), 1, 933, 0x0c, 0), // cel resource/v1.CELDeviceSelector
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(13658, 15), 2, 0, 0x40, 1), // deviceClassName string
-    Field::new(Text::new(13498, 9), 3, 955, 0x09, 2), // selectors []resource/v1.DeviceSelector
-    Field::new(Text::new(13676, 14), 4, 0, 0x08, 105), // allocationMode string
-    Field::new(Text::new(7255, 5), 5, 3, 0x08, 0), // count int64
-    Field::new(Text::new(10044, 11), 6, 958, 0x09, 2), // tolerations []resource/v1.DeviceToleration
-    Field::new(Text::new(8329, 8), 7, 936, 0x0c, 0), // capacity resource/v1.CapacityRequirements
-    Field::new(Text::new(14, 3), 1, 0, 0x40, 1), // key string
-    Field::new(Text::new(4398, 5), 2, 0, 0x08, 0), // value string
-    Field::new(Text::new(11471, 6), 3, 0, 0x40, 106), // effect string
-    Field::new(Text::new(11480, 9), 4, 6, 0x0c, 0), // timeAdded apis/meta/v1.Time
-    Field::new(Text::new(14, 3), 1, 0, 0x08, 0), // key string
-    Field::new(Text::new(2384, 8), 2, 0, 0x08, 107), // operator string
-    Field::new(Text::new(4398, 5), 3, 0, 0x08, 0), // value string
-    Field::new(Text::new(11471, 6), 4, 0, 0x08, 108), // effect string
-    Field::new(Text::new(11492, 17), 5, 3, 0x0c, 0), // tolerationSeconds int64
-    Field::new(Text::new(13658, 15), 1, 0, 0x40, 1), // deviceClassName string
-    Field::new(Text::new(13498, 9), 2, 955, 0x09, 2), // selectors []resource/v1.DeviceSelector
-    Field::new(Text::new(13676, 14), 3, 0, 0x08, 105), // allocationMode string
-    Field::new(Text::new(7255, 5), 4, 3, 0x08, 0), // count int64
-    Field::new(Text::new(13619, 11), 5, 1, 0x0c, 0), // adminAccess bool
-    Field::new(Text::new(10044, 11), 6, 958, 0x09, 2), // tolerations []resource/v1.DeviceToleration
-    Field::new(Text::new(8329, 8), 7, 936, 0x0c, 0), // capacity resource/v1.CapacityRequirements
-    Field::new(Text::new(13693, 13), 1, 0, 0x08, 0), // interfaceName string
-    Field::new(Text::new(13709, 3), 2, 0, 0x09, 2), // ips []string
-    Field::new(Text::new(13715, 15), 3, 0, 0x08, 0), // hardwareAddress string
-    Field::new(Text::new(13733, 11), 1, 0, 0x0c, 0), // capacityKey string
-    Field::new(Text::new(13747, 20), 2, 8, 0x0c, 0), // allocationMultiplier api/resource.Quantity
-    Field::new(Text::new(5963, 6), 1, 0, 0x40, 1), // driver string
-    Field::new(Text::new(12819, 10), 2, 10, 0x40, 0), // parameters runtime.RawExtension
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 966, 0x40, 4), // spec resource/v1.ResourceClaimSpec
-    Field::new(Text::new(687, 6), 3, 967, 0x08, 4), // status resource/v1.ResourceClaimStatus
-    Field::new(Text::new(11619, 8), 1, 0, 0x08, 0), // apiGroup string
-    Field::new(Text::new(2422, 8), 3, 0, 0x40, 1), // resource string
-    Field::new(Text::new(59, 4), 4, 0, 0x40, 1), // name string
-    Field::new(Text::new(864, 3), 5, 0, 0x40, 1), // uid string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 963, 0x41, 0), // items []resource/v1.ResourceClaim
-    Field::new(Text::new(13147, 7), 1, 944, 0x00, 4), // devices resource/v1.DeviceClaim
-    Field::new(Text::new(13770, 10), 1, 932, 0x0c, 0), // allocation resource/v1.AllocationResult
-    Field::new(Text::new(13783, 11), 2, 964, 0x09, 18), // reservedFor []resource/v1.ResourceClaimConsumerReference
-    Field::new(Text::new(13147, 7), 4, 931, 0x09, 109), // devices []resource/v1.AllocatedDeviceStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 970, 0x40, 4), // spec resource/v1.ResourceClaimTemplateSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 968, 0x41, 0), // items []resource/v1.ResourceClaimTemplate
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 966, 0x40, 4), // spec resource/v1.ResourceClaimSpec
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(2732, 10), 2, 3, 0x40, 20), // generation int64
-    Field::new(Text::new(13797, 18), 3, 3, 0x40, 20), // resourceSliceCount int64
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 974, 0x40, 4), // spec resource/v1.ResourceSliceSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 972, 0x41, 0), // items []resource/v1.ResourceSlice
-    Field::new(Text::new(5963, 6), 1, 0, 0x40, 1), // driver string
-    Field::new(Text::new(10704, 4), 2, 971, 0x40, 4), // pool resource/v1.ResourcePool
-    Field::new(Text::new(5427, 8), 3, 0, 0x0c, 0), // nodeName string
-    Field::new(Text::new(9865, 12), 4, 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
-    Field::new(Text::new(13256, 8), 5, 1, 0x0c, 0), // allNodes bool
-    Field::new(Text::new(13147, 7), 6, 939, 0x09, 2), // devices []resource/v1.Device
-    Field::new(Text::new(13818, 22), 7, 1, 0x0c, 0), // perDeviceNodeSelection bool
-    Field::new(Text::new(13843, 14), 8, 938, 0x09, 2), // sharedCounters []resource/v1.CounterSet
-    Field::new(Text::new(14, 3), 1, 0, 0x00, 0), // key string
-    Field::new(Text::new(4398, 5), 2, 0, 0x08, 0), // value string
-    Field::new(Text::new(11471, 6), 3, 0, 0x00, 0), // effect string
-    Field::new(Text::new(11480, 9), 4, 6, 0x0c, 0), // timeAdded apis/meta/v1.Time
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 978, 0x00, 0), // spec resource/v1alpha3.DeviceTaintRuleSpec
-    Field::new(Text::new(687, 6), 3, 979, 0x08, 0), // status resource/v1alpha3.DeviceTaintRuleStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 976, 0x01, 0), // items []resource/v1alpha3.DeviceTaintRule
-    Field::new(Text::new(13860, 14), 1, 980, 0x0c, 0), // deviceSelector resource/v1alpha3.DeviceTaintSelector
-    Field::new(Text::new(13877, 5), 2, 975, 0x08, 0), // taint resource/v1alpha3.DeviceTaint
-    Field::new(Text::new(785, 10), 1, 156, 0x09, 27), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(5963, 6), 2, 0, 0x0c, 0), // driver string
-    Field::new(Text::new(10704, 4), 3, 0, 0x0c, 0), // pool string
-    Field::new(Text::new(13114, 6), 4, 0, 0x0c, 0), // device string
-    Field::new(Text::new(5963, 6), 1, 0, 0x08, 0), // driver string
-    Field::new(Text::new(13885, 8), 2, 0, 0x08, 0), // poolName string
-    Field::new(Text::new(2732, 10), 9, 3, 0x00, 0), // generation int64
-    Field::new(Text::new(13797, 18), 8, 2, 0x0c, 0), // resourceSliceCount int32
-    Field::new(Text::new(13896, 12), 4, 2, 0x0c, 0), // totalDevices int32
-    Field::new(Text::new(13911, 16), 5, 2, 0x0c, 0), // allocatedDevices int32
-    Field::new(Text::new(13930, 16), 6, 2, 0x0c, 0), // availableDevices int32
-    Field::new(Text::new(13949, 18), 7, 2, 0x0c, 0), // unavailableDevices int32
-    Field::new(Text::new(5427, 8), 3, 0, 0x0c, 0), // nodeName string
-    Field::new(Text::new(13970, 15), 10, 0, 0x0c, 0), // validationError string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 984, 0x00, 0), // spec resource/v1alpha3.ResourcePoolStatusRequestSpec
-    Field::new(Text::new(687, 6), 3, 985, 0x0c, 0), // status resource/v1alpha3.ResourcePoolStatusRequestStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 982, 0x01, 0), // items []resource/v1alpha3.ResourcePoolStatusRequest
-    Field::new(Text::new(5963, 6), 1, 0, 0x00, 0), // driver string
-    Field::new(Text::new(13885, 8), 2, 0, 0x0c, 0), // poolName string
-    Field::new(Text::new(2606, 5), 3, 2, 0x0c, 0), // limit int32
-    Field::new(Text::new(13988, 9), 6, 2, 0x0c, 0), // poolCount int32
-    Field::new(Text::new(14000, 5), 2, 981, 0x09, 0), // pools []resource/v1alpha3.PoolStatus
-    Field::new(Text::new(785, 10), 3, 156, 0x09, 27), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(5963, 6), 1, 0, 0x00, 0), // driver string
-    Field::new(Text::new(10704, 4), 2, 0, 0x00, 0), // pool string
-    Field::new(Text::new(13114, 6), 3, 0, 0x00, 0), // device string
-    Field::new(Text::new(13123, 7), 7, 0, 0x0c, 0), // shareID string
-    Field::new(Text::new(785, 10), 4, 156, 0x01, 0), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(3164, 4), 5, 10, 0x0c, 0), // data runtime.RawExtension
-    Field::new(Text::new(13133, 11), 6, 1015, 0x0c, 0), // networkData resource/v1beta1.NetworkDeviceData
-    Field::new(Text::new(13147, 7), 1, 997, 0x08, 0), // devices resource/v1beta1.DeviceAllocationResult
-    Field::new(Text::new(9865, 12), 3, 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
-    Field::new(Text::new(13157, 19), 5, 6, 0x0c, 0), // allocationTimestamp apis/meta/v1.Time
-    Field::new(Text::new(13224, 10), 1, 998, 0x0a, 0), // attributes map[string]resource/v1beta1.DeviceAttribute
-    Field::new(Text::new(8329, 8), 2, 999, 0x0a, 0), // capacity map[string]resource/v1beta1.DeviceCapacity
-    Field::new(Text::new(13237, 16), 3, 1008, 0x09, 0), // consumesCounters []resource/v1beta1.DeviceCounterConsumption
-    Field::new(Text::new(5427, 8), 4, 0, 0x0c, 0), // nodeName string
-    Field::new(Text::new(9865, 12), 5, 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
-    Field::new(Text::new(13256, 8), 6, 1, 0x0c, 0), // allNodes bool
-    Field::new(Text::new(8292, 6), 7, 1013, 0x09, 0), // taints []resource/v1beta1.DeviceTaint
-    Field::new(Text::new(13267, 11), 8, 1, 0x0c, 0), // bindsToNode bool
-    Field::new(Text::new(13281, 17), 9, 0, 0x09, 0), // bindingConditions []string
-    Field::new(Text::new(13301, 24), 10, 0, 0x09, 0), // bindingFailureConditions []string
-    Field::new(Text::new(13328, 24), 11, 1, 0x0c, 0), // allowMultipleAllocations bool
-    Field::new(Text::new(13355, 31), 12, 1016, 0x0a, 0), // nodeAllocatableResourceMappings map[string]resource/v1beta1.NodeAllocatableResourceMapping
-    Field::new(Text::new(1, 10), 1, 0, 0x00, 0), // expression string
-    Field::new(Text::new(1436, 7), 1, 8, 0x04, 0), // default api/resource.Quantity
-    Field::new(Text::new(13179, 11), 3, 8, 0x09, 0), // validValues []api/resource.Quantity
-    Field::new(Text::new(13193, 10), 4, 991, 0x0c, 0), // validRange resource/v1beta1.CapacityRequestPolicyRange
-    Field::new(Text::new(7756, 3), 1, 8, 0x0c, 0), // min api/resource.Quantity
-    Field::new(Text::new(7750, 3), 2, 8, 0x0c, 0), // max api/resource.Quantity
-    Field::new(Text::new(13206, 4), 3, 8, 0x0c, 0), // step api/resource.Quantity
-    Field::new(Text::new(10800, 8), 1, 8, 0x0a, 0), // requests map[string]api/resource.Quantity
-    Field::new(Text::new(4398, 5), 1, 8, 0x00, 0), // value api/resource.Quantity
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(13213, 8), 2, 993, 0x0a, 0), // counters map[string]resource/v1beta1.Counter
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(14008, 5), 2, 988, 0x0c, 0), // basic resource/v1beta1.BasicDevice
-    Field::new(Text::new(7213, 6), 1, 0, 0x00, 0), // source string
-    Field::new(Text::new(10800, 8), 2, 0, 0x09, 0), // requests []string
-    Field::new(Text::new(13389, 19), 3, 1006, 0x20, 0), // DeviceConfiguration resource/v1beta1.DeviceConfiguration
-    Field::new(Text::new(13411, 7), 1, 1010, 0x09, 0), // results []resource/v1beta1.DeviceRequestAllocationResult
-    Field::new(Text::new(8425, 6), 2, 996, 0x09, 0), // config []resource/v1beta1.DeviceAllocationConfiguration
-    Field::new(Text::new(13421, 3), 2, 3, 0x0c, 0), // int int64
-    Field::new(Text::new(13427, 4), 3, 1, 0x0c, 0), // bool bool
-    Field::new(Text::new(13434, 6), 4, 0, 0x0c, 0), // string string
-    Field::new(Text::new(2161, 7), 5, 0, 0x0c, 0), // version string
-    Field::new(Text::new(13443, 4), 6, 3, 0x09, 0), // ints []int64
-    Field::new(Text::new(13450, 5), 7, 1, 0x09, 0), // bools []bool
-    Field::new(Text::new(13458, 7), 8, 0, 0x09, 0), // strings []string
-    Field::new(Text::new(1116, 8), 9, 0, 0x09, 0), // versions []string
-    Field::new(Text::new(4398, 5), 1, 8, 0x00, 0), // value api/resource.Quantity
-    Field::new(Text::new(13468, 13), 2, 990, 0x0c, 0), // requestPolicy resource/v1beta1.CapacityRequestPolicy
-    Field::new(Text::new(10800, 8), 1, 1009, 0x01, 0), // requests []resource/v1beta1.DeviceRequest
-    Field::new(Text::new(13484, 11), 2, 1007, 0x09, 0), // constraints []resource/v1beta1.DeviceConstraint
-    Field::new(Text::new(8425, 6), 3, 1001, 0x09, 0), // config []resource/v1beta1.DeviceClaimConfiguration
-    Field::new(Text::new(10800, 8), 1, 0, 0x09, 0), // requests []string
-    Field::new(Text::new(13389, 19), 2, 1006, 0x20, 0), // DeviceConfiguration resource/v1beta1.DeviceConfiguration
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1005, 0x00, 0), // spec resource/v1beta1.DeviceClassSpec
-    Field::new(Text::new(13389, 19), 1, 1006, 0x20, 0), // DeviceConfiguration resource/v1beta1.DeviceConfiguration
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1002, 0x01, 0), // items []resource/v1beta1.DeviceClass
-    Field::new(Text::new(13498, 9), 1, 1011, 0x09, 0), // selectors []resource/v1beta1.DeviceSelector
-    Field::new(Text::new(8425, 6), 2, 1003, 0x09, 0), // config []resource/v1beta1.DeviceClassConfiguration
-    Field::new(Text::new(13510, 20), 4, 0, 0x0c, 0), // extendedResourceName string
-    Field::new(Text::new(13533, 6), 1, 1017, 0x0c, 0), // opaque resource/v1beta1.OpaqueDeviceConfiguration
-    Field::new(Text::new(10800, 8), 1, 0, 0x09, 0), // requests []string
-    Field::new(Text::new(13542, 14), 2, 0, 0x0c, 0), // matchAttribute string
-    Field::new(Text::new(13559, 17), 3, 0, 0x0c, 0), // distinctAttribute string
-    Field::new(Text::new(13579, 10), 1, 0, 0x00, 0), // counterSet string
-    Field::new(Text::new(13213, 8), 2, 993, 0x0a, 0), // counters map[string]resource/v1beta1.Counter
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(13658, 15), 2, 0, 0x00, 0), // deviceClassName string
-    Field::new(Text::new(13498, 9), 3, 1011, 0x09, 0), // selectors []resource/v1beta1.DeviceSelector
-    Field::new(Text::new(13676, 14), 4, 0, 0x08, 0), // allocationMode string
-    Field::new(Text::new(7255, 5), 5, 3, 0x08, 0), // count int64
-    Field::new(Text::new(13619, 11), 6, 1, 0x0c, 0), // adminAccess bool
-    Field::new(Text::new(13602, 14), 7, 1012, 0x09, 0), // firstAvailable []resource/v1beta1.DeviceSubRequest
-    Field::new(Text::new(10044, 11), 8, 1014, 0x09, 0), // tolerations []resource/v1beta1.DeviceToleration
-    Field::new(Text::new(8329, 8), 9, 992, 0x0c, 0), // capacity resource/v1beta1.CapacityRequirements
-    Field::new(Text::new(928, 7), 1, 0, 0x00, 0), // request string
-    Field::new(Text::new(5963, 6), 2, 0, 0x00, 0), // driver string
-    Field::new(Text::new(10704, 4), 3, 0, 0x00, 0), // pool string
-    Field::new(Text::new(13114, 6), 4, 0, 0x00, 0), // device string
-    Field::new(Text::new(13619, 11), 5, 1, 0x0c, 0), // adminAccess bool
-    Field::new(Text::new(10044, 11), 6, 1014, 0x09, 0), // tolerations []resource/v1beta1.DeviceToleration
-    Field::new(Text::new(13281, 17), 7, 0, 0x09, 0), // bindingConditions []string
-    Field::new(Text::new(13301, 24), 8, 0, 0x09, 0), // bindingFailureConditions []string
-    Field::new(Text::new(13123, 7), 9, 0, 0x0c, 0), // shareID string
-    Field::new(Text::new(13633, 16), 10, 8, 0x0a, 0), // consumedCapacity map[string]api/resource.Quantity
-    Field::new(Text::new(13652, 3), 1, 989, 0x0c, 0), // cel resource/v1beta1.CELDeviceSelector
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(13658, 15), 2, 0, 0x00, 0), // deviceClassName string
-    Field::new(Text::new(13498, 9), 3, 1011, 0x09, 0), // selectors []resource/v1beta1.DeviceSelector
-    Field::new(Text::new(13676, 14), 4, 0, 0x08, 0), // allocationMode string
-    Field::new(Text::new(7255, 5), 5, 3, 0x08, 0), // count int64
-    Field::new(Text::new(10044, 11), 7, 1014, 0x09, 0), // tolerations []resource/v1beta1.DeviceToleration
-    Field::new(Text::new(8329, 8), 8, 992, 0x0c, 0), // capacity resource/v1beta1.CapacityRequirements
-    Field::new(Text::new(14, 3), 1, 0, 0x00, 0), // key string
-    Field::new(Text::new(4398, 5), 2, 0, 0x08, 0), // value string
-    Field::new(Text::new(11471, 6), 3, 0, 0x00, 0), // effect string
-    Field::new(Text::new(11480, 9), 4, 6, 0x0c, 0), // timeAdded apis/meta/v1.Time
-    Field::new(Text::new(14, 3), 1, 0, 0x08, 0), // key string
-    Field::new(Text::new(2384, 8), 2, 0, 0x08, 0), // operator string
-    Field::new(Text::new(4398, 5), 3, 0, 0x08, 0), // value string
-    Field::new(Text::new(11471, 6), 4, 0, 0x08, 0), // effect string
-    Field::new(Text::new(11492, 17), 5, 3, 0x0c, 0), // tolerationSeconds int64
-    Field::new(Text::new(13693, 13), 1, 0, 0x08, 0), // interfaceName string
-    Field::new(Text::new(13709, 3), 2, 0, 0x09, 0), // ips []string
-    Field::new(Text::new(13715, 15), 3, 0, 0x08, 0), // hardwareAddress string
-    Field::new(Text::new(13733, 11), 1, 0, 0x0c, 0), // capacityKey string
-    Field::new(Text::new(13747, 20), 2, 8, 0x0c, 0), // allocationMultiplier api/resource.Quantity
-    Field::new(Text::new(5963, 6), 1, 0, 0x00, 0), // driver string
-    Field::new(Text::new(12819, 10), 2, 10, 0x00, 0), // parameters runtime.RawExtension
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1021, 0x00, 0), // spec resource/v1beta1.ResourceClaimSpec
-    Field::new(Text::new(687, 6), 3, 1022, 0x08, 0), // status resource/v1beta1.ResourceClaimStatus
-    Field::new(Text::new(11619, 8), 1, 0, 0x08, 0), // apiGroup string
-    Field::new(Text::new(2422, 8), 3, 0, 0x00, 0), // resource string
-    Field::new(Text::new(59, 4), 4, 0, 0x00, 0), // name string
-    Field::new(Text::new(864, 3), 5, 0, 0x00, 0), // uid string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1018, 0x01, 0), // items []resource/v1beta1.ResourceClaim
-    Field::new(Text::new(13147, 7), 1, 1000, 0x00, 0), // devices resource/v1beta1.DeviceClaim
-    Field::new(Text::new(13770, 10), 1, 987, 0x0c, 0), // allocation resource/v1beta1.AllocationResult
-    Field::new(Text::new(13783, 11), 2, 1019, 0x09, 110), // reservedFor []resource/v1beta1.ResourceClaimConsumerReference
-    Field::new(Text::new(13147, 7), 4, 986, 0x09, 0), // devices []resource/v1beta1.AllocatedDeviceStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1025, 0x00, 0), // spec resource/v1beta1.ResourceClaimTemplateSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1023, 0x01, 0), // items []resource/v1beta1.ResourceClaimTemplate
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1021, 0x00, 0), // spec resource/v1beta1.ResourceClaimSpec
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(2732, 10), 2, 3, 0x00, 0), // generation int64
-    Field::new(Text::new(13797, 18), 3, 3, 0x00, 0), // resourceSliceCount int64
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1029, 0x00, 0), // spec resource/v1beta1.ResourceSliceSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1027, 0x01, 0), // items []resource/v1beta1.ResourceSlice
-    Field::new(Text::new(5963, 6), 1, 0, 0x00, 0), // driver string
-    Field::new(Text::new(10704, 4), 2, 1026, 0x00, 0), // pool resource/v1beta1.ResourcePool
-    Field::new(Text::new(5427, 8), 3, 0, 0x08, 0), // nodeName string
-    Field::new(Text::new(9865, 12), 4, 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
-    Field::new(Text::new(13256, 8), 5, 1, 0x08, 0), // allNodes bool
-    Field::new(Text::new(13147, 7), 6, 995, 0x09, 0), // devices []resource/v1beta1.Device
-    Field::new(Text::new(13818, 22), 7, 1, 0x0c, 0), // perDeviceNodeSelection bool
-    Field::new(Text::new(13843, 14), 8, 994, 0x09, 0), // sharedCounters []resource/v1beta1.CounterSet
-    Field::new(Text::new(5963, 6), 1, 0, 0x00, 0), // driver string
-    Field::new(Text::new(10704, 4), 2, 0, 0x00, 0), // pool string
-    Field::new(Text::new(13114, 6), 3, 0, 0x00, 0), // device string
-    Field::new(Text::new(13123, 7), 7, 0, 0x0c, 0), // shareID string
-    Field::new(Text::new(785, 10), 4, 156, 0x01, 0), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(3164, 4), 5, 10, 0x0c, 0), // data runtime.RawExtension
-    Field::new(Text::new(13133, 11), 6, 1064, 0x0c, 0), // networkData resource/v1beta2.NetworkDeviceData
-    Field::new(Text::new(13147, 7), 1, 1040, 0x08, 0), // devices resource/v1beta2.DeviceAllocationResult
-    Field::new(Text::new(9865, 12), 3, 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
-    Field::new(Text::new(13157, 19), 5, 6, 0x0c, 0), // allocationTimestamp apis/meta/v1.Time
-    Field::new(Text::new(1, 10), 1, 0, 0x00, 0), // expression string
-    Field::new(Text::new(1436, 7), 1, 8, 0x04, 0), // default api/resource.Quantity
-    Field::new(Text::new(13179, 11), 3, 8, 0x09, 0), // validValues []api/resource.Quantity
-    Field::new(Text::new(13193, 10), 4, 1034, 0x0c, 0), // validRange resource/v1beta2.CapacityRequestPolicyRange
-    Field::new(Text::new(7756, 3), 1, 8, 0x0c, 0), // min api/resource.Quantity
-    Field::new(Text::new(7750, 3), 2, 8, 0x0c, 0), // max api/resource.Quantity
-    Field::new(Text::new(13206, 4), 3, 8, 0x0c, 0), // step api/resource.Quantity
-    Field::new(Text::new(10800, 8), 1, 8, 0x0a, 0), // requests map[string]api/resource.Quantity
-    Field::new(Text::new(4398, 5), 1, 8, 0x00, 0), // value api/resource.Quantity
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(13213, 8), 2, 1036, 0x0a, 0), // counters map[string]resource/v1beta2.Counter
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(13224, 10), 2, 1041, 0x0a, 0), // attributes map[string]resource/v1beta2.DeviceAttribute
-    Field::new(Text::new(8329, 8), 3, 1042, 0x0a, 0), // capacity map[string]resource/v1beta2.DeviceCapacity
-    Field::new(Text::new(13237, 16), 4, 1051, 0x09, 0), // consumesCounters []resource/v1beta2.DeviceCounterConsumption
-    Field::new(Text::new(5427, 8), 5, 0, 0x0c, 0), // nodeName string
-    Field::new(Text::new(9865, 12), 6, 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
-    Field::new(Text::new(13256, 8), 7, 1, 0x0c, 0), // allNodes bool
-    Field::new(Text::new(8292, 6), 8, 1056, 0x09, 0), // taints []resource/v1beta2.DeviceTaint
-    Field::new(Text::new(13267, 11), 9, 1, 0x0c, 0), // bindsToNode bool
-    Field::new(Text::new(13281, 17), 10, 0, 0x09, 0), // bindingConditions []string
-    Field::new(Text::new(13301, 24), 11, 0, 0x09, 0), // bindingFailureConditions []string
-    Field::new(Text::new(13328, 24), 12, 1, 0x0c, 0), // allowMultipleAllocations bool
-    Field::new(Text::new(13355, 31), 13, 1065, 0x0a, 0), // nodeAllocatableResourceMappings map[string]resource/v1beta2.NodeAllocatableResourceMapping
-    Field::new(Text::new(7213, 6), 1, 0, 0x00, 0), // source string
-    Field::new(Text::new(10800, 8), 2, 0, 0x09, 0), // requests []string
-    Field::new(Text::new(13389, 19), 3, 1049, 0x20, 0), // DeviceConfiguration resource/v1beta2.DeviceConfiguration
-    Field::new(Text::new(13411, 7), 1, 1053, 0x09, 0), // results []resource/v1beta2.DeviceRequestAllocationResult
-    Field::new(Text::new(8425, 6), 2, 1039, 0x09, 0), // config []resource/v1beta2.DeviceAllocationConfiguration
-    Field::new(Text::new(13421, 3), 2, 3, 0x0c, 0), // int int64
-    Field::new(Text::new(13427, 4), 3, 1, 0x0c, 0), // bool bool
-    Field::new(Text::new(13434, 6), 4, 0, 0x0c, 0), // string string
-    Field::new(Text::new(2161, 7), 5, 0, 0x0c, 0), // version string
-    Field::new(Text::new(13443, 4), 6, 3, 0x09, 0), // ints []int64
-    Field::new(Text::new(13450, 5), 7, 1, 0x09, 0), // bools []bool
-    Field::new(Text::new(13458, 7), 8, 0, 0x09, 0), // strings []string
-    Field::new(Text::new(1116, 8), 9, 0, 0x09, 0), // versions []string
-    Field::new(Text::new(4398, 5), 1, 8, 0x00, 0), // value api/resource.Quantity
-    Field::new(Text::new(13468, 13), 2, 1033, 0x0c, 0), // requestPolicy resource/v1beta2.CapacityRequestPolicy
-    Field::new(Text::new(10800, 8), 1, 1052, 0x01, 0), // requests []resource/v1beta2.DeviceRequest
-    Field::new(Text::new(13484, 11), 2, 1050, 0x09, 0), // constraints []resource/v1beta2.DeviceConstraint
-    Field::new(Text::new(8425, 6), 3, 1044, 0x09, 0), // config []resource/v1beta2.DeviceClaimConfiguration
-    Field::new(Text::new(10800, 8), 1, 0, 0x09, 0), // requests []string
-    Field::new(Text::new(13389, 19), 2, 1049, 0x20, 0), // DeviceConfiguration resource/v1beta2.DeviceConfiguration
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1048, 0x00, 0), // spec resource/v1beta2.DeviceClassSpec
-    Field::new(Text::new(13389, 19), 1, 1049, 0x20, 0), // DeviceConfiguration resource/v1beta2.DeviceConfiguration
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1045, 0x01, 0), // items []resource/v1beta2.DeviceClass
-    Field::new(Text::new(13498, 9), 1, 1054, 0x09, 0), // selectors []resource/v1beta2.DeviceSelector
-    Field::new(Text::new(8425, 6), 2, 1046, 0x09, 0), // config []resource/v1beta2.DeviceClassConfiguration
-    Field::new(Text::new(13510, 20), 4, 0, 0x0c, 0), // extendedResourceName string
-    Field::new(Text::new(13533, 6), 1, 1066, 0x0c, 0), // opaque resource/v1beta2.OpaqueDeviceConfiguration
-    Field::new(Text::new(10800, 8), 1, 0, 0x09, 0), // requests []string
-    Field::new(Text::new(13542, 14), 2, 0, 0x0c, 0), // matchAttribute string
-    Field::new(Text::new(13559, 17), 3, 0, 0x0c, 0), // distinctAttribute string
-    Field::new(Text::new(13579, 10), 1, 0, 0x00, 0), // counterSet string
-    Field::new(Text::new(13213, 8), 2, 1036, 0x0a, 0), // counters map[string]resource/v1beta2.Counter
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(13592, 7), 2, 1063, 0x0c, 0), // exactly resource/v1beta2.ExactDeviceRequest
-    Field::new(Text::new(13602, 14), 3, 1055, 0x09, 0), // firstAvailable []resource/v1beta2.DeviceSubRequest
-    Field::new(Text::new(928, 7), 1, 0, 0x00, 0), // request string
-    Field::new(Text::new(5963, 6), 2, 0, 0x00, 0), // driver string
-    Field::new(Text::new(10704, 4), 3, 0, 0x00, 0), // pool string
-    Field::new(Text::new(13114, 6), 4, 0, 0x00, 0), // device string
-    Field::new(Text::new(13619, 11), 5, 1, 0x0c, 0), // adminAccess bool
-    Field::new(Text::new(10044, 11), 6, 1062, 0x09, 0), // tolerations []resource/v1beta2.DeviceToleration
-    Field::new(Text::new(13281, 17), 7, 0, 0x09, 0), // bindingConditions []string
-    Field::new(Text::new(13301, 24), 8, 0, 0x09, 0), // bindingFailureConditions []string
-    Field::new(Text::new(13123, 7), 9, 0, 0x0c, 0), // shareID string
-    Field::new(Text::new(13633, 16), 10, 8, 0x0a, 0), // consumedCapacity map[string]api/resource.Quantity
-    Field::new(Text::new(13652, 3), 1, 1032, 0x0c, 0), // cel resource/v1beta2.CELDeviceSelector
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(13658, 15), 2, 0, 0x00, 0), // deviceClassName string
-    Field::new(Text::new(13498, 9), 3, 1054, 0x09, 0), // selectors []resource/v1beta2.DeviceSelector
-    Field::new(Text::new(13676, 14), 4, 0, 0x08, 0), // allocationMode string
-    Field::new(Text::new(7255, 5), 5, 3, 0x08, 0), // count int64
-    Field::new(Text::new(10044, 11), 6, 1062, 0x09, 0), // tolerations []resource/v1beta2.DeviceToleration
-    Field::new(Text::new(8329, 8), 7, 1035, 0x0c, 0), // capacity resource/v1beta2.CapacityRequirements
-    Field::new(Text::new(14, 3), 1, 0, 0x00, 0), // key string
-    Field::new(Text::new(4398, 5), 2, 0, 0x08, 0), // value string
-    Field::new(Text::new(11471, 6), 3, 0, 0x00, 0), // effect string
-    Field::new(Text::new(11480, 9), 4, 6, 0x0c, 0), // timeAdded apis/meta/v1.Time
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1059, 0x00, 0), // spec resource/v1beta2.DeviceTaintRuleSpec
-    Field::new(Text::new(687, 6), 3, 1060, 0x08, 0), // status resource/v1beta2.DeviceTaintRuleStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1057, 0x01, 0), // items []resource/v1beta2.DeviceTaintRule
-    Field::new(Text::new(13860, 14), 1, 1061, 0x0c, 0), // deviceSelector resource/v1beta2.DeviceTaintSelector
-    Field::new(Text::new(13877, 5), 2, 1056, 0x08, 0), // taint resource/v1beta2.DeviceTaint
-    Field::new(Text::new(785, 10), 1, 156, 0x09, 27), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(5963, 6), 2, 0, 0x0c, 0), // driver string
-    Field::new(Text::new(10704, 4), 3, 0, 0x0c, 0), // pool string
-    Field::new(Text::new(13114, 6), 4, 0, 0x0c, 0), // device string
-    Field::new(Text::new(14, 3), 1, 0, 0x08, 0), // key string
-    Field::new(Text::new(2384, 8), 2, 0, 0x08, 0), // operator string
-    Field::new(Text::new(4398, 5), 3, 0, 0x08, 0), // value string
-    Field::new(Text::new(11471, 6), 4, 0, 0x08, 0), // effect string
-    Field::new(Text::new(11492, 17), 5, 3, 0x0c, 0), // tolerationSeconds int64
-    Field::new(Text::new(13658, 15), 1, 0, 0x00, 0), // deviceClassName string
-    Field::new(Text::new(13498, 9), 2, 1054, 0x09, 0), // selectors []resource/v1beta2.DeviceSelector
-    Field::new(Text::new(13676, 14), 3, 0, 0x08, 0), // allocationMode string
-    Field::new(Text::new(7255, 5), 4, 3, 0x08, 0), // count int64
-    Field::new(Text::new(13619, 11), 5, 1, 0x0c, 0), // adminAccess bool
-    Field::new(Text::new(10044, 11), 6, 1062, 0x09, 0), // tolerations []resource/v1beta2.DeviceToleration
-    Field::new(Text::new(8329, 8), 7, 1035, 0x0c, 0), // capacity resource/v1beta2.CapacityRequirements
-    Field::new(Text::new(13693, 13), 1, 0, 0x08, 0), // interfaceName string
-    Field::new(Text::new(13709, 3), 2, 0, 0x09, 0), // ips []string
-    Field::new(Text::new(13715, 15), 3, 0, 0x08, 0), // hardwareAddress string
-    Field::new(Text::new(13733, 11), 1, 0, 0x0c, 0), // capacityKey string
-    Field::new(Text::new(13747, 20), 2, 8, 0x0c, 0), // allocationMultiplier api/resource.Quantity
-    Field::new(Text::new(5963, 6), 1, 0, 0x00, 0), // driver string
-    Field::new(Text::new(12819, 10), 2, 10, 0x00, 0), // parameters runtime.RawExtension
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1070, 0x00, 0), // spec resource/v1beta2.ResourceClaimSpec
-    Field::new(Text::new(687, 6), 3, 1071, 0x08, 0), // status resource/v1beta2.ResourceClaimStatus
-    Field::new(Text::new(11619, 8), 1, 0, 0x08, 0), // apiGroup string
-    Field::new(Text::new(2422, 8), 3, 0, 0x00, 0), // resource string
-    Field::new(Text::new(59, 4), 4, 0, 0x00, 0), // name string
-    Field::new(Text::new(864, 3), 5, 0, 0x00, 0), // uid string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1067, 0x01, 0), // items []resource/v1beta2.ResourceClaim
-    Field::new(Text::new(13147, 7), 1, 1043, 0x00, 0), // devices resource/v1beta2.DeviceClaim
-    Field::new(Text::new(13770, 10), 1, 1031, 0x0c, 0), // allocation resource/v1beta2.AllocationResult
-    Field::new(Text::new(13783, 11), 2, 1068, 0x09, 110), // reservedFor []resource/v1beta2.ResourceClaimConsumerReference
-    Field::new(Text::new(13147, 7), 4, 1030, 0x09, 0), // devices []resource/v1beta2.AllocatedDeviceStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1074, 0x00, 0), // spec resource/v1beta2.ResourceClaimTemplateSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1072, 0x01, 0), // items []resource/v1beta2.ResourceClaimTemplate
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1070, 0x00, 0), // spec resource/v1beta2.ResourceClaimSpec
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(2732, 10), 2, 3, 0x00, 0), // generation int64
-    Field::new(Text::new(13797, 18), 3, 3, 0x00, 0), // resourceSliceCount int64
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1078, 0x00, 0), // spec resource/v1beta2.ResourceSliceSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1076, 0x01, 0), // items []resource/v1beta2.ResourceSlice
-    Field::new(Text::new(5963, 6), 1, 0, 0x00, 0), // driver string
-    Field::new(Text::new(10704, 4), 2, 1075, 0x00, 0), // pool resource/v1beta2.ResourcePool
-    Field::new(Text::new(5427, 8), 3, 0, 0x0c, 0), // nodeName string
-    Field::new(Text::new(9865, 12), 4, 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
-    Field::new(Text::new(13256, 8), 5, 1, 0x0c, 0), // allNodes bool
-    Field::new(Text::new(13147, 7), 6, 1038, 0x09, 0), // devices []resource/v1beta2.Device
-    Field::new(Text::new(13818, 22), 7, 1, 0x0c, 0), // perDeviceNodeSelection bool
-    Field::new(Text::new(13843, 14), 8, 1037, 0x09, 0), // sharedCounters []resource/v1beta2.CounterSet
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(4398, 5), 2, 2, 0x00, 20), // value int32
-    Field::new(Text::new(14016, 13), 3, 1, 0x08, 0), // globalDefault bool
-    Field::new(Text::new(965, 11), 4, 0, 0x08, 0), // description string
-    Field::new(Text::new(10161, 16), 5, 0, 0x0c, 69), // preemptionPolicy string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1079, 0x41, 0), // items []scheduling/v1.PriorityClass
-    Field::new(Text::new(14032, 8), 1, 2, 0x00, 0), // minCount int32
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1089, 0x00, 0), // spec scheduling/v1alpha2.PodGroupSpec
-    Field::new(Text::new(687, 6), 3, 1090, 0x08, 0), // status scheduling/v1alpha2.PodGroupStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1083, 0x01, 0), // items []scheduling/v1alpha2.PodGroup
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(8017, 17), 2, 0, 0x0c, 0), // resourceClaimName string
-    Field::new(Text::new(9556, 25), 3, 0, 0x0c, 0), // resourceClaimTemplateName string
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(8017, 17), 2, 0, 0x0c, 0), // resourceClaimName string
-    Field::new(Text::new(12114, 8), 1, 1093, 0x09, 0), // topology []scheduling/v1alpha2.TopologyConstraint
-    Field::new(Text::new(14008, 5), 1, 1081, 0x0c, 0), // basic scheduling/v1alpha2.BasicSchedulingPolicy
-    Field::new(Text::new(14043, 4), 2, 1082, 0x0c, 0), // gang scheduling/v1alpha2.GangSchedulingPolicy
-    Field::new(Text::new(14050, 19), 1, 1092, 0x04, 0), // podGroupTemplateRef scheduling/v1alpha2.PodGroupTemplateReference
-    Field::new(Text::new(14072, 16), 2, 1088, 0x00, 0), // schedulingPolicy scheduling/v1alpha2.PodGroupSchedulingPolicy
-    Field::new(Text::new(14091, 21), 3, 1087, 0x0c, 0), // schedulingConstraints scheduling/v1alpha2.PodGroupSchedulingConstraints
-    Field::new(Text::new(10274, 14), 4, 1085, 0x09, 111), // resourceClaims []scheduling/v1alpha2.PodGroupResourceClaim
-    Field::new(Text::new(14115, 14), 5, 0, 0x0c, 0), // disruptionMode string
-    Field::new(Text::new(10072, 17), 6, 0, 0x08, 0), // priorityClassName string
-    Field::new(Text::new(979, 8), 7, 2, 0x0c, 0), // priority int32
-    Field::new(Text::new(785, 10), 1, 156, 0x09, 27), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(10468, 21), 2, 1086, 0x09, 111), // resourceClaimStatuses []scheduling/v1alpha2.PodGroupResourceClaimStatus
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(14072, 16), 2, 1088, 0x00, 0), // schedulingPolicy scheduling/v1alpha2.PodGroupSchedulingPolicy
-    Field::new(Text::new(14091, 21), 3, 1087, 0x04, 0), // schedulingConstraints scheduling/v1alpha2.PodGroupSchedulingConstraints
-    Field::new(Text::new(10274, 14), 4, 1085, 0x09, 111), // resourceClaims []scheduling/v1alpha2.PodGroupResourceClaim
-    Field::new(Text::new(14115, 14), 5, 0, 0x0c, 0), // disruptionMode string
-    Field::new(Text::new(10072, 17), 6, 0, 0x08, 0), // priorityClassName string
-    Field::new(Text::new(979, 8), 7, 2, 0x0c, 0), // priority int32
-    Field::new(Text::new(14132, 8), 1, 1097, 0x04, 0), // workload scheduling/v1alpha2.WorkloadPodGroupTemplateReference
-    Field::new(Text::new(14, 3), 1, 0, 0x00, 0), // key string
-    Field::new(Text::new(11619, 8), 1, 0, 0x08, 0), // apiGroup string
-    Field::new(Text::new(530, 4), 2, 0, 0x00, 0), // kind string
-    Field::new(Text::new(59, 4), 3, 0, 0x00, 0), // name string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1098, 0x00, 0), // spec scheduling/v1alpha2.WorkloadSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1095, 0x01, 0), // items []scheduling/v1alpha2.Workload
-    Field::new(Text::new(14143, 12), 1, 0, 0x00, 0), // workloadName string
-    Field::new(Text::new(14158, 20), 2, 0, 0x00, 0), // podGroupTemplateName string
-    Field::new(Text::new(14181, 13), 1, 1094, 0x0c, 0), // controllerRef scheduling/v1alpha2.TypedLocalObjectReference
-    Field::new(Text::new(14197, 17), 2, 1091, 0x01, 0), // podGroupTemplates []scheduling/v1alpha2.PodGroupTemplate
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(4398, 5), 2, 2, 0x00, 0), // value int32
-    Field::new(Text::new(14016, 13), 3, 1, 0x08, 0), // globalDefault bool
-    Field::new(Text::new(965, 11), 4, 0, 0x08, 0), // description string
-    Field::new(Text::new(10161, 16), 5, 0, 0x0c, 0), // preemptionPolicy string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1099, 0x01, 0), // items []scheduling/v1beta1.PriorityClass
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1103, 0x40, 4), // spec storage/v1.CSIDriverSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1101, 0x41, 0), // items []storage/v1.CSIDriver
-    Field::new(Text::new(14217, 14), 1, 1, 0x0c, 0), // attachRequired bool
-    Field::new(Text::new(14234, 14), 2, 1, 0x0c, 0), // podInfoOnMount bool
-    Field::new(Text::new(14251, 20), 3, 0, 0x09, 33), // volumeLifecycleModes []string
-    Field::new(Text::new(14274, 15), 4, 1, 0x0c, 0), // storageCapacity bool
-    Field::new(Text::new(14292, 13), 5, 0, 0x0c, 0), // fsGroupPolicy string
-    Field::new(Text::new(14308, 13), 6, 1112, 0x09, 2), // tokenRequests []storage/v1.TokenRequest
-    Field::new(Text::new(14324, 17), 7, 1, 0x0c, 0), // requiresRepublish bool
-    Field::new(Text::new(14344, 12), 8, 1, 0x0c, 0), // seLinuxMount bool
-    Field::new(Text::new(14359, 34), 9, 3, 0x0c, 0), // nodeAllocatableUpdatePeriodSeconds int64
-    Field::new(Text::new(14396, 28), 10, 1, 0x0c, 0), // serviceAccountTokenInSecrets bool
-    Field::new(Text::new(14427, 29), 11, 1, 0x0c, 0), // preventPodSchedulingIfMissing bool
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1107, 0x40, 4), // spec storage/v1.CSINodeSpec
-    Field::new(Text::new(59, 4), 1, 0, 0x40, 1), // name string
-    Field::new(Text::new(14459, 6), 2, 0, 0x40, 1), // nodeID string
-    Field::new(Text::new(14468, 12), 3, 0, 0x01, 2), // topologyKeys []string
-    Field::new(Text::new(8340, 11), 4, 1121, 0x0c, 0), // allocatable storage/v1.VolumeNodeResources
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1104, 0x41, 0), // items []storage/v1.CSINode
-    Field::new(Text::new(14483, 7), 1, 1105, 0x41, 6), // drivers []storage/v1.CSINodeDriver
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(14493, 12), 2, 163, 0x0c, 0), // nodeTopology apis/meta/v1.LabelSelector
-    Field::new(Text::new(8647, 16), 3, 0, 0x40, 1), // storageClassName string
-    Field::new(Text::new(8329, 8), 4, 8, 0x0c, 0), // capacity api/resource.Quantity
-    Field::new(Text::new(14508, 17), 5, 8, 0x0c, 0), // maximumVolumeSize api/resource.Quantity
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1108, 0x41, 0), // items []storage/v1.CSIStorageCapacity
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(14528, 11), 2, 0, 0x40, 1), // provisioner string
-    Field::new(Text::new(12819, 10), 3, 0, 0x0a, 0), // parameters map[string]string
-    Field::new(Text::new(14542, 13), 4, 0, 0x0c, 60), // reclaimPolicy string
-    Field::new(Text::new(9158, 12), 5, 0, 0x09, 2), // mountOptions []string
-    Field::new(Text::new(14558, 20), 6, 1, 0x0c, 0), // allowVolumeExpansion bool
-    Field::new(Text::new(14581, 17), 7, 0, 0x0c, 112), // volumeBindingMode string
-    Field::new(Text::new(14601, 17), 8, 631, 0x09, 2), // allowedTopologies []core/v1.TopologySelectorTerm
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1110, 0x41, 0), // items []storage/v1.StorageClass
-    Field::new(Text::new(11041, 8), 1, 0, 0x40, 1), // audience string
-    Field::new(Text::new(3927, 17), 2, 3, 0x0c, 0), // expirationSeconds int64
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1116, 0x40, 4), // spec storage/v1.VolumeAttachmentSpec
-    Field::new(Text::new(687, 6), 3, 1117, 0x08, 4), // status storage/v1.VolumeAttachmentStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1113, 0x41, 0), // items []storage/v1.VolumeAttachment
-    Field::new(Text::new(14621, 20), 1, 0, 0x0c, 0), // persistentVolumeName string
-    Field::new(Text::new(14644, 16), 2, 542, 0x0c, 0), // inlineVolumeSpec core/v1.PersistentVolumeSpec
-    Field::new(Text::new(14663, 8), 1, 0, 0x40, 1), // attacher string
-    Field::new(Text::new(7213, 6), 2, 1115, 0x40, 4), // source storage/v1.VolumeAttachmentSource
-    Field::new(Text::new(5427, 8), 3, 0, 0x40, 1), // nodeName string
-    Field::new(Text::new(14674, 8), 1, 1, 0x40, 15), // attached bool
-    Field::new(Text::new(14685, 18), 2, 0, 0x0a, 0), // attachmentMetadata map[string]string
-    Field::new(Text::new(14706, 11), 3, 1120, 0x0c, 0), // attachError storage/v1.VolumeError
-    Field::new(Text::new(14720, 11), 4, 1120, 0x0c, 0), // detachError storage/v1.VolumeError
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(14734, 10), 2, 0, 0x40, 1), // driverName string
-    Field::new(Text::new(12819, 10), 3, 0, 0x0a, 0), // parameters map[string]string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1118, 0x41, 0), // items []storage/v1.VolumeAttributesClass
-    Field::new(Text::new(2672, 4), 1, 6, 0x08, 0), // time apis/meta/v1.Time
-    Field::new(Text::new(798, 7), 2, 0, 0x08, 0), // message string
-    Field::new(Text::new(14747, 9), 3, 2, 0x0c, 0), // errorCode int32
-    Field::new(Text::new(7255, 5), 1, 2, 0x0c, 0), // count int32
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(14493, 12), 2, 163, 0x0c, 0), // nodeTopology apis/meta/v1.LabelSelector
-    Field::new(Text::new(8647, 16), 3, 0, 0x00, 0), // storageClassName string
-    Field::new(Text::new(8329, 8), 4, 8, 0x0c, 0), // capacity api/resource.Quantity
-    Field::new(Text::new(14508, 17), 5, 8, 0x0c, 0), // maximumVolumeSize api/resource.Quantity
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1122, 0x01, 0), // items []storage/v1alpha1.CSIStorageCapacity
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1127, 0x00, 0), // spec storage/v1alpha1.VolumeAttachmentSpec
-    Field::new(Text::new(687, 6), 3, 1128, 0x08, 0), // status storage/v1alpha1.VolumeAttachmentStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1124, 0x01, 0), // items []storage/v1alpha1.VolumeAttachment
-    Field::new(Text::new(14621, 20), 1, 0, 0x0c, 0), // persistentVolumeName string
-    Field::new(Text::new(14644, 16), 2, 542, 0x0c, 0), // inlineVolumeSpec core/v1.PersistentVolumeSpec
-    Field::new(Text::new(14663, 8), 1, 0, 0x00, 0), // attacher string
-    Field::new(Text::new(7213, 6), 2, 1126, 0x00, 0), // source storage/v1alpha1.VolumeAttachmentSource
-    Field::new(Text::new(5427, 8), 3, 0, 0x00, 0), // nodeName string
-    Field::new(Text::new(14674, 8), 1, 1, 0x00, 0), // attached bool
-    Field::new(Text::new(14685, 18), 2, 0, 0x0a, 0), // attachmentMetadata map[string]string
-    Field::new(Text::new(14706, 11), 3, 1131, 0x0c, 0), // attachError storage/v1alpha1.VolumeError
-    Field::new(Text::new(14720, 11), 4, 1131, 0x0c, 0), // detachError storage/v1alpha1.VolumeError
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(14734, 10), 2, 0, 0x00, 0), // driverName string
-    Field::new(Text::new(12819, 10), 3, 0, 0x0a, 0), // parameters map[string]string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1129, 0x01, 0), // items []storage/v1alpha1.VolumeAttributesClass
-    Field::new(Text::new(2672, 4), 1, 6, 0x08, 0), // time apis/meta/v1.Time
-    Field::new(Text::new(798, 7), 2, 0, 0x08, 0), // message string
-    Field::new(Text::new(14747, 9), 3, 2, 0x0c, 0), // errorCode int32
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1134, 0x00, 0), // spec storage/v1beta1.CSIDriverSpec
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1132, 0x01, 0), // items []storage/v1beta1.CSIDriver
-    Field::new(Text::new(14217, 14), 1, 1, 0x0c, 0), // attachRequired bool
-    Field::new(Text::new(14234, 14), 2, 1, 0x0c, 0), // podInfoOnMount bool
-    Field::new(Text::new(14251, 20), 3, 0, 0x09, 0), // volumeLifecycleModes []string
-    Field::new(Text::new(14274, 15), 4, 1, 0x0c, 0), // storageCapacity bool
-    Field::new(Text::new(14292, 13), 5, 0, 0x0c, 0), // fsGroupPolicy string
-    Field::new(Text::new(14308, 13), 6, 1143, 0x09, 0), // tokenRequests []storage/v1beta1.TokenRequest
-    Field::new(Text::new(14324, 17), 7, 1, 0x0c, 0), // requiresRepublish bool
-    Field::new(Text::new(14344, 12), 8, 1, 0x0c, 0), // seLinuxMount bool
-    Field::new(Text::new(14359, 34), 9, 3, 0x0c, 0), // nodeAllocatableUpdatePeriodSeconds int64
-    Field::new(Text::new(14396, 28), 10, 1, 0x0c, 0), // serviceAccountTokenInSecrets bool
-    Field::new(Text::new(14427, 29), 11, 1, 0x0c, 0), // preventPodSchedulingIfMissing bool
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1138, 0x00, 0), // spec storage/v1beta1.CSINodeSpec
-    Field::new(Text::new(59, 4), 1, 0, 0x00, 0), // name string
-    Field::new(Text::new(14459, 6), 2, 0, 0x00, 0), // nodeID string
-    Field::new(Text::new(14468, 12), 3, 0, 0x01, 0), // topologyKeys []string
-    Field::new(Text::new(8340, 11), 4, 1152, 0x0c, 0), // allocatable storage/v1beta1.VolumeNodeResources
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1135, 0x01, 0), // items []storage/v1beta1.CSINode
-    Field::new(Text::new(14483, 7), 1, 1136, 0x01, 14), // drivers []storage/v1beta1.CSINodeDriver
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(14493, 12), 2, 163, 0x0c, 0), // nodeTopology apis/meta/v1.LabelSelector
-    Field::new(Text::new(8647, 16), 3, 0, 0x00, 0), // storageClassName string
-    Field::new(Text::new(8329, 8), 4, 8, 0x0c, 0), // capacity api/resource.Quantity
-    Field::new(Text::new(14508, 17), 5, 8, 0x0c, 0), // maximumVolumeSize api/resource.Quantity
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1139, 0x01, 0), // items []storage/v1beta1.CSIStorageCapacity
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(14528, 11), 2, 0, 0x00, 0), // provisioner string
-    Field::new(Text::new(12819, 10), 3, 0, 0x0a, 0), // parameters map[string]string
-    Field::new(Text::new(14542, 13), 4, 0, 0x0c, 0), // reclaimPolicy string
-    Field::new(Text::new(9158, 12), 5, 0, 0x09, 0), // mountOptions []string
-    Field::new(Text::new(14558, 20), 6, 1, 0x0c, 0), // allowVolumeExpansion bool
-    Field::new(Text::new(14581, 17), 7, 0, 0x0c, 0), // volumeBindingMode string
-    Field::new(Text::new(14601, 17), 8, 631, 0x09, 0), // allowedTopologies []core/v1.TopologySelectorTerm
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1141, 0x01, 0), // items []storage/v1beta1.StorageClass
-    Field::new(Text::new(11041, 8), 1, 0, 0x00, 0), // audience string
-    Field::new(Text::new(3927, 17), 2, 3, 0x0c, 0), // expirationSeconds int64
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1147, 0x00, 0), // spec storage/v1beta1.VolumeAttachmentSpec
-    Field::new(Text::new(687, 6), 3, 1148, 0x08, 0), // status storage/v1beta1.VolumeAttachmentStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1144, 0x01, 0), // items []storage/v1beta1.VolumeAttachment
-    Field::new(Text::new(14621, 20), 1, 0, 0x0c, 0), // persistentVolumeName string
-    Field::new(Text::new(14644, 16), 2, 542, 0x0c, 0), // inlineVolumeSpec core/v1.PersistentVolumeSpec
-    Field::new(Text::new(14663, 8), 1, 0, 0x00, 0), // attacher string
-    Field::new(Text::new(7213, 6), 2, 1146, 0x00, 0), // source storage/v1beta1.VolumeAttachmentSource
-    Field::new(Text::new(5427, 8), 3, 0, 0x00, 0), // nodeName string
-    Field::new(Text::new(14674, 8), 1, 1, 0x00, 0), // attached bool
-    Field::new(Text::new(14685, 18), 2, 0, 0x0a, 0), // attachmentMetadata map[string]string
-    Field::new(Text::new(14706, 11), 3, 1151, 0x0c, 0), // attachError storage/v1beta1.VolumeError
-    Field::new(Text::new(14720, 11), 4, 1151, 0x0c, 0), // detachError storage/v1beta1.VolumeError
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(14734, 10), 2, 0, 0x00, 0), // driverName string
-    Field::new(Text::new(12819, 10), 3, 0, 0x0a, 0), // parameters map[string]string
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1149, 0x01, 0), // items []storage/v1beta1.VolumeAttributesClass
-    Field::new(Text::new(2672, 4), 1, 6, 0x08, 0), // time apis/meta/v1.Time
-    Field::new(Text::new(798, 7), 2, 0, 0x08, 0), // message string
-    Field::new(Text::new(14747, 9), 3, 2, 0x0c, 0), // errorCode int32
-    Field::new(Text::new(7255, 5), 1, 2, 0x0c, 0), // count int32
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
-    Field::new(Text::new(178, 4), 2, 1155, 0x08, 0), // spec storagemigration/v1beta1.StorageVersionMigrationSpec
-    Field::new(Text::new(687, 6), 3, 1156, 0x08, 0), // status storagemigration/v1beta1.StorageVersionMigrationStatus
-    Field::new(Text::new(156, 8), 0, 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
-    Field::new(Text::new(167, 8), 1, 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
-    Field::new(Text::new(185, 5), 2, 1153, 0x01, 0), // items []storagemigration/v1beta1.StorageVersionMigration
-    Field::new(Text::new(2422, 8), 1, 161, 0x00, 0), // resource apis/meta/v1.GroupResource
-    Field::new(Text::new(785, 10), 1, 156, 0x09, 27), // conditions []apis/meta/v1.Condition
-    Field::new(Text::new(2404, 15), 2, 0, 0x08, 0), // resourceVersion string
-    Field::new(Text::new(1250, 6), 1, 145, 0x0c, 0), // schema apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
-    Field::new(Text::new(55197, 7), 2, 145, 0x0d, 0), // schemas []apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
-    Field::new(Text::new(55229, 6), 1, 1, 0x0c, 0), // allows bool
-    Field::new(Text::new(1250, 6), 2, 145, 0x0c, 0), // schema apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
-    Field::new(Text::new(1250, 6), 1, 145, 0x0c, 0), // schema apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
-    Field::new(Text::new(13458, 7), 2, 0, 0x0d, 0), // strings []string
-    Field::new(Text::new(185, 5), 1, 0, 0x0d, 0), // items []string
+    Field::new(Text::new(1, 10), (1, 0), 0, 0x08, 0), // expression string
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x40, 1), // key string
+    Field::new(Text::new(20, 15), (2, 1), 0, 0x40, 1), // valueExpression string
+    Field::new(Text::new(38, 8), (2, 0), 0, 0x40, 1), // fieldRef string
+    Field::new(Text::new(49, 7), (3, 1), 0, 0x40, 1), // warning string
+    Field::new(Text::new(1, 10), (1, 0), 0, 0x08, 0), // expression string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(1, 10), (2, 1), 0, 0x40, 1), // expression string
+    Field::new(Text::new(66, 17), (1, 0), 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(86, 14), (2, 1), 163, 0x0c, 0), // objectSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(103, 13), (3, 2), 48, 0x09, 2), // resourceRules []admissionregistration/v1.NamedRuleWithOperations
+    Field::new(Text::new(119, 20), (4, 3), 48, 0x09, 2), // excludeResourceRules []admissionregistration/v1.NamedRuleWithOperations
+    Field::new(Text::new(142, 11), (7, 4), 0, 0x0c, 3), // matchPolicy string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 43, 0x08, 4), // spec admissionregistration/v1.MutatingAdmissionPolicySpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 41, 0x08, 4), // spec admissionregistration/v1.MutatingAdmissionPolicyBindingSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 39, 0x41, 0), // items []admissionregistration/v1.MutatingAdmissionPolicyBinding
+    Field::new(Text::new(193, 10), (1, 0), 0, 0x08, 0), // policyName string
+    Field::new(Text::new(206, 8), (2, 1), 50, 0x0c, 0), // paramRef admissionregistration/v1.ParamRef
+    Field::new(Text::new(217, 14), (3, 2), 37, 0x0c, 0), // matchResources admissionregistration/v1.MatchResources
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 38, 0x41, 0), // items []admissionregistration/v1.MutatingAdmissionPolicy
+    Field::new(Text::new(234, 9), (1, 0), 49, 0x0c, 0), // paramKind admissionregistration/v1.ParamKind
+    Field::new(Text::new(246, 16), (2, 1), 37, 0x0c, 0), // matchConstraints admissionregistration/v1.MatchResources
+    Field::new(Text::new(265, 9), (3, 2), 66, 0x09, 2), // variables []admissionregistration/v1.Variable
+    Field::new(Text::new(277, 9), (4, 3), 47, 0x09, 2), // mutations []admissionregistration/v1.Mutation
+    Field::new(Text::new(289, 13), (5, 4), 0, 0x0c, 5), // failurePolicy string
+    Field::new(Text::new(305, 15), (6, 5), 36, 0x09, 6), // matchConditions []admissionregistration/v1.MatchCondition
+    Field::new(Text::new(323, 18), (7, 6), 0, 0x08, 7), // reinvocationPolicy string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(344, 12), (2, 1), 67, 0x40, 4), // clientConfig admissionregistration/v1.WebhookClientConfig
+    Field::new(Text::new(359, 5), (3, 2), 52, 0x09, 2), // rules []admissionregistration/v1.RuleWithOperations
+    Field::new(Text::new(289, 13), (4, 3), 0, 0x0c, 5), // failurePolicy string
+    Field::new(Text::new(142, 11), (9, 4), 0, 0x0c, 3), // matchPolicy string
+    Field::new(Text::new(66, 17), (5, 5), 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(86, 14), (11, 6), 163, 0x0c, 0), // objectSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(367, 11), (6, 7), 0, 0x44, 8), // sideEffects string
+    Field::new(Text::new(381, 14), (7, 8), 2, 0x0c, 0), // timeoutSeconds int32
+    Field::new(Text::new(398, 23), (8, 9), 0, 0x41, 2), // admissionReviewVersions []string
+    Field::new(Text::new(323, 18), (10, 10), 0, 0x0c, 7), // reinvocationPolicy string
+    Field::new(Text::new(305, 15), (12, 11), 36, 0x09, 6), // matchConditions []admissionregistration/v1.MatchCondition
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(424, 8), (2, 3), 44, 0x09, 6), // webhooks []admissionregistration/v1.MutatingWebhook
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 45, 0x41, 0), // items []admissionregistration/v1.MutatingWebhookConfiguration
+    Field::new(Text::new(435, 9), (2, 0), 0, 0x40, 9), // patchType string
+    Field::new(Text::new(447, 18), (3, 1), 32, 0x0c, 0), // applyConfiguration admissionregistration/v1.ApplyConfiguration
+    Field::new(Text::new(468, 9), (4, 2), 35, 0x0c, 0), // jsonPatch admissionregistration/v1.JSONPatch
+    Field::new(Text::new(480, 13), (1, 0), 0, 0x09, 2), // resourceNames []string
+    Field::new(Text::new(496, 18), (2, 1), 52, 0x20, 0), // RuleWithOperations admissionregistration/v1.RuleWithOperations
+    Field::new(Text::new(517, 10), (1, 0), 0, 0x08, 0), // apiVersion string
+    Field::new(Text::new(530, 4), (2, 1), 0, 0x08, 0), // kind string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x08, 0), // name string
+    Field::new(Text::new(537, 9), (2, 1), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(549, 8), (3, 2), 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(560, 23), (4, 3), 0, 0x0c, 0), // parameterNotFoundAction string
+    Field::new(Text::new(586, 9), (1, 0), 0, 0x09, 2), // apiGroups []string
+    Field::new(Text::new(598, 11), (2, 1), 0, 0x09, 2), // apiVersions []string
+    Field::new(Text::new(612, 9), (3, 2), 0, 0x09, 2), // resources []string
+    Field::new(Text::new(624, 5), (4, 3), 0, 0x0c, 10), // scope string
+    Field::new(Text::new(632, 10), (1, 0), 0, 0x09, 11), // operations []string
+    Field::new(Text::new(645, 4), (2, 1), 51, 0x20, 0), // Rule admissionregistration/v1.Rule
+    Field::new(Text::new(537, 9), (1, 0), 0, 0x40, 1), // namespace string
+    Field::new(Text::new(59, 4), (2, 1), 0, 0x40, 1), // name string
+    Field::new(Text::new(652, 4), (3, 2), 0, 0x0c, 0), // path string
+    Field::new(Text::new(659, 4), (4, 3), 2, 0x0c, 0), // port int32
+    Field::new(Text::new(666, 18), (1, 0), 34, 0x09, 2), // expressionWarnings []admissionregistration/v1.ExpressionWarning
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 60, 0x08, 4), // spec admissionregistration/v1.ValidatingAdmissionPolicySpec
+    Field::new(Text::new(687, 6), (3, 4), 61, 0x08, 4), // status admissionregistration/v1.ValidatingAdmissionPolicyStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 58, 0x48, 4), // spec admissionregistration/v1.ValidatingAdmissionPolicyBindingSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 56, 0x41, 0), // items []admissionregistration/v1.ValidatingAdmissionPolicyBinding
+    Field::new(Text::new(193, 10), (1, 0), 0, 0x48, 0), // policyName string
+    Field::new(Text::new(206, 8), (2, 1), 50, 0x0c, 0), // paramRef admissionregistration/v1.ParamRef
+    Field::new(Text::new(217, 14), (3, 2), 37, 0x0c, 0), // matchResources admissionregistration/v1.MatchResources
+    Field::new(Text::new(696, 17), (4, 3), 0, 0x49, 12), // validationActions []string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 55, 0x41, 0), // items []admissionregistration/v1.ValidatingAdmissionPolicy
+    Field::new(Text::new(234, 9), (1, 0), 49, 0x0c, 0), // paramKind admissionregistration/v1.ParamKind
+    Field::new(Text::new(246, 16), (2, 1), 37, 0x0c, 0), // matchConstraints admissionregistration/v1.MatchResources
+    Field::new(Text::new(716, 11), (3, 2), 65, 0x09, 2), // validations []admissionregistration/v1.Validation
+    Field::new(Text::new(289, 13), (4, 3), 0, 0x0c, 5), // failurePolicy string
+    Field::new(Text::new(730, 16), (5, 4), 33, 0x09, 2), // auditAnnotations []admissionregistration/v1.AuditAnnotation
+    Field::new(Text::new(305, 15), (6, 5), 36, 0x09, 6), // matchConditions []admissionregistration/v1.MatchCondition
+    Field::new(Text::new(265, 9), (7, 6), 66, 0x09, 6), // variables []admissionregistration/v1.Variable
+    Field::new(Text::new(749, 18), (1, 0), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(770, 12), (2, 1), 54, 0x0c, 0), // typeChecking admissionregistration/v1.TypeChecking
+    Field::new(Text::new(785, 10), (3, 2), 156, 0x09, 13), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(344, 12), (2, 1), 67, 0x40, 4), // clientConfig admissionregistration/v1.WebhookClientConfig
+    Field::new(Text::new(359, 5), (3, 2), 52, 0x09, 2), // rules []admissionregistration/v1.RuleWithOperations
+    Field::new(Text::new(289, 13), (4, 3), 0, 0x0c, 5), // failurePolicy string
+    Field::new(Text::new(142, 11), (9, 4), 0, 0x0c, 3), // matchPolicy string
+    Field::new(Text::new(66, 17), (5, 5), 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(86, 14), (10, 6), 163, 0x0c, 0), // objectSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(367, 11), (6, 7), 0, 0x44, 8), // sideEffects string
+    Field::new(Text::new(381, 14), (7, 8), 2, 0x0c, 0), // timeoutSeconds int32
+    Field::new(Text::new(398, 23), (8, 9), 0, 0x41, 2), // admissionReviewVersions []string
+    Field::new(Text::new(305, 15), (11, 10), 36, 0x09, 6), // matchConditions []admissionregistration/v1.MatchCondition
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(424, 8), (2, 3), 62, 0x09, 6), // webhooks []admissionregistration/v1.ValidatingWebhook
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 63, 0x41, 0), // items []admissionregistration/v1.ValidatingWebhookConfiguration
+    Field::new(Text::new(1, 10), (1, 0), 0, 0x40, 1), // expression string
+    Field::new(Text::new(798, 7), (2, 1), 0, 0x08, 0), // message string
+    Field::new(Text::new(808, 6), (3, 2), 0, 0x0c, 0), // reason string
+    Field::new(Text::new(817, 17), (4, 3), 0, 0x08, 0), // messageExpression string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(1, 10), (2, 1), 0, 0x40, 1), // expression string
+    Field::new(Text::new(837, 3), (3, 0), 0, 0x0c, 0), // url string
+    Field::new(Text::new(843, 7), (1, 1), 53, 0x0c, 0), // service admissionregistration/v1.ServiceReference
+    Field::new(Text::new(853, 8), (2, 2), 5, 0x08, 0), // caBundle bytes
+    Field::new(Text::new(1, 10), (1, 0), 0, 0x08, 0), // expression string
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x00, 0), // key string
+    Field::new(Text::new(20, 15), (2, 1), 0, 0x00, 0), // valueExpression string
+    Field::new(Text::new(38, 8), (2, 0), 0, 0x00, 0), // fieldRef string
+    Field::new(Text::new(49, 7), (3, 1), 0, 0x00, 0), // warning string
+    Field::new(Text::new(1, 10), (1, 0), 0, 0x08, 0), // expression string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(1, 10), (2, 1), 0, 0x00, 0), // expression string
+    Field::new(Text::new(66, 17), (1, 0), 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(86, 14), (2, 1), 163, 0x0c, 0), // objectSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(103, 13), (3, 2), 81, 0x09, 0), // resourceRules []admissionregistration/v1alpha1.NamedRuleWithOperations
+    Field::new(Text::new(119, 20), (4, 3), 81, 0x09, 0), // excludeResourceRules []admissionregistration/v1alpha1.NamedRuleWithOperations
+    Field::new(Text::new(142, 11), (7, 4), 0, 0x0c, 0), // matchPolicy string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 79, 0x08, 0), // spec admissionregistration/v1alpha1.MutatingAdmissionPolicySpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 77, 0x08, 0), // spec admissionregistration/v1alpha1.MutatingAdmissionPolicyBindingSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 75, 0x01, 0), // items []admissionregistration/v1alpha1.MutatingAdmissionPolicyBinding
+    Field::new(Text::new(193, 10), (1, 0), 0, 0x08, 0), // policyName string
+    Field::new(Text::new(206, 8), (2, 1), 83, 0x0c, 0), // paramRef admissionregistration/v1alpha1.ParamRef
+    Field::new(Text::new(217, 14), (3, 2), 73, 0x0c, 0), // matchResources admissionregistration/v1alpha1.MatchResources
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 74, 0x01, 0), // items []admissionregistration/v1alpha1.MutatingAdmissionPolicy
+    Field::new(Text::new(234, 9), (1, 0), 82, 0x0c, 0), // paramKind admissionregistration/v1alpha1.ParamKind
+    Field::new(Text::new(246, 16), (2, 1), 73, 0x0c, 0), // matchConstraints admissionregistration/v1alpha1.MatchResources
+    Field::new(Text::new(265, 9), (3, 2), 93, 0x09, 0), // variables []admissionregistration/v1alpha1.Variable
+    Field::new(Text::new(277, 9), (4, 3), 80, 0x09, 0), // mutations []admissionregistration/v1alpha1.Mutation
+    Field::new(Text::new(289, 13), (5, 4), 0, 0x0c, 0), // failurePolicy string
+    Field::new(Text::new(305, 15), (6, 5), 72, 0x09, 14), // matchConditions []admissionregistration/v1alpha1.MatchCondition
+    Field::new(Text::new(323, 18), (7, 6), 0, 0x08, 0), // reinvocationPolicy string
+    Field::new(Text::new(435, 9), (2, 0), 0, 0x00, 0), // patchType string
+    Field::new(Text::new(447, 18), (3, 1), 68, 0x0c, 0), // applyConfiguration admissionregistration/v1alpha1.ApplyConfiguration
+    Field::new(Text::new(468, 9), (4, 2), 71, 0x0c, 0), // jsonPatch admissionregistration/v1alpha1.JSONPatch
+    Field::new(Text::new(480, 13), (1, 0), 0, 0x09, 0), // resourceNames []string
+    Field::new(Text::new(496, 18), (2, 1), 52, 0x20, 0), // RuleWithOperations admissionregistration/v1.RuleWithOperations
+    Field::new(Text::new(517, 10), (1, 0), 0, 0x08, 0), // apiVersion string
+    Field::new(Text::new(530, 4), (2, 1), 0, 0x08, 0), // kind string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x08, 0), // name string
+    Field::new(Text::new(537, 9), (2, 1), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(549, 8), (3, 2), 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(560, 23), (4, 3), 0, 0x0c, 0), // parameterNotFoundAction string
+    Field::new(Text::new(666, 18), (1, 0), 70, 0x09, 0), // expressionWarnings []admissionregistration/v1alpha1.ExpressionWarning
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 90, 0x08, 0), // spec admissionregistration/v1alpha1.ValidatingAdmissionPolicySpec
+    Field::new(Text::new(687, 6), (3, 4), 91, 0x08, 0), // status admissionregistration/v1alpha1.ValidatingAdmissionPolicyStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 88, 0x08, 0), // spec admissionregistration/v1alpha1.ValidatingAdmissionPolicyBindingSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 86, 0x01, 0), // items []admissionregistration/v1alpha1.ValidatingAdmissionPolicyBinding
+    Field::new(Text::new(193, 10), (1, 0), 0, 0x08, 0), // policyName string
+    Field::new(Text::new(206, 8), (2, 1), 83, 0x0c, 0), // paramRef admissionregistration/v1alpha1.ParamRef
+    Field::new(Text::new(217, 14), (3, 2), 73, 0x0c, 0), // matchResources admissionregistration/v1alpha1.MatchResources
+    Field::new(Text::new(696, 17), (4, 3), 0, 0x09, 0), // validationActions []string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 85, 0x01, 0), // items []admissionregistration/v1alpha1.ValidatingAdmissionPolicy
+    Field::new(Text::new(234, 9), (1, 0), 82, 0x0c, 0), // paramKind admissionregistration/v1alpha1.ParamKind
+    Field::new(Text::new(246, 16), (2, 1), 73, 0x0c, 0), // matchConstraints admissionregistration/v1alpha1.MatchResources
+    Field::new(Text::new(716, 11), (3, 2), 92, 0x09, 0), // validations []admissionregistration/v1alpha1.Validation
+    Field::new(Text::new(289, 13), (4, 3), 0, 0x0c, 0), // failurePolicy string
+    Field::new(Text::new(730, 16), (5, 4), 69, 0x09, 0), // auditAnnotations []admissionregistration/v1alpha1.AuditAnnotation
+    Field::new(Text::new(305, 15), (6, 5), 72, 0x09, 14), // matchConditions []admissionregistration/v1alpha1.MatchCondition
+    Field::new(Text::new(265, 9), (7, 6), 93, 0x09, 14), // variables []admissionregistration/v1alpha1.Variable
+    Field::new(Text::new(749, 18), (1, 0), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(770, 12), (2, 1), 84, 0x0c, 0), // typeChecking admissionregistration/v1alpha1.TypeChecking
+    Field::new(Text::new(785, 10), (3, 2), 156, 0x09, 0), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(1, 10), (1, 0), 0, 0x00, 0), // expression string
+    Field::new(Text::new(798, 7), (2, 1), 0, 0x08, 0), // message string
+    Field::new(Text::new(808, 6), (3, 2), 0, 0x0c, 0), // reason string
+    Field::new(Text::new(817, 17), (4, 3), 0, 0x08, 0), // messageExpression string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(1, 10), (2, 1), 0, 0x00, 0), // expression string
+    Field::new(Text::new(1, 10), (1, 0), 0, 0x08, 0), // expression string
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x00, 0), // key string
+    Field::new(Text::new(20, 15), (2, 1), 0, 0x00, 0), // valueExpression string
+    Field::new(Text::new(38, 8), (2, 0), 0, 0x00, 0), // fieldRef string
+    Field::new(Text::new(49, 7), (3, 1), 0, 0x00, 0), // warning string
+    Field::new(Text::new(1, 10), (1, 0), 0, 0x08, 0), // expression string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(1, 10), (2, 1), 0, 0x00, 0), // expression string
+    Field::new(Text::new(66, 17), (1, 0), 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(86, 14), (2, 1), 163, 0x0c, 0), // objectSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(103, 13), (3, 2), 110, 0x09, 0), // resourceRules []admissionregistration/v1beta1.NamedRuleWithOperations
+    Field::new(Text::new(119, 20), (4, 3), 110, 0x09, 0), // excludeResourceRules []admissionregistration/v1beta1.NamedRuleWithOperations
+    Field::new(Text::new(142, 11), (7, 4), 0, 0x0c, 0), // matchPolicy string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 105, 0x08, 0), // spec admissionregistration/v1beta1.MutatingAdmissionPolicySpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 103, 0x08, 0), // spec admissionregistration/v1beta1.MutatingAdmissionPolicyBindingSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 101, 0x01, 0), // items []admissionregistration/v1beta1.MutatingAdmissionPolicyBinding
+    Field::new(Text::new(193, 10), (1, 0), 0, 0x08, 0), // policyName string
+    Field::new(Text::new(206, 8), (2, 1), 112, 0x0c, 0), // paramRef admissionregistration/v1beta1.ParamRef
+    Field::new(Text::new(217, 14), (3, 2), 99, 0x0c, 0), // matchResources admissionregistration/v1beta1.MatchResources
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 100, 0x01, 0), // items []admissionregistration/v1beta1.MutatingAdmissionPolicy
+    Field::new(Text::new(234, 9), (1, 0), 111, 0x0c, 0), // paramKind admissionregistration/v1beta1.ParamKind
+    Field::new(Text::new(246, 16), (2, 1), 99, 0x0c, 0), // matchConstraints admissionregistration/v1beta1.MatchResources
+    Field::new(Text::new(265, 9), (3, 2), 126, 0x09, 0), // variables []admissionregistration/v1beta1.Variable
+    Field::new(Text::new(277, 9), (4, 3), 109, 0x09, 0), // mutations []admissionregistration/v1beta1.Mutation
+    Field::new(Text::new(289, 13), (5, 4), 0, 0x0c, 0), // failurePolicy string
+    Field::new(Text::new(305, 15), (6, 5), 98, 0x09, 14), // matchConditions []admissionregistration/v1beta1.MatchCondition
+    Field::new(Text::new(323, 18), (7, 6), 0, 0x08, 0), // reinvocationPolicy string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(344, 12), (2, 1), 127, 0x00, 0), // clientConfig admissionregistration/v1beta1.WebhookClientConfig
+    Field::new(Text::new(359, 5), (3, 2), 52, 0x09, 0), // rules []admissionregistration/v1.RuleWithOperations
+    Field::new(Text::new(289, 13), (4, 3), 0, 0x0c, 0), // failurePolicy string
+    Field::new(Text::new(142, 11), (9, 4), 0, 0x0c, 0), // matchPolicy string
+    Field::new(Text::new(66, 17), (5, 5), 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(86, 14), (11, 6), 163, 0x0c, 0), // objectSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(367, 11), (6, 7), 0, 0x0c, 0), // sideEffects string
+    Field::new(Text::new(381, 14), (7, 8), 2, 0x0c, 0), // timeoutSeconds int32
+    Field::new(Text::new(398, 23), (8, 9), 0, 0x09, 0), // admissionReviewVersions []string
+    Field::new(Text::new(323, 18), (10, 10), 0, 0x0c, 0), // reinvocationPolicy string
+    Field::new(Text::new(305, 15), (12, 11), 98, 0x09, 14), // matchConditions []admissionregistration/v1beta1.MatchCondition
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(424, 8), (2, 3), 106, 0x09, 14), // webhooks []admissionregistration/v1beta1.MutatingWebhook
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 107, 0x01, 0), // items []admissionregistration/v1beta1.MutatingWebhookConfiguration
+    Field::new(Text::new(435, 9), (2, 0), 0, 0x00, 0), // patchType string
+    Field::new(Text::new(447, 18), (3, 1), 94, 0x0c, 0), // applyConfiguration admissionregistration/v1beta1.ApplyConfiguration
+    Field::new(Text::new(468, 9), (4, 2), 97, 0x0c, 0), // jsonPatch admissionregistration/v1beta1.JSONPatch
+    Field::new(Text::new(480, 13), (1, 0), 0, 0x09, 0), // resourceNames []string
+    Field::new(Text::new(496, 18), (2, 1), 52, 0x20, 0), // RuleWithOperations admissionregistration/v1.RuleWithOperations
+    Field::new(Text::new(517, 10), (1, 0), 0, 0x08, 0), // apiVersion string
+    Field::new(Text::new(530, 4), (2, 1), 0, 0x08, 0), // kind string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x08, 0), // name string
+    Field::new(Text::new(537, 9), (2, 1), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(549, 8), (3, 2), 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(560, 23), (4, 3), 0, 0x0c, 0), // parameterNotFoundAction string
+    Field::new(Text::new(537, 9), (1, 0), 0, 0x00, 0), // namespace string
+    Field::new(Text::new(59, 4), (2, 1), 0, 0x00, 0), // name string
+    Field::new(Text::new(652, 4), (3, 2), 0, 0x0c, 0), // path string
+    Field::new(Text::new(659, 4), (4, 3), 2, 0x0c, 0), // port int32
+    Field::new(Text::new(666, 18), (1, 0), 96, 0x09, 0), // expressionWarnings []admissionregistration/v1beta1.ExpressionWarning
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 120, 0x08, 0), // spec admissionregistration/v1beta1.ValidatingAdmissionPolicySpec
+    Field::new(Text::new(687, 6), (3, 4), 121, 0x08, 0), // status admissionregistration/v1beta1.ValidatingAdmissionPolicyStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 118, 0x08, 0), // spec admissionregistration/v1beta1.ValidatingAdmissionPolicyBindingSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 116, 0x01, 0), // items []admissionregistration/v1beta1.ValidatingAdmissionPolicyBinding
+    Field::new(Text::new(193, 10), (1, 0), 0, 0x08, 0), // policyName string
+    Field::new(Text::new(206, 8), (2, 1), 112, 0x0c, 0), // paramRef admissionregistration/v1beta1.ParamRef
+    Field::new(Text::new(217, 14), (3, 2), 99, 0x0c, 0), // matchResources admissionregistration/v1beta1.MatchResources
+    Field::new(Text::new(696, 17), (4, 3), 0, 0x09, 0), // validationActions []string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 115, 0x01, 0), // items []admissionregistration/v1beta1.ValidatingAdmissionPolicy
+    Field::new(Text::new(234, 9), (1, 0), 111, 0x0c, 0), // paramKind admissionregistration/v1beta1.ParamKind
+    Field::new(Text::new(246, 16), (2, 1), 99, 0x0c, 0), // matchConstraints admissionregistration/v1beta1.MatchResources
+    Field::new(Text::new(716, 11), (3, 2), 125, 0x09, 0), // validations []admissionregistration/v1beta1.Validation
+    Field::new(Text::new(289, 13), (4, 3), 0, 0x0c, 0), // failurePolicy string
+    Field::new(Text::new(730, 16), (5, 4), 95, 0x09, 0), // auditAnnotations []admissionregistration/v1beta1.AuditAnnotation
+    Field::new(Text::new(305, 15), (6, 5), 98, 0x09, 14), // matchConditions []admissionregistration/v1beta1.MatchCondition
+    Field::new(Text::new(265, 9), (7, 6), 126, 0x09, 14), // variables []admissionregistration/v1beta1.Variable
+    Field::new(Text::new(749, 18), (1, 0), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(770, 12), (2, 1), 114, 0x0c, 0), // typeChecking admissionregistration/v1beta1.TypeChecking
+    Field::new(Text::new(785, 10), (3, 2), 156, 0x09, 0), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(344, 12), (2, 1), 127, 0x00, 0), // clientConfig admissionregistration/v1beta1.WebhookClientConfig
+    Field::new(Text::new(359, 5), (3, 2), 52, 0x09, 0), // rules []admissionregistration/v1.RuleWithOperations
+    Field::new(Text::new(289, 13), (4, 3), 0, 0x0c, 0), // failurePolicy string
+    Field::new(Text::new(142, 11), (9, 4), 0, 0x0c, 0), // matchPolicy string
+    Field::new(Text::new(66, 17), (5, 5), 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(86, 14), (10, 6), 163, 0x0c, 0), // objectSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(367, 11), (6, 7), 0, 0x0c, 0), // sideEffects string
+    Field::new(Text::new(381, 14), (7, 8), 2, 0x0c, 0), // timeoutSeconds int32
+    Field::new(Text::new(398, 23), (8, 9), 0, 0x09, 0), // admissionReviewVersions []string
+    Field::new(Text::new(305, 15), (11, 10), 98, 0x09, 14), // matchConditions []admissionregistration/v1beta1.MatchCondition
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(424, 8), (2, 3), 122, 0x09, 14), // webhooks []admissionregistration/v1beta1.ValidatingWebhook
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 123, 0x01, 0), // items []admissionregistration/v1beta1.ValidatingWebhookConfiguration
+    Field::new(Text::new(1, 10), (1, 0), 0, 0x00, 0), // expression string
+    Field::new(Text::new(798, 7), (2, 1), 0, 0x08, 0), // message string
+    Field::new(Text::new(808, 6), (3, 2), 0, 0x0c, 0), // reason string
+    Field::new(Text::new(817, 17), (4, 3), 0, 0x08, 0), // messageExpression string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(1, 10), (2, 1), 0, 0x00, 0), // expression string
+    Field::new(Text::new(837, 3), (3, 0), 0, 0x0c, 0), // url string
+    Field::new(Text::new(843, 7), (1, 1), 113, 0x0c, 0), // service admissionregistration/v1beta1.ServiceReference
+    Field::new(Text::new(853, 8), (2, 2), 5, 0x08, 0), // caBundle bytes
+    Field::new(Text::new(864, 3), (1, 0), 0, 0x00, 0), // uid string
+    Field::new(Text::new(870, 17), (2, 1), 0, 0x00, 0), // desiredAPIVersion string
+    Field::new(Text::new(890, 7), (3, 2), 10, 0x01, 0), // objects []runtime.RawExtension
+    Field::new(Text::new(864, 3), (1, 0), 0, 0x00, 0), // uid string
+    Field::new(Text::new(900, 16), (2, 1), 10, 0x01, 0), // convertedObjects []runtime.RawExtension
+    Field::new(Text::new(919, 6), (3, 2), 176, 0x00, 0), // result apis/meta/v1.Status
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(928, 7), (1, 2), 128, 0x0c, 0), // request apiextensions-apiserver/pkg/apis/apiextensions/v1.ConversionRequest
+    Field::new(Text::new(938, 8), (2, 3), 129, 0x0c, 0), // response apiextensions-apiserver/pkg/apis/apiextensions/v1.ConversionResponse
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(949, 4), (2, 1), 0, 0x40, 1), // type string
+    Field::new(Text::new(956, 6), (3, 2), 0, 0x08, 0), // format string
+    Field::new(Text::new(965, 11), (4, 3), 0, 0x08, 0), // description string
+    Field::new(Text::new(979, 8), (5, 4), 2, 0x08, 0), // priority int32
+    Field::new(Text::new(990, 8), (6, 5), 0, 0x40, 1), // jsonPath string
+    Field::new(Text::new(1001, 8), (1, 0), 0, 0x40, 1), // strategy string
+    Field::new(Text::new(1012, 7), (2, 1), 150, 0x0c, 0), // webhook apiextensions-apiserver/pkg/apis/apiextensions/v1.WebhookConversion
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 137, 0x40, 4), // spec apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionSpec
+    Field::new(Text::new(687, 6), (3, 4), 138, 0x08, 4), // status apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x40, 1), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(749, 18), (6, 5), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 133, 0x41, 0), // items []apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinition
+    Field::new(Text::new(1043, 6), (1, 0), 0, 0x40, 1), // plural string
+    Field::new(Text::new(1052, 8), (2, 1), 0, 0x08, 0), // singular string
+    Field::new(Text::new(1063, 10), (3, 2), 0, 0x09, 2), // shortNames []string
+    Field::new(Text::new(530, 4), (4, 3), 0, 0x40, 1), // kind string
+    Field::new(Text::new(1076, 8), (5, 4), 0, 0x08, 0), // listKind string
+    Field::new(Text::new(1087, 10), (6, 5), 0, 0x09, 2), // categories []string
+    Field::new(Text::new(1100, 5), (1, 0), 0, 0x40, 1), // group string
+    Field::new(Text::new(1108, 5), (3, 1), 136, 0x40, 4), // names apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionNames
+    Field::new(Text::new(624, 5), (4, 2), 0, 0x40, 1), // scope string
+    Field::new(Text::new(1116, 8), (7, 3), 139, 0x41, 2), // versions []apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionVersion
+    Field::new(Text::new(1127, 10), (9, 4), 132, 0x0c, 0), // conversion apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceConversion
+    Field::new(Text::new(1140, 21), (10, 5), 1, 0x08, 0), // preserveUnknownFields bool
+    Field::new(Text::new(785, 10), (1, 0), 134, 0x01, 13), // conditions []apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionCondition
+    Field::new(Text::new(1164, 13), (2, 1), 136, 0x00, 4), // acceptedNames apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionNames
+    Field::new(Text::new(1180, 14), (3, 2), 0, 0x01, 2), // storedVersions []string
+    Field::new(Text::new(749, 18), (4, 3), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(1197, 6), (2, 1), 1, 0x40, 15), // served bool
+    Field::new(Text::new(1206, 7), (3, 2), 1, 0x40, 15), // storage bool
+    Field::new(Text::new(1216, 10), (7, 3), 1, 0x08, 0), // deprecated bool
+    Field::new(Text::new(1229, 18), (8, 4), 0, 0x0c, 0), // deprecationWarning string
+    Field::new(Text::new(1250, 6), (4, 5), 143, 0x0c, 0), // schema apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceValidation
+    Field::new(Text::new(1259, 12), (5, 6), 142, 0x0c, 0), // subresources apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceSubresources
+    Field::new(Text::new(1274, 24), (6, 7), 131, 0x09, 2), // additionalPrinterColumns []apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceColumnDefinition
+    Field::new(Text::new(1301, 16), (9, 8), 146, 0x09, 2), // selectableFields []apiextensions-apiserver/pkg/apis/apiextensions/v1.SelectableField
+    Field::new(Text::new(1320, 16), (1, 0), 0, 0x40, 1), // specReplicasPath string
+    Field::new(Text::new(1339, 18), (2, 1), 0, 0x40, 1), // statusReplicasPath string
+    Field::new(Text::new(1360, 17), (3, 2), 0, 0x0c, 0), // labelSelectorPath string
+    Field::new(Text::new(687, 6), (1, 0), 141, 0x0c, 0), // status apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceSubresourceStatus
+    Field::new(Text::new(1380, 5), (2, 1), 140, 0x0c, 0), // scale apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceSubresourceScale
+    Field::new(Text::new(1388, 15), (1, 0), 145, 0x0c, 0), // openAPIV3Schema apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(965, 11), (1, 0), 0, 0x08, 0), // description string
+    Field::new(Text::new(837, 3), (2, 1), 0, 0x08, 0), // url string
+    Field::new(Text::new(1406, 2), (1, 0), 0, 0x08, 0), // id string
+    Field::new(Text::new(1411, 7), (2, 1), 0, 0x08, 0), // $schema string
+    Field::new(Text::new(1421, 4), (3, 2), 0, 0x0c, 0), // $ref string
+    Field::new(Text::new(965, 11), (4, 3), 0, 0x08, 0), // description string
+    Field::new(Text::new(949, 4), (5, 4), 0, 0x08, 0), // type string
+    Field::new(Text::new(956, 6), (6, 5), 0, 0x08, 0), // format string
+    Field::new(Text::new(1428, 5), (7, 6), 0, 0x08, 0), // title string
+    Field::new(Text::new(1436, 7), (8, 7), 12, 0x0c, 0), // default apiextensions-apiserver/pkg/apis/apiextensions/v1.JSON
+    Field::new(Text::new(1446, 7), (9, 8), 4, 0x0c, 0), // maximum float64
+    Field::new(Text::new(1456, 16), (10, 9), 1, 0x08, 0), // exclusiveMaximum bool
+    Field::new(Text::new(1475, 7), (11, 10), 4, 0x0c, 0), // minimum float64
+    Field::new(Text::new(1485, 16), (12, 11), 1, 0x08, 0), // exclusiveMinimum bool
+    Field::new(Text::new(1504, 9), (13, 12), 3, 0x0c, 0), // maxLength int64
+    Field::new(Text::new(1516, 9), (14, 13), 3, 0x0c, 0), // minLength int64
+    Field::new(Text::new(1528, 7), (15, 14), 0, 0x08, 0), // pattern string
+    Field::new(Text::new(1538, 8), (16, 15), 3, 0x0c, 0), // maxItems int64
+    Field::new(Text::new(1549, 8), (17, 16), 3, 0x0c, 0), // minItems int64
+    Field::new(Text::new(1560, 11), (18, 17), 1, 0x08, 0), // uniqueItems bool
+    Field::new(Text::new(1574, 10), (19, 18), 4, 0x0c, 0), // multipleOf float64
+    Field::new(Text::new(1587, 4), (20, 19), 12, 0x09, 2), // enum []apiextensions-apiserver/pkg/apis/apiextensions/v1.JSON
+    Field::new(Text::new(1594, 13), (21, 20), 3, 0x0c, 0), // maxProperties int64
+    Field::new(Text::new(1610, 13), (22, 21), 3, 0x0c, 0), // minProperties int64
+    Field::new(Text::new(1626, 8), (23, 22), 0, 0x09, 2), // required []string
+    Field::new(Text::new(185, 5), (24, 23), 13, 0x0c, 0), // items apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrArray
+    Field::new(Text::new(1637, 5), (25, 24), 145, 0x09, 2), // allOf []apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(1645, 5), (26, 25), 145, 0x09, 2), // oneOf []apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(1653, 5), (27, 26), 145, 0x09, 2), // anyOf []apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(1661, 3), (28, 27), 145, 0x0c, 0), // not apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(1667, 10), (29, 28), 145, 0x0a, 0), // properties map[string]apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(1680, 20), (30, 29), 14, 0x0c, 0), // additionalProperties apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrBool
+    Field::new(Text::new(1703, 17), (31, 30), 145, 0x0a, 0), // patternProperties map[string]apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(1723, 12), (32, 31), 15, 0x0a, 0), // dependencies map[string]apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrStringArray
+    Field::new(Text::new(1738, 15), (33, 32), 14, 0x0c, 0), // additionalItems apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrBool
+    Field::new(Text::new(1756, 11), (34, 33), 145, 0x0a, 0), // definitions map[string]apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(1770, 12), (35, 34), 144, 0x0c, 0), // externalDocs apiextensions-apiserver/pkg/apis/apiextensions/v1.ExternalDocumentation
+    Field::new(Text::new(1785, 7), (36, 35), 12, 0x0c, 0), // example apiextensions-apiserver/pkg/apis/apiextensions/v1.JSON
+    Field::new(Text::new(1795, 8), (37, 36), 1, 0x08, 0), // nullable bool
+    Field::new(Text::new(1806, 36), (38, 37), 1, 0x0c, 0), // x-kubernetes-preserve-unknown-fields bool
+    Field::new(Text::new(1845, 30), (39, 38), 1, 0x08, 0), // x-kubernetes-embedded-resource bool
+    Field::new(Text::new(1878, 26), (40, 39), 1, 0x08, 0), // x-kubernetes-int-or-string bool
+    Field::new(Text::new(1907, 26), (41, 40), 0, 0x09, 2), // x-kubernetes-list-map-keys []string
+    Field::new(Text::new(1936, 22), (42, 41), 0, 0x0c, 0), // x-kubernetes-list-type string
+    Field::new(Text::new(1961, 21), (43, 42), 0, 0x0c, 0), // x-kubernetes-map-type string
+    Field::new(Text::new(1985, 24), (44, 43), 148, 0x09, 16), // x-kubernetes-validations []apiextensions-apiserver/pkg/apis/apiextensions/v1.ValidationRule
+    Field::new(Text::new(990, 8), (1, 0), 0, 0x40, 1), // jsonPath string
+    Field::new(Text::new(537, 9), (1, 0), 0, 0x40, 1), // namespace string
+    Field::new(Text::new(59, 4), (2, 1), 0, 0x40, 1), // name string
+    Field::new(Text::new(652, 4), (3, 2), 0, 0x0c, 0), // path string
+    Field::new(Text::new(659, 4), (4, 3), 2, 0x0c, 0), // port int32
+    Field::new(Text::new(2012, 4), (1, 0), 0, 0x40, 1), // rule string
+    Field::new(Text::new(798, 7), (2, 1), 0, 0x08, 0), // message string
+    Field::new(Text::new(817, 17), (3, 2), 0, 0x08, 0), // messageExpression string
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x0c, 17), // reason string
+    Field::new(Text::new(2019, 9), (5, 4), 0, 0x08, 0), // fieldPath string
+    Field::new(Text::new(2031, 15), (6, 5), 1, 0x0c, 0), // optionalOldSelf bool
+    Field::new(Text::new(837, 3), (3, 0), 0, 0x0c, 0), // url string
+    Field::new(Text::new(843, 7), (1, 1), 147, 0x0c, 0), // service apiextensions-apiserver/pkg/apis/apiextensions/v1.ServiceReference
+    Field::new(Text::new(853, 8), (2, 2), 5, 0x08, 0), // caBundle bytes
+    Field::new(Text::new(344, 12), (2, 0), 149, 0x0c, 0), // clientConfig apiextensions-apiserver/pkg/apis/apiextensions/v1.WebhookClientConfig
+    Field::new(Text::new(2049, 24), (3, 1), 0, 0x41, 2), // conversionReviewVersions []string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(59, 4), (1, 2), 0, 0x40, 1), // name string
+    Field::new(Text::new(1116, 8), (2, 3), 162, 0x41, 2), // versions []apis/meta/v1.GroupVersionForDiscovery
+    Field::new(Text::new(2076, 16), (3, 4), 162, 0x08, 4), // preferredVersion apis/meta/v1.GroupVersionForDiscovery
+    Field::new(Text::new(2095, 26), (4, 5), 174, 0x09, 2), // serverAddressByClientCIDRs []apis/meta/v1.ServerAddressByClientCIDR
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(2124, 6), (1, 2), 151, 0x41, 2), // groups []apis/meta/v1.APIGroup
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(2133, 12), (6, 1), 0, 0x40, 1), // singularName string
+    Field::new(Text::new(2148, 10), (2, 2), 1, 0x40, 15), // namespaced bool
+    Field::new(Text::new(1100, 5), (8, 3), 0, 0x08, 0), // group string
+    Field::new(Text::new(2161, 7), (9, 4), 0, 0x08, 0), // version string
+    Field::new(Text::new(530, 4), (3, 5), 0, 0x40, 1), // kind string
+    Field::new(Text::new(2171, 5), (4, 6), 0, 0x41, 0), // verbs []string
+    Field::new(Text::new(1063, 10), (5, 7), 0, 0x09, 2), // shortNames []string
+    Field::new(Text::new(1087, 10), (7, 8), 0, 0x09, 2), // categories []string
+    Field::new(Text::new(2179, 18), (10, 9), 0, 0x08, 0), // storageVersionHash string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(2200, 12), (1, 2), 0, 0x40, 1), // groupVersion string
+    Field::new(Text::new(612, 9), (2, 3), 153, 0x41, 2), // resources []apis/meta/v1.APIResource
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(1116, 8), (1, 2), 0, 0x41, 2), // versions []string
+    Field::new(Text::new(2095, 26), (2, 3), 174, 0x41, 2), // serverAddressByClientCIDRs []apis/meta/v1.ServerAddressByClientCIDR
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x40, 1), // status string
+    Field::new(Text::new(749, 18), (3, 2), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(1022, 18), (4, 3), 6, 0x40, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (5, 4), 0, 0x40, 1), // reason string
+    Field::new(Text::new(798, 7), (6, 5), 0, 0x40, 1), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(2215, 6), (1, 2), 0, 0x09, 0), // dryRun []string
+    Field::new(Text::new(2224, 12), (3, 3), 0, 0x08, 0), // fieldManager string
+    Field::new(Text::new(2239, 15), (4, 4), 0, 0x08, 0), // fieldValidation string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(2257, 18), (1, 2), 3, 0x0c, 0), // gracePeriodSeconds int64
+    Field::new(Text::new(2278, 13), (2, 3), 173, 0x0c, 0), // preconditions apis/meta/v1.Preconditions
+    Field::new(Text::new(2294, 16), (3, 4), 1, 0x0c, 0), // orphanDependents bool
+    Field::new(Text::new(2313, 17), (4, 5), 0, 0x0c, 0), // propagationPolicy string
+    Field::new(Text::new(2215, 6), (5, 6), 0, 0x09, 2), // dryRun []string
+    Field::new(Text::new(2333, 48), (6, 7), 1, 0x0c, 0), // ignoreStoreReadErrorWithClusterBreakingPotential bool
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x40, 1), // key string
+    Field::new(Text::new(2384, 8), (2, 1), 0, 0x40, 1), // operator string
+    Field::new(Text::new(2395, 6), (3, 2), 0, 0x09, 2), // values []string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(2404, 15), (1, 2), 0, 0x08, 0), // resourceVersion string
+    Field::new(Text::new(1100, 5), (1, 0), 0, 0x00, 0), // group string
+    Field::new(Text::new(2422, 8), (2, 1), 0, 0x00, 0), // resource string
+    Field::new(Text::new(2200, 12), (1, 0), 0, 0x40, 1), // groupVersion string
+    Field::new(Text::new(2161, 7), (2, 1), 0, 0x40, 1), // version string
+    Field::new(Text::new(2433, 11), (1, 0), 0, 0x0a, 0), // matchLabels map[string]string
+    Field::new(Text::new(2447, 16), (2, 1), 164, 0x09, 2), // matchExpressions []apis/meta/v1.LabelSelectorRequirement
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x40, 1), // key string
+    Field::new(Text::new(2384, 8), (2, 1), 0, 0x40, 1), // operator string
+    Field::new(Text::new(2395, 6), (3, 2), 0, 0x09, 2), // values []string
+    Field::new(Text::new(2466, 8), (1, 0), 0, 0x08, 0), // selfLink string
+    Field::new(Text::new(2404, 15), (2, 1), 0, 0x08, 0), // resourceVersion string
+    Field::new(Text::new(2477, 8), (3, 2), 0, 0x08, 0), // continue string
+    Field::new(Text::new(2488, 18), (4, 3), 3, 0x0c, 0), // remainingItemCount int64
+    Field::new(Text::new(2509, 9), (5, 4), 175, 0x0c, 0), // shardInfo apis/meta/v1.ShardInfo
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(2521, 13), (1, 2), 0, 0x08, 0), // labelSelector string
+    Field::new(Text::new(2537, 13), (2, 3), 0, 0x08, 0), // fieldSelector string
+    Field::new(Text::new(2553, 5), (3, 4), 1, 0x08, 0), // watch bool
+    Field::new(Text::new(2561, 19), (9, 5), 1, 0x08, 0), // allowWatchBookmarks bool
+    Field::new(Text::new(2404, 15), (4, 6), 0, 0x08, 0), // resourceVersion string
+    Field::new(Text::new(2583, 20), (10, 7), 0, 0x08, 0), // resourceVersionMatch string
+    Field::new(Text::new(381, 14), (5, 8), 3, 0x0c, 0), // timeoutSeconds int64
+    Field::new(Text::new(2606, 5), (7, 9), 3, 0x08, 0), // limit int64
+    Field::new(Text::new(2477, 8), (8, 10), 0, 0x08, 0), // continue string
+    Field::new(Text::new(2614, 17), (11, 11), 1, 0x0c, 0), // sendInitialEvents bool
+    Field::new(Text::new(2634, 13), (15, 12), 0, 0x08, 0), // shardSelector string
+    Field::new(Text::new(2650, 7), (1, 0), 0, 0x08, 0), // manager string
+    Field::new(Text::new(2660, 9), (2, 1), 0, 0x08, 0), // operation string
+    Field::new(Text::new(517, 10), (3, 2), 0, 0x08, 0), // apiVersion string
+    Field::new(Text::new(2672, 4), (4, 3), 6, 0x0c, 0), // time apis/meta/v1.Time
+    Field::new(Text::new(2679, 10), (6, 4), 0, 0x08, 0), // fieldsType string
+    Field::new(Text::new(2692, 8), (7, 5), 11, 0x0c, 0), // fieldsV1 apis/meta/v1.FieldsV1
+    Field::new(Text::new(2703, 11), (8, 6), 0, 0x08, 0), // subresource string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x08, 0), // name string
+    Field::new(Text::new(2717, 12), (2, 1), 0, 0x08, 0), // generateName string
+    Field::new(Text::new(537, 9), (3, 2), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(2466, 8), (4, 3), 0, 0x08, 0), // selfLink string
+    Field::new(Text::new(864, 3), (5, 4), 0, 0x08, 0), // uid string
+    Field::new(Text::new(2404, 15), (6, 5), 0, 0x08, 0), // resourceVersion string
+    Field::new(Text::new(2732, 10), (7, 6), 3, 0x08, 0), // generation int64
+    Field::new(Text::new(2745, 17), (8, 7), 6, 0x18, 0), // creationTimestamp apis/meta/v1.Time
+    Field::new(Text::new(2765, 17), (9, 8), 6, 0x0c, 0), // deletionTimestamp apis/meta/v1.Time
+    Field::new(Text::new(2785, 26), (10, 9), 3, 0x0c, 0), // deletionGracePeriodSeconds int64
+    Field::new(Text::new(2814, 6), (11, 10), 0, 0x0a, 0), // labels map[string]string
+    Field::new(Text::new(2823, 11), (12, 11), 0, 0x0a, 0), // annotations map[string]string
+    Field::new(Text::new(2837, 15), (13, 12), 169, 0x09, 18), // ownerReferences []apis/meta/v1.OwnerReference
+    Field::new(Text::new(2855, 10), (14, 13), 0, 0x09, 19), // finalizers []string
+    Field::new(Text::new(2868, 13), (17, 14), 167, 0x09, 2), // managedFields []apis/meta/v1.ManagedFieldsEntry
+    Field::new(Text::new(517, 10), (5, 0), 0, 0x40, 1), // apiVersion string
+    Field::new(Text::new(530, 4), (1, 1), 0, 0x40, 1), // kind string
+    Field::new(Text::new(59, 4), (3, 2), 0, 0x40, 1), // name string
+    Field::new(Text::new(864, 3), (4, 3), 0, 0x40, 1), // uid string
+    Field::new(Text::new(2884, 10), (6, 4), 1, 0x0c, 0), // controller bool
+    Field::new(Text::new(2897, 18), (7, 5), 1, 0x0c, 0), // blockOwnerDeletion bool
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 170, 0x01, 0), // items []apis/meta/v1.PartialObjectMetadata
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(2215, 6), (1, 2), 0, 0x09, 0), // dryRun []string
+    Field::new(Text::new(2918, 5), (2, 3), 1, 0x0c, 0), // force bool
+    Field::new(Text::new(2224, 12), (3, 4), 0, 0x08, 0), // fieldManager string
+    Field::new(Text::new(2239, 15), (4, 5), 0, 0x08, 0), // fieldValidation string
+    Field::new(Text::new(864, 3), (1, 0), 0, 0x0c, 0), // uid string
+    Field::new(Text::new(2404, 15), (2, 1), 0, 0x0c, 0), // resourceVersion string
+    Field::new(Text::new(2926, 10), (1, 0), 0, 0x40, 1), // clientCIDR string
+    Field::new(Text::new(2939, 13), (2, 1), 0, 0x40, 1), // serverAddress string
+    Field::new(Text::new(549, 8), (1, 0), 0, 0x40, 1), // selector string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(687, 6), (2, 3), 0, 0x08, 0), // status string
+    Field::new(Text::new(798, 7), (3, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(808, 6), (4, 5), 0, 0x08, 0), // reason string
+    Field::new(Text::new(2955, 7), (5, 6), 178, 0x0c, 0), // details apis/meta/v1.StatusDetails
+    Field::new(Text::new(2965, 4), (6, 7), 2, 0x08, 0), // code int32
+    Field::new(Text::new(808, 6), (1, 0), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (2, 1), 0, 0x08, 0), // message string
+    Field::new(Text::new(2972, 5), (3, 2), 0, 0x08, 0), // field string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x08, 0), // name string
+    Field::new(Text::new(1100, 5), (2, 1), 0, 0x08, 0), // group string
+    Field::new(Text::new(530, 4), (3, 2), 0, 0x08, 0), // kind string
+    Field::new(Text::new(864, 3), (6, 3), 0, 0x08, 0), // uid string
+    Field::new(Text::new(2980, 6), (4, 4), 177, 0x09, 2), // causes []apis/meta/v1.StatusCause
+    Field::new(Text::new(2989, 17), (5, 5), 2, 0x08, 0), // retryAfterSeconds int32
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (0, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(3009, 17), (0, 3), 180, 0x01, 0), // columnDefinitions []apis/meta/v1.TableColumnDefinition
+    Field::new(Text::new(3029, 4), (0, 4), 181, 0x01, 0), // rows []apis/meta/v1.TableRow
+    Field::new(Text::new(59, 4), (0, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(949, 4), (0, 1), 0, 0x00, 0), // type string
+    Field::new(Text::new(956, 6), (0, 2), 0, 0x00, 0), // format string
+    Field::new(Text::new(965, 11), (0, 3), 0, 0x00, 0), // description string
+    Field::new(Text::new(979, 8), (0, 4), 2, 0x00, 0), // priority int32
+    Field::new(Text::new(3036, 5), (0, 0), 31, 0x01, 0), // cells []interface
+    Field::new(Text::new(785, 10), (0, 1), 182, 0x09, 0), // conditions []apis/meta/v1.TableRowCondition
+    Field::new(Text::new(3044, 6), (0, 2), 10, 0x08, 0), // object runtime.RawExtension
+    Field::new(Text::new(949, 4), (0, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(687, 6), (0, 1), 0, 0x00, 0), // status string
+    Field::new(Text::new(808, 6), (0, 2), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (0, 3), 0, 0x08, 0), // message string
+    Field::new(Text::new(530, 4), (1, 0), 0, 0x08, 0), // kind string
+    Field::new(Text::new(517, 10), (2, 1), 0, 0x08, 0), // apiVersion string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(2215, 6), (1, 2), 0, 0x09, 0), // dryRun []string
+    Field::new(Text::new(2224, 12), (2, 3), 0, 0x08, 0), // fieldManager string
+    Field::new(Text::new(2239, 15), (3, 4), 0, 0x08, 0), // fieldValidation string
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(3044, 6), (2, 1), 10, 0x40, 0), // object runtime.RawExtension
+    Field::new(Text::new(3053, 11), (1, 0), 0, 0x08, 0), // apiServerID string
+    Field::new(Text::new(3067, 15), (2, 1), 0, 0x08, 0), // encodingVersion string
+    Field::new(Text::new(3085, 17), (3, 2), 0, 0x09, 0), // decodableVersions []string
+    Field::new(Text::new(3105, 14), (4, 3), 0, 0x09, 0), // servedVersions []string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 190, 0x00, 0), // spec apiserverinternal/v1alpha1.StorageVersionSpec
+    Field::new(Text::new(687, 6), (3, 4), 191, 0x00, 0), // status apiserverinternal/v1alpha1.StorageVersionStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x00, 0), // status string
+    Field::new(Text::new(749, 18), (3, 2), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(1022, 18), (4, 3), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (5, 4), 0, 0x00, 0), // reason string
+    Field::new(Text::new(798, 7), (6, 5), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 187, 0x01, 0), // items []apiserverinternal/v1alpha1.StorageVersion
+    Field::new(Text::new(3122, 15), (1, 0), 186, 0x09, 0), // storageVersions []apiserverinternal/v1alpha1.ServerStorageVersion
+    Field::new(Text::new(3140, 21), (2, 1), 0, 0x0c, 0), // commonEncodingVersion string
+    Field::new(Text::new(785, 10), (3, 2), 188, 0x09, 0), // conditions []apiserverinternal/v1alpha1.StorageVersionCondition
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(3164, 4), (2, 3), 10, 0x08, 0), // data runtime.RawExtension
+    Field::new(Text::new(3171, 8), (3, 4), 3, 0x40, 20), // revision int64
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 192, 0x41, 0), // items []apps/v1.ControllerRevision
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 197, 0x08, 4), // spec apps/v1.DaemonSetSpec
+    Field::new(Text::new(687, 6), (3, 4), 198, 0x08, 4), // status apps/v1.DaemonSetStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x40, 1), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 194, 0x41, 0), // items []apps/v1.DaemonSet
+    Field::new(Text::new(549, 8), (1, 0), 163, 0x44, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(3182, 8), (2, 1), 573, 0x40, 4), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(3193, 14), (3, 2), 199, 0x08, 4), // updateStrategy apps/v1.DaemonSetUpdateStrategy
+    Field::new(Text::new(3210, 15), (4, 3), 2, 0x08, 0), // minReadySeconds int32
+    Field::new(Text::new(3228, 20), (6, 4), 2, 0x0c, 0), // revisionHistoryLimit int32
+    Field::new(Text::new(3251, 22), (1, 0), 2, 0x40, 20), // currentNumberScheduled int32
+    Field::new(Text::new(3276, 18), (2, 1), 2, 0x40, 20), // numberMisscheduled int32
+    Field::new(Text::new(3297, 22), (3, 2), 2, 0x40, 20), // desiredNumberScheduled int32
+    Field::new(Text::new(3322, 11), (4, 3), 2, 0x40, 20), // numberReady int32
+    Field::new(Text::new(749, 18), (5, 4), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(3336, 22), (6, 5), 2, 0x08, 0), // updatedNumberScheduled int32
+    Field::new(Text::new(3361, 15), (7, 6), 2, 0x08, 0), // numberAvailable int32
+    Field::new(Text::new(3379, 17), (8, 7), 2, 0x08, 0), // numberUnavailable int32
+    Field::new(Text::new(3399, 14), (9, 8), 2, 0x0c, 0), // collisionCount int32
+    Field::new(Text::new(785, 10), (10, 9), 195, 0x09, 21), // conditions []apps/v1.DaemonSetCondition
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 22), // type string
+    Field::new(Text::new(3416, 13), (2, 1), 211, 0x0c, 0), // rollingUpdate apps/v1.RollingUpdateDaemonSet
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 203, 0x08, 4), // spec apps/v1.DeploymentSpec
+    Field::new(Text::new(687, 6), (3, 4), 204, 0x08, 4), // status apps/v1.DeploymentStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x40, 1), // status string
+    Field::new(Text::new(3432, 14), (6, 2), 6, 0x08, 0), // lastUpdateTime apis/meta/v1.Time
+    Field::new(Text::new(1022, 18), (7, 3), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 4), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 5), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 200, 0x41, 0), // items []apps/v1.Deployment
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x0c, 0), // replicas int32
+    Field::new(Text::new(549, 8), (2, 1), 163, 0x44, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(3182, 8), (3, 2), 573, 0x40, 4), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(1001, 8), (4, 3), 205, 0x08, 23), // strategy apps/v1.DeploymentStrategy
+    Field::new(Text::new(3210, 15), (5, 4), 2, 0x08, 0), // minReadySeconds int32
+    Field::new(Text::new(3228, 20), (6, 5), 2, 0x0c, 0), // revisionHistoryLimit int32
+    Field::new(Text::new(3460, 6), (7, 6), 1, 0x08, 0), // paused bool
+    Field::new(Text::new(3469, 23), (9, 7), 2, 0x0c, 0), // progressDeadlineSeconds int32
+    Field::new(Text::new(749, 18), (1, 0), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(3449, 8), (2, 1), 2, 0x08, 0), // replicas int32
+    Field::new(Text::new(3495, 15), (3, 2), 2, 0x08, 0), // updatedReplicas int32
+    Field::new(Text::new(3513, 13), (7, 3), 2, 0x08, 0), // readyReplicas int32
+    Field::new(Text::new(3529, 17), (4, 4), 2, 0x08, 0), // availableReplicas int32
+    Field::new(Text::new(3549, 19), (5, 5), 2, 0x08, 0), // unavailableReplicas int32
+    Field::new(Text::new(3571, 19), (9, 6), 2, 0x0c, 0), // terminatingReplicas int32
+    Field::new(Text::new(785, 10), (6, 7), 201, 0x09, 21), // conditions []apps/v1.DeploymentCondition
+    Field::new(Text::new(3399, 14), (8, 8), 2, 0x0c, 0), // collisionCount int32
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 24), // type string
+    Field::new(Text::new(3416, 13), (2, 1), 212, 0x0c, 0), // rollingUpdate apps/v1.RollingUpdateDeployment
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 209, 0x08, 4), // spec apps/v1.ReplicaSetSpec
+    Field::new(Text::new(687, 6), (3, 4), 210, 0x08, 4), // status apps/v1.ReplicaSetStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x40, 1), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 206, 0x41, 0), // items []apps/v1.ReplicaSet
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x0c, 0), // replicas int32
+    Field::new(Text::new(3210, 15), (4, 1), 2, 0x08, 0), // minReadySeconds int32
+    Field::new(Text::new(549, 8), (2, 2), 163, 0x44, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(3182, 8), (3, 3), 573, 0x08, 4), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x40, 20), // replicas int32
+    Field::new(Text::new(3593, 20), (2, 1), 2, 0x08, 0), // fullyLabeledReplicas int32
+    Field::new(Text::new(3513, 13), (4, 2), 2, 0x08, 0), // readyReplicas int32
+    Field::new(Text::new(3529, 17), (5, 3), 2, 0x08, 0), // availableReplicas int32
+    Field::new(Text::new(3571, 19), (7, 4), 2, 0x0c, 0), // terminatingReplicas int32
+    Field::new(Text::new(749, 18), (3, 5), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(785, 10), (6, 6), 207, 0x09, 21), // conditions []apps/v1.ReplicaSetCondition
+    Field::new(Text::new(3616, 14), (1, 0), 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
+    Field::new(Text::new(3633, 8), (2, 1), 9, 0x0c, 0), // maxSurge util/intstr.IntOrString
+    Field::new(Text::new(3616, 14), (1, 0), 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
+    Field::new(Text::new(3633, 8), (2, 1), 9, 0x0c, 0), // maxSurge util/intstr.IntOrString
+    Field::new(Text::new(3644, 9), (1, 0), 2, 0x0c, 0), // partition int32
+    Field::new(Text::new(3616, 14), (2, 1), 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 219, 0x08, 4), // spec apps/v1.StatefulSetSpec
+    Field::new(Text::new(687, 6), (3, 4), 220, 0x08, 4), // status apps/v1.StatefulSetStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x40, 1), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 214, 0x41, 0), // items []apps/v1.StatefulSet
+    Field::new(Text::new(3656, 5), (1, 0), 2, 0x00, 20), // start int32
+    Field::new(Text::new(3664, 11), (1, 0), 0, 0x08, 0), // whenDeleted string
+    Field::new(Text::new(3678, 10), (2, 1), 0, 0x08, 0), // whenScaled string
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x0c, 0), // replicas int32
+    Field::new(Text::new(549, 8), (2, 1), 163, 0x44, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(3182, 8), (3, 2), 573, 0x40, 4), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(3691, 20), (4, 3), 533, 0x09, 2), // volumeClaimTemplates []core/v1.PersistentVolumeClaim
+    Field::new(Text::new(3714, 11), (5, 4), 0, 0x00, 1), // serviceName string
+    Field::new(Text::new(3728, 19), (6, 5), 0, 0x08, 25), // podManagementPolicy string
+    Field::new(Text::new(3193, 14), (7, 6), 221, 0x08, 4), // updateStrategy apps/v1.StatefulSetUpdateStrategy
+    Field::new(Text::new(3228, 20), (8, 7), 2, 0x0c, 0), // revisionHistoryLimit int32
+    Field::new(Text::new(3210, 15), (9, 8), 2, 0x08, 0), // minReadySeconds int32
+    Field::new(Text::new(3750, 36), (10, 9), 218, 0x0c, 0), // persistentVolumeClaimRetentionPolicy apps/v1.StatefulSetPersistentVolumeClaimRetentionPolicy
+    Field::new(Text::new(3789, 8), (11, 10), 217, 0x0c, 0), // ordinals apps/v1.StatefulSetOrdinals
+    Field::new(Text::new(749, 18), (1, 0), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(3449, 8), (2, 1), 2, 0x40, 20), // replicas int32
+    Field::new(Text::new(3513, 13), (3, 2), 2, 0x08, 0), // readyReplicas int32
+    Field::new(Text::new(3800, 15), (4, 3), 2, 0x08, 0), // currentReplicas int32
+    Field::new(Text::new(3495, 15), (5, 4), 2, 0x08, 0), // updatedReplicas int32
+    Field::new(Text::new(3818, 15), (6, 5), 0, 0x08, 0), // currentRevision string
+    Field::new(Text::new(3836, 14), (7, 6), 0, 0x08, 0), // updateRevision string
+    Field::new(Text::new(3399, 14), (9, 7), 2, 0x0c, 0), // collisionCount int32
+    Field::new(Text::new(785, 10), (10, 8), 215, 0x09, 21), // conditions []apps/v1.StatefulSetCondition
+    Field::new(Text::new(3529, 17), (11, 9), 2, 0x00, 20), // availableReplicas int32
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 22), // type string
+    Field::new(Text::new(3416, 13), (2, 1), 213, 0x0c, 0), // rollingUpdate apps/v1.RollingUpdateStatefulSetStrategy
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(3164, 4), (2, 3), 10, 0x08, 0), // data runtime.RawExtension
+    Field::new(Text::new(3171, 8), (3, 4), 3, 0x00, 0), // revision int64
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 222, 0x01, 0), // items []apps/v1beta1.ControllerRevision
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 228, 0x08, 0), // spec apps/v1beta1.DeploymentSpec
+    Field::new(Text::new(687, 6), (3, 4), 229, 0x08, 0), // status apps/v1beta1.DeploymentStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x00, 0), // status string
+    Field::new(Text::new(3432, 14), (6, 2), 6, 0x08, 0), // lastUpdateTime apis/meta/v1.Time
+    Field::new(Text::new(1022, 18), (7, 3), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 4), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 5), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 224, 0x01, 0), // items []apps/v1beta1.Deployment
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(59, 4), (1, 2), 0, 0x00, 0), // name string
+    Field::new(Text::new(3853, 18), (2, 3), 0, 0x0a, 0), // updatedAnnotations map[string]string
+    Field::new(Text::new(3874, 10), (3, 4), 231, 0x00, 0), // rollbackTo apps/v1beta1.RollbackConfig
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x0c, 0), // replicas int32
+    Field::new(Text::new(549, 8), (2, 1), 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(3182, 8), (3, 2), 573, 0x00, 0), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(1001, 8), (4, 3), 230, 0x08, 26), // strategy apps/v1beta1.DeploymentStrategy
+    Field::new(Text::new(3210, 15), (5, 4), 2, 0x08, 0), // minReadySeconds int32
+    Field::new(Text::new(3228, 20), (6, 5), 2, 0x0c, 0), // revisionHistoryLimit int32
+    Field::new(Text::new(3460, 6), (7, 6), 1, 0x08, 0), // paused bool
+    Field::new(Text::new(3874, 10), (8, 7), 231, 0x0c, 0), // rollbackTo apps/v1beta1.RollbackConfig
+    Field::new(Text::new(3469, 23), (9, 8), 2, 0x0c, 0), // progressDeadlineSeconds int32
+    Field::new(Text::new(749, 18), (1, 0), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(3449, 8), (2, 1), 2, 0x08, 0), // replicas int32
+    Field::new(Text::new(3495, 15), (3, 2), 2, 0x08, 0), // updatedReplicas int32
+    Field::new(Text::new(3513, 13), (7, 3), 2, 0x08, 0), // readyReplicas int32
+    Field::new(Text::new(3529, 17), (4, 4), 2, 0x08, 0), // availableReplicas int32
+    Field::new(Text::new(3549, 19), (5, 5), 2, 0x08, 0), // unavailableReplicas int32
+    Field::new(Text::new(3571, 19), (9, 6), 2, 0x0c, 0), // terminatingReplicas int32
+    Field::new(Text::new(785, 10), (6, 7), 225, 0x09, 27), // conditions []apps/v1beta1.DeploymentCondition
+    Field::new(Text::new(3399, 14), (8, 8), 2, 0x0c, 0), // collisionCount int32
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 0), // type string
+    Field::new(Text::new(3416, 13), (2, 1), 232, 0x0c, 0), // rollingUpdate apps/v1beta1.RollingUpdateDeployment
+    Field::new(Text::new(3171, 8), (1, 0), 3, 0x08, 0), // revision int64
+    Field::new(Text::new(3616, 14), (1, 0), 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
+    Field::new(Text::new(3633, 8), (2, 1), 9, 0x0c, 0), // maxSurge util/intstr.IntOrString
+    Field::new(Text::new(3644, 9), (1, 0), 2, 0x0c, 0), // partition int32
+    Field::new(Text::new(3616, 14), (2, 1), 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 235, 0x08, 0), // spec apps/v1beta1.ScaleSpec
+    Field::new(Text::new(687, 6), (3, 4), 236, 0x08, 0), // status apps/v1beta1.ScaleStatus
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x08, 0), // replicas int32
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x00, 0), // replicas int32
+    Field::new(Text::new(549, 8), (2, 1), 0, 0x0a, 0), // selector map[string]string
+    Field::new(Text::new(3887, 14), (3, 2), 0, 0x08, 0), // targetSelector string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 242, 0x08, 0), // spec apps/v1beta1.StatefulSetSpec
+    Field::new(Text::new(687, 6), (3, 4), 243, 0x08, 0), // status apps/v1beta1.StatefulSetStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x00, 0), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 237, 0x01, 0), // items []apps/v1beta1.StatefulSet
+    Field::new(Text::new(3656, 5), (1, 0), 2, 0x00, 0), // start int32
+    Field::new(Text::new(3664, 11), (1, 0), 0, 0x08, 0), // whenDeleted string
+    Field::new(Text::new(3678, 10), (2, 1), 0, 0x08, 0), // whenScaled string
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x0c, 0), // replicas int32
+    Field::new(Text::new(549, 8), (2, 1), 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(3182, 8), (3, 2), 573, 0x00, 0), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(3691, 20), (4, 3), 533, 0x09, 0), // volumeClaimTemplates []core/v1.PersistentVolumeClaim
+    Field::new(Text::new(3714, 11), (5, 4), 0, 0x00, 0), // serviceName string
+    Field::new(Text::new(3728, 19), (6, 5), 0, 0x08, 0), // podManagementPolicy string
+    Field::new(Text::new(3193, 14), (7, 6), 244, 0x08, 0), // updateStrategy apps/v1beta1.StatefulSetUpdateStrategy
+    Field::new(Text::new(3228, 20), (8, 7), 2, 0x0c, 0), // revisionHistoryLimit int32
+    Field::new(Text::new(3210, 15), (9, 8), 2, 0x08, 0), // minReadySeconds int32
+    Field::new(Text::new(3750, 36), (10, 9), 241, 0x0c, 0), // persistentVolumeClaimRetentionPolicy apps/v1beta1.StatefulSetPersistentVolumeClaimRetentionPolicy
+    Field::new(Text::new(3789, 8), (11, 10), 240, 0x0c, 0), // ordinals apps/v1beta1.StatefulSetOrdinals
+    Field::new(Text::new(749, 18), (1, 0), 3, 0x0c, 0), // observedGeneration int64
+    Field::new(Text::new(3449, 8), (2, 1), 2, 0x00, 0), // replicas int32
+    Field::new(Text::new(3513, 13), (3, 2), 2, 0x08, 0), // readyReplicas int32
+    Field::new(Text::new(3800, 15), (4, 3), 2, 0x08, 0), // currentReplicas int32
+    Field::new(Text::new(3495, 15), (5, 4), 2, 0x08, 0), // updatedReplicas int32
+    Field::new(Text::new(3818, 15), (6, 5), 0, 0x08, 0), // currentRevision string
+    Field::new(Text::new(3836, 14), (7, 6), 0, 0x08, 0), // updateRevision string
+    Field::new(Text::new(3399, 14), (9, 7), 2, 0x0c, 0), // collisionCount int32
+    Field::new(Text::new(785, 10), (10, 8), 238, 0x09, 27), // conditions []apps/v1beta1.StatefulSetCondition
+    Field::new(Text::new(3529, 17), (11, 9), 2, 0x00, 0), // availableReplicas int32
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 0), // type string
+    Field::new(Text::new(3416, 13), (2, 1), 233, 0x0c, 0), // rollingUpdate apps/v1beta1.RollingUpdateStatefulSetStrategy
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(3164, 4), (2, 3), 10, 0x08, 0), // data runtime.RawExtension
+    Field::new(Text::new(3171, 8), (3, 4), 3, 0x00, 0), // revision int64
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 245, 0x01, 0), // items []apps/v1beta2.ControllerRevision
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 250, 0x08, 0), // spec apps/v1beta2.DaemonSetSpec
+    Field::new(Text::new(687, 6), (3, 4), 251, 0x08, 0), // status apps/v1beta2.DaemonSetStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x00, 0), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 247, 0x01, 0), // items []apps/v1beta2.DaemonSet
+    Field::new(Text::new(549, 8), (1, 0), 163, 0x04, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(3182, 8), (2, 1), 573, 0x00, 0), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(3193, 14), (3, 2), 252, 0x08, 0), // updateStrategy apps/v1beta2.DaemonSetUpdateStrategy
+    Field::new(Text::new(3210, 15), (4, 3), 2, 0x08, 0), // minReadySeconds int32
+    Field::new(Text::new(3228, 20), (6, 4), 2, 0x0c, 0), // revisionHistoryLimit int32
+    Field::new(Text::new(3251, 22), (1, 0), 2, 0x00, 0), // currentNumberScheduled int32
+    Field::new(Text::new(3276, 18), (2, 1), 2, 0x00, 0), // numberMisscheduled int32
+    Field::new(Text::new(3297, 22), (3, 2), 2, 0x00, 0), // desiredNumberScheduled int32
+    Field::new(Text::new(3322, 11), (4, 3), 2, 0x00, 0), // numberReady int32
+    Field::new(Text::new(749, 18), (5, 4), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(3336, 22), (6, 5), 2, 0x08, 0), // updatedNumberScheduled int32
+    Field::new(Text::new(3361, 15), (7, 6), 2, 0x08, 0), // numberAvailable int32
+    Field::new(Text::new(3379, 17), (8, 7), 2, 0x08, 0), // numberUnavailable int32
+    Field::new(Text::new(3399, 14), (9, 8), 2, 0x0c, 0), // collisionCount int32
+    Field::new(Text::new(785, 10), (10, 9), 248, 0x09, 27), // conditions []apps/v1beta2.DaemonSetCondition
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 0), // type string
+    Field::new(Text::new(3416, 13), (2, 1), 264, 0x0c, 0), // rollingUpdate apps/v1beta2.RollingUpdateDaemonSet
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 256, 0x08, 0), // spec apps/v1beta2.DeploymentSpec
+    Field::new(Text::new(687, 6), (3, 4), 257, 0x08, 0), // status apps/v1beta2.DeploymentStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x00, 0), // status string
+    Field::new(Text::new(3432, 14), (6, 2), 6, 0x08, 0), // lastUpdateTime apis/meta/v1.Time
+    Field::new(Text::new(1022, 18), (7, 3), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 4), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 5), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 253, 0x01, 0), // items []apps/v1beta2.Deployment
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x0c, 0), // replicas int32
+    Field::new(Text::new(549, 8), (2, 1), 163, 0x04, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(3182, 8), (3, 2), 573, 0x00, 0), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(1001, 8), (4, 3), 258, 0x08, 26), // strategy apps/v1beta2.DeploymentStrategy
+    Field::new(Text::new(3210, 15), (5, 4), 2, 0x08, 0), // minReadySeconds int32
+    Field::new(Text::new(3228, 20), (6, 5), 2, 0x0c, 0), // revisionHistoryLimit int32
+    Field::new(Text::new(3460, 6), (7, 6), 1, 0x08, 0), // paused bool
+    Field::new(Text::new(3469, 23), (9, 7), 2, 0x0c, 0), // progressDeadlineSeconds int32
+    Field::new(Text::new(749, 18), (1, 0), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(3449, 8), (2, 1), 2, 0x08, 0), // replicas int32
+    Field::new(Text::new(3495, 15), (3, 2), 2, 0x08, 0), // updatedReplicas int32
+    Field::new(Text::new(3513, 13), (7, 3), 2, 0x08, 0), // readyReplicas int32
+    Field::new(Text::new(3529, 17), (4, 4), 2, 0x08, 0), // availableReplicas int32
+    Field::new(Text::new(3549, 19), (5, 5), 2, 0x08, 0), // unavailableReplicas int32
+    Field::new(Text::new(3571, 19), (9, 6), 2, 0x0c, 0), // terminatingReplicas int32
+    Field::new(Text::new(785, 10), (6, 7), 254, 0x09, 27), // conditions []apps/v1beta2.DeploymentCondition
+    Field::new(Text::new(3399, 14), (8, 8), 2, 0x0c, 0), // collisionCount int32
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 0), // type string
+    Field::new(Text::new(3416, 13), (2, 1), 265, 0x0c, 0), // rollingUpdate apps/v1beta2.RollingUpdateDeployment
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 262, 0x08, 0), // spec apps/v1beta2.ReplicaSetSpec
+    Field::new(Text::new(687, 6), (3, 4), 263, 0x08, 0), // status apps/v1beta2.ReplicaSetStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x00, 0), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 259, 0x01, 0), // items []apps/v1beta2.ReplicaSet
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x0c, 0), // replicas int32
+    Field::new(Text::new(3210, 15), (4, 1), 2, 0x08, 0), // minReadySeconds int32
+    Field::new(Text::new(549, 8), (2, 2), 163, 0x04, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(3182, 8), (3, 3), 573, 0x08, 0), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x00, 0), // replicas int32
+    Field::new(Text::new(3593, 20), (2, 1), 2, 0x08, 0), // fullyLabeledReplicas int32
+    Field::new(Text::new(3513, 13), (4, 2), 2, 0x08, 0), // readyReplicas int32
+    Field::new(Text::new(3529, 17), (5, 3), 2, 0x08, 0), // availableReplicas int32
+    Field::new(Text::new(3571, 19), (7, 4), 2, 0x0c, 0), // terminatingReplicas int32
+    Field::new(Text::new(749, 18), (3, 5), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(785, 10), (6, 6), 260, 0x09, 27), // conditions []apps/v1beta2.ReplicaSetCondition
+    Field::new(Text::new(3616, 14), (1, 0), 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
+    Field::new(Text::new(3633, 8), (2, 1), 9, 0x0c, 0), // maxSurge util/intstr.IntOrString
+    Field::new(Text::new(3616, 14), (1, 0), 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
+    Field::new(Text::new(3633, 8), (2, 1), 9, 0x0c, 0), // maxSurge util/intstr.IntOrString
+    Field::new(Text::new(3644, 9), (1, 0), 2, 0x0c, 0), // partition int32
+    Field::new(Text::new(3616, 14), (2, 1), 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 268, 0x08, 0), // spec apps/v1beta2.ScaleSpec
+    Field::new(Text::new(687, 6), (3, 4), 269, 0x08, 0), // status apps/v1beta2.ScaleStatus
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x08, 0), // replicas int32
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x00, 0), // replicas int32
+    Field::new(Text::new(549, 8), (2, 1), 0, 0x0a, 0), // selector map[string]string
+    Field::new(Text::new(3887, 14), (3, 2), 0, 0x08, 0), // targetSelector string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 275, 0x08, 0), // spec apps/v1beta2.StatefulSetSpec
+    Field::new(Text::new(687, 6), (3, 4), 276, 0x08, 0), // status apps/v1beta2.StatefulSetStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x00, 0), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 270, 0x01, 0), // items []apps/v1beta2.StatefulSet
+    Field::new(Text::new(3656, 5), (1, 0), 2, 0x00, 0), // start int32
+    Field::new(Text::new(3664, 11), (1, 0), 0, 0x08, 0), // whenDeleted string
+    Field::new(Text::new(3678, 10), (2, 1), 0, 0x08, 0), // whenScaled string
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x0c, 0), // replicas int32
+    Field::new(Text::new(549, 8), (2, 1), 163, 0x04, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(3182, 8), (3, 2), 573, 0x00, 0), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(3691, 20), (4, 3), 533, 0x09, 0), // volumeClaimTemplates []core/v1.PersistentVolumeClaim
+    Field::new(Text::new(3714, 11), (5, 4), 0, 0x00, 0), // serviceName string
+    Field::new(Text::new(3728, 19), (6, 5), 0, 0x08, 0), // podManagementPolicy string
+    Field::new(Text::new(3193, 14), (7, 6), 277, 0x08, 0), // updateStrategy apps/v1beta2.StatefulSetUpdateStrategy
+    Field::new(Text::new(3228, 20), (8, 7), 2, 0x0c, 0), // revisionHistoryLimit int32
+    Field::new(Text::new(3210, 15), (9, 8), 2, 0x08, 0), // minReadySeconds int32
+    Field::new(Text::new(3750, 36), (10, 9), 274, 0x0c, 0), // persistentVolumeClaimRetentionPolicy apps/v1beta2.StatefulSetPersistentVolumeClaimRetentionPolicy
+    Field::new(Text::new(3789, 8), (11, 10), 273, 0x0c, 0), // ordinals apps/v1beta2.StatefulSetOrdinals
+    Field::new(Text::new(749, 18), (1, 0), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(3449, 8), (2, 1), 2, 0x00, 0), // replicas int32
+    Field::new(Text::new(3513, 13), (3, 2), 2, 0x08, 0), // readyReplicas int32
+    Field::new(Text::new(3800, 15), (4, 3), 2, 0x08, 0), // currentReplicas int32
+    Field::new(Text::new(3495, 15), (5, 4), 2, 0x08, 0), // updatedReplicas int32
+    Field::new(Text::new(3818, 15), (6, 5), 0, 0x08, 0), // currentRevision string
+    Field::new(Text::new(3836, 14), (7, 6), 0, 0x08, 0), // updateRevision string
+    Field::new(Text::new(3399, 14), (9, 7), 2, 0x0c, 0), // collisionCount int32
+    Field::new(Text::new(785, 10), (10, 8), 271, 0x09, 27), // conditions []apps/v1beta2.StatefulSetCondition
+    Field::new(Text::new(3529, 17), (11, 9), 2, 0x00, 0), // availableReplicas int32
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 0), // type string
+    Field::new(Text::new(3416, 13), (2, 1), 266, 0x0c, 0), // rollingUpdate apps/v1beta2.RollingUpdateStatefulSetStrategy
+    Field::new(Text::new(530, 4), (1, 0), 0, 0x08, 0), // kind string
+    Field::new(Text::new(517, 10), (2, 1), 0, 0x08, 0), // apiVersion string
+    Field::new(Text::new(59, 4), (3, 2), 0, 0x08, 0), // name string
+    Field::new(Text::new(864, 3), (4, 3), 0, 0x08, 0), // uid string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(687, 6), (2, 3), 280, 0x08, 4), // status authentication/v1.SelfSubjectReviewStatus
+    Field::new(Text::new(3904, 8), (1, 0), 287, 0x08, 4), // userInfo authentication/v1.UserInfo
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 282, 0x00, 4), // spec authentication/v1.TokenRequestSpec
+    Field::new(Text::new(687, 6), (3, 4), 283, 0x08, 4), // status authentication/v1.TokenRequestStatus
+    Field::new(Text::new(3915, 9), (1, 0), 0, 0x01, 2), // audiences []string
+    Field::new(Text::new(3927, 17), (4, 1), 3, 0x04, 0), // expirationSeconds int64
+    Field::new(Text::new(3947, 14), (3, 2), 278, 0x04, 0), // boundObjectRef authentication/v1.BoundObjectReference
+    Field::new(Text::new(3964, 5), (1, 0), 0, 0x00, 1), // token string
+    Field::new(Text::new(3972, 19), (2, 1), 6, 0x00, 0), // expirationTimestamp apis/meta/v1.Time
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 285, 0x40, 4), // spec authentication/v1.TokenReviewSpec
+    Field::new(Text::new(687, 6), (3, 4), 286, 0x08, 4), // status authentication/v1.TokenReviewStatus
+    Field::new(Text::new(3964, 5), (1, 0), 0, 0x48, 0), // token string
+    Field::new(Text::new(3915, 9), (2, 1), 0, 0x09, 2), // audiences []string
+    Field::new(Text::new(3994, 13), (1, 0), 1, 0x08, 0), // authenticated bool
+    Field::new(Text::new(4010, 4), (2, 1), 287, 0x08, 4), // user authentication/v1.UserInfo
+    Field::new(Text::new(3915, 9), (4, 2), 0, 0x09, 2), // audiences []string
+    Field::new(Text::new(4017, 5), (3, 3), 0, 0x08, 0), // error string
+    Field::new(Text::new(4025, 8), (1, 0), 0, 0x08, 0), // username string
+    Field::new(Text::new(864, 3), (2, 1), 0, 0x08, 0), // uid string
+    Field::new(Text::new(2124, 6), (3, 2), 0, 0x09, 2), // groups []string
+    Field::new(Text::new(4036, 5), (4, 3), 16, 0x0a, 0), // extra map[string][]string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(687, 6), (2, 3), 289, 0x08, 0), // status authentication/v1alpha1.SelfSubjectReviewStatus
+    Field::new(Text::new(3904, 8), (1, 0), 287, 0x08, 0), // userInfo authentication/v1.UserInfo
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(687, 6), (2, 3), 291, 0x08, 0), // status authentication/v1beta1.SelfSubjectReviewStatus
+    Field::new(Text::new(3904, 8), (1, 0), 287, 0x08, 0), // userInfo authentication/v1.UserInfo
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 293, 0x00, 0), // spec authentication/v1beta1.TokenReviewSpec
+    Field::new(Text::new(687, 6), (3, 4), 294, 0x08, 0), // status authentication/v1beta1.TokenReviewStatus
+    Field::new(Text::new(3964, 5), (1, 0), 0, 0x08, 0), // token string
+    Field::new(Text::new(3915, 9), (2, 1), 0, 0x09, 0), // audiences []string
+    Field::new(Text::new(3994, 13), (1, 0), 1, 0x08, 0), // authenticated bool
+    Field::new(Text::new(4010, 4), (2, 1), 295, 0x08, 0), // user authentication/v1beta1.UserInfo
+    Field::new(Text::new(3915, 9), (4, 2), 0, 0x09, 0), // audiences []string
+    Field::new(Text::new(4017, 5), (3, 3), 0, 0x08, 0), // error string
+    Field::new(Text::new(4025, 8), (1, 0), 0, 0x08, 0), // username string
+    Field::new(Text::new(864, 3), (2, 1), 0, 0x08, 0), // uid string
+    Field::new(Text::new(2124, 6), (3, 2), 0, 0x09, 0), // groups []string
+    Field::new(Text::new(4036, 5), (4, 3), 16, 0x0a, 0), // extra map[string][]string
+    Field::new(Text::new(4044, 11), (1, 0), 0, 0x08, 0), // rawSelector string
+    Field::new(Text::new(4058, 12), (2, 1), 159, 0x09, 2), // requirements []apis/meta/v1.FieldSelectorRequirement
+    Field::new(Text::new(4044, 11), (1, 0), 0, 0x08, 0), // rawSelector string
+    Field::new(Text::new(4058, 12), (2, 1), 164, 0x09, 2), // requirements []apis/meta/v1.LabelSelectorRequirement
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 308, 0x40, 4), // spec authorization/v1.SubjectAccessReviewSpec
+    Field::new(Text::new(687, 6), (3, 4), 309, 0x08, 4), // status authorization/v1.SubjectAccessReviewStatus
+    Field::new(Text::new(652, 4), (1, 0), 0, 0x08, 0), // path string
+    Field::new(Text::new(4073, 4), (2, 1), 0, 0x08, 0), // verb string
+    Field::new(Text::new(2171, 5), (1, 0), 0, 0x41, 2), // verbs []string
+    Field::new(Text::new(4080, 15), (2, 1), 0, 0x09, 2), // nonResourceURLs []string
+    Field::new(Text::new(537, 9), (1, 0), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(4073, 4), (2, 1), 0, 0x08, 0), // verb string
+    Field::new(Text::new(1100, 5), (3, 2), 0, 0x08, 0), // group string
+    Field::new(Text::new(2161, 7), (4, 3), 0, 0x08, 0), // version string
+    Field::new(Text::new(2422, 8), (5, 4), 0, 0x08, 0), // resource string
+    Field::new(Text::new(2703, 11), (6, 5), 0, 0x08, 0), // subresource string
+    Field::new(Text::new(59, 4), (7, 6), 0, 0x08, 0), // name string
+    Field::new(Text::new(2537, 13), (8, 7), 296, 0x0c, 0), // fieldSelector authorization/v1.FieldSelectorAttributes
+    Field::new(Text::new(2521, 13), (9, 8), 297, 0x0c, 0), // labelSelector authorization/v1.LabelSelectorAttributes
+    Field::new(Text::new(2171, 5), (1, 0), 0, 0x41, 2), // verbs []string
+    Field::new(Text::new(586, 9), (2, 1), 0, 0x09, 2), // apiGroups []string
+    Field::new(Text::new(612, 9), (3, 2), 0, 0x09, 2), // resources []string
+    Field::new(Text::new(480, 13), (4, 3), 0, 0x09, 2), // resourceNames []string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 304, 0x40, 4), // spec authorization/v1.SelfSubjectAccessReviewSpec
+    Field::new(Text::new(687, 6), (3, 4), 309, 0x08, 4), // status authorization/v1.SubjectAccessReviewStatus
+    Field::new(Text::new(4098, 18), (1, 0), 301, 0x0c, 0), // resourceAttributes authorization/v1.ResourceAttributes
+    Field::new(Text::new(4119, 21), (2, 1), 299, 0x0c, 0), // nonResourceAttributes authorization/v1.NonResourceAttributes
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 306, 0x40, 4), // spec authorization/v1.SelfSubjectRulesReviewSpec
+    Field::new(Text::new(687, 6), (3, 4), 310, 0x08, 4), // status authorization/v1.SubjectRulesReviewStatus
+    Field::new(Text::new(537, 9), (1, 0), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 308, 0x40, 4), // spec authorization/v1.SubjectAccessReviewSpec
+    Field::new(Text::new(687, 6), (3, 4), 309, 0x08, 4), // status authorization/v1.SubjectAccessReviewStatus
+    Field::new(Text::new(4098, 18), (1, 0), 301, 0x0c, 0), // resourceAttributes authorization/v1.ResourceAttributes
+    Field::new(Text::new(4119, 21), (2, 1), 299, 0x0c, 0), // nonResourceAttributes authorization/v1.NonResourceAttributes
+    Field::new(Text::new(4010, 4), (3, 2), 0, 0x08, 0), // user string
+    Field::new(Text::new(2124, 6), (4, 3), 0, 0x09, 2), // groups []string
+    Field::new(Text::new(4036, 5), (5, 4), 16, 0x0a, 0), // extra map[string][]string
+    Field::new(Text::new(864, 3), (6, 5), 0, 0x08, 0), // uid string
+    Field::new(Text::new(4143, 7), (1, 0), 1, 0x40, 15), // allowed bool
+    Field::new(Text::new(4153, 6), (4, 1), 1, 0x08, 0), // denied bool
+    Field::new(Text::new(808, 6), (2, 2), 0, 0x08, 0), // reason string
+    Field::new(Text::new(4162, 15), (3, 3), 0, 0x08, 0), // evaluationError string
+    Field::new(Text::new(103, 13), (1, 0), 302, 0x41, 2), // resourceRules []authorization/v1.ResourceRule
+    Field::new(Text::new(4180, 16), (2, 1), 300, 0x41, 2), // nonResourceRules []authorization/v1.NonResourceRule
+    Field::new(Text::new(4199, 10), (3, 2), 1, 0x40, 15), // incomplete bool
+    Field::new(Text::new(4162, 15), (4, 3), 0, 0x08, 0), // evaluationError string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 321, 0x00, 0), // spec authorization/v1beta1.SubjectAccessReviewSpec
+    Field::new(Text::new(687, 6), (3, 4), 322, 0x08, 0), // status authorization/v1beta1.SubjectAccessReviewStatus
+    Field::new(Text::new(652, 4), (1, 0), 0, 0x08, 0), // path string
+    Field::new(Text::new(4073, 4), (2, 1), 0, 0x08, 0), // verb string
+    Field::new(Text::new(2171, 5), (1, 0), 0, 0x01, 0), // verbs []string
+    Field::new(Text::new(4080, 15), (2, 1), 0, 0x09, 0), // nonResourceURLs []string
+    Field::new(Text::new(537, 9), (1, 0), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(4073, 4), (2, 1), 0, 0x08, 0), // verb string
+    Field::new(Text::new(1100, 5), (3, 2), 0, 0x08, 0), // group string
+    Field::new(Text::new(2161, 7), (4, 3), 0, 0x08, 0), // version string
+    Field::new(Text::new(2422, 8), (5, 4), 0, 0x08, 0), // resource string
+    Field::new(Text::new(2703, 11), (6, 5), 0, 0x08, 0), // subresource string
+    Field::new(Text::new(59, 4), (7, 6), 0, 0x08, 0), // name string
+    Field::new(Text::new(2537, 13), (8, 7), 296, 0x0c, 0), // fieldSelector authorization/v1.FieldSelectorAttributes
+    Field::new(Text::new(2521, 13), (9, 8), 297, 0x0c, 0), // labelSelector authorization/v1.LabelSelectorAttributes
+    Field::new(Text::new(2171, 5), (1, 0), 0, 0x01, 0), // verbs []string
+    Field::new(Text::new(586, 9), (2, 1), 0, 0x09, 0), // apiGroups []string
+    Field::new(Text::new(612, 9), (3, 2), 0, 0x09, 0), // resources []string
+    Field::new(Text::new(480, 13), (4, 3), 0, 0x09, 0), // resourceNames []string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 317, 0x00, 0), // spec authorization/v1beta1.SelfSubjectAccessReviewSpec
+    Field::new(Text::new(687, 6), (3, 4), 322, 0x08, 0), // status authorization/v1beta1.SubjectAccessReviewStatus
+    Field::new(Text::new(4098, 18), (1, 0), 314, 0x0c, 0), // resourceAttributes authorization/v1beta1.ResourceAttributes
+    Field::new(Text::new(4119, 21), (2, 1), 312, 0x0c, 0), // nonResourceAttributes authorization/v1beta1.NonResourceAttributes
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 319, 0x00, 0), // spec authorization/v1beta1.SelfSubjectRulesReviewSpec
+    Field::new(Text::new(687, 6), (3, 4), 323, 0x08, 0), // status authorization/v1beta1.SubjectRulesReviewStatus
+    Field::new(Text::new(537, 9), (1, 0), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 321, 0x00, 0), // spec authorization/v1beta1.SubjectAccessReviewSpec
+    Field::new(Text::new(687, 6), (3, 4), 322, 0x08, 0), // status authorization/v1beta1.SubjectAccessReviewStatus
+    Field::new(Text::new(4098, 18), (1, 0), 314, 0x0c, 0), // resourceAttributes authorization/v1beta1.ResourceAttributes
+    Field::new(Text::new(4119, 21), (2, 1), 312, 0x0c, 0), // nonResourceAttributes authorization/v1beta1.NonResourceAttributes
+    Field::new(Text::new(4010, 4), (3, 2), 0, 0x08, 0), // user string
+    Field::new(Text::new(1100, 5), (4, 3), 0, 0x09, 0), // group []string
+    Field::new(Text::new(4036, 5), (5, 4), 16, 0x0a, 0), // extra map[string][]string
+    Field::new(Text::new(864, 3), (6, 5), 0, 0x08, 0), // uid string
+    Field::new(Text::new(4143, 7), (1, 0), 1, 0x00, 0), // allowed bool
+    Field::new(Text::new(4153, 6), (4, 1), 1, 0x08, 0), // denied bool
+    Field::new(Text::new(808, 6), (2, 2), 0, 0x08, 0), // reason string
+    Field::new(Text::new(4162, 15), (3, 3), 0, 0x08, 0), // evaluationError string
+    Field::new(Text::new(103, 13), (1, 0), 315, 0x01, 0), // resourceRules []authorization/v1beta1.ResourceRule
+    Field::new(Text::new(4180, 16), (2, 1), 313, 0x01, 0), // nonResourceRules []authorization/v1beta1.NonResourceRule
+    Field::new(Text::new(4199, 10), (3, 2), 1, 0x00, 0), // incomplete bool
+    Field::new(Text::new(4162, 15), (4, 3), 0, 0x08, 0), // evaluationError string
+    Field::new(Text::new(530, 4), (1, 0), 0, 0x40, 1), // kind string
+    Field::new(Text::new(59, 4), (2, 1), 0, 0x40, 1), // name string
+    Field::new(Text::new(517, 10), (3, 2), 0, 0x08, 0), // apiVersion string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 327, 0x48, 4), // spec autoscaling/v1.HorizontalPodAutoscalerSpec
+    Field::new(Text::new(687, 6), (3, 4), 328, 0x08, 4), // status autoscaling/v1.HorizontalPodAutoscalerStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 325, 0x41, 0), // items []autoscaling/v1.HorizontalPodAutoscaler
+    Field::new(Text::new(4212, 14), (1, 0), 324, 0x40, 4), // scaleTargetRef autoscaling/v1.CrossVersionObjectReference
+    Field::new(Text::new(4229, 11), (2, 1), 2, 0x0c, 0), // minReplicas int32
+    Field::new(Text::new(4243, 11), (3, 2), 2, 0x40, 20), // maxReplicas int32
+    Field::new(Text::new(4257, 30), (4, 3), 2, 0x0c, 0), // targetCPUUtilizationPercentage int32
+    Field::new(Text::new(749, 18), (1, 0), 3, 0x0c, 0), // observedGeneration int64
+    Field::new(Text::new(4290, 13), (2, 1), 6, 0x0c, 0), // lastScaleTime apis/meta/v1.Time
+    Field::new(Text::new(3800, 15), (3, 2), 2, 0x40, 20), // currentReplicas int32
+    Field::new(Text::new(4306, 15), (4, 3), 2, 0x40, 20), // desiredReplicas int32
+    Field::new(Text::new(4324, 31), (5, 4), 2, 0x0c, 0), // currentCPUUtilizationPercentage int32
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 330, 0x08, 4), // spec autoscaling/v1.ScaleSpec
+    Field::new(Text::new(687, 6), (3, 4), 331, 0x08, 4), // status autoscaling/v1.ScaleStatus
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x08, 20), // replicas int32
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x40, 20), // replicas int32
+    Field::new(Text::new(549, 8), (2, 1), 0, 0x08, 0), // selector string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(4358, 6), (2, 1), 348, 0x40, 4), // target autoscaling/v2.MetricTarget
+    Field::new(Text::new(4367, 9), (3, 2), 0, 0x40, 1), // container string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(4379, 7), (2, 1), 349, 0x40, 4), // current autoscaling/v2.MetricValueStatus
+    Field::new(Text::new(4367, 9), (3, 2), 0, 0x40, 1), // container string
+    Field::new(Text::new(530, 4), (1, 0), 0, 0x40, 1), // kind string
+    Field::new(Text::new(59, 4), (2, 1), 0, 0x40, 1), // name string
+    Field::new(Text::new(517, 10), (3, 2), 0, 0x08, 0), // apiVersion string
+    Field::new(Text::new(4389, 6), (1, 0), 345, 0x40, 4), // metric autoscaling/v2.MetricIdentifier
+    Field::new(Text::new(4358, 6), (2, 1), 348, 0x40, 4), // target autoscaling/v2.MetricTarget
+    Field::new(Text::new(4389, 6), (1, 0), 345, 0x40, 4), // metric autoscaling/v2.MetricIdentifier
+    Field::new(Text::new(4379, 7), (2, 1), 349, 0x40, 4), // current autoscaling/v2.MetricValueStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(4398, 5), (2, 1), 2, 0x40, 20), // value int32
+    Field::new(Text::new(4406, 13), (3, 2), 2, 0x40, 20), // periodSeconds int32
+    Field::new(Text::new(4422, 26), (3, 0), 2, 0x0c, 0), // stabilizationWindowSeconds int32
+    Field::new(Text::new(4451, 12), (1, 1), 0, 0x0c, 0), // selectPolicy string
+    Field::new(Text::new(4466, 8), (2, 2), 337, 0x09, 2), // policies []autoscaling/v2.HPAScalingPolicy
+    Field::new(Text::new(4477, 9), (4, 3), 8, 0x0c, 0), // tolerance api/resource.Quantity
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 343, 0x48, 4), // spec autoscaling/v2.HorizontalPodAutoscalerSpec
+    Field::new(Text::new(687, 6), (3, 4), 344, 0x08, 4), // status autoscaling/v2.HorizontalPodAutoscalerStatus
+    Field::new(Text::new(4489, 7), (1, 0), 338, 0x0c, 0), // scaleUp autoscaling/v2.HPAScalingRules
+    Field::new(Text::new(4499, 9), (2, 1), 338, 0x0c, 0), // scaleDown autoscaling/v2.HPAScalingRules
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x40, 1), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 339, 0x41, 0), // items []autoscaling/v2.HorizontalPodAutoscaler
+    Field::new(Text::new(4212, 14), (1, 0), 334, 0x40, 4), // scaleTargetRef autoscaling/v2.CrossVersionObjectReference
+    Field::new(Text::new(4229, 11), (2, 1), 2, 0x0c, 0), // minReplicas int32
+    Field::new(Text::new(4243, 11), (3, 2), 2, 0x40, 20), // maxReplicas int32
+    Field::new(Text::new(4511, 7), (4, 3), 346, 0x09, 2), // metrics []autoscaling/v2.MetricSpec
+    Field::new(Text::new(4521, 8), (5, 4), 340, 0x0c, 0), // behavior autoscaling/v2.HorizontalPodAutoscalerBehavior
+    Field::new(Text::new(749, 18), (1, 0), 3, 0x0c, 0), // observedGeneration int64
+    Field::new(Text::new(4290, 13), (2, 1), 6, 0x0c, 0), // lastScaleTime apis/meta/v1.Time
+    Field::new(Text::new(3800, 15), (3, 2), 2, 0x08, 0), // currentReplicas int32
+    Field::new(Text::new(4306, 15), (4, 3), 2, 0x40, 20), // desiredReplicas int32
+    Field::new(Text::new(4532, 14), (5, 4), 347, 0x01, 2), // currentMetrics []autoscaling/v2.MetricStatus
+    Field::new(Text::new(785, 10), (6, 5), 341, 0x09, 21), // conditions []autoscaling/v2.HorizontalPodAutoscalerCondition
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(549, 8), (2, 1), 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(3044, 6), (2, 1), 350, 0x0c, 0), // object autoscaling/v2.ObjectMetricSource
+    Field::new(Text::new(4549, 4), (3, 2), 352, 0x0c, 0), // pods autoscaling/v2.PodsMetricSource
+    Field::new(Text::new(2422, 8), (4, 3), 354, 0x0c, 0), // resource autoscaling/v2.ResourceMetricSource
+    Field::new(Text::new(4556, 17), (7, 4), 332, 0x0c, 0), // containerResource autoscaling/v2.ContainerResourceMetricSource
+    Field::new(Text::new(4576, 8), (5, 5), 335, 0x0c, 0), // external autoscaling/v2.ExternalMetricSource
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(3044, 6), (2, 1), 351, 0x0c, 0), // object autoscaling/v2.ObjectMetricStatus
+    Field::new(Text::new(4549, 4), (3, 2), 353, 0x0c, 0), // pods autoscaling/v2.PodsMetricStatus
+    Field::new(Text::new(2422, 8), (4, 3), 355, 0x0c, 0), // resource autoscaling/v2.ResourceMetricStatus
+    Field::new(Text::new(4556, 17), (7, 4), 333, 0x0c, 0), // containerResource autoscaling/v2.ContainerResourceMetricStatus
+    Field::new(Text::new(4576, 8), (5, 5), 336, 0x0c, 0), // external autoscaling/v2.ExternalMetricStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(4398, 5), (2, 1), 8, 0x0c, 0), // value api/resource.Quantity
+    Field::new(Text::new(4587, 12), (3, 2), 8, 0x0c, 0), // averageValue api/resource.Quantity
+    Field::new(Text::new(4602, 18), (4, 3), 2, 0x0c, 0), // averageUtilization int32
+    Field::new(Text::new(4398, 5), (1, 0), 8, 0x0c, 0), // value api/resource.Quantity
+    Field::new(Text::new(4587, 12), (2, 1), 8, 0x0c, 0), // averageValue api/resource.Quantity
+    Field::new(Text::new(4602, 18), (3, 2), 2, 0x0c, 0), // averageUtilization int32
+    Field::new(Text::new(4623, 15), (1, 0), 334, 0x40, 4), // describedObject autoscaling/v2.CrossVersionObjectReference
+    Field::new(Text::new(4358, 6), (2, 1), 348, 0x40, 4), // target autoscaling/v2.MetricTarget
+    Field::new(Text::new(4389, 6), (3, 2), 345, 0x40, 4), // metric autoscaling/v2.MetricIdentifier
+    Field::new(Text::new(4389, 6), (1, 0), 345, 0x40, 4), // metric autoscaling/v2.MetricIdentifier
+    Field::new(Text::new(4379, 7), (2, 1), 349, 0x40, 4), // current autoscaling/v2.MetricValueStatus
+    Field::new(Text::new(4623, 15), (3, 2), 334, 0x40, 4), // describedObject autoscaling/v2.CrossVersionObjectReference
+    Field::new(Text::new(4389, 6), (1, 0), 345, 0x40, 4), // metric autoscaling/v2.MetricIdentifier
+    Field::new(Text::new(4358, 6), (2, 1), 348, 0x40, 4), // target autoscaling/v2.MetricTarget
+    Field::new(Text::new(4389, 6), (1, 0), 345, 0x40, 4), // metric autoscaling/v2.MetricIdentifier
+    Field::new(Text::new(4379, 7), (2, 1), 349, 0x40, 4), // current autoscaling/v2.MetricValueStatus
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(4358, 6), (2, 1), 348, 0x40, 4), // target autoscaling/v2.MetricTarget
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(4379, 7), (2, 1), 349, 0x40, 4), // current autoscaling/v2.MetricValueStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 358, 0x48, 4), // spec batch/v1.CronJobSpec
+    Field::new(Text::new(687, 6), (3, 4), 359, 0x08, 4), // status batch/v1.CronJobStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 356, 0x41, 0), // items []batch/v1.CronJob
+    Field::new(Text::new(4641, 8), (1, 0), 0, 0x40, 1), // schedule string
+    Field::new(Text::new(4652, 8), (8, 1), 0, 0x0c, 0), // timeZone string
+    Field::new(Text::new(4663, 23), (2, 2), 3, 0x0c, 0), // startingDeadlineSeconds int64
+    Field::new(Text::new(4689, 17), (3, 3), 0, 0x08, 28), // concurrencyPolicy string
+    Field::new(Text::new(4709, 7), (4, 4), 1, 0x0c, 0), // suspend bool
+    Field::new(Text::new(4719, 11), (5, 5), 365, 0x40, 4), // jobTemplate batch/v1.JobTemplateSpec
+    Field::new(Text::new(4733, 26), (6, 6), 2, 0x0c, 0), // successfulJobsHistoryLimit int32
+    Field::new(Text::new(4762, 22), (7, 7), 2, 0x0c, 0), // failedJobsHistoryLimit int32
+    Field::new(Text::new(4787, 6), (1, 0), 531, 0x09, 2), // active []core/v1.ObjectReference
+    Field::new(Text::new(4796, 16), (4, 1), 6, 0x0c, 0), // lastScheduleTime apis/meta/v1.Time
+    Field::new(Text::new(4815, 18), (5, 2), 6, 0x0c, 0), // lastSuccessfulTime apis/meta/v1.Time
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 363, 0x08, 4), // spec batch/v1.JobSpec
+    Field::new(Text::new(687, 6), (3, 4), 364, 0x08, 4), // status batch/v1.JobStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x40, 1), // status string
+    Field::new(Text::new(4836, 13), (3, 2), 6, 0x08, 0), // lastProbeTime apis/meta/v1.Time
+    Field::new(Text::new(1022, 18), (4, 3), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (5, 4), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (6, 5), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 360, 0x41, 0), // items []batch/v1.Job
+    Field::new(Text::new(4852, 11), (1, 0), 2, 0x0c, 0), // parallelism int32
+    Field::new(Text::new(4866, 11), (2, 1), 2, 0x0c, 0), // completions int32
+    Field::new(Text::new(4880, 21), (3, 2), 3, 0x0c, 0), // activeDeadlineSeconds int64
+    Field::new(Text::new(4904, 16), (11, 3), 366, 0x0c, 0), // podFailurePolicy batch/v1.PodFailurePolicy
+    Field::new(Text::new(4923, 13), (16, 4), 370, 0x0c, 0), // successPolicy batch/v1.SuccessPolicy
+    Field::new(Text::new(4939, 12), (7, 5), 2, 0x0c, 0), // backoffLimit int32
+    Field::new(Text::new(4954, 20), (12, 6), 2, 0x0c, 0), // backoffLimitPerIndex int32
+    Field::new(Text::new(4977, 16), (13, 7), 2, 0x0c, 0), // maxFailedIndexes int32
+    Field::new(Text::new(549, 8), (4, 8), 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(4996, 14), (5, 9), 1, 0x0c, 0), // manualSelector bool
+    Field::new(Text::new(3182, 8), (6, 10), 573, 0x40, 4), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(5013, 23), (8, 11), 2, 0x0c, 0), // ttlSecondsAfterFinished int32
+    Field::new(Text::new(5039, 14), (9, 12), 0, 0x0c, 29), // completionMode string
+    Field::new(Text::new(4709, 7), (10, 13), 1, 0x0c, 0), // suspend bool
+    Field::new(Text::new(5056, 20), (14, 14), 0, 0x0c, 30), // podReplacementPolicy string
+    Field::new(Text::new(5079, 9), (15, 15), 0, 0x0c, 0), // managedBy string
+    Field::new(Text::new(785, 10), (1, 0), 361, 0x09, 31), // conditions []batch/v1.JobCondition
+    Field::new(Text::new(5091, 9), (2, 1), 6, 0x0c, 0), // startTime apis/meta/v1.Time
+    Field::new(Text::new(5103, 14), (3, 2), 6, 0x0c, 0), // completionTime apis/meta/v1.Time
+    Field::new(Text::new(4787, 6), (4, 3), 2, 0x08, 0), // active int32
+    Field::new(Text::new(5120, 9), (5, 4), 2, 0x08, 0), // succeeded int32
+    Field::new(Text::new(5132, 6), (6, 5), 2, 0x08, 0), // failed int32
+    Field::new(Text::new(5141, 11), (11, 6), 2, 0x0c, 0), // terminating int32
+    Field::new(Text::new(5155, 16), (7, 7), 0, 0x08, 0), // completedIndexes string
+    Field::new(Text::new(5174, 13), (10, 8), 0, 0x0c, 0), // failedIndexes string
+    Field::new(Text::new(5190, 23), (8, 9), 372, 0x0c, 0), // uncountedTerminatedPods batch/v1.UncountedTerminatedPods
+    Field::new(Text::new(5216, 5), (9, 10), 2, 0x0c, 0), // ready int32
+    Field::new(Text::new(167, 8), (1, 0), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 1), 363, 0x08, 4), // spec batch/v1.JobSpec
+    Field::new(Text::new(359, 5), (1, 0), 369, 0x41, 2), // rules []batch/v1.PodFailurePolicyRule
+    Field::new(Text::new(5224, 13), (1, 0), 0, 0x0c, 0), // containerName string
+    Field::new(Text::new(2384, 8), (2, 1), 0, 0x40, 32), // operator string
+    Field::new(Text::new(2395, 6), (3, 2), 2, 0x41, 33), // values []int32
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x00, 1), // status string
+    Field::new(Text::new(5240, 6), (1, 0), 0, 0x40, 34), // action string
+    Field::new(Text::new(5249, 11), (2, 1), 367, 0x0c, 0), // onExitCodes batch/v1.PodFailurePolicyOnExitCodesRequirement
+    Field::new(Text::new(5263, 15), (3, 2), 368, 0x09, 2), // onPodConditions []batch/v1.PodFailurePolicyOnPodConditionsPattern
+    Field::new(Text::new(359, 5), (1, 0), 371, 0x41, 2), // rules []batch/v1.SuccessPolicyRule
+    Field::new(Text::new(5281, 16), (1, 0), 0, 0x0c, 0), // succeededIndexes string
+    Field::new(Text::new(5300, 14), (2, 1), 2, 0x0c, 0), // succeededCount int32
+    Field::new(Text::new(5120, 9), (1, 0), 0, 0x09, 33), // succeeded []string
+    Field::new(Text::new(5132, 6), (2, 1), 0, 0x09, 33), // failed []string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 375, 0x08, 0), // spec batch/v1beta1.CronJobSpec
+    Field::new(Text::new(687, 6), (3, 4), 376, 0x08, 0), // status batch/v1beta1.CronJobStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 373, 0x01, 0), // items []batch/v1beta1.CronJob
+    Field::new(Text::new(4641, 8), (1, 0), 0, 0x00, 0), // schedule string
+    Field::new(Text::new(4652, 8), (8, 1), 0, 0x0c, 0), // timeZone string
+    Field::new(Text::new(4663, 23), (2, 2), 3, 0x0c, 0), // startingDeadlineSeconds int64
+    Field::new(Text::new(4689, 17), (3, 3), 0, 0x08, 0), // concurrencyPolicy string
+    Field::new(Text::new(4709, 7), (4, 4), 1, 0x0c, 0), // suspend bool
+    Field::new(Text::new(4719, 11), (5, 5), 377, 0x00, 0), // jobTemplate batch/v1beta1.JobTemplateSpec
+    Field::new(Text::new(4733, 26), (6, 6), 2, 0x0c, 0), // successfulJobsHistoryLimit int32
+    Field::new(Text::new(4762, 22), (7, 7), 2, 0x0c, 0), // failedJobsHistoryLimit int32
+    Field::new(Text::new(4787, 6), (1, 0), 531, 0x09, 0), // active []core/v1.ObjectReference
+    Field::new(Text::new(4796, 16), (4, 1), 6, 0x0c, 0), // lastScheduleTime apis/meta/v1.Time
+    Field::new(Text::new(4815, 18), (5, 2), 6, 0x0c, 0), // lastSuccessfulTime apis/meta/v1.Time
+    Field::new(Text::new(167, 8), (1, 0), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 1), 363, 0x08, 0), // spec batch/v1.JobSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 381, 0x40, 4), // spec certificates/v1.CertificateSigningRequestSpec
+    Field::new(Text::new(687, 6), (3, 4), 382, 0x08, 4), // status certificates/v1.CertificateSigningRequestStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (6, 1), 0, 0x40, 1), // status string
+    Field::new(Text::new(808, 6), (2, 2), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (3, 3), 0, 0x08, 0), // message string
+    Field::new(Text::new(3432, 14), (4, 4), 6, 0x08, 0), // lastUpdateTime apis/meta/v1.Time
+    Field::new(Text::new(1022, 18), (5, 5), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 378, 0x41, 0), // items []certificates/v1.CertificateSigningRequest
+    Field::new(Text::new(928, 7), (1, 0), 5, 0x40, 0), // request bytes
+    Field::new(Text::new(5317, 10), (7, 1), 0, 0x40, 1), // signerName string
+    Field::new(Text::new(3927, 17), (8, 2), 2, 0x0c, 0), // expirationSeconds int32
+    Field::new(Text::new(5330, 6), (5, 3), 0, 0x09, 35), // usages []string
+    Field::new(Text::new(4025, 8), (2, 4), 0, 0x08, 0), // username string
+    Field::new(Text::new(864, 3), (3, 5), 0, 0x08, 0), // uid string
+    Field::new(Text::new(2124, 6), (4, 6), 0, 0x09, 2), // groups []string
+    Field::new(Text::new(4036, 5), (6, 7), 16, 0x0a, 0), // extra map[string][]string
+    Field::new(Text::new(785, 10), (1, 0), 379, 0x09, 13), // conditions []certificates/v1.CertificateSigningRequestCondition
+    Field::new(Text::new(5339, 11), (2, 1), 5, 0x08, 0), // certificate bytes
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 385, 0x00, 0), // spec certificates/v1alpha1.ClusterTrustBundleSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 383, 0x01, 0), // items []certificates/v1alpha1.ClusterTrustBundle
+    Field::new(Text::new(5317, 10), (1, 0), 0, 0x08, 0), // signerName string
+    Field::new(Text::new(5353, 11), (2, 1), 0, 0x00, 0), // trustBundle string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 389, 0x00, 0), // spec certificates/v1beta1.CertificateSigningRequestSpec
+    Field::new(Text::new(687, 6), (3, 4), 390, 0x08, 0), // status certificates/v1beta1.CertificateSigningRequestStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(687, 6), (6, 1), 0, 0x00, 0), // status string
+    Field::new(Text::new(808, 6), (2, 2), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (3, 3), 0, 0x08, 0), // message string
+    Field::new(Text::new(3432, 14), (4, 4), 6, 0x08, 0), // lastUpdateTime apis/meta/v1.Time
+    Field::new(Text::new(1022, 18), (5, 5), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 386, 0x01, 0), // items []certificates/v1beta1.CertificateSigningRequest
+    Field::new(Text::new(928, 7), (1, 0), 5, 0x00, 0), // request bytes
+    Field::new(Text::new(5317, 10), (7, 1), 0, 0x0c, 0), // signerName string
+    Field::new(Text::new(3927, 17), (8, 2), 2, 0x0c, 0), // expirationSeconds int32
+    Field::new(Text::new(5330, 6), (5, 3), 0, 0x09, 0), // usages []string
+    Field::new(Text::new(4025, 8), (2, 4), 0, 0x08, 0), // username string
+    Field::new(Text::new(864, 3), (3, 5), 0, 0x08, 0), // uid string
+    Field::new(Text::new(2124, 6), (4, 6), 0, 0x09, 0), // groups []string
+    Field::new(Text::new(4036, 5), (6, 7), 16, 0x0a, 0), // extra map[string][]string
+    Field::new(Text::new(785, 10), (1, 0), 387, 0x09, 0), // conditions []certificates/v1beta1.CertificateSigningRequestCondition
+    Field::new(Text::new(5339, 11), (2, 1), 5, 0x08, 0), // certificate bytes
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 393, 0x00, 0), // spec certificates/v1beta1.ClusterTrustBundleSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 391, 0x01, 0), // items []certificates/v1beta1.ClusterTrustBundle
+    Field::new(Text::new(5317, 10), (1, 0), 0, 0x08, 0), // signerName string
+    Field::new(Text::new(5353, 11), (2, 1), 0, 0x00, 0), // trustBundle string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 396, 0x00, 0), // spec certificates/v1beta1.PodCertificateRequestSpec
+    Field::new(Text::new(687, 6), (3, 4), 397, 0x08, 0), // status certificates/v1beta1.PodCertificateRequestStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 394, 0x01, 0), // items []certificates/v1beta1.PodCertificateRequest
+    Field::new(Text::new(5317, 10), (1, 0), 0, 0x00, 0), // signerName string
+    Field::new(Text::new(5367, 7), (2, 1), 0, 0x00, 0), // podName string
+    Field::new(Text::new(5377, 6), (3, 2), 0, 0x00, 0), // podUID string
+    Field::new(Text::new(5386, 18), (4, 3), 0, 0x00, 0), // serviceAccountName string
+    Field::new(Text::new(5407, 17), (5, 4), 0, 0x00, 0), // serviceAccountUID string
+    Field::new(Text::new(5427, 8), (6, 5), 0, 0x00, 0), // nodeName string
+    Field::new(Text::new(5438, 7), (7, 6), 0, 0x00, 0), // nodeUID string
+    Field::new(Text::new(5448, 20), (8, 7), 2, 0x0c, 0), // maxExpirationSeconds int32
+    Field::new(Text::new(5471, 13), (9, 8), 5, 0x00, 0), // pkixPublicKey bytes
+    Field::new(Text::new(5487, 17), (10, 9), 5, 0x00, 0), // proofOfPossession bytes
+    Field::new(Text::new(5507, 17), (12, 10), 5, 0x00, 0), // stubPKCS10Request bytes
+    Field::new(Text::new(5527, 25), (11, 11), 0, 0x0a, 0), // unverifiedUserAnnotations map[string]string
+    Field::new(Text::new(785, 10), (1, 0), 156, 0x09, 27), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(5555, 16), (2, 1), 0, 0x08, 0), // certificateChain string
+    Field::new(Text::new(5574, 9), (4, 2), 6, 0x0c, 0), // notBefore apis/meta/v1.Time
+    Field::new(Text::new(5586, 14), (5, 3), 6, 0x0c, 0), // beginRefreshAt apis/meta/v1.Time
+    Field::new(Text::new(5603, 8), (6, 4), 6, 0x0c, 0), // notAfter apis/meta/v1.Time
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 400, 0x08, 4), // spec coordination/v1.LeaseSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 398, 0x41, 0), // items []coordination/v1.Lease
+    Field::new(Text::new(5614, 14), (1, 0), 0, 0x0c, 0), // holderIdentity string
+    Field::new(Text::new(5631, 20), (2, 1), 2, 0x0c, 0), // leaseDurationSeconds int32
+    Field::new(Text::new(5654, 11), (3, 2), 7, 0x0c, 0), // acquireTime apis/meta/v1.MicroTime
+    Field::new(Text::new(5668, 9), (4, 3), 7, 0x0c, 0), // renewTime apis/meta/v1.MicroTime
+    Field::new(Text::new(5680, 16), (5, 4), 2, 0x0c, 0), // leaseTransitions int32
+    Field::new(Text::new(1001, 8), (6, 5), 0, 0x0c, 0), // strategy string
+    Field::new(Text::new(5699, 15), (7, 6), 0, 0x0c, 0), // preferredHolder string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 403, 0x08, 0), // spec coordination/v1alpha2.LeaseCandidateSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 401, 0x01, 0), // items []coordination/v1alpha2.LeaseCandidate
+    Field::new(Text::new(5717, 9), (1, 0), 0, 0x00, 0), // leaseName string
+    Field::new(Text::new(5729, 8), (2, 1), 7, 0x0c, 0), // pingTime apis/meta/v1.MicroTime
+    Field::new(Text::new(5668, 9), (3, 2), 7, 0x0c, 0), // renewTime apis/meta/v1.MicroTime
+    Field::new(Text::new(5740, 13), (4, 3), 0, 0x00, 0), // binaryVersion string
+    Field::new(Text::new(5756, 16), (5, 4), 0, 0x08, 0), // emulationVersion string
+    Field::new(Text::new(1001, 8), (6, 5), 0, 0x08, 0), // strategy string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 409, 0x08, 0), // spec coordination/v1beta1.LeaseSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 407, 0x08, 0), // spec coordination/v1beta1.LeaseCandidateSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 405, 0x01, 0), // items []coordination/v1beta1.LeaseCandidate
+    Field::new(Text::new(5717, 9), (1, 0), 0, 0x00, 0), // leaseName string
+    Field::new(Text::new(5729, 8), (2, 1), 7, 0x0c, 0), // pingTime apis/meta/v1.MicroTime
+    Field::new(Text::new(5668, 9), (3, 2), 7, 0x0c, 0), // renewTime apis/meta/v1.MicroTime
+    Field::new(Text::new(5740, 13), (4, 3), 0, 0x00, 0), // binaryVersion string
+    Field::new(Text::new(5756, 16), (5, 4), 0, 0x08, 0), // emulationVersion string
+    Field::new(Text::new(1001, 8), (6, 5), 0, 0x08, 0), // strategy string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 404, 0x01, 0), // items []coordination/v1beta1.Lease
+    Field::new(Text::new(5614, 14), (1, 0), 0, 0x0c, 0), // holderIdentity string
+    Field::new(Text::new(5631, 20), (2, 1), 2, 0x0c, 0), // leaseDurationSeconds int32
+    Field::new(Text::new(5654, 11), (3, 2), 7, 0x0c, 0), // acquireTime apis/meta/v1.MicroTime
+    Field::new(Text::new(5668, 9), (4, 3), 7, 0x0c, 0), // renewTime apis/meta/v1.MicroTime
+    Field::new(Text::new(5680, 16), (5, 4), 2, 0x0c, 0), // leaseTransitions int32
+    Field::new(Text::new(1001, 8), (6, 5), 0, 0x0c, 0), // strategy string
+    Field::new(Text::new(5699, 15), (7, 6), 0, 0x0c, 0), // preferredHolder string
+    Field::new(Text::new(5775, 8), (1, 0), 0, 0x40, 1), // volumeID string
+    Field::new(Text::new(5786, 6), (2, 1), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(3644, 9), (3, 2), 2, 0x08, 0), // partition int32
+    Field::new(Text::new(5795, 8), (4, 3), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(5806, 12), (1, 0), 512, 0x0c, 0), // nodeAffinity core/v1.NodeAffinity
+    Field::new(Text::new(5821, 11), (2, 1), 546, 0x0c, 0), // podAffinity core/v1.PodAffinity
+    Field::new(Text::new(5835, 15), (3, 2), 548, 0x0c, 0), // podAntiAffinity core/v1.PodAntiAffinity
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 36), // type string
+    Field::new(Text::new(5853, 16), (2, 1), 0, 0x0c, 0), // localhostProfile string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(5872, 10), (2, 1), 0, 0x40, 1), // devicePath string
+    Field::new(Text::new(5885, 8), (1, 0), 0, 0x40, 1), // diskName string
+    Field::new(Text::new(5896, 7), (2, 1), 0, 0x40, 1), // diskURI string
+    Field::new(Text::new(5906, 11), (3, 2), 0, 0x0c, 37), // cachingMode string
+    Field::new(Text::new(5786, 6), (4, 3), 0, 0x0c, 38), // fsType string
+    Field::new(Text::new(5795, 8), (5, 4), 1, 0x0c, 15), // readOnly bool
+    Field::new(Text::new(530, 4), (6, 5), 0, 0x0c, 39), // kind string
+    Field::new(Text::new(5920, 10), (1, 0), 0, 0x40, 1), // secretName string
+    Field::new(Text::new(5933, 9), (2, 1), 0, 0x40, 1), // shareName string
+    Field::new(Text::new(5795, 8), (3, 2), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(5945, 15), (4, 3), 0, 0x04, 0), // secretNamespace string
+    Field::new(Text::new(5920, 10), (1, 0), 0, 0x40, 1), // secretName string
+    Field::new(Text::new(5933, 9), (2, 1), 0, 0x40, 1), // shareName string
+    Field::new(Text::new(5795, 8), (3, 2), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(4358, 6), (2, 3), 531, 0x40, 4), // target core/v1.ObjectReference
+    Field::new(Text::new(5963, 6), (1, 0), 0, 0x40, 1), // driver string
+    Field::new(Text::new(5972, 12), (2, 1), 0, 0x40, 1), // volumeHandle string
+    Field::new(Text::new(5795, 8), (3, 2), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(5786, 6), (4, 3), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(5987, 16), (5, 4), 0, 0x0a, 0), // volumeAttributes map[string]string
+    Field::new(Text::new(6006, 26), (6, 5), 609, 0x0c, 0), // controllerPublishSecretRef core/v1.SecretReference
+    Field::new(Text::new(6035, 18), (7, 6), 609, 0x0c, 0), // nodeStageSecretRef core/v1.SecretReference
+    Field::new(Text::new(6056, 20), (8, 7), 609, 0x0c, 0), // nodePublishSecretRef core/v1.SecretReference
+    Field::new(Text::new(6079, 25), (9, 8), 609, 0x0c, 0), // controllerExpandSecretRef core/v1.SecretReference
+    Field::new(Text::new(6107, 19), (10, 9), 609, 0x0c, 0), // nodeExpandSecretRef core/v1.SecretReference
+    Field::new(Text::new(5963, 6), (1, 0), 0, 0x40, 1), // driver string
+    Field::new(Text::new(5795, 8), (2, 1), 1, 0x0c, 0), // readOnly bool
+    Field::new(Text::new(5786, 6), (3, 2), 0, 0x0c, 0), // fsType string
+    Field::new(Text::new(5987, 16), (4, 3), 0, 0x0a, 0), // volumeAttributes map[string]string
+    Field::new(Text::new(6056, 20), (5, 4), 501, 0x0c, 0), // nodePublishSecretRef core/v1.LocalObjectReference
+    Field::new(Text::new(6129, 3), (1, 0), 0, 0x09, 2), // add []string
+    Field::new(Text::new(6135, 4), (2, 1), 0, 0x09, 2), // drop []string
+    Field::new(Text::new(6142, 8), (1, 0), 0, 0x41, 2), // monitors []string
+    Field::new(Text::new(652, 4), (2, 1), 0, 0x08, 0), // path string
+    Field::new(Text::new(4010, 4), (3, 2), 0, 0x08, 0), // user string
+    Field::new(Text::new(6153, 10), (4, 3), 0, 0x08, 0), // secretFile string
+    Field::new(Text::new(6166, 9), (5, 4), 609, 0x0c, 0), // secretRef core/v1.SecretReference
+    Field::new(Text::new(5795, 8), (6, 5), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(6142, 8), (1, 0), 0, 0x41, 2), // monitors []string
+    Field::new(Text::new(652, 4), (2, 1), 0, 0x08, 0), // path string
+    Field::new(Text::new(4010, 4), (3, 2), 0, 0x08, 0), // user string
+    Field::new(Text::new(6153, 10), (4, 3), 0, 0x08, 0), // secretFile string
+    Field::new(Text::new(6166, 9), (5, 4), 501, 0x0c, 0), // secretRef core/v1.LocalObjectReference
+    Field::new(Text::new(5795, 8), (6, 5), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(5775, 8), (1, 0), 0, 0x40, 1), // volumeID string
+    Field::new(Text::new(5786, 6), (2, 1), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(5795, 8), (3, 2), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(6166, 9), (4, 3), 609, 0x0c, 0), // secretRef core/v1.SecretReference
+    Field::new(Text::new(5775, 8), (1, 0), 0, 0x40, 1), // volumeID string
+    Field::new(Text::new(5786, 6), (2, 1), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(5795, 8), (3, 2), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(6166, 9), (4, 3), 501, 0x0c, 0), // secretRef core/v1.LocalObjectReference
+    Field::new(Text::new(381, 14), (1, 0), 2, 0x0c, 0), // timeoutSeconds int32
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x0c, 0), // name string
+    Field::new(Text::new(5317, 10), (2, 1), 0, 0x0c, 0), // signerName string
+    Field::new(Text::new(2521, 13), (3, 2), 163, 0x0c, 0), // labelSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(6178, 8), (5, 3), 1, 0x0c, 0), // optional bool
+    Field::new(Text::new(652, 4), (4, 4), 0, 0x40, 1), // path string
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x40, 1), // status string
+    Field::new(Text::new(798, 7), (3, 2), 0, 0x08, 0), // message string
+    Field::new(Text::new(4017, 5), (4, 3), 0, 0x08, 0), // error string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(785, 10), (2, 3), 427, 0x09, 21), // conditions []core/v1.ComponentCondition
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 428, 0x41, 0), // items []core/v1.ComponentStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(6189, 9), (4, 3), 1, 0x0c, 0), // immutable bool
+    Field::new(Text::new(3164, 4), (2, 4), 0, 0x0a, 0), // data map[string]string
+    Field::new(Text::new(6201, 10), (3, 5), 5, 0x0a, 0), // binaryData map[string]bytes
+    Field::new(Text::new(6214, 20), (1, 0), 501, 0x20, 0), // LocalObjectReference core/v1.LocalObjectReference
+    Field::new(Text::new(6178, 8), (2, 1), 1, 0x0c, 0), // optional bool
+    Field::new(Text::new(6214, 20), (1, 0), 501, 0x20, 0), // LocalObjectReference core/v1.LocalObjectReference
+    Field::new(Text::new(14, 3), (2, 1), 0, 0x40, 1), // key string
+    Field::new(Text::new(6178, 8), (3, 2), 1, 0x0c, 0), // optional bool
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 430, 0x41, 0), // items []core/v1.ConfigMap
+    Field::new(Text::new(537, 9), (1, 0), 0, 0x40, 1), // namespace string
+    Field::new(Text::new(59, 4), (2, 1), 0, 0x40, 1), // name string
+    Field::new(Text::new(864, 3), (3, 2), 0, 0x08, 0), // uid string
+    Field::new(Text::new(2404, 15), (4, 3), 0, 0x08, 0), // resourceVersion string
+    Field::new(Text::new(6237, 16), (5, 4), 0, 0x40, 1), // kubeletConfigKey string
+    Field::new(Text::new(6214, 20), (1, 0), 501, 0x20, 0), // LocalObjectReference core/v1.LocalObjectReference
+    Field::new(Text::new(185, 5), (2, 1), 490, 0x09, 2), // items []core/v1.KeyToPath
+    Field::new(Text::new(6178, 8), (4, 2), 1, 0x0c, 0), // optional bool
+    Field::new(Text::new(6214, 20), (1, 0), 501, 0x20, 0), // LocalObjectReference core/v1.LocalObjectReference
+    Field::new(Text::new(185, 5), (2, 1), 490, 0x09, 2), // items []core/v1.KeyToPath
+    Field::new(Text::new(6256, 11), (3, 2), 2, 0x0c, 0), // defaultMode int32
+    Field::new(Text::new(6178, 8), (4, 3), 1, 0x0c, 0), // optional bool
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(6270, 5), (2, 1), 0, 0x08, 0), // image string
+    Field::new(Text::new(6278, 7), (3, 2), 0, 0x09, 2), // command []string
+    Field::new(Text::new(6288, 4), (4, 3), 0, 0x09, 2), // args []string
+    Field::new(Text::new(6295, 10), (5, 4), 0, 0x08, 0), // workingDir string
+    Field::new(Text::new(6308, 5), (6, 5), 440, 0x09, 40), // ports []core/v1.ContainerPort
+    Field::new(Text::new(6316, 7), (19, 6), 460, 0x09, 2), // envFrom []core/v1.EnvFromSource
+    Field::new(Text::new(6326, 3), (7, 7), 461, 0x09, 6), // env []core/v1.EnvVar
+    Field::new(Text::new(612, 9), (8, 8), 596, 0x08, 4), // resources core/v1.ResourceRequirements
+    Field::new(Text::new(6332, 12), (23, 9), 441, 0x09, 2), // resizePolicy []core/v1.ContainerResizePolicy
+    Field::new(Text::new(6347, 13), (24, 10), 0, 0x0c, 0), // restartPolicy string
+    Field::new(Text::new(6363, 18), (25, 11), 442, 0x09, 2), // restartPolicyRules []core/v1.ContainerRestartRule
+    Field::new(Text::new(6384, 12), (9, 12), 637, 0x09, 41), // volumeMounts []core/v1.VolumeMount
+    Field::new(Text::new(6399, 13), (21, 13), 636, 0x09, 42), // volumeDevices []core/v1.VolumeDevice
+    Field::new(Text::new(6415, 13), (10, 14), 577, 0x0c, 0), // livenessProbe core/v1.Probe
+    Field::new(Text::new(6431, 14), (11, 15), 577, 0x0c, 0), // readinessProbe core/v1.Probe
+    Field::new(Text::new(6448, 12), (22, 16), 577, 0x0c, 0), // startupProbe core/v1.Probe
+    Field::new(Text::new(6463, 9), (12, 17), 491, 0x0c, 0), // lifecycle core/v1.Lifecycle
+    Field::new(Text::new(6475, 22), (13, 18), 0, 0x08, 0), // terminationMessagePath string
+    Field::new(Text::new(6500, 24), (20, 19), 0, 0x08, 43), // terminationMessagePolicy string
+    Field::new(Text::new(6527, 15), (14, 20), 0, 0x08, 44), // imagePullPolicy string
+    Field::new(Text::new(6545, 15), (15, 21), 611, 0x0c, 0), // securityContext core/v1.SecurityContext
+    Field::new(Text::new(6563, 5), (16, 22), 1, 0x08, 0), // stdin bool
+    Field::new(Text::new(6571, 9), (17, 23), 1, 0x08, 0), // stdinOnce bool
+    Field::new(Text::new(6583, 3), (18, 24), 1, 0x08, 0), // tty bool
+    Field::new(Text::new(5224, 13), (1, 0), 0, 0x40, 1), // containerName string
+    Field::new(Text::new(6589, 12), (2, 1), 0, 0x40, 1), // resourceName string
+    Field::new(Text::new(6604, 11), (3, 2), 0, 0x40, 1), // requestName string
+    Field::new(Text::new(1108, 5), (1, 0), 0, 0x01, 2), // names []string
+    Field::new(Text::new(6618, 9), (2, 1), 3, 0x08, 0), // sizeBytes int64
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x08, 0), // name string
+    Field::new(Text::new(6630, 8), (2, 1), 2, 0x08, 0), // hostPort int32
+    Field::new(Text::new(6641, 13), (3, 2), 2, 0x40, 20), // containerPort int32
+    Field::new(Text::new(6657, 8), (4, 3), 0, 0x08, 45), // protocol string
+    Field::new(Text::new(6668, 6), (5, 4), 0, 0x08, 0), // hostIP string
+    Field::new(Text::new(6589, 12), (1, 0), 0, 0x40, 1), // resourceName string
+    Field::new(Text::new(6347, 13), (2, 1), 0, 0x40, 1), // restartPolicy string
+    Field::new(Text::new(5240, 6), (1, 0), 0, 0x48, 0), // action string
+    Field::new(Text::new(6677, 9), (2, 1), 443, 0x0c, 0), // exitCodes core/v1.ContainerRestartRuleOnExitCodes
+    Field::new(Text::new(2384, 8), (1, 0), 0, 0x48, 0), // operator string
+    Field::new(Text::new(2395, 6), (2, 1), 2, 0x09, 33), // values []int32
+    Field::new(Text::new(6689, 7), (1, 0), 447, 0x0c, 0), // waiting core/v1.ContainerStateWaiting
+    Field::new(Text::new(6699, 7), (2, 1), 445, 0x0c, 0), // running core/v1.ContainerStateRunning
+    Field::new(Text::new(6709, 10), (3, 2), 446, 0x0c, 0), // terminated core/v1.ContainerStateTerminated
+    Field::new(Text::new(6722, 9), (1, 0), 6, 0x08, 0), // startedAt apis/meta/v1.Time
+    Field::new(Text::new(6734, 8), (1, 0), 2, 0x40, 20), // exitCode int32
+    Field::new(Text::new(6745, 6), (2, 1), 2, 0x08, 0), // signal int32
+    Field::new(Text::new(808, 6), (3, 2), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (4, 3), 0, 0x08, 0), // message string
+    Field::new(Text::new(6722, 9), (5, 4), 6, 0x08, 0), // startedAt apis/meta/v1.Time
+    Field::new(Text::new(6754, 10), (6, 5), 6, 0x08, 0), // finishedAt apis/meta/v1.Time
+    Field::new(Text::new(6767, 11), (7, 6), 0, 0x08, 0), // containerID string
+    Field::new(Text::new(808, 6), (1, 0), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (2, 1), 0, 0x08, 0), // message string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(6781, 5), (2, 1), 444, 0x08, 4), // state core/v1.ContainerState
+    Field::new(Text::new(6789, 9), (3, 2), 444, 0x08, 4), // lastState core/v1.ContainerState
+    Field::new(Text::new(5216, 5), (4, 3), 1, 0x40, 15), // ready bool
+    Field::new(Text::new(6801, 12), (5, 4), 2, 0x40, 20), // restartCount int32
+    Field::new(Text::new(6270, 5), (6, 5), 0, 0x40, 1), // image string
+    Field::new(Text::new(6816, 7), (7, 6), 0, 0x40, 1), // imageID string
+    Field::new(Text::new(6767, 11), (8, 7), 0, 0x08, 0), // containerID string
+    Field::new(Text::new(6826, 7), (9, 8), 1, 0x0c, 0), // started bool
+    Field::new(Text::new(6836, 18), (10, 9), 8, 0x0a, 0), // allocatedResources map[string]api/resource.Quantity
+    Field::new(Text::new(612, 9), (11, 10), 596, 0x0c, 0), // resources core/v1.ResourceRequirements
+    Field::new(Text::new(6384, 12), (12, 11), 638, 0x09, 41), // volumeMounts []core/v1.VolumeMountStatus
+    Field::new(Text::new(4010, 4), (13, 12), 449, 0x0c, 0), // user core/v1.ContainerUser
+    Field::new(Text::new(6857, 24), (14, 13), 597, 0x09, 6), // allocatedResourcesStatus []core/v1.ResourceStatus
+    Field::new(Text::new(6884, 10), (15, 14), 0, 0x0c, 46), // stopSignal string
+    Field::new(Text::new(6897, 5), (1, 0), 497, 0x0c, 0), // linux core/v1.LinuxContainerUser
+    Field::new(Text::new(6905, 4), (1, 0), 2, 0x40, 20), // Port int32
+    Field::new(Text::new(185, 5), (1, 0), 452, 0x09, 2), // items []core/v1.DownwardAPIVolumeFile
+    Field::new(Text::new(652, 4), (1, 0), 0, 0x40, 1), // path string
+    Field::new(Text::new(38, 8), (2, 1), 530, 0x0c, 0), // fieldRef core/v1.ObjectFieldSelector
+    Field::new(Text::new(6912, 16), (3, 2), 590, 0x0c, 0), // resourceFieldRef core/v1.ResourceFieldSelector
+    Field::new(Text::new(6931, 4), (4, 3), 2, 0x0c, 0), // mode int32
+    Field::new(Text::new(185, 5), (1, 0), 452, 0x09, 2), // items []core/v1.DownwardAPIVolumeFile
+    Field::new(Text::new(6256, 11), (2, 1), 2, 0x0c, 0), // defaultMode int32
+    Field::new(Text::new(6938, 6), (1, 0), 0, 0x08, 0), // medium string
+    Field::new(Text::new(6947, 9), (2, 1), 8, 0x0c, 0), // sizeLimit api/resource.Quantity
+    Field::new(Text::new(6959, 2), (1, 0), 0, 0x40, 1), // ip string
+    Field::new(Text::new(6964, 8), (3, 1), 0, 0x08, 0), // hostname string
+    Field::new(Text::new(5427, 8), (4, 2), 0, 0x0c, 0), // nodeName string
+    Field::new(Text::new(6975, 9), (2, 3), 531, 0x0c, 0), // targetRef core/v1.ObjectReference
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x08, 0), // name string
+    Field::new(Text::new(659, 4), (2, 1), 2, 0x40, 20), // port int32
+    Field::new(Text::new(6657, 8), (3, 2), 0, 0x08, 47), // protocol string
+    Field::new(Text::new(6987, 11), (4, 3), 0, 0x0c, 0), // appProtocol string
+    Field::new(Text::new(7001, 9), (1, 0), 455, 0x09, 2), // addresses []core/v1.EndpointAddress
+    Field::new(Text::new(7013, 17), (2, 1), 455, 0x09, 2), // notReadyAddresses []core/v1.EndpointAddress
+    Field::new(Text::new(6308, 5), (3, 2), 456, 0x09, 2), // ports []core/v1.EndpointPort
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(7033, 7), (2, 3), 457, 0x09, 2), // subsets []core/v1.EndpointSubset
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 458, 0x41, 0), // items []core/v1.Endpoints
+    Field::new(Text::new(7043, 6), (1, 0), 0, 0x08, 0), // prefix string
+    Field::new(Text::new(7052, 12), (2, 1), 431, 0x0c, 0), // configMapRef core/v1.ConfigMapEnvSource
+    Field::new(Text::new(6166, 9), (3, 2), 605, 0x0c, 0), // secretRef core/v1.SecretEnvSource
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(4398, 5), (2, 1), 0, 0x08, 0), // value string
+    Field::new(Text::new(7067, 9), (3, 2), 462, 0x0c, 0), // valueFrom core/v1.EnvVarSource
+    Field::new(Text::new(38, 8), (1, 0), 530, 0x0c, 0), // fieldRef core/v1.ObjectFieldSelector
+    Field::new(Text::new(6912, 16), (2, 1), 590, 0x0c, 0), // resourceFieldRef core/v1.ResourceFieldSelector
+    Field::new(Text::new(7079, 15), (3, 2), 432, 0x0c, 0), // configMapKeyRef core/v1.ConfigMapKeySelector
+    Field::new(Text::new(7097, 12), (4, 3), 606, 0x0c, 0), // secretKeyRef core/v1.SecretKeySelector
+    Field::new(Text::new(7112, 10), (5, 4), 472, 0x0c, 0), // fileKeyRef core/v1.FileKeySelector
+    Field::new(Text::new(7125, 24), (1, 0), 464, 0x20, 0), // EphemeralContainerCommon core/v1.EphemeralContainerCommon
+    Field::new(Text::new(7152, 19), (2, 25), 0, 0x08, 0), // targetContainerName string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(6270, 5), (2, 1), 0, 0x08, 0), // image string
+    Field::new(Text::new(6278, 7), (3, 2), 0, 0x09, 2), // command []string
+    Field::new(Text::new(6288, 4), (4, 3), 0, 0x09, 2), // args []string
+    Field::new(Text::new(6295, 10), (5, 4), 0, 0x08, 0), // workingDir string
+    Field::new(Text::new(6308, 5), (6, 5), 440, 0x09, 40), // ports []core/v1.ContainerPort
+    Field::new(Text::new(6316, 7), (19, 6), 460, 0x09, 2), // envFrom []core/v1.EnvFromSource
+    Field::new(Text::new(6326, 3), (7, 7), 461, 0x09, 6), // env []core/v1.EnvVar
+    Field::new(Text::new(612, 9), (8, 8), 596, 0x08, 4), // resources core/v1.ResourceRequirements
+    Field::new(Text::new(6332, 12), (23, 9), 441, 0x09, 2), // resizePolicy []core/v1.ContainerResizePolicy
+    Field::new(Text::new(6347, 13), (24, 10), 0, 0x0c, 0), // restartPolicy string
+    Field::new(Text::new(6363, 18), (25, 11), 442, 0x09, 2), // restartPolicyRules []core/v1.ContainerRestartRule
+    Field::new(Text::new(6384, 12), (9, 12), 637, 0x09, 41), // volumeMounts []core/v1.VolumeMount
+    Field::new(Text::new(6399, 13), (21, 13), 636, 0x09, 42), // volumeDevices []core/v1.VolumeDevice
+    Field::new(Text::new(6415, 13), (10, 14), 577, 0x0c, 0), // livenessProbe core/v1.Probe
+    Field::new(Text::new(6431, 14), (11, 15), 577, 0x0c, 0), // readinessProbe core/v1.Probe
+    Field::new(Text::new(6448, 12), (22, 16), 577, 0x0c, 0), // startupProbe core/v1.Probe
+    Field::new(Text::new(6463, 9), (12, 17), 491, 0x0c, 0), // lifecycle core/v1.Lifecycle
+    Field::new(Text::new(6475, 22), (13, 18), 0, 0x08, 0), // terminationMessagePath string
+    Field::new(Text::new(6500, 24), (20, 19), 0, 0x08, 43), // terminationMessagePolicy string
+    Field::new(Text::new(6527, 15), (14, 20), 0, 0x08, 44), // imagePullPolicy string
+    Field::new(Text::new(6545, 15), (15, 21), 611, 0x0c, 0), // securityContext core/v1.SecurityContext
+    Field::new(Text::new(6563, 5), (16, 22), 1, 0x08, 0), // stdin bool
+    Field::new(Text::new(6571, 9), (17, 23), 1, 0x08, 0), // stdinOnce bool
+    Field::new(Text::new(6583, 3), (18, 24), 1, 0x08, 0), // tty bool
+    Field::new(Text::new(7174, 19), (1, 0), 538, 0x0c, 0), // volumeClaimTemplate core/v1.PersistentVolumeClaimTemplate
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x40, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(7196, 14), (2, 3), 531, 0x40, 4), // involvedObject core/v1.ObjectReference
+    Field::new(Text::new(808, 6), (3, 4), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (4, 5), 0, 0x08, 0), // message string
+    Field::new(Text::new(7213, 6), (5, 6), 469, 0x08, 4), // source core/v1.EventSource
+    Field::new(Text::new(7222, 14), (6, 7), 6, 0x08, 0), // firstTimestamp apis/meta/v1.Time
+    Field::new(Text::new(7239, 13), (7, 8), 6, 0x08, 0), // lastTimestamp apis/meta/v1.Time
+    Field::new(Text::new(7255, 5), (8, 9), 2, 0x08, 0), // count int32
+    Field::new(Text::new(949, 4), (9, 10), 0, 0x08, 0), // type string
+    Field::new(Text::new(7263, 9), (10, 11), 7, 0x08, 0), // eventTime apis/meta/v1.MicroTime
+    Field::new(Text::new(7275, 6), (11, 12), 468, 0x0c, 0), // series core/v1.EventSeries
+    Field::new(Text::new(5240, 6), (12, 13), 0, 0x08, 0), // action string
+    Field::new(Text::new(7284, 7), (13, 14), 531, 0x0c, 0), // related core/v1.ObjectReference
+    Field::new(Text::new(7294, 18), (14, 15), 0, 0x00, 1), // reportingComponent string
+    Field::new(Text::new(7315, 17), (15, 16), 0, 0x00, 1), // reportingInstance string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 466, 0x41, 0), // items []core/v1.Event
+    Field::new(Text::new(7255, 5), (1, 0), 2, 0x08, 0), // count int32
+    Field::new(Text::new(7335, 16), (2, 1), 7, 0x08, 0), // lastObservedTime apis/meta/v1.MicroTime
+    Field::new(Text::new(7354, 9), (1, 0), 0, 0x08, 0), // component string
+    Field::new(Text::new(7366, 4), (2, 1), 0, 0x08, 0), // host string
+    Field::new(Text::new(6278, 7), (1, 0), 0, 0x09, 2), // command []string
+    Field::new(Text::new(7373, 10), (1, 0), 0, 0x09, 2), // targetWWNs []string
+    Field::new(Text::new(7386, 3), (2, 1), 2, 0x0c, 0), // lun int32
+    Field::new(Text::new(5786, 6), (3, 2), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(5795, 8), (4, 3), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(7392, 5), (5, 4), 0, 0x09, 2), // wwids []string
+    Field::new(Text::new(7400, 10), (1, 0), 0, 0x40, 1), // volumeName string
+    Field::new(Text::new(652, 4), (2, 1), 0, 0x40, 1), // path string
+    Field::new(Text::new(14, 3), (3, 2), 0, 0x40, 1), // key string
+    Field::new(Text::new(6178, 8), (4, 3), 1, 0x0c, 15), // optional bool
+    Field::new(Text::new(5963, 6), (1, 0), 0, 0x40, 1), // driver string
+    Field::new(Text::new(5786, 6), (2, 1), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(6166, 9), (3, 2), 609, 0x0c, 0), // secretRef core/v1.SecretReference
+    Field::new(Text::new(5795, 8), (4, 3), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(7413, 7), (5, 4), 0, 0x0a, 0), // options map[string]string
+    Field::new(Text::new(5963, 6), (1, 0), 0, 0x40, 1), // driver string
+    Field::new(Text::new(5786, 6), (2, 1), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(6166, 9), (3, 2), 501, 0x0c, 0), // secretRef core/v1.LocalObjectReference
+    Field::new(Text::new(5795, 8), (4, 3), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(7413, 7), (5, 4), 0, 0x0a, 0), // options map[string]string
+    Field::new(Text::new(7423, 11), (1, 0), 0, 0x08, 0), // datasetName string
+    Field::new(Text::new(7437, 11), (2, 1), 0, 0x08, 0), // datasetUUID string
+    Field::new(Text::new(7451, 6), (1, 0), 0, 0x40, 1), // pdName string
+    Field::new(Text::new(5786, 6), (2, 1), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(3644, 9), (3, 2), 2, 0x08, 0), // partition int32
+    Field::new(Text::new(5795, 8), (4, 3), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(659, 4), (1, 0), 2, 0x40, 20), // port int32
+    Field::new(Text::new(843, 7), (2, 1), 0, 0x04, 1), // service string
+    Field::new(Text::new(7460, 10), (1, 0), 0, 0x40, 1), // repository string
+    Field::new(Text::new(3171, 8), (2, 1), 0, 0x08, 0), // revision string
+    Field::new(Text::new(7473, 9), (3, 2), 0, 0x08, 0), // directory string
+    Field::new(Text::new(7485, 9), (1, 0), 0, 0x40, 1), // endpoints string
+    Field::new(Text::new(652, 4), (2, 1), 0, 0x40, 1), // path string
+    Field::new(Text::new(5795, 8), (3, 2), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(7497, 18), (4, 3), 0, 0x0c, 0), // endpointsNamespace string
+    Field::new(Text::new(7485, 9), (1, 0), 0, 0x40, 1), // endpoints string
+    Field::new(Text::new(652, 4), (2, 1), 0, 0x40, 1), // path string
+    Field::new(Text::new(5795, 8), (3, 2), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(652, 4), (1, 0), 0, 0x08, 0), // path string
+    Field::new(Text::new(659, 4), (2, 1), 9, 0x40, 0), // port util/intstr.IntOrString
+    Field::new(Text::new(7366, 4), (3, 2), 0, 0x08, 0), // host string
+    Field::new(Text::new(7518, 6), (4, 3), 0, 0x08, 48), // scheme string
+    Field::new(Text::new(7527, 11), (5, 4), 482, 0x09, 2), // httpHeaders []core/v1.HTTPHeader
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(4398, 5), (2, 1), 0, 0x40, 1), // value string
+    Field::new(Text::new(6959, 2), (1, 0), 0, 0x40, 1), // ip string
+    Field::new(Text::new(7541, 9), (2, 1), 0, 0x09, 2), // hostnames []string
+    Field::new(Text::new(6959, 2), (1, 0), 0, 0x40, 1), // ip string
+    Field::new(Text::new(652, 4), (1, 0), 0, 0x40, 1), // path string
+    Field::new(Text::new(949, 4), (2, 1), 0, 0x0c, 49), // type string
+    Field::new(Text::new(7553, 12), (1, 0), 0, 0x40, 1), // targetPortal string
+    Field::new(Text::new(7568, 3), (2, 1), 0, 0x40, 1), // iqn string
+    Field::new(Text::new(7386, 3), (3, 2), 2, 0x40, 20), // lun int32
+    Field::new(Text::new(7574, 14), (4, 3), 0, 0x08, 50), // iscsiInterface string
+    Field::new(Text::new(5786, 6), (5, 4), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(5795, 8), (6, 5), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(7591, 7), (7, 6), 0, 0x09, 2), // portals []string
+    Field::new(Text::new(7601, 17), (8, 7), 1, 0x08, 0), // chapAuthDiscovery bool
+    Field::new(Text::new(7621, 15), (11, 8), 1, 0x08, 0), // chapAuthSession bool
+    Field::new(Text::new(6166, 9), (10, 9), 609, 0x0c, 0), // secretRef core/v1.SecretReference
+    Field::new(Text::new(7639, 13), (12, 10), 0, 0x0c, 0), // initiatorName string
+    Field::new(Text::new(7553, 12), (1, 0), 0, 0x40, 1), // targetPortal string
+    Field::new(Text::new(7568, 3), (2, 1), 0, 0x40, 1), // iqn string
+    Field::new(Text::new(7386, 3), (3, 2), 2, 0x40, 20), // lun int32
+    Field::new(Text::new(7574, 14), (4, 3), 0, 0x08, 50), // iscsiInterface string
+    Field::new(Text::new(5786, 6), (5, 4), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(5795, 8), (6, 5), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(7591, 7), (7, 6), 0, 0x09, 2), // portals []string
+    Field::new(Text::new(7601, 17), (8, 7), 1, 0x08, 0), // chapAuthDiscovery bool
+    Field::new(Text::new(7621, 15), (11, 8), 1, 0x08, 0), // chapAuthSession bool
+    Field::new(Text::new(6166, 9), (10, 9), 501, 0x0c, 0), // secretRef core/v1.LocalObjectReference
+    Field::new(Text::new(7639, 13), (12, 10), 0, 0x0c, 0), // initiatorName string
+    Field::new(Text::new(7655, 9), (1, 0), 0, 0x08, 0), // reference string
+    Field::new(Text::new(7667, 10), (2, 1), 0, 0x08, 44), // pullPolicy string
+    Field::new(Text::new(7680, 8), (1, 0), 0, 0x48, 0), // imageRef string
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x40, 1), // key string
+    Field::new(Text::new(652, 4), (2, 1), 0, 0x40, 1), // path string
+    Field::new(Text::new(6931, 4), (3, 2), 2, 0x0c, 0), // mode int32
+    Field::new(Text::new(7691, 9), (1, 0), 492, 0x0c, 0), // postStart core/v1.LifecycleHandler
+    Field::new(Text::new(7703, 7), (2, 1), 492, 0x0c, 0), // preStop core/v1.LifecycleHandler
+    Field::new(Text::new(6884, 10), (3, 2), 0, 0x0c, 46), // stopSignal string
+    Field::new(Text::new(7713, 4), (1, 0), 470, 0x0c, 0), // exec core/v1.ExecAction
+    Field::new(Text::new(7720, 7), (2, 1), 481, 0x0c, 0), // httpGet core/v1.HTTPGetAction
+    Field::new(Text::new(7730, 9), (3, 2), 627, 0x0c, 0), // tcpSocket core/v1.TCPSocketAction
+    Field::new(Text::new(7742, 5), (4, 3), 623, 0x0c, 0), // sleep core/v1.SleepAction
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 496, 0x08, 4), // spec core/v1.LimitRangeSpec
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(7750, 3), (2, 1), 8, 0x0a, 0), // max map[string]api/resource.Quantity
+    Field::new(Text::new(7756, 3), (3, 2), 8, 0x0a, 0), // min map[string]api/resource.Quantity
+    Field::new(Text::new(1436, 7), (4, 3), 8, 0x0a, 0), // default map[string]api/resource.Quantity
+    Field::new(Text::new(7762, 14), (5, 4), 8, 0x0a, 0), // defaultRequest map[string]api/resource.Quantity
+    Field::new(Text::new(7779, 20), (6, 5), 8, 0x0a, 0), // maxLimitRequestRatio map[string]api/resource.Quantity
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 493, 0x41, 0), // items []core/v1.LimitRange
+    Field::new(Text::new(7802, 6), (1, 0), 494, 0x41, 2), // limits []core/v1.LimitRangeItem
+    Field::new(Text::new(864, 3), (1, 0), 3, 0x40, 20), // uid int64
+    Field::new(Text::new(7811, 3), (2, 1), 3, 0x40, 20), // gid int64
+    Field::new(Text::new(7817, 18), (3, 2), 3, 0x09, 2), // supplementalGroups []int64
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 10, 0x01, 0), // items []runtime.RawExtension
+    Field::new(Text::new(6959, 2), (1, 0), 0, 0x08, 0), // ip string
+    Field::new(Text::new(6964, 8), (2, 1), 0, 0x08, 0), // hostname string
+    Field::new(Text::new(7838, 6), (3, 2), 0, 0x0c, 0), // ipMode string
+    Field::new(Text::new(6308, 5), (4, 3), 574, 0x09, 2), // ports []core/v1.PortStatus
+    Field::new(Text::new(7847, 7), (1, 0), 499, 0x09, 2), // ingress []core/v1.LoadBalancerIngress
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x08, 1), // name string
+    Field::new(Text::new(652, 4), (1, 0), 0, 0x40, 1), // path string
+    Field::new(Text::new(5786, 6), (2, 1), 0, 0x0c, 0), // fsType string
+    Field::new(Text::new(7857, 31), (1, 0), 0, 0x08, 0), // targetVolumeAttributesClassName string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x40, 51), // status string
+    Field::new(Text::new(7891, 6), (1, 0), 0, 0x40, 1), // server string
+    Field::new(Text::new(652, 4), (2, 1), 0, 0x40, 1), // path string
+    Field::new(Text::new(5795, 8), (3, 2), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 508, 0x08, 4), // spec core/v1.NamespaceSpec
+    Field::new(Text::new(687, 6), (3, 4), 509, 0x08, 4), // status core/v1.NamespaceStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x40, 1), // status string
+    Field::new(Text::new(1022, 18), (4, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (5, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (6, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 505, 0x41, 0), // items []core/v1.Namespace
+    Field::new(Text::new(2855, 10), (1, 0), 0, 0x09, 2), // finalizers []string
+    Field::new(Text::new(7900, 5), (1, 0), 0, 0x08, 52), // phase string
+    Field::new(Text::new(785, 10), (2, 1), 506, 0x09, 21), // conditions []core/v1.NamespaceCondition
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 526, 0x08, 4), // spec core/v1.NodeSpec
+    Field::new(Text::new(687, 6), (3, 4), 527, 0x08, 4), // status core/v1.NodeStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(7908, 7), (2, 1), 0, 0x40, 1), // address string
+    Field::new(Text::new(7918, 46), (1, 0), 523, 0x0c, 0), // requiredDuringSchedulingIgnoredDuringExecution core/v1.NodeSelector
+    Field::new(Text::new(7967, 47), (2, 1), 576, 0x09, 2), // preferredDuringSchedulingIgnoredDuringExecution []core/v1.PreferredSchedulingTerm
+    Field::new(Text::new(8017, 17), (1, 0), 0, 0x40, 1), // resourceClaimName string
+    Field::new(Text::new(8037, 10), (2, 1), 0, 0x09, 33), // containers []string
+    Field::new(Text::new(612, 9), (3, 2), 8, 0x42, 0), // resources map[string]api/resource.Quantity
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x40, 1), // status string
+    Field::new(Text::new(8050, 17), (3, 2), 6, 0x08, 0), // lastHeartbeatTime apis/meta/v1.Time
+    Field::new(Text::new(1022, 18), (4, 3), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (5, 4), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (6, 5), 0, 0x08, 0), // message string
+    Field::new(Text::new(8070, 9), (2, 0), 434, 0x0c, 0), // configMap core/v1.ConfigMapNodeConfigSource
+    Field::new(Text::new(8082, 8), (1, 0), 515, 0x0c, 0), // assigned core/v1.NodeConfigSource
+    Field::new(Text::new(4787, 6), (2, 1), 515, 0x0c, 0), // active core/v1.NodeConfigSource
+    Field::new(Text::new(8093, 13), (3, 2), 515, 0x0c, 0), // lastKnownGood core/v1.NodeConfigSource
+    Field::new(Text::new(4017, 5), (4, 3), 0, 0x08, 0), // error string
+    Field::new(Text::new(8109, 15), (1, 0), 450, 0x08, 4), // kubeletEndpoint core/v1.DaemonEndpoint
+    Field::new(Text::new(8127, 24), (1, 0), 1, 0x0c, 0), // supplementalGroupsPolicy bool
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 510, 0x41, 0), // items []core/v1.Node
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(652, 4), (1, 2), 0, 0x08, 0), // path string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 1), // name string
+    Field::new(Text::new(8154, 8), (2, 1), 522, 0x0c, 0), // features core/v1.NodeRuntimeHandlerFeatures
+    Field::new(Text::new(8165, 23), (1, 0), 1, 0x0c, 0), // recursiveReadOnlyMounts bool
+    Field::new(Text::new(8191, 14), (2, 1), 1, 0x0c, 0), // userNamespaces bool
+    Field::new(Text::new(8208, 17), (1, 0), 525, 0x41, 2), // nodeSelectorTerms []core/v1.NodeSelectorTerm
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x40, 1), // key string
+    Field::new(Text::new(2384, 8), (2, 1), 0, 0x40, 53), // operator string
+    Field::new(Text::new(2395, 6), (3, 2), 0, 0x09, 2), // values []string
+    Field::new(Text::new(2447, 16), (1, 0), 524, 0x09, 2), // matchExpressions []core/v1.NodeSelectorRequirement
+    Field::new(Text::new(8228, 11), (2, 1), 524, 0x09, 2), // matchFields []core/v1.NodeSelectorRequirement
+    Field::new(Text::new(8242, 7), (1, 0), 0, 0x08, 0), // podCIDR string
+    Field::new(Text::new(8252, 8), (7, 1), 0, 0x09, 19), // podCIDRs []string
+    Field::new(Text::new(8263, 10), (3, 2), 0, 0x08, 0), // providerID string
+    Field::new(Text::new(8276, 13), (4, 3), 1, 0x08, 0), // unschedulable bool
+    Field::new(Text::new(8292, 6), (5, 4), 628, 0x09, 2), // taints []core/v1.Taint
+    Field::new(Text::new(8301, 12), (6, 5), 515, 0x0c, 0), // configSource core/v1.NodeConfigSource
+    Field::new(Text::new(8316, 10), (2, 6), 0, 0x08, 0), // externalID string
+    Field::new(Text::new(8329, 8), (1, 0), 8, 0x0a, 0), // capacity map[string]api/resource.Quantity
+    Field::new(Text::new(8340, 11), (2, 1), 8, 0x0a, 0), // allocatable map[string]api/resource.Quantity
+    Field::new(Text::new(7900, 5), (3, 2), 0, 0x08, 54), // phase string
+    Field::new(Text::new(785, 10), (4, 3), 514, 0x09, 21), // conditions []core/v1.NodeCondition
+    Field::new(Text::new(7001, 9), (5, 4), 511, 0x09, 21), // addresses []core/v1.NodeAddress
+    Field::new(Text::new(8354, 15), (6, 5), 517, 0x08, 4), // daemonEndpoints core/v1.NodeDaemonEndpoints
+    Field::new(Text::new(8372, 8), (7, 6), 529, 0x08, 4), // nodeInfo core/v1.NodeSystemInfo
+    Field::new(Text::new(8383, 6), (8, 7), 439, 0x09, 2), // images []core/v1.ContainerImage
+    Field::new(Text::new(8392, 12), (9, 8), 0, 0x09, 2), // volumesInUse []string
+    Field::new(Text::new(8407, 15), (10, 9), 413, 0x09, 2), // volumesAttached []core/v1.AttachedVolume
+    Field::new(Text::new(8425, 6), (11, 10), 516, 0x0c, 0), // config core/v1.NodeConfigStatus
+    Field::new(Text::new(8434, 15), (12, 11), 521, 0x09, 2), // runtimeHandlers []core/v1.NodeRuntimeHandler
+    Field::new(Text::new(8154, 8), (13, 12), 518, 0x0c, 0), // features core/v1.NodeFeatures
+    Field::new(Text::new(8452, 16), (14, 13), 0, 0x09, 2), // declaredFeatures []string
+    Field::new(Text::new(8329, 8), (1, 0), 3, 0x0c, 0), // capacity int64
+    Field::new(Text::new(8471, 9), (1, 0), 0, 0x40, 1), // machineID string
+    Field::new(Text::new(8483, 10), (2, 1), 0, 0x40, 1), // systemUUID string
+    Field::new(Text::new(8496, 6), (3, 2), 0, 0x40, 1), // bootID string
+    Field::new(Text::new(8505, 13), (4, 3), 0, 0x40, 1), // kernelVersion string
+    Field::new(Text::new(8521, 7), (5, 4), 0, 0x40, 1), // osImage string
+    Field::new(Text::new(8531, 23), (6, 5), 0, 0x40, 1), // containerRuntimeVersion string
+    Field::new(Text::new(8557, 14), (7, 6), 0, 0x40, 1), // kubeletVersion string
+    Field::new(Text::new(8574, 16), (8, 7), 0, 0x40, 1), // kubeProxyVersion string
+    Field::new(Text::new(8593, 15), (9, 8), 0, 0x40, 1), // operatingSystem string
+    Field::new(Text::new(8611, 12), (10, 9), 0, 0x40, 1), // architecture string
+    Field::new(Text::new(8626, 4), (11, 10), 528, 0x0c, 0), // swap core/v1.NodeSwapStatus
+    Field::new(Text::new(517, 10), (1, 0), 0, 0x08, 0), // apiVersion string
+    Field::new(Text::new(2019, 9), (2, 1), 0, 0x40, 1), // fieldPath string
+    Field::new(Text::new(530, 4), (1, 0), 0, 0x08, 0), // kind string
+    Field::new(Text::new(537, 9), (2, 1), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(59, 4), (3, 2), 0, 0x08, 0), // name string
+    Field::new(Text::new(864, 3), (4, 3), 0, 0x08, 0), // uid string
+    Field::new(Text::new(517, 10), (5, 4), 0, 0x08, 0), // apiVersion string
+    Field::new(Text::new(2404, 15), (6, 5), 0, 0x08, 0), // resourceVersion string
+    Field::new(Text::new(2019, 9), (7, 6), 0, 0x08, 0), // fieldPath string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 542, 0x08, 4), // spec core/v1.PersistentVolumeSpec
+    Field::new(Text::new(687, 6), (3, 4), 543, 0x08, 4), // status core/v1.PersistentVolumeStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 536, 0x08, 4), // spec core/v1.PersistentVolumeClaimSpec
+    Field::new(Text::new(687, 6), (3, 4), 537, 0x08, 4), // status core/v1.PersistentVolumeClaimStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x40, 1), // status string
+    Field::new(Text::new(4836, 13), (3, 2), 6, 0x08, 0), // lastProbeTime apis/meta/v1.Time
+    Field::new(Text::new(1022, 18), (4, 3), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (5, 4), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (6, 5), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 533, 0x41, 0), // items []core/v1.PersistentVolumeClaim
+    Field::new(Text::new(8633, 11), (1, 0), 0, 0x09, 55), // accessModes []string
+    Field::new(Text::new(549, 8), (4, 1), 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(612, 9), (2, 2), 641, 0x08, 4), // resources core/v1.VolumeResourceRequirements
+    Field::new(Text::new(7400, 10), (3, 3), 0, 0x08, 0), // volumeName string
+    Field::new(Text::new(8647, 16), (5, 4), 0, 0x0c, 0), // storageClassName string
+    Field::new(Text::new(8666, 10), (6, 5), 0, 0x0c, 56), // volumeMode string
+    Field::new(Text::new(8679, 10), (7, 6), 633, 0x0c, 0), // dataSource core/v1.TypedLocalObjectReference
+    Field::new(Text::new(8692, 13), (8, 7), 634, 0x0c, 0), // dataSourceRef core/v1.TypedObjectReference
+    Field::new(Text::new(8708, 25), (9, 8), 0, 0x0c, 0), // volumeAttributesClassName string
+    Field::new(Text::new(7900, 5), (1, 0), 0, 0x08, 57), // phase string
+    Field::new(Text::new(8633, 11), (2, 1), 0, 0x09, 55), // accessModes []string
+    Field::new(Text::new(8329, 8), (3, 2), 8, 0x0a, 0), // capacity map[string]api/resource.Quantity
+    Field::new(Text::new(785, 10), (4, 3), 534, 0x09, 21), // conditions []core/v1.PersistentVolumeClaimCondition
+    Field::new(Text::new(6836, 18), (5, 4), 8, 0x0a, 0), // allocatedResources map[string]api/resource.Quantity
+    Field::new(Text::new(8736, 25), (7, 5), 0, 0x0a, 58), // allocatedResourceStatuses map[string]string
+    Field::new(Text::new(8764, 32), (8, 6), 0, 0x0c, 0), // currentVolumeAttributesClassName string
+    Field::new(Text::new(8799, 18), (9, 7), 503, 0x0c, 0), // modifyVolumeStatus core/v1.ModifyVolumeStatus
+    Field::new(Text::new(167, 8), (1, 0), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 1), 536, 0x40, 4), // spec core/v1.PersistentVolumeClaimSpec
+    Field::new(Text::new(8820, 9), (1, 0), 0, 0x40, 1), // claimName string
+    Field::new(Text::new(5795, 8), (2, 1), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 532, 0x41, 0), // items []core/v1.PersistentVolume
+    Field::new(Text::new(8832, 17), (1, 0), 476, 0x0c, 0), // gcePersistentDisk core/v1.GCEPersistentDiskVolumeSource
+    Field::new(Text::new(8852, 20), (2, 1), 410, 0x0c, 0), // awsElasticBlockStore core/v1.AWSElasticBlockStoreVolumeSource
+    Field::new(Text::new(8875, 8), (3, 2), 485, 0x0c, 0), // hostPath core/v1.HostPathVolumeSource
+    Field::new(Text::new(8886, 9), (4, 3), 479, 0x0c, 0), // glusterfs core/v1.GlusterfsPersistentVolumeSource
+    Field::new(Text::new(8898, 3), (5, 4), 504, 0x0c, 0), // nfs core/v1.NFSVolumeSource
+    Field::new(Text::new(8904, 3), (6, 5), 581, 0x0c, 0), // rbd core/v1.RBDPersistentVolumeSource
+    Field::new(Text::new(8910, 5), (7, 6), 486, 0x0c, 0), // iscsi core/v1.ISCSIPersistentVolumeSource
+    Field::new(Text::new(8918, 6), (8, 7), 423, 0x0c, 0), // cinder core/v1.CinderPersistentVolumeSource
+    Field::new(Text::new(8927, 6), (9, 8), 421, 0x0c, 0), // cephfs core/v1.CephFSPersistentVolumeSource
+    Field::new(Text::new(8936, 2), (10, 9), 471, 0x0c, 0), // fc core/v1.FCVolumeSource
+    Field::new(Text::new(8941, 7), (11, 10), 475, 0x0c, 0), // flocker core/v1.FlockerVolumeSource
+    Field::new(Text::new(8951, 10), (12, 11), 473, 0x0c, 0), // flexVolume core/v1.FlexPersistentVolumeSource
+    Field::new(Text::new(8964, 9), (13, 12), 415, 0x0c, 0), // azureFile core/v1.AzureFilePersistentVolumeSource
+    Field::new(Text::new(8976, 13), (14, 13), 644, 0x0c, 0), // vsphereVolume core/v1.VsphereVirtualDiskVolumeSource
+    Field::new(Text::new(8992, 7), (15, 14), 580, 0x0c, 0), // quobyte core/v1.QuobyteVolumeSource
+    Field::new(Text::new(9002, 9), (16, 15), 414, 0x0c, 0), // azureDisk core/v1.AzureDiskVolumeSource
+    Field::new(Text::new(9014, 20), (17, 16), 544, 0x0c, 0), // photonPersistentDisk core/v1.PhotonPersistentDiskVolumeSource
+    Field::new(Text::new(9037, 14), (18, 17), 575, 0x0c, 0), // portworxVolume core/v1.PortworxVolumeSource
+    Field::new(Text::new(9054, 7), (19, 18), 599, 0x0c, 0), // scaleIO core/v1.ScaleIOPersistentVolumeSource
+    Field::new(Text::new(9064, 5), (20, 19), 502, 0x0c, 0), // local core/v1.LocalVolumeSource
+    Field::new(Text::new(9072, 9), (21, 20), 624, 0x0c, 0), // storageos core/v1.StorageOSPersistentVolumeSource
+    Field::new(Text::new(9084, 3), (22, 21), 418, 0x0c, 0), // csi core/v1.CSIPersistentVolumeSource
+    Field::new(Text::new(8329, 8), (1, 0), 8, 0x0a, 0), // capacity map[string]api/resource.Quantity
+    Field::new(Text::new(9090, 22), (2, 1), 541, 0x20, 0), // PersistentVolumeSource core/v1.PersistentVolumeSource
+    Field::new(Text::new(8633, 11), (3, 23), 0, 0x09, 55), // accessModes []string
+    Field::new(Text::new(9115, 8), (4, 24), 531, 0x0c, 59), // claimRef core/v1.ObjectReference
+    Field::new(Text::new(9126, 29), (5, 25), 0, 0x08, 60), // persistentVolumeReclaimPolicy string
+    Field::new(Text::new(8647, 16), (6, 26), 0, 0x08, 0), // storageClassName string
+    Field::new(Text::new(9158, 12), (7, 27), 0, 0x09, 2), // mountOptions []string
+    Field::new(Text::new(8666, 10), (8, 28), 0, 0x0c, 56), // volumeMode string
+    Field::new(Text::new(5806, 12), (9, 29), 639, 0x0c, 0), // nodeAffinity core/v1.VolumeNodeAffinity
+    Field::new(Text::new(8708, 25), (10, 30), 0, 0x0c, 0), // volumeAttributesClassName string
+    Field::new(Text::new(7900, 5), (1, 0), 0, 0x08, 61), // phase string
+    Field::new(Text::new(798, 7), (2, 1), 0, 0x08, 0), // message string
+    Field::new(Text::new(808, 6), (3, 2), 0, 0x08, 0), // reason string
+    Field::new(Text::new(9173, 23), (4, 3), 6, 0x0c, 0), // lastPhaseTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(9199, 4), (1, 0), 0, 0x40, 1), // pdID string
+    Field::new(Text::new(5786, 6), (2, 1), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 568, 0x08, 4), // spec core/v1.PodSpec
+    Field::new(Text::new(687, 6), (3, 4), 569, 0x08, 4), // status core/v1.PodStatus
+    Field::new(Text::new(7918, 46), (1, 0), 547, 0x09, 2), // requiredDuringSchedulingIgnoredDuringExecution []core/v1.PodAffinityTerm
+    Field::new(Text::new(7967, 47), (2, 1), 645, 0x09, 2), // preferredDuringSchedulingIgnoredDuringExecution []core/v1.WeightedPodAffinityTerm
+    Field::new(Text::new(2521, 13), (1, 0), 163, 0x0c, 0), // labelSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(9206, 10), (2, 1), 0, 0x09, 2), // namespaces []string
+    Field::new(Text::new(9219, 11), (3, 2), 0, 0x40, 1), // topologyKey string
+    Field::new(Text::new(66, 17), (4, 3), 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(9233, 14), (5, 4), 0, 0x09, 2), // matchLabelKeys []string
+    Field::new(Text::new(9250, 17), (6, 5), 0, 0x09, 2), // mismatchLabelKeys []string
+    Field::new(Text::new(7918, 46), (1, 0), 547, 0x09, 2), // requiredDuringSchedulingIgnoredDuringExecution []core/v1.PodAffinityTerm
+    Field::new(Text::new(7967, 47), (2, 1), 645, 0x09, 2), // preferredDuringSchedulingIgnoredDuringExecution []core/v1.WeightedPodAffinityTerm
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(6563, 5), (1, 2), 1, 0x08, 0), // stdin bool
+    Field::new(Text::new(9270, 6), (2, 3), 1, 0x08, 0), // stdout bool
+    Field::new(Text::new(9279, 6), (3, 4), 1, 0x08, 0), // stderr bool
+    Field::new(Text::new(6583, 3), (4, 5), 1, 0x08, 0), // tty bool
+    Field::new(Text::new(4367, 9), (5, 6), 0, 0x08, 0), // container string
+    Field::new(Text::new(5317, 10), (1, 0), 0, 0x48, 0), // signerName string
+    Field::new(Text::new(9288, 7), (2, 1), 0, 0x48, 0), // keyType string
+    Field::new(Text::new(5448, 20), (3, 2), 2, 0x0c, 0), // maxExpirationSeconds int32
+    Field::new(Text::new(9298, 20), (4, 3), 0, 0x08, 0), // credentialBundlePath string
+    Field::new(Text::new(9321, 7), (5, 4), 0, 0x08, 0), // keyPath string
+    Field::new(Text::new(9331, 20), (6, 5), 0, 0x08, 0), // certificateChainPath string
+    Field::new(Text::new(9354, 15), (7, 6), 0, 0x0a, 0), // userAnnotations map[string]string
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(749, 18), (7, 1), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(687, 6), (2, 2), 0, 0x40, 1), // status string
+    Field::new(Text::new(4836, 13), (3, 3), 6, 0x08, 0), // lastProbeTime apis/meta/v1.Time
+    Field::new(Text::new(1022, 18), (4, 4), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (5, 5), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (6, 6), 0, 0x08, 0), // message string
+    Field::new(Text::new(9372, 11), (1, 0), 0, 0x09, 2), // nameservers []string
+    Field::new(Text::new(9386, 8), (2, 1), 0, 0x09, 2), // searches []string
+    Field::new(Text::new(7413, 7), (3, 2), 553, 0x09, 2), // options []core/v1.PodDNSConfigOption
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x08, 0), // name string
+    Field::new(Text::new(4398, 5), (2, 1), 0, 0x0c, 0), // value string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(6563, 5), (1, 2), 1, 0x08, 0), // stdin bool
+    Field::new(Text::new(9270, 6), (2, 3), 1, 0x08, 0), // stdout bool
+    Field::new(Text::new(9279, 6), (3, 4), 1, 0x08, 0), // stderr bool
+    Field::new(Text::new(6583, 3), (4, 5), 1, 0x08, 0), // tty bool
+    Field::new(Text::new(4367, 9), (5, 6), 0, 0x08, 0), // container string
+    Field::new(Text::new(6278, 7), (6, 7), 0, 0x01, 0), // command []string
+    Field::new(Text::new(9397, 15), (1, 0), 438, 0x41, 2), // requestMappings []core/v1.ContainerExtendedResourceRequest
+    Field::new(Text::new(8017, 17), (2, 1), 0, 0x40, 1), // resourceClaimName string
+    Field::new(Text::new(6959, 2), (1, 0), 0, 0x40, 1), // ip string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 545, 0x41, 0), // items []core/v1.Pod
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(4367, 9), (1, 2), 0, 0x08, 0), // container string
+    Field::new(Text::new(9415, 6), (2, 3), 1, 0x08, 0), // follow bool
+    Field::new(Text::new(9424, 8), (3, 4), 1, 0x08, 0), // previous bool
+    Field::new(Text::new(9435, 12), (4, 5), 3, 0x0c, 0), // sinceSeconds int64
+    Field::new(Text::new(9450, 9), (5, 6), 6, 0x0c, 0), // sinceTime apis/meta/v1.Time
+    Field::new(Text::new(9462, 10), (6, 7), 1, 0x08, 0), // timestamps bool
+    Field::new(Text::new(9475, 9), (7, 8), 3, 0x0c, 0), // tailLines int64
+    Field::new(Text::new(9487, 10), (8, 9), 3, 0x0c, 0), // limitBytes int64
+    Field::new(Text::new(9500, 28), (9, 10), 1, 0x08, 0), // insecureSkipTLSVerifyBackend bool
+    Field::new(Text::new(9531, 6), (10, 11), 0, 0x0c, 0), // stream string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(6308, 5), (1, 2), 2, 0x09, 0), // ports []int32
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(652, 4), (1, 2), 0, 0x08, 0), // path string
+    Field::new(Text::new(9540, 13), (1, 0), 0, 0x40, 1), // conditionType string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(8017, 17), (3, 1), 0, 0x0c, 0), // resourceClaimName string
+    Field::new(Text::new(9556, 25), (4, 2), 0, 0x0c, 0), // resourceClaimTemplateName string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(8017, 17), (2, 1), 0, 0x0c, 0), // resourceClaimName string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(9584, 12), (1, 0), 0, 0x0c, 0), // podGroupName string
+    Field::new(Text::new(9599, 14), (1, 0), 598, 0x0c, 0), // seLinuxOptions core/v1.SELinuxOptions
+    Field::new(Text::new(9616, 14), (8, 1), 646, 0x0c, 0), // windowsOptions core/v1.WindowsSecurityContextOptions
+    Field::new(Text::new(9633, 9), (2, 2), 3, 0x0c, 0), // runAsUser int64
+    Field::new(Text::new(9645, 10), (6, 3), 3, 0x0c, 0), // runAsGroup int64
+    Field::new(Text::new(9658, 12), (3, 4), 1, 0x0c, 0), // runAsNonRoot bool
+    Field::new(Text::new(7817, 18), (4, 5), 3, 0x09, 2), // supplementalGroups []int64
+    Field::new(Text::new(8127, 24), (12, 6), 0, 0x0c, 62), // supplementalGroupsPolicy string
+    Field::new(Text::new(9673, 7), (5, 7), 3, 0x0c, 0), // fsGroup int64
+    Field::new(Text::new(9683, 7), (7, 8), 626, 0x09, 2), // sysctls []core/v1.Sysctl
+    Field::new(Text::new(9693, 19), (9, 9), 0, 0x0c, 63), // fsGroupChangePolicy string
+    Field::new(Text::new(9715, 14), (10, 10), 603, 0x0c, 0), // seccompProfile core/v1.SeccompProfile
+    Field::new(Text::new(9732, 15), (11, 11), 412, 0x0c, 0), // appArmorProfile core/v1.AppArmorProfile
+    Field::new(Text::new(9750, 19), (13, 12), 0, 0x0c, 0), // seLinuxChangePolicy string
+    Field::new(Text::new(9772, 7), (1, 0), 635, 0x09, 64), // volumes []core/v1.Volume
+    Field::new(Text::new(9782, 14), (20, 1), 437, 0x09, 6), // initContainers []core/v1.Container
+    Field::new(Text::new(8037, 10), (2, 2), 437, 0x41, 6), // containers []core/v1.Container
+    Field::new(Text::new(9799, 19), (34, 3), 463, 0x09, 6), // ephemeralContainers []core/v1.EphemeralContainer
+    Field::new(Text::new(6347, 13), (3, 4), 0, 0x08, 65), // restartPolicy string
+    Field::new(Text::new(9821, 29), (4, 5), 3, 0x0c, 0), // terminationGracePeriodSeconds int64
+    Field::new(Text::new(4880, 21), (5, 6), 3, 0x0c, 0), // activeDeadlineSeconds int64
+    Field::new(Text::new(9853, 9), (6, 7), 0, 0x08, 66), // dnsPolicy string
+    Field::new(Text::new(9865, 12), (7, 8), 0, 0x0a, 67), // nodeSelector map[string]string
+    Field::new(Text::new(5386, 18), (8, 9), 0, 0x08, 0), // serviceAccountName string
+    Field::new(Text::new(9880, 14), (9, 10), 0, 0x08, 0), // serviceAccount string
+    Field::new(Text::new(9897, 28), (21, 11), 1, 0x0c, 0), // automountServiceAccountToken bool
+    Field::new(Text::new(5427, 8), (10, 12), 0, 0x08, 0), // nodeName string
+    Field::new(Text::new(9928, 11), (11, 13), 1, 0x08, 0), // hostNetwork bool
+    Field::new(Text::new(9942, 7), (12, 14), 1, 0x08, 0), // hostPID bool
+    Field::new(Text::new(9952, 7), (13, 15), 1, 0x08, 0), // hostIPC bool
+    Field::new(Text::new(9962, 21), (27, 16), 1, 0x0c, 0), // shareProcessNamespace bool
+    Field::new(Text::new(6545, 15), (14, 17), 567, 0x0c, 0), // securityContext core/v1.PodSecurityContext
+    Field::new(Text::new(9986, 16), (15, 18), 501, 0x09, 6), // imagePullSecrets []core/v1.LocalObjectReference
+    Field::new(Text::new(6964, 8), (16, 19), 0, 0x08, 0), // hostname string
+    Field::new(Text::new(10005, 9), (17, 20), 0, 0x08, 0), // subdomain string
+    Field::new(Text::new(10017, 8), (18, 21), 411, 0x0c, 0), // affinity core/v1.Affinity
+    Field::new(Text::new(10028, 13), (19, 22), 0, 0x08, 0), // schedulerName string
+    Field::new(Text::new(10044, 11), (22, 23), 629, 0x09, 2), // tolerations []core/v1.Toleration
+    Field::new(Text::new(10058, 11), (23, 24), 483, 0x09, 68), // hostAliases []core/v1.HostAlias
+    Field::new(Text::new(10072, 17), (24, 25), 0, 0x08, 0), // priorityClassName string
+    Field::new(Text::new(979, 8), (25, 26), 2, 0x0c, 0), // priority int32
+    Field::new(Text::new(10092, 9), (26, 27), 552, 0x0c, 0), // dnsConfig core/v1.PodDNSConfig
+    Field::new(Text::new(10104, 14), (28, 28), 562, 0x09, 2), // readinessGates []core/v1.PodReadinessGate
+    Field::new(Text::new(10121, 16), (29, 29), 0, 0x0c, 0), // runtimeClassName string
+    Field::new(Text::new(10140, 18), (30, 30), 1, 0x0c, 0), // enableServiceLinks bool
+    Field::new(Text::new(10161, 16), (31, 31), 0, 0x0c, 69), // preemptionPolicy string
+    Field::new(Text::new(10180, 8), (32, 32), 8, 0x0a, 0), // overhead map[string]api/resource.Quantity
+    Field::new(Text::new(10191, 25), (33, 33), 632, 0x09, 70), // topologySpreadConstraints []core/v1.TopologySpreadConstraint
+    Field::new(Text::new(10219, 17), (35, 34), 1, 0x0c, 0), // setHostnameAsFQDN bool
+    Field::new(Text::new(10239, 2), (36, 35), 559, 0x0c, 0), // os core/v1.PodOS
+    Field::new(Text::new(10244, 9), (37, 36), 1, 0x0c, 0), // hostUsers bool
+    Field::new(Text::new(10256, 15), (38, 37), 565, 0x09, 6), // schedulingGates []core/v1.PodSchedulingGate
+    Field::new(Text::new(10274, 14), (39, 38), 563, 0x09, 64), // resourceClaims []core/v1.PodResourceClaim
+    Field::new(Text::new(612, 9), (40, 39), 596, 0x0c, 0), // resources core/v1.ResourceRequirements
+    Field::new(Text::new(10291, 16), (41, 40), 0, 0x0c, 0), // hostnameOverride string
+    Field::new(Text::new(10310, 15), (43, 41), 566, 0x0c, 0), // schedulingGroup core/v1.PodSchedulingGroup
+    Field::new(Text::new(749, 18), (17, 0), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(7900, 5), (1, 1), 0, 0x08, 71), // phase string
+    Field::new(Text::new(785, 10), (2, 2), 551, 0x09, 21), // conditions []core/v1.PodCondition
+    Field::new(Text::new(798, 7), (3, 3), 0, 0x08, 0), // message string
+    Field::new(Text::new(808, 6), (4, 4), 0, 0x08, 0), // reason string
+    Field::new(Text::new(10328, 17), (11, 5), 0, 0x08, 0), // nominatedNodeName string
+    Field::new(Text::new(6668, 6), (5, 6), 0, 0x08, 0), // hostIP string
+    Field::new(Text::new(10348, 7), (16, 7), 484, 0x09, 72), // hostIPs []core/v1.HostIP
+    Field::new(Text::new(10358, 5), (6, 8), 0, 0x08, 0), // podIP string
+    Field::new(Text::new(10366, 6), (12, 9), 556, 0x09, 68), // podIPs []core/v1.PodIP
+    Field::new(Text::new(5091, 9), (7, 10), 6, 0x0c, 0), // startTime apis/meta/v1.Time
+    Field::new(Text::new(10375, 21), (10, 11), 448, 0x09, 2), // initContainerStatuses []core/v1.ContainerStatus
+    Field::new(Text::new(10399, 17), (8, 12), 448, 0x09, 2), // containerStatuses []core/v1.ContainerStatus
+    Field::new(Text::new(10419, 8), (9, 13), 0, 0x08, 73), // qosClass string
+    Field::new(Text::new(10430, 26), (13, 14), 448, 0x09, 2), // ephemeralContainerStatuses []core/v1.ContainerStatus
+    Field::new(Text::new(10459, 6), (14, 15), 0, 0x08, 0), // resize string
+    Field::new(Text::new(10468, 21), (15, 16), 564, 0x09, 64), // resourceClaimStatuses []core/v1.PodResourceClaimStatus
+    Field::new(Text::new(10492, 27), (18, 17), 555, 0x0c, 0), // extendedResourceClaimStatus core/v1.PodExtendedResourceClaimStatus
+    Field::new(Text::new(6836, 18), (19, 18), 8, 0x0a, 0), // allocatedResources map[string]api/resource.Quantity
+    Field::new(Text::new(612, 9), (20, 19), 596, 0x0c, 0), // resources core/v1.ResourceRequirements
+    Field::new(Text::new(10522, 36), (21, 20), 513, 0x09, 2), // nodeAllocatableResourceClaimStatuses []core/v1.NodeAllocatableResourceClaimStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(687, 6), (2, 3), 569, 0x08, 0), // status core/v1.PodStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(3182, 8), (2, 3), 573, 0x08, 4), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 571, 0x41, 0), // items []core/v1.PodTemplate
+    Field::new(Text::new(167, 8), (1, 0), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 1), 568, 0x08, 4), // spec core/v1.PodSpec
+    Field::new(Text::new(659, 4), (1, 0), 2, 0x40, 20), // port int32
+    Field::new(Text::new(6657, 8), (2, 1), 0, 0x40, 74), // protocol string
+    Field::new(Text::new(4017, 5), (3, 2), 0, 0x0c, 0), // error string
+    Field::new(Text::new(5775, 8), (1, 0), 0, 0x40, 1), // volumeID string
+    Field::new(Text::new(5786, 6), (2, 1), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(5795, 8), (3, 2), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(10561, 6), (1, 0), 2, 0x40, 20), // weight int32
+    Field::new(Text::new(10570, 10), (2, 1), 525, 0x40, 4), // preference core/v1.NodeSelectorTerm
+    Field::new(Text::new(10583, 12), (1, 0), 578, 0x20, 0), // ProbeHandler core/v1.ProbeHandler
+    Field::new(Text::new(10598, 19), (2, 4), 2, 0x08, 0), // initialDelaySeconds int32
+    Field::new(Text::new(381, 14), (3, 5), 2, 0x08, 0), // timeoutSeconds int32
+    Field::new(Text::new(4406, 13), (4, 6), 2, 0x08, 0), // periodSeconds int32
+    Field::new(Text::new(10620, 16), (5, 7), 2, 0x08, 0), // successThreshold int32
+    Field::new(Text::new(10639, 16), (6, 8), 2, 0x08, 0), // failureThreshold int32
+    Field::new(Text::new(9821, 29), (7, 9), 3, 0x0c, 0), // terminationGracePeriodSeconds int64
+    Field::new(Text::new(7713, 4), (1, 0), 470, 0x0c, 0), // exec core/v1.ExecAction
+    Field::new(Text::new(7720, 7), (2, 1), 481, 0x0c, 0), // httpGet core/v1.HTTPGetAction
+    Field::new(Text::new(7730, 9), (3, 2), 627, 0x0c, 0), // tcpSocket core/v1.TCPSocketAction
+    Field::new(Text::new(10658, 4), (4, 3), 477, 0x0c, 0), // grpc core/v1.GRPCAction
+    Field::new(Text::new(10665, 7), (1, 0), 640, 0x01, 2), // sources []core/v1.VolumeProjection
+    Field::new(Text::new(6256, 11), (2, 1), 2, 0x0c, 0), // defaultMode int32
+    Field::new(Text::new(10675, 8), (1, 0), 0, 0x40, 1), // registry string
+    Field::new(Text::new(10686, 6), (2, 1), 0, 0x40, 1), // volume string
+    Field::new(Text::new(5795, 8), (3, 2), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(4010, 4), (4, 3), 0, 0x08, 0), // user string
+    Field::new(Text::new(1100, 5), (5, 4), 0, 0x08, 0), // group string
+    Field::new(Text::new(10695, 6), (6, 5), 0, 0x08, 0), // tenant string
+    Field::new(Text::new(6142, 8), (1, 0), 0, 0x41, 2), // monitors []string
+    Field::new(Text::new(6270, 5), (2, 1), 0, 0x40, 1), // image string
+    Field::new(Text::new(5786, 6), (3, 2), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(10704, 4), (4, 3), 0, 0x08, 75), // pool string
+    Field::new(Text::new(4010, 4), (5, 4), 0, 0x08, 76), // user string
+    Field::new(Text::new(10711, 7), (6, 5), 0, 0x08, 77), // keyring string
+    Field::new(Text::new(6166, 9), (7, 6), 609, 0x0c, 0), // secretRef core/v1.SecretReference
+    Field::new(Text::new(5795, 8), (8, 7), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(6142, 8), (1, 0), 0, 0x41, 2), // monitors []string
+    Field::new(Text::new(6270, 5), (2, 1), 0, 0x40, 1), // image string
+    Field::new(Text::new(5786, 6), (3, 2), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(10704, 4), (4, 3), 0, 0x08, 75), // pool string
+    Field::new(Text::new(4010, 4), (5, 4), 0, 0x08, 76), // user string
+    Field::new(Text::new(10711, 7), (6, 5), 0, 0x08, 77), // keyring string
+    Field::new(Text::new(6166, 9), (7, 6), 501, 0x0c, 0), // secretRef core/v1.LocalObjectReference
+    Field::new(Text::new(5795, 8), (8, 7), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(10721, 5), (2, 3), 0, 0x00, 0), // range string
+    Field::new(Text::new(3164, 4), (3, 4), 5, 0x00, 0), // data bytes
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 587, 0x08, 4), // spec core/v1.ReplicationControllerSpec
+    Field::new(Text::new(687, 6), (3, 4), 588, 0x08, 4), // status core/v1.ReplicationControllerStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x40, 1), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 584, 0x41, 0), // items []core/v1.ReplicationController
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x0c, 78), // replicas int32
+    Field::new(Text::new(3210, 15), (4, 1), 2, 0x08, 20), // minReadySeconds int32
+    Field::new(Text::new(549, 8), (2, 2), 0, 0x0a, 67), // selector map[string]string
+    Field::new(Text::new(3182, 8), (3, 3), 573, 0x0c, 0), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x40, 20), // replicas int32
+    Field::new(Text::new(3593, 20), (2, 1), 2, 0x08, 0), // fullyLabeledReplicas int32
+    Field::new(Text::new(3513, 13), (4, 2), 2, 0x08, 0), // readyReplicas int32
+    Field::new(Text::new(3529, 17), (5, 3), 2, 0x08, 0), // availableReplicas int32
+    Field::new(Text::new(749, 18), (3, 4), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(785, 10), (6, 5), 585, 0x09, 21), // conditions []core/v1.ReplicationControllerCondition
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(928, 7), (2, 1), 0, 0x08, 0), // request string
+    Field::new(Text::new(5224, 13), (1, 0), 0, 0x08, 0), // containerName string
+    Field::new(Text::new(2422, 8), (2, 1), 0, 0x40, 1), // resource string
+    Field::new(Text::new(10729, 7), (3, 2), 8, 0x08, 0), // divisor api/resource.Quantity
+    Field::new(Text::new(10739, 10), (1, 0), 0, 0x40, 1), // resourceID string
+    Field::new(Text::new(10752, 6), (2, 1), 0, 0x08, 0), // health string
+    Field::new(Text::new(798, 7), (6, 2), 0, 0x0c, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 594, 0x08, 4), // spec core/v1.ResourceQuotaSpec
+    Field::new(Text::new(687, 6), (3, 4), 595, 0x08, 4), // status core/v1.ResourceQuotaStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 592, 0x41, 0), // items []core/v1.ResourceQuota
+    Field::new(Text::new(10761, 4), (1, 0), 8, 0x0a, 0), // hard map[string]api/resource.Quantity
+    Field::new(Text::new(10768, 6), (2, 1), 0, 0x09, 79), // scopes []string
+    Field::new(Text::new(10777, 13), (3, 2), 601, 0x0c, 0), // scopeSelector core/v1.ScopeSelector
+    Field::new(Text::new(10761, 4), (1, 0), 8, 0x0a, 0), // hard map[string]api/resource.Quantity
+    Field::new(Text::new(10793, 4), (2, 1), 8, 0x0a, 0), // used map[string]api/resource.Quantity
+    Field::new(Text::new(7802, 6), (1, 0), 8, 0x0a, 0), // limits map[string]api/resource.Quantity
+    Field::new(Text::new(10800, 8), (2, 1), 8, 0x0a, 0), // requests map[string]api/resource.Quantity
+    Field::new(Text::new(10811, 6), (3, 2), 589, 0x09, 80), // claims []core/v1.ResourceClaim
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(612, 9), (2, 1), 591, 0x09, 81), // resources []core/v1.ResourceHealth
+    Field::new(Text::new(4010, 4), (1, 0), 0, 0x08, 0), // user string
+    Field::new(Text::new(10820, 4), (2, 1), 0, 0x08, 0), // role string
+    Field::new(Text::new(949, 4), (3, 2), 0, 0x08, 0), // type string
+    Field::new(Text::new(10827, 5), (4, 3), 0, 0x08, 0), // level string
+    Field::new(Text::new(10835, 7), (1, 0), 0, 0x40, 1), // gateway string
+    Field::new(Text::new(10845, 6), (2, 1), 0, 0x40, 1), // system string
+    Field::new(Text::new(6166, 9), (3, 2), 609, 0x44, 0), // secretRef core/v1.SecretReference
+    Field::new(Text::new(10854, 10), (4, 3), 1, 0x08, 0), // sslEnabled bool
+    Field::new(Text::new(10867, 16), (5, 4), 0, 0x08, 0), // protectionDomain string
+    Field::new(Text::new(10886, 11), (6, 5), 0, 0x08, 0), // storagePool string
+    Field::new(Text::new(10900, 11), (7, 6), 0, 0x08, 82), // storageMode string
+    Field::new(Text::new(7400, 10), (8, 7), 0, 0x08, 0), // volumeName string
+    Field::new(Text::new(5786, 6), (9, 8), 0, 0x08, 83), // fsType string
+    Field::new(Text::new(5795, 8), (10, 9), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(10835, 7), (1, 0), 0, 0x40, 1), // gateway string
+    Field::new(Text::new(10845, 6), (2, 1), 0, 0x40, 1), // system string
+    Field::new(Text::new(6166, 9), (3, 2), 501, 0x44, 0), // secretRef core/v1.LocalObjectReference
+    Field::new(Text::new(10854, 10), (4, 3), 1, 0x08, 0), // sslEnabled bool
+    Field::new(Text::new(10867, 16), (5, 4), 0, 0x08, 0), // protectionDomain string
+    Field::new(Text::new(10886, 11), (6, 5), 0, 0x08, 0), // storagePool string
+    Field::new(Text::new(10900, 11), (7, 6), 0, 0x08, 82), // storageMode string
+    Field::new(Text::new(7400, 10), (8, 7), 0, 0x08, 0), // volumeName string
+    Field::new(Text::new(5786, 6), (9, 8), 0, 0x08, 83), // fsType string
+    Field::new(Text::new(5795, 8), (10, 9), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(2447, 16), (1, 0), 602, 0x09, 2), // matchExpressions []core/v1.ScopedResourceSelectorRequirement
+    Field::new(Text::new(10914, 9), (1, 0), 0, 0x40, 84), // scopeName string
+    Field::new(Text::new(2384, 8), (2, 1), 0, 0x40, 85), // operator string
+    Field::new(Text::new(2395, 6), (3, 2), 0, 0x09, 2), // values []string
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 36), // type string
+    Field::new(Text::new(5853, 16), (2, 1), 0, 0x0c, 0), // localhostProfile string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(6189, 9), (5, 3), 1, 0x0c, 0), // immutable bool
+    Field::new(Text::new(3164, 4), (2, 4), 5, 0x0a, 0), // data map[string]bytes
+    Field::new(Text::new(10926, 10), (4, 5), 0, 0x0a, 0), // stringData map[string]string
+    Field::new(Text::new(949, 4), (3, 6), 0, 0x08, 0), // type string
+    Field::new(Text::new(6214, 20), (1, 0), 501, 0x20, 0), // LocalObjectReference core/v1.LocalObjectReference
+    Field::new(Text::new(6178, 8), (2, 1), 1, 0x0c, 0), // optional bool
+    Field::new(Text::new(6214, 20), (1, 0), 501, 0x20, 0), // LocalObjectReference core/v1.LocalObjectReference
+    Field::new(Text::new(14, 3), (2, 1), 0, 0x40, 1), // key string
+    Field::new(Text::new(6178, 8), (3, 2), 1, 0x0c, 0), // optional bool
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 604, 0x41, 0), // items []core/v1.Secret
+    Field::new(Text::new(6214, 20), (1, 0), 501, 0x20, 0), // LocalObjectReference core/v1.LocalObjectReference
+    Field::new(Text::new(185, 5), (2, 1), 490, 0x09, 2), // items []core/v1.KeyToPath
+    Field::new(Text::new(6178, 8), (4, 2), 1, 0x0c, 0), // optional bool
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x08, 0), // name string
+    Field::new(Text::new(537, 9), (2, 1), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(5920, 10), (1, 0), 0, 0x08, 0), // secretName string
+    Field::new(Text::new(185, 5), (2, 1), 490, 0x09, 2), // items []core/v1.KeyToPath
+    Field::new(Text::new(6256, 11), (3, 2), 2, 0x0c, 0), // defaultMode int32
+    Field::new(Text::new(6178, 8), (4, 3), 1, 0x0c, 0), // optional bool
+    Field::new(Text::new(10939, 12), (1, 0), 420, 0x0c, 0), // capabilities core/v1.Capabilities
+    Field::new(Text::new(10954, 10), (2, 1), 1, 0x0c, 0), // privileged bool
+    Field::new(Text::new(9599, 14), (3, 2), 598, 0x0c, 0), // seLinuxOptions core/v1.SELinuxOptions
+    Field::new(Text::new(9616, 14), (10, 3), 646, 0x0c, 0), // windowsOptions core/v1.WindowsSecurityContextOptions
+    Field::new(Text::new(9633, 9), (4, 4), 3, 0x0c, 0), // runAsUser int64
+    Field::new(Text::new(9645, 10), (8, 5), 3, 0x0c, 0), // runAsGroup int64
+    Field::new(Text::new(9658, 12), (5, 6), 1, 0x0c, 0), // runAsNonRoot bool
+    Field::new(Text::new(10967, 22), (6, 7), 1, 0x0c, 0), // readOnlyRootFilesystem bool
+    Field::new(Text::new(10992, 24), (7, 8), 1, 0x0c, 0), // allowPrivilegeEscalation bool
+    Field::new(Text::new(11019, 9), (9, 9), 0, 0x0c, 86), // procMount string
+    Field::new(Text::new(9715, 14), (11, 10), 603, 0x0c, 0), // seccompProfile core/v1.SeccompProfile
+    Field::new(Text::new(9732, 15), (12, 11), 412, 0x0c, 0), // appArmorProfile core/v1.AppArmorProfile
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(7655, 9), (1, 2), 531, 0x08, 0), // reference core/v1.ObjectReference
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 620, 0x08, 4), // spec core/v1.ServiceSpec
+    Field::new(Text::new(687, 6), (3, 4), 621, 0x08, 4), // status core/v1.ServiceStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(11031, 7), (2, 3), 531, 0x09, 6), // secrets []core/v1.ObjectReference
+    Field::new(Text::new(9986, 16), (3, 4), 501, 0x09, 2), // imagePullSecrets []core/v1.LocalObjectReference
+    Field::new(Text::new(9897, 28), (4, 5), 1, 0x0c, 0), // automountServiceAccountToken bool
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 614, 0x41, 0), // items []core/v1.ServiceAccount
+    Field::new(Text::new(11041, 8), (1, 0), 0, 0x08, 0), // audience string
+    Field::new(Text::new(3927, 17), (2, 1), 3, 0x0c, 0), // expirationSeconds int64
+    Field::new(Text::new(652, 4), (3, 2), 0, 0x40, 1), // path string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 613, 0x41, 0), // items []core/v1.Service
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x08, 0), // name string
+    Field::new(Text::new(6657, 8), (2, 1), 0, 0x08, 45), // protocol string
+    Field::new(Text::new(6987, 11), (6, 2), 0, 0x0c, 0), // appProtocol string
+    Field::new(Text::new(659, 4), (3, 3), 2, 0x40, 20), // port int32
+    Field::new(Text::new(11052, 10), (4, 4), 9, 0x08, 0), // targetPort util/intstr.IntOrString
+    Field::new(Text::new(11065, 8), (5, 5), 2, 0x08, 0), // nodePort int32
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(652, 4), (1, 2), 0, 0x08, 0), // path string
+    Field::new(Text::new(6308, 5), (1, 0), 618, 0x09, 87), // ports []core/v1.ServicePort
+    Field::new(Text::new(549, 8), (2, 1), 0, 0x0a, 67), // selector map[string]string
+    Field::new(Text::new(11076, 9), (3, 2), 0, 0x08, 0), // clusterIP string
+    Field::new(Text::new(11088, 10), (18, 3), 0, 0x09, 2), // clusterIPs []string
+    Field::new(Text::new(949, 4), (4, 4), 0, 0x08, 88), // type string
+    Field::new(Text::new(11101, 11), (5, 5), 0, 0x09, 2), // externalIPs []string
+    Field::new(Text::new(11115, 15), (7, 6), 0, 0x08, 89), // sessionAffinity string
+    Field::new(Text::new(11133, 14), (8, 7), 0, 0x08, 0), // loadBalancerIP string
+    Field::new(Text::new(11150, 24), (9, 8), 0, 0x09, 2), // loadBalancerSourceRanges []string
+    Field::new(Text::new(11177, 12), (10, 9), 0, 0x08, 0), // externalName string
+    Field::new(Text::new(11192, 21), (11, 10), 0, 0x08, 90), // externalTrafficPolicy string
+    Field::new(Text::new(11216, 19), (12, 11), 2, 0x08, 0), // healthCheckNodePort int32
+    Field::new(Text::new(11238, 24), (13, 12), 1, 0x08, 0), // publishNotReadyAddresses bool
+    Field::new(Text::new(11265, 21), (14, 13), 622, 0x0c, 0), // sessionAffinityConfig core/v1.SessionAffinityConfig
+    Field::new(Text::new(11289, 10), (19, 14), 0, 0x09, 91), // ipFamilies []string
+    Field::new(Text::new(11302, 14), (17, 15), 0, 0x0c, 92), // ipFamilyPolicy string
+    Field::new(Text::new(11319, 29), (20, 16), 1, 0x0c, 0), // allocateLoadBalancerNodePorts bool
+    Field::new(Text::new(11351, 17), (21, 17), 0, 0x0c, 0), // loadBalancerClass string
+    Field::new(Text::new(11371, 21), (22, 18), 0, 0x0c, 90), // internalTrafficPolicy string
+    Field::new(Text::new(11395, 19), (23, 19), 0, 0x0c, 0), // trafficDistribution string
+    Field::new(Text::new(11417, 12), (1, 0), 500, 0x08, 4), // loadBalancer core/v1.LoadBalancerStatus
+    Field::new(Text::new(785, 10), (2, 1), 156, 0x09, 21), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(11432, 8), (1, 0), 425, 0x0c, 0), // clientIP core/v1.ClientIPConfig
+    Field::new(Text::new(11443, 7), (1, 0), 3, 0x40, 20), // seconds int64
+    Field::new(Text::new(7400, 10), (1, 0), 0, 0x08, 0), // volumeName string
+    Field::new(Text::new(11453, 15), (2, 1), 0, 0x08, 0), // volumeNamespace string
+    Field::new(Text::new(5786, 6), (3, 2), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(5795, 8), (4, 3), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(6166, 9), (5, 4), 531, 0x0c, 0), // secretRef core/v1.ObjectReference
+    Field::new(Text::new(7400, 10), (1, 0), 0, 0x08, 0), // volumeName string
+    Field::new(Text::new(11453, 15), (2, 1), 0, 0x08, 0), // volumeNamespace string
+    Field::new(Text::new(5786, 6), (3, 2), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(5795, 8), (4, 3), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(6166, 9), (5, 4), 501, 0x0c, 0), // secretRef core/v1.LocalObjectReference
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(4398, 5), (2, 1), 0, 0x40, 1), // value string
+    Field::new(Text::new(659, 4), (1, 0), 9, 0x40, 0), // port util/intstr.IntOrString
+    Field::new(Text::new(7366, 4), (2, 1), 0, 0x08, 0), // host string
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x40, 1), // key string
+    Field::new(Text::new(4398, 5), (2, 1), 0, 0x08, 0), // value string
+    Field::new(Text::new(11471, 6), (3, 2), 0, 0x40, 93), // effect string
+    Field::new(Text::new(11480, 9), (4, 3), 6, 0x0c, 0), // timeAdded apis/meta/v1.Time
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x08, 0), // key string
+    Field::new(Text::new(2384, 8), (2, 1), 0, 0x08, 94), // operator string
+    Field::new(Text::new(4398, 5), (3, 2), 0, 0x08, 0), // value string
+    Field::new(Text::new(11471, 6), (4, 3), 0, 0x08, 95), // effect string
+    Field::new(Text::new(11492, 17), (5, 4), 3, 0x0c, 0), // tolerationSeconds int64
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x40, 1), // key string
+    Field::new(Text::new(2395, 6), (2, 1), 0, 0x41, 2), // values []string
+    Field::new(Text::new(11512, 21), (1, 0), 630, 0x09, 2), // matchLabelExpressions []core/v1.TopologySelectorLabelRequirement
+    Field::new(Text::new(11536, 7), (1, 0), 2, 0x40, 20), // maxSkew int32
+    Field::new(Text::new(9219, 11), (2, 1), 0, 0x40, 1), // topologyKey string
+    Field::new(Text::new(11546, 17), (3, 2), 0, 0x40, 96), // whenUnsatisfiable string
+    Field::new(Text::new(2521, 13), (4, 3), 163, 0x0c, 0), // labelSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(11566, 10), (5, 4), 2, 0x0c, 0), // minDomains int32
+    Field::new(Text::new(11579, 18), (6, 5), 0, 0x0c, 97), // nodeAffinityPolicy string
+    Field::new(Text::new(11600, 16), (7, 6), 0, 0x0c, 97), // nodeTaintsPolicy string
+    Field::new(Text::new(9233, 14), (8, 7), 0, 0x09, 2), // matchLabelKeys []string
+    Field::new(Text::new(11619, 8), (1, 0), 0, 0x04, 0), // apiGroup string
+    Field::new(Text::new(530, 4), (2, 1), 0, 0x40, 1), // kind string
+    Field::new(Text::new(59, 4), (3, 2), 0, 0x40, 1), // name string
+    Field::new(Text::new(11619, 8), (1, 0), 0, 0x04, 0), // apiGroup string
+    Field::new(Text::new(530, 4), (2, 1), 0, 0x40, 1), // kind string
+    Field::new(Text::new(59, 4), (3, 2), 0, 0x40, 1), // name string
+    Field::new(Text::new(537, 9), (4, 3), 0, 0x0c, 0), // namespace string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(11630, 12), (2, 1), 642, 0x20, 0), // VolumeSource core/v1.VolumeSource
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(5872, 10), (2, 1), 0, 0x40, 1), // devicePath string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(5795, 8), (2, 1), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(11645, 17), (7, 2), 0, 0x0c, 0), // recursiveReadOnly string
+    Field::new(Text::new(11665, 9), (3, 3), 0, 0x40, 1), // mountPath string
+    Field::new(Text::new(11677, 7), (4, 4), 0, 0x08, 0), // subPath string
+    Field::new(Text::new(11687, 16), (5, 5), 0, 0x0c, 98), // mountPropagation string
+    Field::new(Text::new(11706, 11), (6, 6), 0, 0x08, 0), // subPathExpr string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(11665, 9), (2, 1), 0, 0x40, 1), // mountPath string
+    Field::new(Text::new(5795, 8), (3, 2), 1, 0x08, 0), // readOnly bool
+    Field::new(Text::new(11645, 17), (4, 3), 0, 0x0c, 0), // recursiveReadOnly string
+    Field::new(Text::new(11720, 12), (5, 4), 643, 0x0c, 0), // volumeStatus core/v1.VolumeStatus
+    Field::new(Text::new(1626, 8), (1, 0), 523, 0x0c, 0), // required core/v1.NodeSelector
+    Field::new(Text::new(11735, 6), (1, 0), 608, 0x0c, 0), // secret core/v1.SecretProjection
+    Field::new(Text::new(11744, 11), (2, 1), 451, 0x0c, 0), // downwardAPI core/v1.DownwardAPIProjection
+    Field::new(Text::new(8070, 9), (3, 2), 435, 0x0c, 0), // configMap core/v1.ConfigMapProjection
+    Field::new(Text::new(11758, 19), (4, 3), 616, 0x0c, 0), // serviceAccountToken core/v1.ServiceAccountTokenProjection
+    Field::new(Text::new(11780, 18), (5, 4), 426, 0x0c, 0), // clusterTrustBundle core/v1.ClusterTrustBundleProjection
+    Field::new(Text::new(11801, 14), (6, 5), 550, 0x0c, 0), // podCertificate core/v1.PodCertificateProjection
+    Field::new(Text::new(7802, 6), (1, 0), 8, 0x0a, 0), // limits map[string]api/resource.Quantity
+    Field::new(Text::new(10800, 8), (2, 1), 8, 0x0a, 0), // requests map[string]api/resource.Quantity
+    Field::new(Text::new(8875, 8), (1, 0), 485, 0x0c, 0), // hostPath core/v1.HostPathVolumeSource
+    Field::new(Text::new(11818, 8), (2, 1), 454, 0x0c, 0), // emptyDir core/v1.EmptyDirVolumeSource
+    Field::new(Text::new(8832, 17), (3, 2), 476, 0x0c, 0), // gcePersistentDisk core/v1.GCEPersistentDiskVolumeSource
+    Field::new(Text::new(8852, 20), (4, 3), 410, 0x0c, 0), // awsElasticBlockStore core/v1.AWSElasticBlockStoreVolumeSource
+    Field::new(Text::new(11829, 7), (5, 4), 478, 0x0c, 0), // gitRepo core/v1.GitRepoVolumeSource
+    Field::new(Text::new(11735, 6), (6, 5), 610, 0x0c, 0), // secret core/v1.SecretVolumeSource
+    Field::new(Text::new(8898, 3), (7, 6), 504, 0x0c, 0), // nfs core/v1.NFSVolumeSource
+    Field::new(Text::new(8910, 5), (8, 7), 487, 0x0c, 0), // iscsi core/v1.ISCSIVolumeSource
+    Field::new(Text::new(8886, 9), (9, 8), 480, 0x0c, 0), // glusterfs core/v1.GlusterfsVolumeSource
+    Field::new(Text::new(11839, 21), (10, 9), 539, 0x0c, 0), // persistentVolumeClaim core/v1.PersistentVolumeClaimVolumeSource
+    Field::new(Text::new(8904, 3), (11, 10), 582, 0x0c, 0), // rbd core/v1.RBDVolumeSource
+    Field::new(Text::new(8951, 10), (12, 11), 474, 0x0c, 0), // flexVolume core/v1.FlexVolumeSource
+    Field::new(Text::new(8918, 6), (13, 12), 424, 0x0c, 0), // cinder core/v1.CinderVolumeSource
+    Field::new(Text::new(8927, 6), (14, 13), 422, 0x0c, 0), // cephfs core/v1.CephFSVolumeSource
+    Field::new(Text::new(8941, 7), (15, 14), 475, 0x0c, 0), // flocker core/v1.FlockerVolumeSource
+    Field::new(Text::new(11744, 11), (16, 15), 453, 0x0c, 0), // downwardAPI core/v1.DownwardAPIVolumeSource
+    Field::new(Text::new(8936, 2), (17, 16), 471, 0x0c, 0), // fc core/v1.FCVolumeSource
+    Field::new(Text::new(8964, 9), (18, 17), 416, 0x0c, 0), // azureFile core/v1.AzureFileVolumeSource
+    Field::new(Text::new(8070, 9), (19, 18), 436, 0x0c, 0), // configMap core/v1.ConfigMapVolumeSource
+    Field::new(Text::new(8976, 13), (20, 19), 644, 0x0c, 0), // vsphereVolume core/v1.VsphereVirtualDiskVolumeSource
+    Field::new(Text::new(8992, 7), (21, 20), 580, 0x0c, 0), // quobyte core/v1.QuobyteVolumeSource
+    Field::new(Text::new(9002, 9), (22, 21), 414, 0x0c, 0), // azureDisk core/v1.AzureDiskVolumeSource
+    Field::new(Text::new(9014, 20), (23, 22), 544, 0x0c, 0), // photonPersistentDisk core/v1.PhotonPersistentDiskVolumeSource
+    Field::new(Text::new(11863, 9), (26, 23), 579, 0x0c, 0), // projected core/v1.ProjectedVolumeSource
+    Field::new(Text::new(9037, 14), (24, 24), 575, 0x0c, 0), // portworxVolume core/v1.PortworxVolumeSource
+    Field::new(Text::new(9054, 7), (25, 25), 600, 0x0c, 0), // scaleIO core/v1.ScaleIOVolumeSource
+    Field::new(Text::new(9072, 9), (27, 26), 625, 0x0c, 0), // storageos core/v1.StorageOSVolumeSource
+    Field::new(Text::new(9084, 3), (28, 27), 419, 0x0c, 0), // csi core/v1.CSIVolumeSource
+    Field::new(Text::new(11875, 9), (29, 28), 465, 0x0c, 0), // ephemeral core/v1.EphemeralVolumeSource
+    Field::new(Text::new(6270, 5), (30, 29), 488, 0x0c, 0), // image core/v1.ImageVolumeSource
+    Field::new(Text::new(6270, 5), (1, 0), 489, 0x0c, 0), // image core/v1.ImageVolumeStatus
+    Field::new(Text::new(11887, 10), (1, 0), 0, 0x40, 1), // volumePath string
+    Field::new(Text::new(5786, 6), (2, 1), 0, 0x08, 0), // fsType string
+    Field::new(Text::new(11900, 17), (3, 2), 0, 0x08, 0), // storagePolicyName string
+    Field::new(Text::new(11920, 15), (4, 3), 0, 0x08, 0), // storagePolicyID string
+    Field::new(Text::new(10561, 6), (1, 0), 2, 0x40, 20), // weight int32
+    Field::new(Text::new(11938, 15), (2, 1), 547, 0x40, 4), // podAffinityTerm core/v1.PodAffinityTerm
+    Field::new(Text::new(11956, 22), (1, 0), 0, 0x0c, 0), // gmsaCredentialSpecName string
+    Field::new(Text::new(11981, 18), (2, 1), 0, 0x0c, 0), // gmsaCredentialSpec string
+    Field::new(Text::new(12002, 13), (3, 2), 0, 0x0c, 0), // runAsUserName string
+    Field::new(Text::new(12018, 11), (4, 3), 1, 0x0c, 0), // hostProcess bool
+    Field::new(Text::new(7001, 9), (1, 0), 0, 0x41, 33), // addresses []string
+    Field::new(Text::new(785, 10), (2, 1), 648, 0x08, 4), // conditions discovery/v1.EndpointConditions
+    Field::new(Text::new(6964, 8), (3, 2), 0, 0x0c, 0), // hostname string
+    Field::new(Text::new(6975, 9), (4, 3), 531, 0x0c, 0), // targetRef core/v1.ObjectReference
+    Field::new(Text::new(12032, 18), (5, 4), 0, 0x0a, 0), // deprecatedTopology map[string]string
+    Field::new(Text::new(5427, 8), (6, 5), 0, 0x0c, 0), // nodeName string
+    Field::new(Text::new(12053, 4), (7, 6), 0, 0x0c, 0), // zone string
+    Field::new(Text::new(12060, 5), (8, 7), 649, 0x0c, 0), // hints discovery/v1.EndpointHints
+    Field::new(Text::new(5216, 5), (1, 0), 1, 0x0c, 0), // ready bool
+    Field::new(Text::new(12068, 7), (2, 1), 1, 0x0c, 0), // serving bool
+    Field::new(Text::new(5141, 11), (3, 2), 1, 0x0c, 0), // terminating bool
+    Field::new(Text::new(12078, 8), (1, 0), 654, 0x09, 2), // forZones []discovery/v1.ForZone
+    Field::new(Text::new(12089, 8), (2, 1), 653, 0x09, 2), // forNodes []discovery/v1.ForNode
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x0c, 0), // name string
+    Field::new(Text::new(6657, 8), (2, 1), 0, 0x0c, 47), // protocol string
+    Field::new(Text::new(659, 4), (3, 2), 2, 0x0c, 0), // port int32
+    Field::new(Text::new(6987, 11), (4, 3), 0, 0x0c, 0), // appProtocol string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(12100, 11), (4, 3), 0, 0x40, 99), // addressType string
+    Field::new(Text::new(7485, 9), (2, 4), 647, 0x01, 2), // endpoints []discovery/v1.Endpoint
+    Field::new(Text::new(6308, 5), (3, 5), 650, 0x01, 2), // ports []discovery/v1.EndpointPort
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 651, 0x41, 0), // items []discovery/v1.EndpointSlice
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(7001, 9), (1, 0), 0, 0x01, 0), // addresses []string
+    Field::new(Text::new(785, 10), (2, 1), 656, 0x08, 0), // conditions discovery/v1beta1.EndpointConditions
+    Field::new(Text::new(6964, 8), (3, 2), 0, 0x0c, 0), // hostname string
+    Field::new(Text::new(6975, 9), (4, 3), 531, 0x0c, 0), // targetRef core/v1.ObjectReference
+    Field::new(Text::new(12114, 8), (5, 4), 0, 0x0a, 0), // topology map[string]string
+    Field::new(Text::new(5427, 8), (6, 5), 0, 0x0c, 0), // nodeName string
+    Field::new(Text::new(12060, 5), (7, 6), 657, 0x0c, 0), // hints discovery/v1beta1.EndpointHints
+    Field::new(Text::new(5216, 5), (1, 0), 1, 0x0c, 0), // ready bool
+    Field::new(Text::new(12068, 7), (2, 1), 1, 0x0c, 0), // serving bool
+    Field::new(Text::new(5141, 11), (3, 2), 1, 0x0c, 0), // terminating bool
+    Field::new(Text::new(12078, 8), (1, 0), 662, 0x09, 0), // forZones []discovery/v1beta1.ForZone
+    Field::new(Text::new(12089, 8), (2, 1), 661, 0x09, 0), // forNodes []discovery/v1beta1.ForNode
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x0c, 0), // name string
+    Field::new(Text::new(6657, 8), (2, 1), 0, 0x0c, 0), // protocol string
+    Field::new(Text::new(659, 4), (3, 2), 2, 0x0c, 0), // port int32
+    Field::new(Text::new(6987, 11), (4, 3), 0, 0x0c, 0), // appProtocol string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(12100, 11), (4, 3), 0, 0x00, 0), // addressType string
+    Field::new(Text::new(7485, 9), (2, 4), 655, 0x01, 0), // endpoints []discovery/v1beta1.Endpoint
+    Field::new(Text::new(6308, 5), (3, 5), 658, 0x01, 0), // ports []discovery/v1beta1.EndpointPort
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 659, 0x01, 0), // items []discovery/v1beta1.EndpointSlice
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x00, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(7263, 9), (2, 3), 7, 0x40, 0), // eventTime apis/meta/v1.MicroTime
+    Field::new(Text::new(7275, 6), (3, 4), 665, 0x0c, 0), // series events/v1.EventSeries
+    Field::new(Text::new(12125, 19), (4, 5), 0, 0x08, 0), // reportingController string
+    Field::new(Text::new(7315, 17), (5, 6), 0, 0x08, 0), // reportingInstance string
+    Field::new(Text::new(5240, 6), (6, 7), 0, 0x08, 0), // action string
+    Field::new(Text::new(808, 6), (7, 8), 0, 0x08, 0), // reason string
+    Field::new(Text::new(12147, 9), (8, 9), 531, 0x08, 4), // regarding core/v1.ObjectReference
+    Field::new(Text::new(7284, 7), (9, 10), 531, 0x0c, 0), // related core/v1.ObjectReference
+    Field::new(Text::new(12159, 4), (10, 11), 0, 0x08, 0), // note string
+    Field::new(Text::new(949, 4), (11, 12), 0, 0x08, 0), // type string
+    Field::new(Text::new(12166, 16), (12, 13), 469, 0x08, 4), // deprecatedSource core/v1.EventSource
+    Field::new(Text::new(12185, 24), (13, 14), 6, 0x08, 0), // deprecatedFirstTimestamp apis/meta/v1.Time
+    Field::new(Text::new(12212, 23), (14, 15), 6, 0x08, 0), // deprecatedLastTimestamp apis/meta/v1.Time
+    Field::new(Text::new(12238, 15), (15, 16), 2, 0x08, 0), // deprecatedCount int32
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 663, 0x41, 0), // items []events/v1.Event
+    Field::new(Text::new(7255, 5), (1, 0), 2, 0x40, 20), // count int32
+    Field::new(Text::new(7335, 16), (2, 1), 7, 0x40, 0), // lastObservedTime apis/meta/v1.MicroTime
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x00, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(7263, 9), (2, 3), 7, 0x00, 0), // eventTime apis/meta/v1.MicroTime
+    Field::new(Text::new(7275, 6), (3, 4), 668, 0x0c, 0), // series events/v1beta1.EventSeries
+    Field::new(Text::new(12125, 19), (4, 5), 0, 0x08, 0), // reportingController string
+    Field::new(Text::new(7315, 17), (5, 6), 0, 0x08, 0), // reportingInstance string
+    Field::new(Text::new(5240, 6), (6, 7), 0, 0x08, 0), // action string
+    Field::new(Text::new(808, 6), (7, 8), 0, 0x08, 0), // reason string
+    Field::new(Text::new(12147, 9), (8, 9), 531, 0x08, 0), // regarding core/v1.ObjectReference
+    Field::new(Text::new(7284, 7), (9, 10), 531, 0x0c, 0), // related core/v1.ObjectReference
+    Field::new(Text::new(12159, 4), (10, 11), 0, 0x08, 0), // note string
+    Field::new(Text::new(949, 4), (11, 12), 0, 0x08, 0), // type string
+    Field::new(Text::new(12166, 16), (12, 13), 469, 0x08, 0), // deprecatedSource core/v1.EventSource
+    Field::new(Text::new(12185, 24), (13, 14), 6, 0x08, 0), // deprecatedFirstTimestamp apis/meta/v1.Time
+    Field::new(Text::new(12212, 23), (14, 15), 6, 0x08, 0), // deprecatedLastTimestamp apis/meta/v1.Time
+    Field::new(Text::new(12238, 15), (15, 16), 2, 0x08, 0), // deprecatedCount int32
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 666, 0x01, 0), // items []events/v1beta1.Event
+    Field::new(Text::new(7255, 5), (1, 0), 2, 0x00, 0), // count int32
+    Field::new(Text::new(7335, 16), (2, 1), 7, 0x00, 0), // lastObservedTime apis/meta/v1.MicroTime
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 672, 0x08, 0), // spec extensions/v1beta1.DaemonSetSpec
+    Field::new(Text::new(687, 6), (3, 4), 673, 0x08, 0), // status extensions/v1beta1.DaemonSetStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x00, 0), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 669, 0x01, 0), // items []extensions/v1beta1.DaemonSet
+    Field::new(Text::new(549, 8), (1, 0), 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(3182, 8), (2, 1), 573, 0x00, 0), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(3193, 14), (3, 2), 674, 0x08, 0), // updateStrategy extensions/v1beta1.DaemonSetUpdateStrategy
+    Field::new(Text::new(3210, 15), (4, 3), 2, 0x08, 0), // minReadySeconds int32
+    Field::new(Text::new(12256, 18), (5, 4), 3, 0x08, 0), // templateGeneration int64
+    Field::new(Text::new(3228, 20), (6, 5), 2, 0x0c, 0), // revisionHistoryLimit int32
+    Field::new(Text::new(3251, 22), (1, 0), 2, 0x00, 0), // currentNumberScheduled int32
+    Field::new(Text::new(3276, 18), (2, 1), 2, 0x00, 0), // numberMisscheduled int32
+    Field::new(Text::new(3297, 22), (3, 2), 2, 0x00, 0), // desiredNumberScheduled int32
+    Field::new(Text::new(3322, 11), (4, 3), 2, 0x00, 0), // numberReady int32
+    Field::new(Text::new(749, 18), (5, 4), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(3336, 22), (6, 5), 2, 0x08, 0), // updatedNumberScheduled int32
+    Field::new(Text::new(3361, 15), (7, 6), 2, 0x08, 0), // numberAvailable int32
+    Field::new(Text::new(3379, 17), (8, 7), 2, 0x08, 0), // numberUnavailable int32
+    Field::new(Text::new(3399, 14), (9, 8), 2, 0x0c, 0), // collisionCount int32
+    Field::new(Text::new(785, 10), (10, 9), 670, 0x09, 27), // conditions []extensions/v1beta1.DaemonSetCondition
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 0), // type string
+    Field::new(Text::new(3416, 13), (2, 1), 709, 0x0c, 0), // rollingUpdate extensions/v1beta1.RollingUpdateDaemonSet
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 679, 0x08, 0), // spec extensions/v1beta1.DeploymentSpec
+    Field::new(Text::new(687, 6), (3, 4), 680, 0x08, 0), // status extensions/v1beta1.DeploymentStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x00, 0), // status string
+    Field::new(Text::new(3432, 14), (6, 2), 6, 0x08, 0), // lastUpdateTime apis/meta/v1.Time
+    Field::new(Text::new(1022, 18), (7, 3), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 4), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 5), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 675, 0x01, 0), // items []extensions/v1beta1.Deployment
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(59, 4), (1, 2), 0, 0x00, 0), // name string
+    Field::new(Text::new(3853, 18), (2, 3), 0, 0x0a, 0), // updatedAnnotations map[string]string
+    Field::new(Text::new(3874, 10), (3, 4), 708, 0x00, 0), // rollbackTo extensions/v1beta1.RollbackConfig
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x0c, 0), // replicas int32
+    Field::new(Text::new(549, 8), (2, 1), 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(3182, 8), (3, 2), 573, 0x00, 0), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(1001, 8), (4, 3), 681, 0x08, 26), // strategy extensions/v1beta1.DeploymentStrategy
+    Field::new(Text::new(3210, 15), (5, 4), 2, 0x08, 0), // minReadySeconds int32
+    Field::new(Text::new(3228, 20), (6, 5), 2, 0x0c, 0), // revisionHistoryLimit int32
+    Field::new(Text::new(3460, 6), (7, 6), 1, 0x08, 0), // paused bool
+    Field::new(Text::new(3874, 10), (8, 7), 708, 0x0c, 0), // rollbackTo extensions/v1beta1.RollbackConfig
+    Field::new(Text::new(3469, 23), (9, 8), 2, 0x0c, 0), // progressDeadlineSeconds int32
+    Field::new(Text::new(749, 18), (1, 0), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(3449, 8), (2, 1), 2, 0x08, 0), // replicas int32
+    Field::new(Text::new(3495, 15), (3, 2), 2, 0x08, 0), // updatedReplicas int32
+    Field::new(Text::new(3513, 13), (7, 3), 2, 0x08, 0), // readyReplicas int32
+    Field::new(Text::new(3529, 17), (4, 4), 2, 0x08, 0), // availableReplicas int32
+    Field::new(Text::new(3549, 19), (5, 5), 2, 0x08, 0), // unavailableReplicas int32
+    Field::new(Text::new(3571, 19), (9, 6), 2, 0x0c, 0), // terminatingReplicas int32
+    Field::new(Text::new(785, 10), (6, 7), 676, 0x09, 27), // conditions []extensions/v1beta1.DeploymentCondition
+    Field::new(Text::new(3399, 14), (8, 8), 2, 0x0c, 0), // collisionCount int32
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 0), // type string
+    Field::new(Text::new(3416, 13), (2, 1), 710, 0x0c, 0), // rollingUpdate extensions/v1beta1.RollingUpdateDeployment
+    Field::new(Text::new(652, 4), (1, 0), 0, 0x08, 0), // path string
+    Field::new(Text::new(12277, 8), (3, 1), 0, 0x0c, 0), // pathType string
+    Field::new(Text::new(12288, 7), (2, 2), 686, 0x00, 0), // backend extensions/v1beta1.IngressBackend
+    Field::new(Text::new(12298, 5), (1, 0), 682, 0x01, 0), // paths []extensions/v1beta1.HTTPIngressPath
+    Field::new(Text::new(12306, 4), (1, 0), 0, 0x00, 0), // cidr string
+    Field::new(Text::new(12313, 6), (2, 1), 0, 0x09, 0), // except []string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 693, 0x08, 0), // spec extensions/v1beta1.IngressSpec
+    Field::new(Text::new(687, 6), (3, 4), 694, 0x08, 0), // status extensions/v1beta1.IngressStatus
+    Field::new(Text::new(3714, 11), (1, 0), 0, 0x08, 0), // serviceName string
+    Field::new(Text::new(12322, 11), (2, 1), 9, 0x08, 0), // servicePort util/intstr.IntOrString
+    Field::new(Text::new(2422, 8), (3, 2), 633, 0x0c, 0), // resource core/v1.TypedLocalObjectReference
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 685, 0x01, 0), // items []extensions/v1beta1.Ingress
+    Field::new(Text::new(6959, 2), (1, 0), 0, 0x08, 0), // ip string
+    Field::new(Text::new(6964, 8), (2, 1), 0, 0x08, 0), // hostname string
+    Field::new(Text::new(6308, 5), (4, 2), 690, 0x09, 0), // ports []extensions/v1beta1.IngressPortStatus
+    Field::new(Text::new(7847, 7), (1, 0), 688, 0x09, 0), // ingress []extensions/v1beta1.IngressLoadBalancerIngress
+    Field::new(Text::new(659, 4), (1, 0), 2, 0x00, 0), // port int32
+    Field::new(Text::new(6657, 8), (2, 1), 0, 0x00, 0), // protocol string
+    Field::new(Text::new(4017, 5), (3, 2), 0, 0x0c, 0), // error string
+    Field::new(Text::new(7366, 4), (1, 0), 0, 0x08, 0), // host string
+    Field::new(Text::new(12336, 16), (2, 1), 692, 0x20, 0), // IngressRuleValue extensions/v1beta1.IngressRuleValue
+    Field::new(Text::new(12355, 4), (1, 0), 683, 0x0c, 0), // http extensions/v1beta1.HTTPIngressRuleValue
+    Field::new(Text::new(12362, 16), (4, 0), 0, 0x0c, 0), // ingressClassName string
+    Field::new(Text::new(12288, 7), (1, 1), 686, 0x0c, 0), // backend extensions/v1beta1.IngressBackend
+    Field::new(Text::new(12381, 3), (2, 2), 695, 0x09, 0), // tls []extensions/v1beta1.IngressTLS
+    Field::new(Text::new(359, 5), (3, 3), 691, 0x09, 0), // rules []extensions/v1beta1.IngressRule
+    Field::new(Text::new(11417, 12), (1, 0), 689, 0x08, 0), // loadBalancer extensions/v1beta1.IngressLoadBalancerStatus
+    Field::new(Text::new(12387, 5), (1, 0), 0, 0x09, 0), // hosts []string
+    Field::new(Text::new(5920, 10), (2, 1), 0, 0x08, 0), // secretName string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 702, 0x08, 0), // spec extensions/v1beta1.NetworkPolicySpec
+    Field::new(Text::new(6308, 5), (1, 0), 701, 0x09, 0), // ports []extensions/v1beta1.NetworkPolicyPort
+    Field::new(Text::new(12395, 2), (2, 1), 700, 0x09, 0), // to []extensions/v1beta1.NetworkPolicyPeer
+    Field::new(Text::new(6308, 5), (1, 0), 701, 0x09, 0), // ports []extensions/v1beta1.NetworkPolicyPort
+    Field::new(Text::new(12400, 4), (2, 1), 700, 0x09, 0), // from []extensions/v1beta1.NetworkPolicyPeer
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 696, 0x01, 0), // items []extensions/v1beta1.NetworkPolicy
+    Field::new(Text::new(12407, 11), (1, 0), 163, 0x0c, 0), // podSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(66, 17), (2, 1), 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(12421, 7), (3, 2), 684, 0x0c, 0), // ipBlock extensions/v1beta1.IPBlock
+    Field::new(Text::new(6657, 8), (1, 0), 0, 0x0c, 0), // protocol string
+    Field::new(Text::new(659, 4), (2, 1), 9, 0x0c, 0), // port util/intstr.IntOrString
+    Field::new(Text::new(12431, 7), (3, 2), 2, 0x0c, 0), // endPort int32
+    Field::new(Text::new(12407, 11), (1, 0), 163, 0x00, 0), // podSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(7847, 7), (2, 1), 698, 0x09, 0), // ingress []extensions/v1beta1.NetworkPolicyIngressRule
+    Field::new(Text::new(12441, 6), (3, 2), 697, 0x09, 0), // egress []extensions/v1beta1.NetworkPolicyEgressRule
+    Field::new(Text::new(12450, 11), (4, 3), 0, 0x09, 0), // policyTypes []string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 706, 0x08, 0), // spec extensions/v1beta1.ReplicaSetSpec
+    Field::new(Text::new(687, 6), (3, 4), 707, 0x08, 0), // status extensions/v1beta1.ReplicaSetStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x00, 0), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 703, 0x01, 0), // items []extensions/v1beta1.ReplicaSet
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x0c, 0), // replicas int32
+    Field::new(Text::new(3210, 15), (4, 1), 2, 0x08, 0), // minReadySeconds int32
+    Field::new(Text::new(549, 8), (2, 2), 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(3182, 8), (3, 3), 573, 0x08, 0), // template core/v1.PodTemplateSpec
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x00, 0), // replicas int32
+    Field::new(Text::new(3593, 20), (2, 1), 2, 0x08, 0), // fullyLabeledReplicas int32
+    Field::new(Text::new(3513, 13), (4, 2), 2, 0x08, 0), // readyReplicas int32
+    Field::new(Text::new(3529, 17), (5, 3), 2, 0x08, 0), // availableReplicas int32
+    Field::new(Text::new(3571, 19), (7, 4), 2, 0x0c, 0), // terminatingReplicas int32
+    Field::new(Text::new(749, 18), (3, 5), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(785, 10), (6, 6), 704, 0x09, 27), // conditions []extensions/v1beta1.ReplicaSetCondition
+    Field::new(Text::new(3171, 8), (1, 0), 3, 0x08, 0), // revision int64
+    Field::new(Text::new(3616, 14), (1, 0), 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
+    Field::new(Text::new(3633, 8), (2, 1), 9, 0x0c, 0), // maxSurge util/intstr.IntOrString
+    Field::new(Text::new(3616, 14), (1, 0), 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
+    Field::new(Text::new(3633, 8), (2, 1), 9, 0x0c, 0), // maxSurge util/intstr.IntOrString
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 712, 0x08, 0), // spec extensions/v1beta1.ScaleSpec
+    Field::new(Text::new(687, 6), (3, 4), 713, 0x08, 0), // status extensions/v1beta1.ScaleStatus
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x08, 0), // replicas int32
+    Field::new(Text::new(3449, 8), (1, 0), 2, 0x00, 0), // replicas int32
+    Field::new(Text::new(549, 8), (2, 1), 0, 0x0a, 0), // selector map[string]string
+    Field::new(Text::new(3887, 14), (3, 2), 0, 0x08, 0), // targetSelector string
+    Field::new(Text::new(12464, 24), (1, 0), 2, 0x0c, 0), // nominalConcurrencyShares int32
+    Field::new(Text::new(12491, 15), (2, 1), 2, 0x0c, 0), // lendablePercent int32
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 719, 0x08, 4), // spec flowcontrol/v1.FlowSchemaSpec
+    Field::new(Text::new(687, 6), (3, 4), 720, 0x08, 4), // status flowcontrol/v1.FlowSchemaStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x08, 0), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 716, 0x41, 0), // items []flowcontrol/v1.FlowSchema
+    Field::new(Text::new(12509, 26), (1, 0), 729, 0x40, 4), // priorityLevelConfiguration flowcontrol/v1.PriorityLevelConfigurationReference
+    Field::new(Text::new(12538, 18), (2, 1), 2, 0x00, 20), // matchingPrecedence int32
+    Field::new(Text::new(12559, 19), (3, 2), 715, 0x0c, 0), // distinguisherMethod flowcontrol/v1.FlowDistinguisherMethod
+    Field::new(Text::new(359, 5), (4, 3), 725, 0x09, 2), // rules []flowcontrol/v1.PolicyRulesWithSubjects
+    Field::new(Text::new(785, 10), (1, 0), 717, 0x09, 21), // conditions []flowcontrol/v1.FlowSchemaCondition
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(12581, 7), (2, 1), 732, 0x0c, 0), // queuing flowcontrol/v1.QueuingConfiguration
+    Field::new(Text::new(12464, 24), (1, 0), 2, 0x04, 0), // nominalConcurrencyShares int32
+    Field::new(Text::new(12591, 13), (2, 1), 722, 0x08, 4), // limitResponse flowcontrol/v1.LimitResponse
+    Field::new(Text::new(12491, 15), (3, 2), 2, 0x0c, 0), // lendablePercent int32
+    Field::new(Text::new(12607, 21), (4, 3), 2, 0x0c, 0), // borrowingLimitPercent int32
+    Field::new(Text::new(2171, 5), (1, 0), 0, 0x41, 33), // verbs []string
+    Field::new(Text::new(4080, 15), (6, 1), 0, 0x41, 33), // nonResourceURLs []string
+    Field::new(Text::new(12631, 8), (1, 0), 735, 0x41, 2), // subjects []flowcontrol/v1.Subject
+    Field::new(Text::new(103, 13), (2, 1), 733, 0x09, 2), // resourceRules []flowcontrol/v1.ResourcePolicyRule
+    Field::new(Text::new(4180, 16), (3, 2), 724, 0x09, 2), // nonResourceRules []flowcontrol/v1.NonResourcePolicyRule
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 730, 0x08, 4), // spec flowcontrol/v1.PriorityLevelConfigurationSpec
+    Field::new(Text::new(687, 6), (3, 4), 731, 0x08, 4), // status flowcontrol/v1.PriorityLevelConfigurationStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x08, 0), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 726, 0x41, 0), // items []flowcontrol/v1.PriorityLevelConfiguration
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(12642, 7), (2, 1), 723, 0x0c, 0), // limited flowcontrol/v1.LimitedPriorityLevelConfiguration
+    Field::new(Text::new(12652, 6), (3, 2), 714, 0x0c, 0), // exempt flowcontrol/v1.ExemptPriorityLevelConfiguration
+    Field::new(Text::new(785, 10), (1, 0), 727, 0x09, 21), // conditions []flowcontrol/v1.PriorityLevelConfigurationCondition
+    Field::new(Text::new(12661, 6), (1, 0), 2, 0x00, 20), // queues int32
+    Field::new(Text::new(12670, 8), (2, 1), 2, 0x00, 20), // handSize int32
+    Field::new(Text::new(12681, 16), (3, 2), 2, 0x00, 20), // queueLengthLimit int32
+    Field::new(Text::new(2171, 5), (1, 0), 0, 0x41, 33), // verbs []string
+    Field::new(Text::new(586, 9), (2, 1), 0, 0x41, 33), // apiGroups []string
+    Field::new(Text::new(612, 9), (3, 2), 0, 0x41, 33), // resources []string
+    Field::new(Text::new(12700, 12), (4, 3), 1, 0x08, 0), // clusterScope bool
+    Field::new(Text::new(9206, 10), (5, 4), 0, 0x01, 33), // namespaces []string
+    Field::new(Text::new(537, 9), (1, 0), 0, 0x40, 1), // namespace string
+    Field::new(Text::new(59, 4), (2, 1), 0, 0x40, 1), // name string
+    Field::new(Text::new(530, 4), (1, 0), 0, 0x40, 1), // kind string
+    Field::new(Text::new(4010, 4), (2, 1), 736, 0x0c, 0), // user flowcontrol/v1.UserSubject
+    Field::new(Text::new(1100, 5), (3, 2), 721, 0x0c, 0), // group flowcontrol/v1.GroupSubject
+    Field::new(Text::new(9880, 14), (4, 3), 734, 0x0c, 0), // serviceAccount flowcontrol/v1.ServiceAccountSubject
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(12464, 24), (1, 0), 2, 0x0c, 0), // nominalConcurrencyShares int32
+    Field::new(Text::new(12491, 15), (2, 1), 2, 0x0c, 0), // lendablePercent int32
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 742, 0x08, 0), // spec flowcontrol/v1beta1.FlowSchemaSpec
+    Field::new(Text::new(687, 6), (3, 4), 743, 0x08, 0), // status flowcontrol/v1beta1.FlowSchemaStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x08, 0), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 739, 0x01, 0), // items []flowcontrol/v1beta1.FlowSchema
+    Field::new(Text::new(12509, 26), (1, 0), 752, 0x00, 0), // priorityLevelConfiguration flowcontrol/v1beta1.PriorityLevelConfigurationReference
+    Field::new(Text::new(12538, 18), (2, 1), 2, 0x00, 0), // matchingPrecedence int32
+    Field::new(Text::new(12559, 19), (3, 2), 738, 0x0c, 0), // distinguisherMethod flowcontrol/v1beta1.FlowDistinguisherMethod
+    Field::new(Text::new(359, 5), (4, 3), 748, 0x09, 0), // rules []flowcontrol/v1beta1.PolicyRulesWithSubjects
+    Field::new(Text::new(785, 10), (1, 0), 740, 0x09, 0), // conditions []flowcontrol/v1beta1.FlowSchemaCondition
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(12581, 7), (2, 1), 755, 0x0c, 0), // queuing flowcontrol/v1beta1.QueuingConfiguration
+    Field::new(Text::new(12715, 24), (1, 0), 2, 0x00, 0), // assuredConcurrencyShares int32
+    Field::new(Text::new(12591, 13), (2, 1), 745, 0x08, 0), // limitResponse flowcontrol/v1beta1.LimitResponse
+    Field::new(Text::new(12491, 15), (3, 2), 2, 0x0c, 0), // lendablePercent int32
+    Field::new(Text::new(12607, 21), (4, 3), 2, 0x0c, 0), // borrowingLimitPercent int32
+    Field::new(Text::new(2171, 5), (1, 0), 0, 0x01, 0), // verbs []string
+    Field::new(Text::new(4080, 15), (6, 1), 0, 0x01, 0), // nonResourceURLs []string
+    Field::new(Text::new(12631, 8), (1, 0), 758, 0x01, 0), // subjects []flowcontrol/v1beta1.Subject
+    Field::new(Text::new(103, 13), (2, 1), 756, 0x09, 0), // resourceRules []flowcontrol/v1beta1.ResourcePolicyRule
+    Field::new(Text::new(4180, 16), (3, 2), 747, 0x09, 0), // nonResourceRules []flowcontrol/v1beta1.NonResourcePolicyRule
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 753, 0x08, 0), // spec flowcontrol/v1beta1.PriorityLevelConfigurationSpec
+    Field::new(Text::new(687, 6), (3, 4), 754, 0x08, 0), // status flowcontrol/v1beta1.PriorityLevelConfigurationStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x08, 0), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 749, 0x01, 0), // items []flowcontrol/v1beta1.PriorityLevelConfiguration
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(12642, 7), (2, 1), 746, 0x0c, 0), // limited flowcontrol/v1beta1.LimitedPriorityLevelConfiguration
+    Field::new(Text::new(12652, 6), (3, 2), 737, 0x0c, 0), // exempt flowcontrol/v1beta1.ExemptPriorityLevelConfiguration
+    Field::new(Text::new(785, 10), (1, 0), 750, 0x09, 0), // conditions []flowcontrol/v1beta1.PriorityLevelConfigurationCondition
+    Field::new(Text::new(12661, 6), (1, 0), 2, 0x00, 0), // queues int32
+    Field::new(Text::new(12670, 8), (2, 1), 2, 0x00, 0), // handSize int32
+    Field::new(Text::new(12681, 16), (3, 2), 2, 0x00, 0), // queueLengthLimit int32
+    Field::new(Text::new(2171, 5), (1, 0), 0, 0x01, 0), // verbs []string
+    Field::new(Text::new(586, 9), (2, 1), 0, 0x01, 0), // apiGroups []string
+    Field::new(Text::new(612, 9), (3, 2), 0, 0x01, 0), // resources []string
+    Field::new(Text::new(12700, 12), (4, 3), 1, 0x08, 0), // clusterScope bool
+    Field::new(Text::new(9206, 10), (5, 4), 0, 0x01, 0), // namespaces []string
+    Field::new(Text::new(537, 9), (1, 0), 0, 0x00, 0), // namespace string
+    Field::new(Text::new(59, 4), (2, 1), 0, 0x00, 0), // name string
+    Field::new(Text::new(530, 4), (1, 0), 0, 0x00, 0), // kind string
+    Field::new(Text::new(4010, 4), (2, 1), 759, 0x0c, 0), // user flowcontrol/v1beta1.UserSubject
+    Field::new(Text::new(1100, 5), (3, 2), 744, 0x0c, 0), // group flowcontrol/v1beta1.GroupSubject
+    Field::new(Text::new(9880, 14), (4, 3), 757, 0x0c, 0), // serviceAccount flowcontrol/v1beta1.ServiceAccountSubject
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(12464, 24), (1, 0), 2, 0x0c, 0), // nominalConcurrencyShares int32
+    Field::new(Text::new(12491, 15), (2, 1), 2, 0x0c, 0), // lendablePercent int32
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 765, 0x08, 0), // spec flowcontrol/v1beta2.FlowSchemaSpec
+    Field::new(Text::new(687, 6), (3, 4), 766, 0x08, 0), // status flowcontrol/v1beta2.FlowSchemaStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x08, 0), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 762, 0x01, 0), // items []flowcontrol/v1beta2.FlowSchema
+    Field::new(Text::new(12509, 26), (1, 0), 775, 0x00, 0), // priorityLevelConfiguration flowcontrol/v1beta2.PriorityLevelConfigurationReference
+    Field::new(Text::new(12538, 18), (2, 1), 2, 0x00, 0), // matchingPrecedence int32
+    Field::new(Text::new(12559, 19), (3, 2), 761, 0x0c, 0), // distinguisherMethod flowcontrol/v1beta2.FlowDistinguisherMethod
+    Field::new(Text::new(359, 5), (4, 3), 771, 0x09, 0), // rules []flowcontrol/v1beta2.PolicyRulesWithSubjects
+    Field::new(Text::new(785, 10), (1, 0), 763, 0x09, 0), // conditions []flowcontrol/v1beta2.FlowSchemaCondition
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(12581, 7), (2, 1), 778, 0x0c, 0), // queuing flowcontrol/v1beta2.QueuingConfiguration
+    Field::new(Text::new(12715, 24), (1, 0), 2, 0x00, 0), // assuredConcurrencyShares int32
+    Field::new(Text::new(12591, 13), (2, 1), 768, 0x08, 0), // limitResponse flowcontrol/v1beta2.LimitResponse
+    Field::new(Text::new(12491, 15), (3, 2), 2, 0x0c, 0), // lendablePercent int32
+    Field::new(Text::new(12607, 21), (4, 3), 2, 0x0c, 0), // borrowingLimitPercent int32
+    Field::new(Text::new(2171, 5), (1, 0), 0, 0x01, 0), // verbs []string
+    Field::new(Text::new(4080, 15), (6, 1), 0, 0x01, 0), // nonResourceURLs []string
+    Field::new(Text::new(12631, 8), (1, 0), 781, 0x01, 0), // subjects []flowcontrol/v1beta2.Subject
+    Field::new(Text::new(103, 13), (2, 1), 779, 0x09, 0), // resourceRules []flowcontrol/v1beta2.ResourcePolicyRule
+    Field::new(Text::new(4180, 16), (3, 2), 770, 0x09, 0), // nonResourceRules []flowcontrol/v1beta2.NonResourcePolicyRule
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 776, 0x08, 0), // spec flowcontrol/v1beta2.PriorityLevelConfigurationSpec
+    Field::new(Text::new(687, 6), (3, 4), 777, 0x08, 0), // status flowcontrol/v1beta2.PriorityLevelConfigurationStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x08, 0), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 772, 0x01, 0), // items []flowcontrol/v1beta2.PriorityLevelConfiguration
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(12642, 7), (2, 1), 769, 0x0c, 0), // limited flowcontrol/v1beta2.LimitedPriorityLevelConfiguration
+    Field::new(Text::new(12652, 6), (3, 2), 760, 0x0c, 0), // exempt flowcontrol/v1beta2.ExemptPriorityLevelConfiguration
+    Field::new(Text::new(785, 10), (1, 0), 773, 0x09, 0), // conditions []flowcontrol/v1beta2.PriorityLevelConfigurationCondition
+    Field::new(Text::new(12661, 6), (1, 0), 2, 0x00, 0), // queues int32
+    Field::new(Text::new(12670, 8), (2, 1), 2, 0x00, 0), // handSize int32
+    Field::new(Text::new(12681, 16), (3, 2), 2, 0x00, 0), // queueLengthLimit int32
+    Field::new(Text::new(2171, 5), (1, 0), 0, 0x01, 0), // verbs []string
+    Field::new(Text::new(586, 9), (2, 1), 0, 0x01, 0), // apiGroups []string
+    Field::new(Text::new(612, 9), (3, 2), 0, 0x01, 0), // resources []string
+    Field::new(Text::new(12700, 12), (4, 3), 1, 0x08, 0), // clusterScope bool
+    Field::new(Text::new(9206, 10), (5, 4), 0, 0x01, 0), // namespaces []string
+    Field::new(Text::new(537, 9), (1, 0), 0, 0x00, 0), // namespace string
+    Field::new(Text::new(59, 4), (2, 1), 0, 0x00, 0), // name string
+    Field::new(Text::new(530, 4), (1, 0), 0, 0x00, 0), // kind string
+    Field::new(Text::new(4010, 4), (2, 1), 782, 0x0c, 0), // user flowcontrol/v1beta2.UserSubject
+    Field::new(Text::new(1100, 5), (3, 2), 767, 0x0c, 0), // group flowcontrol/v1beta2.GroupSubject
+    Field::new(Text::new(9880, 14), (4, 3), 780, 0x0c, 0), // serviceAccount flowcontrol/v1beta2.ServiceAccountSubject
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(12464, 24), (1, 0), 2, 0x0c, 0), // nominalConcurrencyShares int32
+    Field::new(Text::new(12491, 15), (2, 1), 2, 0x0c, 0), // lendablePercent int32
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 788, 0x08, 0), // spec flowcontrol/v1beta3.FlowSchemaSpec
+    Field::new(Text::new(687, 6), (3, 4), 789, 0x08, 0), // status flowcontrol/v1beta3.FlowSchemaStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x08, 0), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 785, 0x01, 0), // items []flowcontrol/v1beta3.FlowSchema
+    Field::new(Text::new(12509, 26), (1, 0), 798, 0x00, 0), // priorityLevelConfiguration flowcontrol/v1beta3.PriorityLevelConfigurationReference
+    Field::new(Text::new(12538, 18), (2, 1), 2, 0x00, 0), // matchingPrecedence int32
+    Field::new(Text::new(12559, 19), (3, 2), 784, 0x0c, 0), // distinguisherMethod flowcontrol/v1beta3.FlowDistinguisherMethod
+    Field::new(Text::new(359, 5), (4, 3), 794, 0x09, 0), // rules []flowcontrol/v1beta3.PolicyRulesWithSubjects
+    Field::new(Text::new(785, 10), (1, 0), 786, 0x09, 27), // conditions []flowcontrol/v1beta3.FlowSchemaCondition
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(12581, 7), (2, 1), 801, 0x0c, 0), // queuing flowcontrol/v1beta3.QueuingConfiguration
+    Field::new(Text::new(12464, 24), (1, 0), 2, 0x00, 0), // nominalConcurrencyShares int32
+    Field::new(Text::new(12591, 13), (2, 1), 791, 0x08, 0), // limitResponse flowcontrol/v1beta3.LimitResponse
+    Field::new(Text::new(12491, 15), (3, 2), 2, 0x0c, 0), // lendablePercent int32
+    Field::new(Text::new(12607, 21), (4, 3), 2, 0x0c, 0), // borrowingLimitPercent int32
+    Field::new(Text::new(2171, 5), (1, 0), 0, 0x01, 0), // verbs []string
+    Field::new(Text::new(4080, 15), (6, 1), 0, 0x01, 0), // nonResourceURLs []string
+    Field::new(Text::new(12631, 8), (1, 0), 804, 0x01, 0), // subjects []flowcontrol/v1beta3.Subject
+    Field::new(Text::new(103, 13), (2, 1), 802, 0x09, 0), // resourceRules []flowcontrol/v1beta3.ResourcePolicyRule
+    Field::new(Text::new(4180, 16), (3, 2), 793, 0x09, 0), // nonResourceRules []flowcontrol/v1beta3.NonResourcePolicyRule
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 799, 0x08, 0), // spec flowcontrol/v1beta3.PriorityLevelConfigurationSpec
+    Field::new(Text::new(687, 6), (3, 4), 800, 0x08, 0), // status flowcontrol/v1beta3.PriorityLevelConfigurationStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x08, 0), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x08, 0), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 795, 0x01, 0), // items []flowcontrol/v1beta3.PriorityLevelConfiguration
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x00, 0), // type string
+    Field::new(Text::new(12642, 7), (2, 1), 792, 0x0c, 0), // limited flowcontrol/v1beta3.LimitedPriorityLevelConfiguration
+    Field::new(Text::new(12652, 6), (3, 2), 783, 0x0c, 0), // exempt flowcontrol/v1beta3.ExemptPriorityLevelConfiguration
+    Field::new(Text::new(785, 10), (1, 0), 796, 0x09, 27), // conditions []flowcontrol/v1beta3.PriorityLevelConfigurationCondition
+    Field::new(Text::new(12661, 6), (1, 0), 2, 0x00, 0), // queues int32
+    Field::new(Text::new(12670, 8), (2, 1), 2, 0x00, 0), // handSize int32
+    Field::new(Text::new(12681, 16), (3, 2), 2, 0x00, 0), // queueLengthLimit int32
+    Field::new(Text::new(2171, 5), (1, 0), 0, 0x01, 0), // verbs []string
+    Field::new(Text::new(586, 9), (2, 1), 0, 0x01, 0), // apiGroups []string
+    Field::new(Text::new(612, 9), (3, 2), 0, 0x01, 0), // resources []string
+    Field::new(Text::new(12700, 12), (4, 3), 1, 0x08, 0), // clusterScope bool
+    Field::new(Text::new(9206, 10), (5, 4), 0, 0x01, 0), // namespaces []string
+    Field::new(Text::new(537, 9), (1, 0), 0, 0x00, 0), // namespace string
+    Field::new(Text::new(59, 4), (2, 1), 0, 0x00, 0), // name string
+    Field::new(Text::new(530, 4), (1, 0), 0, 0x00, 0), // kind string
+    Field::new(Text::new(4010, 4), (2, 1), 805, 0x0c, 0), // user flowcontrol/v1beta3.UserSubject
+    Field::new(Text::new(1100, 5), (3, 2), 790, 0x0c, 0), // group flowcontrol/v1beta3.GroupSubject
+    Field::new(Text::new(9880, 14), (4, 3), 803, 0x0c, 0), // serviceAccount flowcontrol/v1beta3.ServiceAccountSubject
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 809, 0x08, 4), // spec kube-aggregator/pkg/apis/apiregistration/v1.APIServiceSpec
+    Field::new(Text::new(687, 6), (3, 4), 810, 0x08, 4), // status kube-aggregator/pkg/apis/apiregistration/v1.APIServiceStatus
+    Field::new(Text::new(949, 4), (1, 0), 0, 0x40, 1), // type string
+    Field::new(Text::new(687, 6), (2, 1), 0, 0x40, 1), // status string
+    Field::new(Text::new(1022, 18), (3, 2), 6, 0x08, 0), // lastTransitionTime apis/meta/v1.Time
+    Field::new(Text::new(808, 6), (4, 3), 0, 0x08, 0), // reason string
+    Field::new(Text::new(798, 7), (5, 4), 0, 0x08, 0), // message string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 806, 0x41, 0), // items []kube-aggregator/pkg/apis/apiregistration/v1.APIService
+    Field::new(Text::new(843, 7), (1, 0), 811, 0x0c, 0), // service kube-aggregator/pkg/apis/apiregistration/v1.ServiceReference
+    Field::new(Text::new(1100, 5), (2, 1), 0, 0x08, 0), // group string
+    Field::new(Text::new(2161, 7), (3, 2), 0, 0x08, 0), // version string
+    Field::new(Text::new(12742, 21), (4, 3), 1, 0x08, 0), // insecureSkipTLSVerify bool
+    Field::new(Text::new(853, 8), (5, 4), 5, 0x08, 2), // caBundle bytes
+    Field::new(Text::new(12766, 20), (7, 5), 2, 0x40, 20), // groupPriorityMinimum int32
+    Field::new(Text::new(12789, 15), (8, 6), 2, 0x40, 20), // versionPriority int32
+    Field::new(Text::new(785, 10), (1, 0), 807, 0x09, 21), // conditions []kube-aggregator/pkg/apis/apiregistration/v1.APIServiceCondition
+    Field::new(Text::new(537, 9), (1, 0), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(59, 4), (2, 1), 0, 0x08, 0), // name string
+    Field::new(Text::new(659, 4), (3, 2), 2, 0x0c, 0), // port int32
+    Field::new(Text::new(652, 4), (1, 0), 0, 0x08, 0), // path string
+    Field::new(Text::new(12277, 8), (3, 1), 0, 0x44, 100), // pathType string
+    Field::new(Text::new(12288, 7), (2, 2), 819, 0x40, 4), // backend networking/v1.IngressBackend
+    Field::new(Text::new(12298, 5), (1, 0), 812, 0x41, 2), // paths []networking/v1.HTTPIngressPath
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 816, 0x48, 4), // spec networking/v1.IPAddressSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 814, 0x41, 0), // items []networking/v1.IPAddress
+    Field::new(Text::new(12807, 9), (1, 0), 841, 0x4c, 0), // parentRef networking/v1.ParentReference
+    Field::new(Text::new(12306, 4), (1, 0), 0, 0x40, 1), // cidr string
+    Field::new(Text::new(12313, 6), (2, 1), 0, 0x09, 2), // except []string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 831, 0x08, 4), // spec networking/v1.IngressSpec
+    Field::new(Text::new(687, 6), (3, 4), 832, 0x08, 4), // status networking/v1.IngressStatus
+    Field::new(Text::new(843, 7), (4, 0), 830, 0x0c, 0), // service networking/v1.IngressServiceBackend
+    Field::new(Text::new(2422, 8), (3, 1), 633, 0x0c, 0), // resource core/v1.TypedLocalObjectReference
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 823, 0x08, 4), // spec networking/v1.IngressClassSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 820, 0x41, 0), // items []networking/v1.IngressClass
+    Field::new(Text::new(11619, 8), (1, 0), 0, 0x0c, 0), // apiGroup string
+    Field::new(Text::new(530, 4), (2, 1), 0, 0x40, 1), // kind string
+    Field::new(Text::new(59, 4), (3, 2), 0, 0x40, 1), // name string
+    Field::new(Text::new(624, 5), (4, 3), 0, 0x04, 0), // scope string
+    Field::new(Text::new(537, 9), (5, 4), 0, 0x0c, 0), // namespace string
+    Field::new(Text::new(2884, 10), (1, 0), 0, 0x08, 0), // controller string
+    Field::new(Text::new(12819, 10), (2, 1), 822, 0x0c, 0), // parameters networking/v1.IngressClassParametersReference
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 818, 0x41, 0), // items []networking/v1.Ingress
+    Field::new(Text::new(6959, 2), (1, 0), 0, 0x08, 0), // ip string
+    Field::new(Text::new(6964, 8), (2, 1), 0, 0x08, 0), // hostname string
+    Field::new(Text::new(6308, 5), (4, 2), 827, 0x09, 2), // ports []networking/v1.IngressPortStatus
+    Field::new(Text::new(7847, 7), (1, 0), 825, 0x09, 2), // ingress []networking/v1.IngressLoadBalancerIngress
+    Field::new(Text::new(659, 4), (1, 0), 2, 0x40, 20), // port int32
+    Field::new(Text::new(6657, 8), (2, 1), 0, 0x40, 74), // protocol string
+    Field::new(Text::new(4017, 5), (3, 2), 0, 0x0c, 0), // error string
+    Field::new(Text::new(7366, 4), (1, 0), 0, 0x08, 0), // host string
+    Field::new(Text::new(12336, 16), (2, 1), 829, 0x20, 0), // IngressRuleValue networking/v1.IngressRuleValue
+    Field::new(Text::new(12355, 4), (1, 0), 813, 0x0c, 0), // http networking/v1.HTTPIngressRuleValue
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(659, 4), (2, 1), 842, 0x08, 4), // port networking/v1.ServiceBackendPort
+    Field::new(Text::new(12362, 16), (4, 0), 0, 0x0c, 0), // ingressClassName string
+    Field::new(Text::new(12832, 14), (1, 1), 819, 0x0c, 0), // defaultBackend networking/v1.IngressBackend
+    Field::new(Text::new(12381, 3), (2, 2), 833, 0x09, 2), // tls []networking/v1.IngressTLS
+    Field::new(Text::new(359, 5), (3, 3), 828, 0x09, 2), // rules []networking/v1.IngressRule
+    Field::new(Text::new(11417, 12), (1, 0), 826, 0x08, 4), // loadBalancer networking/v1.IngressLoadBalancerStatus
+    Field::new(Text::new(12387, 5), (1, 0), 0, 0x09, 2), // hosts []string
+    Field::new(Text::new(5920, 10), (2, 1), 0, 0x08, 0), // secretName string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 840, 0x08, 4), // spec networking/v1.NetworkPolicySpec
+    Field::new(Text::new(6308, 5), (1, 0), 839, 0x09, 2), // ports []networking/v1.NetworkPolicyPort
+    Field::new(Text::new(12395, 2), (2, 1), 838, 0x09, 2), // to []networking/v1.NetworkPolicyPeer
+    Field::new(Text::new(6308, 5), (1, 0), 839, 0x09, 2), // ports []networking/v1.NetworkPolicyPort
+    Field::new(Text::new(12400, 4), (2, 1), 838, 0x09, 2), // from []networking/v1.NetworkPolicyPeer
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 834, 0x41, 0), // items []networking/v1.NetworkPolicy
+    Field::new(Text::new(12407, 11), (1, 0), 163, 0x0c, 0), // podSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(66, 17), (2, 1), 163, 0x0c, 0), // namespaceSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(12421, 7), (3, 2), 817, 0x0c, 0), // ipBlock networking/v1.IPBlock
+    Field::new(Text::new(6657, 8), (1, 0), 0, 0x0c, 47), // protocol string
+    Field::new(Text::new(659, 4), (2, 1), 9, 0x0c, 0), // port util/intstr.IntOrString
+    Field::new(Text::new(12431, 7), (3, 2), 2, 0x0c, 0), // endPort int32
+    Field::new(Text::new(12407, 11), (1, 0), 163, 0x00, 4), // podSelector apis/meta/v1.LabelSelector
+    Field::new(Text::new(7847, 7), (2, 1), 836, 0x09, 2), // ingress []networking/v1.NetworkPolicyIngressRule
+    Field::new(Text::new(12441, 6), (3, 2), 835, 0x09, 2), // egress []networking/v1.NetworkPolicyEgressRule
+    Field::new(Text::new(12450, 11), (4, 3), 0, 0x09, 101), // policyTypes []string
+    Field::new(Text::new(1100, 5), (1, 0), 0, 0x08, 0), // group string
+    Field::new(Text::new(2422, 8), (2, 1), 0, 0x48, 0), // resource string
+    Field::new(Text::new(537, 9), (3, 2), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(59, 4), (4, 3), 0, 0x48, 0), // name string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x08, 0), // name string
+    Field::new(Text::new(12849, 6), (2, 1), 2, 0x08, 0), // number int32
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 845, 0x08, 4), // spec networking/v1.ServiceCIDRSpec
+    Field::new(Text::new(687, 6), (3, 4), 846, 0x08, 4), // status networking/v1.ServiceCIDRStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 843, 0x41, 0), // items []networking/v1.ServiceCIDR
+    Field::new(Text::new(12858, 5), (1, 0), 0, 0x09, 2), // cidrs []string
+    Field::new(Text::new(785, 10), (1, 0), 156, 0x09, 21), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(652, 4), (1, 0), 0, 0x08, 0), // path string
+    Field::new(Text::new(12277, 8), (3, 1), 0, 0x0c, 0), // pathType string
+    Field::new(Text::new(12288, 7), (2, 2), 853, 0x00, 0), // backend networking/v1beta1.IngressBackend
+    Field::new(Text::new(12298, 5), (1, 0), 847, 0x01, 0), // paths []networking/v1beta1.HTTPIngressPath
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 851, 0x08, 0), // spec networking/v1beta1.IPAddressSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 849, 0x01, 0), // items []networking/v1beta1.IPAddress
+    Field::new(Text::new(12807, 9), (1, 0), 867, 0x0c, 0), // parentRef networking/v1beta1.ParentReference
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 864, 0x08, 0), // spec networking/v1beta1.IngressSpec
+    Field::new(Text::new(687, 6), (3, 4), 865, 0x08, 0), // status networking/v1beta1.IngressStatus
+    Field::new(Text::new(3714, 11), (1, 0), 0, 0x08, 0), // serviceName string
+    Field::new(Text::new(12322, 11), (2, 1), 9, 0x08, 0), // servicePort util/intstr.IntOrString
+    Field::new(Text::new(2422, 8), (3, 2), 633, 0x0c, 0), // resource core/v1.TypedLocalObjectReference
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 857, 0x08, 0), // spec networking/v1beta1.IngressClassSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 854, 0x01, 0), // items []networking/v1beta1.IngressClass
+    Field::new(Text::new(11619, 8), (1, 0), 0, 0x0c, 0), // apiGroup string
+    Field::new(Text::new(530, 4), (2, 1), 0, 0x00, 0), // kind string
+    Field::new(Text::new(59, 4), (3, 2), 0, 0x00, 0), // name string
+    Field::new(Text::new(624, 5), (4, 3), 0, 0x04, 0), // scope string
+    Field::new(Text::new(537, 9), (5, 4), 0, 0x0c, 0), // namespace string
+    Field::new(Text::new(2884, 10), (1, 0), 0, 0x08, 0), // controller string
+    Field::new(Text::new(12819, 10), (2, 1), 856, 0x0c, 0), // parameters networking/v1beta1.IngressClassParametersReference
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 852, 0x01, 0), // items []networking/v1beta1.Ingress
+    Field::new(Text::new(6959, 2), (1, 0), 0, 0x08, 0), // ip string
+    Field::new(Text::new(6964, 8), (2, 1), 0, 0x08, 0), // hostname string
+    Field::new(Text::new(6308, 5), (4, 2), 861, 0x09, 0), // ports []networking/v1beta1.IngressPortStatus
+    Field::new(Text::new(7847, 7), (1, 0), 859, 0x09, 0), // ingress []networking/v1beta1.IngressLoadBalancerIngress
+    Field::new(Text::new(659, 4), (1, 0), 2, 0x00, 0), // port int32
+    Field::new(Text::new(6657, 8), (2, 1), 0, 0x00, 0), // protocol string
+    Field::new(Text::new(4017, 5), (3, 2), 0, 0x0c, 0), // error string
+    Field::new(Text::new(7366, 4), (1, 0), 0, 0x08, 0), // host string
+    Field::new(Text::new(12336, 16), (2, 1), 863, 0x20, 0), // IngressRuleValue networking/v1beta1.IngressRuleValue
+    Field::new(Text::new(12355, 4), (1, 0), 848, 0x0c, 0), // http networking/v1beta1.HTTPIngressRuleValue
+    Field::new(Text::new(12362, 16), (4, 0), 0, 0x0c, 0), // ingressClassName string
+    Field::new(Text::new(12288, 7), (1, 1), 853, 0x0c, 0), // backend networking/v1beta1.IngressBackend
+    Field::new(Text::new(12381, 3), (2, 2), 866, 0x09, 0), // tls []networking/v1beta1.IngressTLS
+    Field::new(Text::new(359, 5), (3, 3), 862, 0x09, 0), // rules []networking/v1beta1.IngressRule
+    Field::new(Text::new(11417, 12), (1, 0), 860, 0x08, 0), // loadBalancer networking/v1beta1.IngressLoadBalancerStatus
+    Field::new(Text::new(12387, 5), (1, 0), 0, 0x09, 0), // hosts []string
+    Field::new(Text::new(5920, 10), (2, 1), 0, 0x08, 0), // secretName string
+    Field::new(Text::new(1100, 5), (1, 0), 0, 0x08, 0), // group string
+    Field::new(Text::new(2422, 8), (2, 1), 0, 0x08, 0), // resource string
+    Field::new(Text::new(537, 9), (3, 2), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(59, 4), (4, 3), 0, 0x08, 0), // name string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 870, 0x08, 0), // spec networking/v1beta1.ServiceCIDRSpec
+    Field::new(Text::new(687, 6), (3, 4), 871, 0x08, 0), // status networking/v1beta1.ServiceCIDRStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 868, 0x01, 0), // items []networking/v1beta1.ServiceCIDR
+    Field::new(Text::new(12858, 5), (1, 0), 0, 0x09, 0), // cidrs []string
+    Field::new(Text::new(785, 10), (1, 0), 156, 0x09, 27), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(12866, 8), (1, 0), 8, 0x0a, 0), // podFixed map[string]api/resource.Quantity
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(12877, 7), (2, 3), 0, 0x40, 1), // handler string
+    Field::new(Text::new(10180, 8), (3, 4), 872, 0x0c, 0), // overhead node/v1.Overhead
+    Field::new(Text::new(12887, 10), (4, 5), 875, 0x0c, 0), // scheduling node/v1.Scheduling
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 873, 0x41, 0), // items []node/v1.RuntimeClass
+    Field::new(Text::new(9865, 12), (1, 0), 0, 0x0a, 67), // nodeSelector map[string]string
+    Field::new(Text::new(10044, 11), (2, 1), 629, 0x09, 2), // tolerations []core/v1.Toleration
+    Field::new(Text::new(12866, 8), (1, 0), 8, 0x0a, 0), // podFixed map[string]api/resource.Quantity
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 879, 0x00, 0), // spec node/v1alpha1.RuntimeClassSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 877, 0x01, 0), // items []node/v1alpha1.RuntimeClass
+    Field::new(Text::new(12900, 14), (1, 0), 0, 0x00, 0), // runtimeHandler string
+    Field::new(Text::new(10180, 8), (2, 1), 876, 0x0c, 0), // overhead node/v1alpha1.Overhead
+    Field::new(Text::new(12887, 10), (3, 2), 880, 0x0c, 0), // scheduling node/v1alpha1.Scheduling
+    Field::new(Text::new(9865, 12), (1, 0), 0, 0x0a, 0), // nodeSelector map[string]string
+    Field::new(Text::new(10044, 11), (2, 1), 629, 0x09, 0), // tolerations []core/v1.Toleration
+    Field::new(Text::new(12866, 8), (1, 0), 8, 0x0a, 0), // podFixed map[string]api/resource.Quantity
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(12877, 7), (2, 3), 0, 0x00, 0), // handler string
+    Field::new(Text::new(10180, 8), (3, 4), 881, 0x0c, 0), // overhead node/v1beta1.Overhead
+    Field::new(Text::new(12887, 10), (4, 5), 884, 0x0c, 0), // scheduling node/v1beta1.Scheduling
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 882, 0x01, 0), // items []node/v1beta1.RuntimeClass
+    Field::new(Text::new(9865, 12), (1, 0), 0, 0x0a, 0), // nodeSelector map[string]string
+    Field::new(Text::new(10044, 11), (2, 1), 629, 0x09, 0), // tolerations []core/v1.Toleration
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(12917, 13), (2, 3), 158, 0x0c, 0), // deleteOptions apis/meta/v1.DeleteOptions
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 888, 0x08, 4), // spec policy/v1.PodDisruptionBudgetSpec
+    Field::new(Text::new(687, 6), (3, 4), 889, 0x08, 4), // status policy/v1.PodDisruptionBudgetStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 886, 0x41, 0), // items []policy/v1.PodDisruptionBudget
+    Field::new(Text::new(12933, 12), (1, 0), 9, 0x0c, 0), // minAvailable util/intstr.IntOrString
+    Field::new(Text::new(549, 8), (2, 1), 163, 0x0c, 102), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(3616, 14), (3, 2), 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
+    Field::new(Text::new(12948, 26), (4, 3), 0, 0x0c, 103), // unhealthyPodEvictionPolicy string
+    Field::new(Text::new(749, 18), (1, 0), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(12977, 13), (2, 1), 6, 0x0a, 0), // disruptedPods map[string]apis/meta/v1.Time
+    Field::new(Text::new(12993, 18), (3, 2), 2, 0x00, 20), // disruptionsAllowed int32
+    Field::new(Text::new(13014, 14), (4, 3), 2, 0x00, 20), // currentHealthy int32
+    Field::new(Text::new(13031, 14), (5, 4), 2, 0x00, 20), // desiredHealthy int32
+    Field::new(Text::new(13048, 12), (6, 5), 2, 0x00, 20), // expectedPods int32
+    Field::new(Text::new(785, 10), (7, 6), 156, 0x09, 21), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(12917, 13), (2, 3), 158, 0x0c, 0), // deleteOptions apis/meta/v1.DeleteOptions
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 893, 0x08, 0), // spec policy/v1beta1.PodDisruptionBudgetSpec
+    Field::new(Text::new(687, 6), (3, 4), 894, 0x08, 0), // status policy/v1beta1.PodDisruptionBudgetStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 891, 0x01, 0), // items []policy/v1beta1.PodDisruptionBudget
+    Field::new(Text::new(12933, 12), (1, 0), 9, 0x0c, 0), // minAvailable util/intstr.IntOrString
+    Field::new(Text::new(549, 8), (2, 1), 163, 0x0c, 0), // selector apis/meta/v1.LabelSelector
+    Field::new(Text::new(3616, 14), (3, 2), 9, 0x0c, 0), // maxUnavailable util/intstr.IntOrString
+    Field::new(Text::new(12948, 26), (4, 3), 0, 0x0c, 0), // unhealthyPodEvictionPolicy string
+    Field::new(Text::new(749, 18), (1, 0), 3, 0x08, 0), // observedGeneration int64
+    Field::new(Text::new(12977, 13), (2, 1), 6, 0x0a, 0), // disruptedPods map[string]apis/meta/v1.Time
+    Field::new(Text::new(12993, 18), (3, 2), 2, 0x00, 0), // disruptionsAllowed int32
+    Field::new(Text::new(13014, 14), (4, 3), 2, 0x00, 0), // currentHealthy int32
+    Field::new(Text::new(13031, 14), (5, 4), 2, 0x00, 0), // desiredHealthy int32
+    Field::new(Text::new(13048, 12), (6, 5), 2, 0x00, 0), // expectedPods int32
+    Field::new(Text::new(785, 10), (7, 6), 156, 0x09, 27), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(13063, 20), (1, 0), 163, 0x09, 2), // clusterRoleSelectors []apis/meta/v1.LabelSelector
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(359, 5), (2, 3), 900, 0x01, 2), // rules []rbac/v1.PolicyRule
+    Field::new(Text::new(13086, 15), (3, 4), 895, 0x0c, 0), // aggregationRule rbac/v1.AggregationRule
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(12631, 8), (2, 3), 906, 0x09, 2), // subjects []rbac/v1.Subject
+    Field::new(Text::new(13104, 7), (3, 4), 905, 0x40, 4), // roleRef rbac/v1.RoleRef
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 897, 0x41, 0), // items []rbac/v1.ClusterRoleBinding
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 896, 0x41, 0), // items []rbac/v1.ClusterRole
+    Field::new(Text::new(2171, 5), (1, 0), 0, 0x41, 2), // verbs []string
+    Field::new(Text::new(586, 9), (2, 1), 0, 0x09, 2), // apiGroups []string
+    Field::new(Text::new(612, 9), (3, 2), 0, 0x09, 2), // resources []string
+    Field::new(Text::new(480, 13), (4, 3), 0, 0x09, 2), // resourceNames []string
+    Field::new(Text::new(4080, 15), (5, 4), 0, 0x09, 2), // nonResourceURLs []string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(359, 5), (2, 3), 900, 0x01, 2), // rules []rbac/v1.PolicyRule
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(12631, 8), (2, 3), 906, 0x09, 2), // subjects []rbac/v1.Subject
+    Field::new(Text::new(13104, 7), (3, 4), 905, 0x40, 4), // roleRef rbac/v1.RoleRef
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 902, 0x41, 0), // items []rbac/v1.RoleBinding
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 901, 0x41, 0), // items []rbac/v1.Role
+    Field::new(Text::new(11619, 8), (1, 0), 0, 0x00, 1), // apiGroup string
+    Field::new(Text::new(530, 4), (2, 1), 0, 0x40, 1), // kind string
+    Field::new(Text::new(59, 4), (3, 2), 0, 0x40, 1), // name string
+    Field::new(Text::new(530, 4), (1, 0), 0, 0x40, 1), // kind string
+    Field::new(Text::new(11619, 8), (2, 1), 0, 0x08, 0), // apiGroup string
+    Field::new(Text::new(59, 4), (3, 2), 0, 0x40, 1), // name string
+    Field::new(Text::new(537, 9), (4, 3), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(13063, 20), (1, 0), 163, 0x09, 0), // clusterRoleSelectors []apis/meta/v1.LabelSelector
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(359, 5), (2, 3), 912, 0x01, 0), // rules []rbac/v1alpha1.PolicyRule
+    Field::new(Text::new(13086, 15), (3, 4), 907, 0x0c, 0), // aggregationRule rbac/v1alpha1.AggregationRule
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(12631, 8), (2, 3), 918, 0x09, 0), // subjects []rbac/v1alpha1.Subject
+    Field::new(Text::new(13104, 7), (3, 4), 917, 0x00, 0), // roleRef rbac/v1alpha1.RoleRef
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 909, 0x01, 0), // items []rbac/v1alpha1.ClusterRoleBinding
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 908, 0x01, 0), // items []rbac/v1alpha1.ClusterRole
+    Field::new(Text::new(2171, 5), (1, 0), 0, 0x01, 0), // verbs []string
+    Field::new(Text::new(586, 9), (3, 1), 0, 0x09, 0), // apiGroups []string
+    Field::new(Text::new(612, 9), (4, 2), 0, 0x09, 0), // resources []string
+    Field::new(Text::new(480, 13), (5, 3), 0, 0x09, 0), // resourceNames []string
+    Field::new(Text::new(4080, 15), (6, 4), 0, 0x09, 0), // nonResourceURLs []string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(359, 5), (2, 3), 912, 0x01, 0), // rules []rbac/v1alpha1.PolicyRule
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(12631, 8), (2, 3), 918, 0x09, 0), // subjects []rbac/v1alpha1.Subject
+    Field::new(Text::new(13104, 7), (3, 4), 917, 0x00, 0), // roleRef rbac/v1alpha1.RoleRef
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 914, 0x01, 0), // items []rbac/v1alpha1.RoleBinding
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 913, 0x01, 0), // items []rbac/v1alpha1.Role
+    Field::new(Text::new(11619, 8), (1, 0), 0, 0x00, 0), // apiGroup string
+    Field::new(Text::new(530, 4), (2, 1), 0, 0x00, 0), // kind string
+    Field::new(Text::new(59, 4), (3, 2), 0, 0x00, 0), // name string
+    Field::new(Text::new(530, 4), (1, 0), 0, 0x00, 0), // kind string
+    Field::new(Text::new(517, 10), (2, 1), 0, 0x08, 0), // apiVersion string
+    Field::new(Text::new(59, 4), (3, 2), 0, 0x00, 0), // name string
+    Field::new(Text::new(537, 9), (4, 3), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(13063, 20), (1, 0), 163, 0x09, 0), // clusterRoleSelectors []apis/meta/v1.LabelSelector
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(359, 5), (2, 3), 924, 0x01, 0), // rules []rbac/v1beta1.PolicyRule
+    Field::new(Text::new(13086, 15), (3, 4), 919, 0x0c, 0), // aggregationRule rbac/v1beta1.AggregationRule
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(12631, 8), (2, 3), 930, 0x09, 0), // subjects []rbac/v1beta1.Subject
+    Field::new(Text::new(13104, 7), (3, 4), 929, 0x00, 0), // roleRef rbac/v1beta1.RoleRef
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 921, 0x01, 0), // items []rbac/v1beta1.ClusterRoleBinding
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 920, 0x01, 0), // items []rbac/v1beta1.ClusterRole
+    Field::new(Text::new(2171, 5), (1, 0), 0, 0x01, 0), // verbs []string
+    Field::new(Text::new(586, 9), (2, 1), 0, 0x09, 0), // apiGroups []string
+    Field::new(Text::new(612, 9), (3, 2), 0, 0x09, 0), // resources []string
+    Field::new(Text::new(480, 13), (4, 3), 0, 0x09, 0), // resourceNames []string
+    Field::new(Text::new(4080, 15), (5, 4), 0, 0x09, 0), // nonResourceURLs []string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(359, 5), (2, 3), 924, 0x01, 0), // rules []rbac/v1beta1.PolicyRule
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(12631, 8), (2, 3), 930, 0x09, 0), // subjects []rbac/v1beta1.Subject
+    Field::new(Text::new(13104, 7), (3, 4), 929, 0x00, 0), // roleRef rbac/v1beta1.RoleRef
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 926, 0x01, 0), // items []rbac/v1beta1.RoleBinding
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 925, 0x01, 0), // items []rbac/v1beta1.Role
+    Field::new(Text::new(11619, 8), (1, 0), 0, 0x00, 0), // apiGroup string
+    Field::new(Text::new(530, 4), (2, 1), 0, 0x00, 0), // kind string
+    Field::new(Text::new(59, 4), (3, 2), 0, 0x00, 0), // name string
+    Field::new(Text::new(530, 4), (1, 0), 0, 0x00, 0), // kind string
+    Field::new(Text::new(11619, 8), (2, 1), 0, 0x08, 0), // apiGroup string
+    Field::new(Text::new(59, 4), (3, 2), 0, 0x00, 0), // name string
+    Field::new(Text::new(537, 9), (4, 3), 0, 0x08, 0), // namespace string
+    Field::new(Text::new(5963, 6), (1, 0), 0, 0x40, 1), // driver string
+    Field::new(Text::new(10704, 4), (2, 1), 0, 0x40, 1), // pool string
+    Field::new(Text::new(13114, 6), (3, 2), 0, 0x40, 1), // device string
+    Field::new(Text::new(13123, 7), (7, 3), 0, 0x0c, 0), // shareID string
+    Field::new(Text::new(785, 10), (4, 4), 156, 0x01, 13), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(3164, 4), (5, 5), 10, 0x0c, 0), // data runtime.RawExtension
+    Field::new(Text::new(13133, 11), (6, 6), 960, 0x0c, 0), // networkData resource/v1.NetworkDeviceData
+    Field::new(Text::new(13147, 7), (1, 0), 941, 0x08, 4), // devices resource/v1.DeviceAllocationResult
+    Field::new(Text::new(9865, 12), (3, 1), 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
+    Field::new(Text::new(13157, 19), (5, 2), 6, 0x0c, 0), // allocationTimestamp apis/meta/v1.Time
+    Field::new(Text::new(1, 10), (1, 0), 0, 0x40, 1), // expression string
+    Field::new(Text::new(1436, 7), (1, 0), 8, 0x04, 0), // default api/resource.Quantity
+    Field::new(Text::new(13179, 11), (3, 1), 8, 0x09, 2), // validValues []api/resource.Quantity
+    Field::new(Text::new(13193, 10), (4, 2), 935, 0x0c, 0), // validRange resource/v1.CapacityRequestPolicyRange
+    Field::new(Text::new(7756, 3), (1, 0), 8, 0x4c, 0), // min api/resource.Quantity
+    Field::new(Text::new(7750, 3), (2, 1), 8, 0x0c, 0), // max api/resource.Quantity
+    Field::new(Text::new(13206, 4), (3, 2), 8, 0x0c, 0), // step api/resource.Quantity
+    Field::new(Text::new(10800, 8), (1, 0), 8, 0x0a, 0), // requests map[string]api/resource.Quantity
+    Field::new(Text::new(4398, 5), (1, 0), 8, 0x40, 0), // value api/resource.Quantity
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(13213, 8), (2, 1), 937, 0x4a, 0), // counters map[string]resource/v1.Counter
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(13224, 10), (2, 1), 942, 0x0a, 0), // attributes map[string]resource/v1.DeviceAttribute
+    Field::new(Text::new(8329, 8), (3, 2), 943, 0x0a, 0), // capacity map[string]resource/v1.DeviceCapacity
+    Field::new(Text::new(13237, 16), (4, 3), 952, 0x09, 2), // consumesCounters []resource/v1.DeviceCounterConsumption
+    Field::new(Text::new(5427, 8), (5, 4), 0, 0x0c, 0), // nodeName string
+    Field::new(Text::new(9865, 12), (6, 5), 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
+    Field::new(Text::new(13256, 8), (7, 6), 1, 0x0c, 0), // allNodes bool
+    Field::new(Text::new(8292, 6), (8, 7), 957, 0x09, 2), // taints []resource/v1.DeviceTaint
+    Field::new(Text::new(13267, 11), (9, 8), 1, 0x0c, 0), // bindsToNode bool
+    Field::new(Text::new(13281, 17), (10, 9), 0, 0x09, 2), // bindingConditions []string
+    Field::new(Text::new(13301, 24), (11, 10), 0, 0x09, 2), // bindingFailureConditions []string
+    Field::new(Text::new(13328, 24), (12, 11), 1, 0x0c, 0), // allowMultipleAllocations bool
+    Field::new(Text::new(13355, 31), (13, 12), 961, 0x0a, 0), // nodeAllocatableResourceMappings map[string]resource/v1.NodeAllocatableResourceMapping
+    Field::new(Text::new(7213, 6), (1, 0), 0, 0x40, 104), // source string
+    Field::new(Text::new(10800, 8), (2, 1), 0, 0x09, 2), // requests []string
+    Field::new(Text::new(13389, 19), (3, 2), 950, 0x20, 0), // DeviceConfiguration resource/v1.DeviceConfiguration
+    Field::new(Text::new(13411, 7), (1, 0), 954, 0x09, 2), // results []resource/v1.DeviceRequestAllocationResult
+    Field::new(Text::new(8425, 6), (2, 1), 940, 0x09, 2), // config []resource/v1.DeviceAllocationConfiguration
+    Field::new(Text::new(13421, 3), (2, 0), 3, 0x0c, 0), // int int64
+    Field::new(Text::new(13427, 4), (3, 1), 1, 0x0c, 0), // bool bool
+    Field::new(Text::new(13434, 6), (4, 2), 0, 0x0c, 0), // string string
+    Field::new(Text::new(2161, 7), (5, 3), 0, 0x0c, 0), // version string
+    Field::new(Text::new(13443, 4), (6, 4), 3, 0x09, 2), // ints []int64
+    Field::new(Text::new(13450, 5), (7, 5), 1, 0x09, 2), // bools []bool
+    Field::new(Text::new(13458, 7), (8, 6), 0, 0x09, 2), // strings []string
+    Field::new(Text::new(1116, 8), (9, 7), 0, 0x09, 2), // versions []string
+    Field::new(Text::new(4398, 5), (1, 0), 8, 0x40, 0), // value api/resource.Quantity
+    Field::new(Text::new(13468, 13), (2, 1), 934, 0x0c, 0), // requestPolicy resource/v1.CapacityRequestPolicy
+    Field::new(Text::new(10800, 8), (1, 0), 953, 0x01, 2), // requests []resource/v1.DeviceRequest
+    Field::new(Text::new(13484, 11), (2, 1), 951, 0x09, 2), // constraints []resource/v1.DeviceConstraint
+    Field::new(Text::new(8425, 6), (3, 2), 945, 0x09, 2), // config []resource/v1.DeviceClaimConfiguration
+    Field::new(Text::new(10800, 8), (1, 0), 0, 0x09, 2), // requests []string
+    Field::new(Text::new(13389, 19), (2, 1), 950, 0x20, 0), // DeviceConfiguration resource/v1.DeviceConfiguration
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 949, 0x40, 4), // spec resource/v1.DeviceClassSpec
+    Field::new(Text::new(13389, 19), (1, 0), 950, 0x20, 0), // DeviceConfiguration resource/v1.DeviceConfiguration
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 946, 0x41, 0), // items []resource/v1.DeviceClass
+    Field::new(Text::new(13498, 9), (1, 0), 955, 0x09, 2), // selectors []resource/v1.DeviceSelector
+    Field::new(Text::new(8425, 6), (2, 1), 947, 0x09, 2), // config []resource/v1.DeviceClassConfiguration
+    Field::new(Text::new(13510, 20), (4, 2), 0, 0x0c, 0), // extendedResourceName string
+    Field::new(Text::new(13533, 6), (1, 0), 962, 0x0c, 0), // opaque resource/v1.OpaqueDeviceConfiguration
+    Field::new(Text::new(10800, 8), (1, 0), 0, 0x09, 2), // requests []string
+    Field::new(Text::new(13542, 14), (2, 1), 0, 0x0c, 0), // matchAttribute string
+    Field::new(Text::new(13559, 17), (3, 2), 0, 0x0c, 0), // distinctAttribute string
+    Field::new(Text::new(13579, 10), (1, 0), 0, 0x40, 1), // counterSet string
+    Field::new(Text::new(13213, 8), (2, 1), 937, 0x4a, 0), // counters map[string]resource/v1.Counter
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(13592, 7), (2, 1), 959, 0x0c, 0), // exactly resource/v1.ExactDeviceRequest
+    Field::new(Text::new(13602, 14), (3, 2), 956, 0x09, 2), // firstAvailable []resource/v1.DeviceSubRequest
+    Field::new(Text::new(928, 7), (1, 0), 0, 0x40, 1), // request string
+    Field::new(Text::new(5963, 6), (2, 1), 0, 0x40, 1), // driver string
+    Field::new(Text::new(10704, 4), (3, 2), 0, 0x40, 1), // pool string
+    Field::new(Text::new(13114, 6), (4, 3), 0, 0x40, 1), // device string
+    Field::new(Text::new(13619, 11), (5, 4), 1, 0x0c, 0), // adminAccess bool
+    Field::new(Text::new(10044, 11), (6, 5), 958, 0x09, 2), // tolerations []resource/v1.DeviceToleration
+    Field::new(Text::new(13281, 17), (7, 6), 0, 0x09, 2), // bindingConditions []string
+    Field::new(Text::new(13301, 24), (8, 7), 0, 0x09, 2), // bindingFailureConditions []string
+    Field::new(Text::new(13123, 7), (9, 8), 0, 0x0c, 0), // shareID string
+    Field::new(Text::new(13633, 16), (10, 9), 8, 0x0a, 0), // consumedCapacity map[string]api/resource.Quantity
+    Field::new(Text::new(13652, 3), (1, 0), 933, 0x0c, 0), // cel resource/v1.CELDeviceSelector
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(13658, 15), (2, 1), 0, 0x40, 1), // deviceClassName string
+    Field::new(Text::new(13498, 9), (3, 2), 955, 0x09, 2), // selectors []resource/v1.DeviceSelector
+    Field::new(Text::new(13676, 14), (4, 3), 0, 0x08, 105), // allocationMode string
+    Field::new(Text::new(7255, 5), (5, 4), 3, 0x08, 0), // count int64
+    Field::new(Text::new(10044, 11), (6, 5), 958, 0x09, 2), // tolerations []resource/v1.DeviceToleration
+    Field::new(Text::new(8329, 8), (7, 6), 936, 0x0c, 0), // capacity resource/v1.CapacityRequirements
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x40, 1), // key string
+    Field::new(Text::new(4398, 5), (2, 1), 0, 0x08, 0), // value string
+    Field::new(Text::new(11471, 6), (3, 2), 0, 0x40, 106), // effect string
+    Field::new(Text::new(11480, 9), (4, 3), 6, 0x0c, 0), // timeAdded apis/meta/v1.Time
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x08, 0), // key string
+    Field::new(Text::new(2384, 8), (2, 1), 0, 0x08, 107), // operator string
+    Field::new(Text::new(4398, 5), (3, 2), 0, 0x08, 0), // value string
+    Field::new(Text::new(11471, 6), (4, 3), 0, 0x08, 108), // effect string
+    Field::new(Text::new(11492, 17), (5, 4), 3, 0x0c, 0), // tolerationSeconds int64
+    Field::new(Text::new(13658, 15), (1, 0), 0, 0x40, 1), // deviceClassName string
+    Field::new(Text::new(13498, 9), (2, 1), 955, 0x09, 2), // selectors []resource/v1.DeviceSelector
+    Field::new(Text::new(13676, 14), (3, 2), 0, 0x08, 105), // allocationMode string
+    Field::new(Text::new(7255, 5), (4, 3), 3, 0x08, 0), // count int64
+    Field::new(Text::new(13619, 11), (5, 4), 1, 0x0c, 0), // adminAccess bool
+    Field::new(Text::new(10044, 11), (6, 5), 958, 0x09, 2), // tolerations []resource/v1.DeviceToleration
+    Field::new(Text::new(8329, 8), (7, 6), 936, 0x0c, 0), // capacity resource/v1.CapacityRequirements
+    Field::new(Text::new(13693, 13), (1, 0), 0, 0x08, 0), // interfaceName string
+    Field::new(Text::new(13709, 3), (2, 1), 0, 0x09, 2), // ips []string
+    Field::new(Text::new(13715, 15), (3, 2), 0, 0x08, 0), // hardwareAddress string
+    Field::new(Text::new(13733, 11), (1, 0), 0, 0x0c, 0), // capacityKey string
+    Field::new(Text::new(13747, 20), (2, 1), 8, 0x0c, 0), // allocationMultiplier api/resource.Quantity
+    Field::new(Text::new(5963, 6), (1, 0), 0, 0x40, 1), // driver string
+    Field::new(Text::new(12819, 10), (2, 1), 10, 0x40, 0), // parameters runtime.RawExtension
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 966, 0x40, 4), // spec resource/v1.ResourceClaimSpec
+    Field::new(Text::new(687, 6), (3, 4), 967, 0x08, 4), // status resource/v1.ResourceClaimStatus
+    Field::new(Text::new(11619, 8), (1, 0), 0, 0x08, 0), // apiGroup string
+    Field::new(Text::new(2422, 8), (3, 1), 0, 0x40, 1), // resource string
+    Field::new(Text::new(59, 4), (4, 2), 0, 0x40, 1), // name string
+    Field::new(Text::new(864, 3), (5, 3), 0, 0x40, 1), // uid string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 963, 0x41, 0), // items []resource/v1.ResourceClaim
+    Field::new(Text::new(13147, 7), (1, 0), 944, 0x00, 4), // devices resource/v1.DeviceClaim
+    Field::new(Text::new(13770, 10), (1, 0), 932, 0x0c, 0), // allocation resource/v1.AllocationResult
+    Field::new(Text::new(13783, 11), (2, 1), 964, 0x09, 18), // reservedFor []resource/v1.ResourceClaimConsumerReference
+    Field::new(Text::new(13147, 7), (4, 2), 931, 0x09, 109), // devices []resource/v1.AllocatedDeviceStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 970, 0x40, 4), // spec resource/v1.ResourceClaimTemplateSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 968, 0x41, 0), // items []resource/v1.ResourceClaimTemplate
+    Field::new(Text::new(167, 8), (1, 0), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 1), 966, 0x40, 4), // spec resource/v1.ResourceClaimSpec
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(2732, 10), (2, 1), 3, 0x40, 20), // generation int64
+    Field::new(Text::new(13797, 18), (3, 2), 3, 0x40, 20), // resourceSliceCount int64
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 974, 0x40, 4), // spec resource/v1.ResourceSliceSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 972, 0x41, 0), // items []resource/v1.ResourceSlice
+    Field::new(Text::new(5963, 6), (1, 0), 0, 0x40, 1), // driver string
+    Field::new(Text::new(10704, 4), (2, 1), 971, 0x40, 4), // pool resource/v1.ResourcePool
+    Field::new(Text::new(5427, 8), (3, 2), 0, 0x0c, 0), // nodeName string
+    Field::new(Text::new(9865, 12), (4, 3), 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
+    Field::new(Text::new(13256, 8), (5, 4), 1, 0x0c, 0), // allNodes bool
+    Field::new(Text::new(13147, 7), (6, 5), 939, 0x09, 2), // devices []resource/v1.Device
+    Field::new(Text::new(13818, 22), (7, 6), 1, 0x0c, 0), // perDeviceNodeSelection bool
+    Field::new(Text::new(13843, 14), (8, 7), 938, 0x09, 2), // sharedCounters []resource/v1.CounterSet
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x00, 0), // key string
+    Field::new(Text::new(4398, 5), (2, 1), 0, 0x08, 0), // value string
+    Field::new(Text::new(11471, 6), (3, 2), 0, 0x00, 0), // effect string
+    Field::new(Text::new(11480, 9), (4, 3), 6, 0x0c, 0), // timeAdded apis/meta/v1.Time
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 978, 0x00, 0), // spec resource/v1alpha3.DeviceTaintRuleSpec
+    Field::new(Text::new(687, 6), (3, 4), 979, 0x08, 0), // status resource/v1alpha3.DeviceTaintRuleStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 976, 0x01, 0), // items []resource/v1alpha3.DeviceTaintRule
+    Field::new(Text::new(13860, 14), (1, 0), 980, 0x0c, 0), // deviceSelector resource/v1alpha3.DeviceTaintSelector
+    Field::new(Text::new(13877, 5), (2, 1), 975, 0x08, 0), // taint resource/v1alpha3.DeviceTaint
+    Field::new(Text::new(785, 10), (1, 0), 156, 0x09, 27), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(5963, 6), (2, 0), 0, 0x0c, 0), // driver string
+    Field::new(Text::new(10704, 4), (3, 1), 0, 0x0c, 0), // pool string
+    Field::new(Text::new(13114, 6), (4, 2), 0, 0x0c, 0), // device string
+    Field::new(Text::new(5963, 6), (1, 0), 0, 0x08, 0), // driver string
+    Field::new(Text::new(13885, 8), (2, 1), 0, 0x08, 0), // poolName string
+    Field::new(Text::new(2732, 10), (9, 2), 3, 0x00, 0), // generation int64
+    Field::new(Text::new(13797, 18), (8, 3), 2, 0x0c, 0), // resourceSliceCount int32
+    Field::new(Text::new(13896, 12), (4, 4), 2, 0x0c, 0), // totalDevices int32
+    Field::new(Text::new(13911, 16), (5, 5), 2, 0x0c, 0), // allocatedDevices int32
+    Field::new(Text::new(13930, 16), (6, 6), 2, 0x0c, 0), // availableDevices int32
+    Field::new(Text::new(13949, 18), (7, 7), 2, 0x0c, 0), // unavailableDevices int32
+    Field::new(Text::new(5427, 8), (3, 8), 0, 0x0c, 0), // nodeName string
+    Field::new(Text::new(13970, 15), (10, 9), 0, 0x0c, 0), // validationError string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 984, 0x00, 0), // spec resource/v1alpha3.ResourcePoolStatusRequestSpec
+    Field::new(Text::new(687, 6), (3, 4), 985, 0x0c, 0), // status resource/v1alpha3.ResourcePoolStatusRequestStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 982, 0x01, 0), // items []resource/v1alpha3.ResourcePoolStatusRequest
+    Field::new(Text::new(5963, 6), (1, 0), 0, 0x00, 0), // driver string
+    Field::new(Text::new(13885, 8), (2, 1), 0, 0x0c, 0), // poolName string
+    Field::new(Text::new(2606, 5), (3, 2), 2, 0x0c, 0), // limit int32
+    Field::new(Text::new(13988, 9), (6, 0), 2, 0x0c, 0), // poolCount int32
+    Field::new(Text::new(14000, 5), (2, 1), 981, 0x09, 0), // pools []resource/v1alpha3.PoolStatus
+    Field::new(Text::new(785, 10), (3, 2), 156, 0x09, 27), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(5963, 6), (1, 0), 0, 0x00, 0), // driver string
+    Field::new(Text::new(10704, 4), (2, 1), 0, 0x00, 0), // pool string
+    Field::new(Text::new(13114, 6), (3, 2), 0, 0x00, 0), // device string
+    Field::new(Text::new(13123, 7), (7, 3), 0, 0x0c, 0), // shareID string
+    Field::new(Text::new(785, 10), (4, 4), 156, 0x01, 0), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(3164, 4), (5, 5), 10, 0x0c, 0), // data runtime.RawExtension
+    Field::new(Text::new(13133, 11), (6, 6), 1015, 0x0c, 0), // networkData resource/v1beta1.NetworkDeviceData
+    Field::new(Text::new(13147, 7), (1, 0), 997, 0x08, 0), // devices resource/v1beta1.DeviceAllocationResult
+    Field::new(Text::new(9865, 12), (3, 1), 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
+    Field::new(Text::new(13157, 19), (5, 2), 6, 0x0c, 0), // allocationTimestamp apis/meta/v1.Time
+    Field::new(Text::new(13224, 10), (1, 0), 998, 0x0a, 0), // attributes map[string]resource/v1beta1.DeviceAttribute
+    Field::new(Text::new(8329, 8), (2, 1), 999, 0x0a, 0), // capacity map[string]resource/v1beta1.DeviceCapacity
+    Field::new(Text::new(13237, 16), (3, 2), 1008, 0x09, 0), // consumesCounters []resource/v1beta1.DeviceCounterConsumption
+    Field::new(Text::new(5427, 8), (4, 3), 0, 0x0c, 0), // nodeName string
+    Field::new(Text::new(9865, 12), (5, 4), 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
+    Field::new(Text::new(13256, 8), (6, 5), 1, 0x0c, 0), // allNodes bool
+    Field::new(Text::new(8292, 6), (7, 6), 1013, 0x09, 0), // taints []resource/v1beta1.DeviceTaint
+    Field::new(Text::new(13267, 11), (8, 7), 1, 0x0c, 0), // bindsToNode bool
+    Field::new(Text::new(13281, 17), (9, 8), 0, 0x09, 0), // bindingConditions []string
+    Field::new(Text::new(13301, 24), (10, 9), 0, 0x09, 0), // bindingFailureConditions []string
+    Field::new(Text::new(13328, 24), (11, 10), 1, 0x0c, 0), // allowMultipleAllocations bool
+    Field::new(Text::new(13355, 31), (12, 11), 1016, 0x0a, 0), // nodeAllocatableResourceMappings map[string]resource/v1beta1.NodeAllocatableResourceMapping
+    Field::new(Text::new(1, 10), (1, 0), 0, 0x00, 0), // expression string
+    Field::new(Text::new(1436, 7), (1, 0), 8, 0x04, 0), // default api/resource.Quantity
+    Field::new(Text::new(13179, 11), (3, 1), 8, 0x09, 0), // validValues []api/resource.Quantity
+    Field::new(Text::new(13193, 10), (4, 2), 991, 0x0c, 0), // validRange resource/v1beta1.CapacityRequestPolicyRange
+    Field::new(Text::new(7756, 3), (1, 0), 8, 0x0c, 0), // min api/resource.Quantity
+    Field::new(Text::new(7750, 3), (2, 1), 8, 0x0c, 0), // max api/resource.Quantity
+    Field::new(Text::new(13206, 4), (3, 2), 8, 0x0c, 0), // step api/resource.Quantity
+    Field::new(Text::new(10800, 8), (1, 0), 8, 0x0a, 0), // requests map[string]api/resource.Quantity
+    Field::new(Text::new(4398, 5), (1, 0), 8, 0x00, 0), // value api/resource.Quantity
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(13213, 8), (2, 1), 993, 0x0a, 0), // counters map[string]resource/v1beta1.Counter
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(14008, 5), (2, 1), 988, 0x0c, 0), // basic resource/v1beta1.BasicDevice
+    Field::new(Text::new(7213, 6), (1, 0), 0, 0x00, 0), // source string
+    Field::new(Text::new(10800, 8), (2, 1), 0, 0x09, 0), // requests []string
+    Field::new(Text::new(13389, 19), (3, 2), 1006, 0x20, 0), // DeviceConfiguration resource/v1beta1.DeviceConfiguration
+    Field::new(Text::new(13411, 7), (1, 0), 1010, 0x09, 0), // results []resource/v1beta1.DeviceRequestAllocationResult
+    Field::new(Text::new(8425, 6), (2, 1), 996, 0x09, 0), // config []resource/v1beta1.DeviceAllocationConfiguration
+    Field::new(Text::new(13421, 3), (2, 0), 3, 0x0c, 0), // int int64
+    Field::new(Text::new(13427, 4), (3, 1), 1, 0x0c, 0), // bool bool
+    Field::new(Text::new(13434, 6), (4, 2), 0, 0x0c, 0), // string string
+    Field::new(Text::new(2161, 7), (5, 3), 0, 0x0c, 0), // version string
+    Field::new(Text::new(13443, 4), (6, 4), 3, 0x09, 0), // ints []int64
+    Field::new(Text::new(13450, 5), (7, 5), 1, 0x09, 0), // bools []bool
+    Field::new(Text::new(13458, 7), (8, 6), 0, 0x09, 0), // strings []string
+    Field::new(Text::new(1116, 8), (9, 7), 0, 0x09, 0), // versions []string
+    Field::new(Text::new(4398, 5), (1, 0), 8, 0x00, 0), // value api/resource.Quantity
+    Field::new(Text::new(13468, 13), (2, 1), 990, 0x0c, 0), // requestPolicy resource/v1beta1.CapacityRequestPolicy
+    Field::new(Text::new(10800, 8), (1, 0), 1009, 0x01, 0), // requests []resource/v1beta1.DeviceRequest
+    Field::new(Text::new(13484, 11), (2, 1), 1007, 0x09, 0), // constraints []resource/v1beta1.DeviceConstraint
+    Field::new(Text::new(8425, 6), (3, 2), 1001, 0x09, 0), // config []resource/v1beta1.DeviceClaimConfiguration
+    Field::new(Text::new(10800, 8), (1, 0), 0, 0x09, 0), // requests []string
+    Field::new(Text::new(13389, 19), (2, 1), 1006, 0x20, 0), // DeviceConfiguration resource/v1beta1.DeviceConfiguration
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1005, 0x00, 0), // spec resource/v1beta1.DeviceClassSpec
+    Field::new(Text::new(13389, 19), (1, 0), 1006, 0x20, 0), // DeviceConfiguration resource/v1beta1.DeviceConfiguration
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1002, 0x01, 0), // items []resource/v1beta1.DeviceClass
+    Field::new(Text::new(13498, 9), (1, 0), 1011, 0x09, 0), // selectors []resource/v1beta1.DeviceSelector
+    Field::new(Text::new(8425, 6), (2, 1), 1003, 0x09, 0), // config []resource/v1beta1.DeviceClassConfiguration
+    Field::new(Text::new(13510, 20), (4, 2), 0, 0x0c, 0), // extendedResourceName string
+    Field::new(Text::new(13533, 6), (1, 0), 1017, 0x0c, 0), // opaque resource/v1beta1.OpaqueDeviceConfiguration
+    Field::new(Text::new(10800, 8), (1, 0), 0, 0x09, 0), // requests []string
+    Field::new(Text::new(13542, 14), (2, 1), 0, 0x0c, 0), // matchAttribute string
+    Field::new(Text::new(13559, 17), (3, 2), 0, 0x0c, 0), // distinctAttribute string
+    Field::new(Text::new(13579, 10), (1, 0), 0, 0x00, 0), // counterSet string
+    Field::new(Text::new(13213, 8), (2, 1), 993, 0x0a, 0), // counters map[string]resource/v1beta1.Counter
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(13658, 15), (2, 1), 0, 0x00, 0), // deviceClassName string
+    Field::new(Text::new(13498, 9), (3, 2), 1011, 0x09, 0), // selectors []resource/v1beta1.DeviceSelector
+    Field::new(Text::new(13676, 14), (4, 3), 0, 0x08, 0), // allocationMode string
+    Field::new(Text::new(7255, 5), (5, 4), 3, 0x08, 0), // count int64
+    Field::new(Text::new(13619, 11), (6, 5), 1, 0x0c, 0), // adminAccess bool
+    Field::new(Text::new(13602, 14), (7, 6), 1012, 0x09, 0), // firstAvailable []resource/v1beta1.DeviceSubRequest
+    Field::new(Text::new(10044, 11), (8, 7), 1014, 0x09, 0), // tolerations []resource/v1beta1.DeviceToleration
+    Field::new(Text::new(8329, 8), (9, 8), 992, 0x0c, 0), // capacity resource/v1beta1.CapacityRequirements
+    Field::new(Text::new(928, 7), (1, 0), 0, 0x00, 0), // request string
+    Field::new(Text::new(5963, 6), (2, 1), 0, 0x00, 0), // driver string
+    Field::new(Text::new(10704, 4), (3, 2), 0, 0x00, 0), // pool string
+    Field::new(Text::new(13114, 6), (4, 3), 0, 0x00, 0), // device string
+    Field::new(Text::new(13619, 11), (5, 4), 1, 0x0c, 0), // adminAccess bool
+    Field::new(Text::new(10044, 11), (6, 5), 1014, 0x09, 0), // tolerations []resource/v1beta1.DeviceToleration
+    Field::new(Text::new(13281, 17), (7, 6), 0, 0x09, 0), // bindingConditions []string
+    Field::new(Text::new(13301, 24), (8, 7), 0, 0x09, 0), // bindingFailureConditions []string
+    Field::new(Text::new(13123, 7), (9, 8), 0, 0x0c, 0), // shareID string
+    Field::new(Text::new(13633, 16), (10, 9), 8, 0x0a, 0), // consumedCapacity map[string]api/resource.Quantity
+    Field::new(Text::new(13652, 3), (1, 0), 989, 0x0c, 0), // cel resource/v1beta1.CELDeviceSelector
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(13658, 15), (2, 1), 0, 0x00, 0), // deviceClassName string
+    Field::new(Text::new(13498, 9), (3, 2), 1011, 0x09, 0), // selectors []resource/v1beta1.DeviceSelector
+    Field::new(Text::new(13676, 14), (4, 3), 0, 0x08, 0), // allocationMode string
+    Field::new(Text::new(7255, 5), (5, 4), 3, 0x08, 0), // count int64
+    Field::new(Text::new(10044, 11), (7, 5), 1014, 0x09, 0), // tolerations []resource/v1beta1.DeviceToleration
+    Field::new(Text::new(8329, 8), (8, 6), 992, 0x0c, 0), // capacity resource/v1beta1.CapacityRequirements
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x00, 0), // key string
+    Field::new(Text::new(4398, 5), (2, 1), 0, 0x08, 0), // value string
+    Field::new(Text::new(11471, 6), (3, 2), 0, 0x00, 0), // effect string
+    Field::new(Text::new(11480, 9), (4, 3), 6, 0x0c, 0), // timeAdded apis/meta/v1.Time
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x08, 0), // key string
+    Field::new(Text::new(2384, 8), (2, 1), 0, 0x08, 0), // operator string
+    Field::new(Text::new(4398, 5), (3, 2), 0, 0x08, 0), // value string
+    Field::new(Text::new(11471, 6), (4, 3), 0, 0x08, 0), // effect string
+    Field::new(Text::new(11492, 17), (5, 4), 3, 0x0c, 0), // tolerationSeconds int64
+    Field::new(Text::new(13693, 13), (1, 0), 0, 0x08, 0), // interfaceName string
+    Field::new(Text::new(13709, 3), (2, 1), 0, 0x09, 0), // ips []string
+    Field::new(Text::new(13715, 15), (3, 2), 0, 0x08, 0), // hardwareAddress string
+    Field::new(Text::new(13733, 11), (1, 0), 0, 0x0c, 0), // capacityKey string
+    Field::new(Text::new(13747, 20), (2, 1), 8, 0x0c, 0), // allocationMultiplier api/resource.Quantity
+    Field::new(Text::new(5963, 6), (1, 0), 0, 0x00, 0), // driver string
+    Field::new(Text::new(12819, 10), (2, 1), 10, 0x00, 0), // parameters runtime.RawExtension
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1021, 0x00, 0), // spec resource/v1beta1.ResourceClaimSpec
+    Field::new(Text::new(687, 6), (3, 4), 1022, 0x08, 0), // status resource/v1beta1.ResourceClaimStatus
+    Field::new(Text::new(11619, 8), (1, 0), 0, 0x08, 0), // apiGroup string
+    Field::new(Text::new(2422, 8), (3, 1), 0, 0x00, 0), // resource string
+    Field::new(Text::new(59, 4), (4, 2), 0, 0x00, 0), // name string
+    Field::new(Text::new(864, 3), (5, 3), 0, 0x00, 0), // uid string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1018, 0x01, 0), // items []resource/v1beta1.ResourceClaim
+    Field::new(Text::new(13147, 7), (1, 0), 1000, 0x00, 0), // devices resource/v1beta1.DeviceClaim
+    Field::new(Text::new(13770, 10), (1, 0), 987, 0x0c, 0), // allocation resource/v1beta1.AllocationResult
+    Field::new(Text::new(13783, 11), (2, 1), 1019, 0x09, 110), // reservedFor []resource/v1beta1.ResourceClaimConsumerReference
+    Field::new(Text::new(13147, 7), (4, 2), 986, 0x09, 0), // devices []resource/v1beta1.AllocatedDeviceStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1025, 0x00, 0), // spec resource/v1beta1.ResourceClaimTemplateSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1023, 0x01, 0), // items []resource/v1beta1.ResourceClaimTemplate
+    Field::new(Text::new(167, 8), (1, 0), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 1), 1021, 0x00, 0), // spec resource/v1beta1.ResourceClaimSpec
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(2732, 10), (2, 1), 3, 0x00, 0), // generation int64
+    Field::new(Text::new(13797, 18), (3, 2), 3, 0x00, 0), // resourceSliceCount int64
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1029, 0x00, 0), // spec resource/v1beta1.ResourceSliceSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1027, 0x01, 0), // items []resource/v1beta1.ResourceSlice
+    Field::new(Text::new(5963, 6), (1, 0), 0, 0x00, 0), // driver string
+    Field::new(Text::new(10704, 4), (2, 1), 1026, 0x00, 0), // pool resource/v1beta1.ResourcePool
+    Field::new(Text::new(5427, 8), (3, 2), 0, 0x08, 0), // nodeName string
+    Field::new(Text::new(9865, 12), (4, 3), 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
+    Field::new(Text::new(13256, 8), (5, 4), 1, 0x08, 0), // allNodes bool
+    Field::new(Text::new(13147, 7), (6, 5), 995, 0x09, 0), // devices []resource/v1beta1.Device
+    Field::new(Text::new(13818, 22), (7, 6), 1, 0x0c, 0), // perDeviceNodeSelection bool
+    Field::new(Text::new(13843, 14), (8, 7), 994, 0x09, 0), // sharedCounters []resource/v1beta1.CounterSet
+    Field::new(Text::new(5963, 6), (1, 0), 0, 0x00, 0), // driver string
+    Field::new(Text::new(10704, 4), (2, 1), 0, 0x00, 0), // pool string
+    Field::new(Text::new(13114, 6), (3, 2), 0, 0x00, 0), // device string
+    Field::new(Text::new(13123, 7), (7, 3), 0, 0x0c, 0), // shareID string
+    Field::new(Text::new(785, 10), (4, 4), 156, 0x01, 0), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(3164, 4), (5, 5), 10, 0x0c, 0), // data runtime.RawExtension
+    Field::new(Text::new(13133, 11), (6, 6), 1064, 0x0c, 0), // networkData resource/v1beta2.NetworkDeviceData
+    Field::new(Text::new(13147, 7), (1, 0), 1040, 0x08, 0), // devices resource/v1beta2.DeviceAllocationResult
+    Field::new(Text::new(9865, 12), (3, 1), 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
+    Field::new(Text::new(13157, 19), (5, 2), 6, 0x0c, 0), // allocationTimestamp apis/meta/v1.Time
+    Field::new(Text::new(1, 10), (1, 0), 0, 0x00, 0), // expression string
+    Field::new(Text::new(1436, 7), (1, 0), 8, 0x04, 0), // default api/resource.Quantity
+    Field::new(Text::new(13179, 11), (3, 1), 8, 0x09, 0), // validValues []api/resource.Quantity
+    Field::new(Text::new(13193, 10), (4, 2), 1034, 0x0c, 0), // validRange resource/v1beta2.CapacityRequestPolicyRange
+    Field::new(Text::new(7756, 3), (1, 0), 8, 0x0c, 0), // min api/resource.Quantity
+    Field::new(Text::new(7750, 3), (2, 1), 8, 0x0c, 0), // max api/resource.Quantity
+    Field::new(Text::new(13206, 4), (3, 2), 8, 0x0c, 0), // step api/resource.Quantity
+    Field::new(Text::new(10800, 8), (1, 0), 8, 0x0a, 0), // requests map[string]api/resource.Quantity
+    Field::new(Text::new(4398, 5), (1, 0), 8, 0x00, 0), // value api/resource.Quantity
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(13213, 8), (2, 1), 1036, 0x0a, 0), // counters map[string]resource/v1beta2.Counter
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(13224, 10), (2, 1), 1041, 0x0a, 0), // attributes map[string]resource/v1beta2.DeviceAttribute
+    Field::new(Text::new(8329, 8), (3, 2), 1042, 0x0a, 0), // capacity map[string]resource/v1beta2.DeviceCapacity
+    Field::new(Text::new(13237, 16), (4, 3), 1051, 0x09, 0), // consumesCounters []resource/v1beta2.DeviceCounterConsumption
+    Field::new(Text::new(5427, 8), (5, 4), 0, 0x0c, 0), // nodeName string
+    Field::new(Text::new(9865, 12), (6, 5), 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
+    Field::new(Text::new(13256, 8), (7, 6), 1, 0x0c, 0), // allNodes bool
+    Field::new(Text::new(8292, 6), (8, 7), 1056, 0x09, 0), // taints []resource/v1beta2.DeviceTaint
+    Field::new(Text::new(13267, 11), (9, 8), 1, 0x0c, 0), // bindsToNode bool
+    Field::new(Text::new(13281, 17), (10, 9), 0, 0x09, 0), // bindingConditions []string
+    Field::new(Text::new(13301, 24), (11, 10), 0, 0x09, 0), // bindingFailureConditions []string
+    Field::new(Text::new(13328, 24), (12, 11), 1, 0x0c, 0), // allowMultipleAllocations bool
+    Field::new(Text::new(13355, 31), (13, 12), 1065, 0x0a, 0), // nodeAllocatableResourceMappings map[string]resource/v1beta2.NodeAllocatableResourceMapping
+    Field::new(Text::new(7213, 6), (1, 0), 0, 0x00, 0), // source string
+    Field::new(Text::new(10800, 8), (2, 1), 0, 0x09, 0), // requests []string
+    Field::new(Text::new(13389, 19), (3, 2), 1049, 0x20, 0), // DeviceConfiguration resource/v1beta2.DeviceConfiguration
+    Field::new(Text::new(13411, 7), (1, 0), 1053, 0x09, 0), // results []resource/v1beta2.DeviceRequestAllocationResult
+    Field::new(Text::new(8425, 6), (2, 1), 1039, 0x09, 0), // config []resource/v1beta2.DeviceAllocationConfiguration
+    Field::new(Text::new(13421, 3), (2, 0), 3, 0x0c, 0), // int int64
+    Field::new(Text::new(13427, 4), (3, 1), 1, 0x0c, 0), // bool bool
+    Field::new(Text::new(13434, 6), (4, 2), 0, 0x0c, 0), // string string
+    Field::new(Text::new(2161, 7), (5, 3), 0, 0x0c, 0), // version string
+    Field::new(Text::new(13443, 4), (6, 4), 3, 0x09, 0), // ints []int64
+    Field::new(Text::new(13450, 5), (7, 5), 1, 0x09, 0), // bools []bool
+    Field::new(Text::new(13458, 7), (8, 6), 0, 0x09, 0), // strings []string
+    Field::new(Text::new(1116, 8), (9, 7), 0, 0x09, 0), // versions []string
+    Field::new(Text::new(4398, 5), (1, 0), 8, 0x00, 0), // value api/resource.Quantity
+    Field::new(Text::new(13468, 13), (2, 1), 1033, 0x0c, 0), // requestPolicy resource/v1beta2.CapacityRequestPolicy
+    Field::new(Text::new(10800, 8), (1, 0), 1052, 0x01, 0), // requests []resource/v1beta2.DeviceRequest
+    Field::new(Text::new(13484, 11), (2, 1), 1050, 0x09, 0), // constraints []resource/v1beta2.DeviceConstraint
+    Field::new(Text::new(8425, 6), (3, 2), 1044, 0x09, 0), // config []resource/v1beta2.DeviceClaimConfiguration
+    Field::new(Text::new(10800, 8), (1, 0), 0, 0x09, 0), // requests []string
+    Field::new(Text::new(13389, 19), (2, 1), 1049, 0x20, 0), // DeviceConfiguration resource/v1beta2.DeviceConfiguration
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1048, 0x00, 0), // spec resource/v1beta2.DeviceClassSpec
+    Field::new(Text::new(13389, 19), (1, 0), 1049, 0x20, 0), // DeviceConfiguration resource/v1beta2.DeviceConfiguration
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1045, 0x01, 0), // items []resource/v1beta2.DeviceClass
+    Field::new(Text::new(13498, 9), (1, 0), 1054, 0x09, 0), // selectors []resource/v1beta2.DeviceSelector
+    Field::new(Text::new(8425, 6), (2, 1), 1046, 0x09, 0), // config []resource/v1beta2.DeviceClassConfiguration
+    Field::new(Text::new(13510, 20), (4, 2), 0, 0x0c, 0), // extendedResourceName string
+    Field::new(Text::new(13533, 6), (1, 0), 1066, 0x0c, 0), // opaque resource/v1beta2.OpaqueDeviceConfiguration
+    Field::new(Text::new(10800, 8), (1, 0), 0, 0x09, 0), // requests []string
+    Field::new(Text::new(13542, 14), (2, 1), 0, 0x0c, 0), // matchAttribute string
+    Field::new(Text::new(13559, 17), (3, 2), 0, 0x0c, 0), // distinctAttribute string
+    Field::new(Text::new(13579, 10), (1, 0), 0, 0x00, 0), // counterSet string
+    Field::new(Text::new(13213, 8), (2, 1), 1036, 0x0a, 0), // counters map[string]resource/v1beta2.Counter
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(13592, 7), (2, 1), 1063, 0x0c, 0), // exactly resource/v1beta2.ExactDeviceRequest
+    Field::new(Text::new(13602, 14), (3, 2), 1055, 0x09, 0), // firstAvailable []resource/v1beta2.DeviceSubRequest
+    Field::new(Text::new(928, 7), (1, 0), 0, 0x00, 0), // request string
+    Field::new(Text::new(5963, 6), (2, 1), 0, 0x00, 0), // driver string
+    Field::new(Text::new(10704, 4), (3, 2), 0, 0x00, 0), // pool string
+    Field::new(Text::new(13114, 6), (4, 3), 0, 0x00, 0), // device string
+    Field::new(Text::new(13619, 11), (5, 4), 1, 0x0c, 0), // adminAccess bool
+    Field::new(Text::new(10044, 11), (6, 5), 1062, 0x09, 0), // tolerations []resource/v1beta2.DeviceToleration
+    Field::new(Text::new(13281, 17), (7, 6), 0, 0x09, 0), // bindingConditions []string
+    Field::new(Text::new(13301, 24), (8, 7), 0, 0x09, 0), // bindingFailureConditions []string
+    Field::new(Text::new(13123, 7), (9, 8), 0, 0x0c, 0), // shareID string
+    Field::new(Text::new(13633, 16), (10, 9), 8, 0x0a, 0), // consumedCapacity map[string]api/resource.Quantity
+    Field::new(Text::new(13652, 3), (1, 0), 1032, 0x0c, 0), // cel resource/v1beta2.CELDeviceSelector
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(13658, 15), (2, 1), 0, 0x00, 0), // deviceClassName string
+    Field::new(Text::new(13498, 9), (3, 2), 1054, 0x09, 0), // selectors []resource/v1beta2.DeviceSelector
+    Field::new(Text::new(13676, 14), (4, 3), 0, 0x08, 0), // allocationMode string
+    Field::new(Text::new(7255, 5), (5, 4), 3, 0x08, 0), // count int64
+    Field::new(Text::new(10044, 11), (6, 5), 1062, 0x09, 0), // tolerations []resource/v1beta2.DeviceToleration
+    Field::new(Text::new(8329, 8), (7, 6), 1035, 0x0c, 0), // capacity resource/v1beta2.CapacityRequirements
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x00, 0), // key string
+    Field::new(Text::new(4398, 5), (2, 1), 0, 0x08, 0), // value string
+    Field::new(Text::new(11471, 6), (3, 2), 0, 0x00, 0), // effect string
+    Field::new(Text::new(11480, 9), (4, 3), 6, 0x0c, 0), // timeAdded apis/meta/v1.Time
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1059, 0x00, 0), // spec resource/v1beta2.DeviceTaintRuleSpec
+    Field::new(Text::new(687, 6), (3, 4), 1060, 0x08, 0), // status resource/v1beta2.DeviceTaintRuleStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1057, 0x01, 0), // items []resource/v1beta2.DeviceTaintRule
+    Field::new(Text::new(13860, 14), (1, 0), 1061, 0x0c, 0), // deviceSelector resource/v1beta2.DeviceTaintSelector
+    Field::new(Text::new(13877, 5), (2, 1), 1056, 0x08, 0), // taint resource/v1beta2.DeviceTaint
+    Field::new(Text::new(785, 10), (1, 0), 156, 0x09, 27), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(5963, 6), (2, 0), 0, 0x0c, 0), // driver string
+    Field::new(Text::new(10704, 4), (3, 1), 0, 0x0c, 0), // pool string
+    Field::new(Text::new(13114, 6), (4, 2), 0, 0x0c, 0), // device string
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x08, 0), // key string
+    Field::new(Text::new(2384, 8), (2, 1), 0, 0x08, 0), // operator string
+    Field::new(Text::new(4398, 5), (3, 2), 0, 0x08, 0), // value string
+    Field::new(Text::new(11471, 6), (4, 3), 0, 0x08, 0), // effect string
+    Field::new(Text::new(11492, 17), (5, 4), 3, 0x0c, 0), // tolerationSeconds int64
+    Field::new(Text::new(13658, 15), (1, 0), 0, 0x00, 0), // deviceClassName string
+    Field::new(Text::new(13498, 9), (2, 1), 1054, 0x09, 0), // selectors []resource/v1beta2.DeviceSelector
+    Field::new(Text::new(13676, 14), (3, 2), 0, 0x08, 0), // allocationMode string
+    Field::new(Text::new(7255, 5), (4, 3), 3, 0x08, 0), // count int64
+    Field::new(Text::new(13619, 11), (5, 4), 1, 0x0c, 0), // adminAccess bool
+    Field::new(Text::new(10044, 11), (6, 5), 1062, 0x09, 0), // tolerations []resource/v1beta2.DeviceToleration
+    Field::new(Text::new(8329, 8), (7, 6), 1035, 0x0c, 0), // capacity resource/v1beta2.CapacityRequirements
+    Field::new(Text::new(13693, 13), (1, 0), 0, 0x08, 0), // interfaceName string
+    Field::new(Text::new(13709, 3), (2, 1), 0, 0x09, 0), // ips []string
+    Field::new(Text::new(13715, 15), (3, 2), 0, 0x08, 0), // hardwareAddress string
+    Field::new(Text::new(13733, 11), (1, 0), 0, 0x0c, 0), // capacityKey string
+    Field::new(Text::new(13747, 20), (2, 1), 8, 0x0c, 0), // allocationMultiplier api/resource.Quantity
+    Field::new(Text::new(5963, 6), (1, 0), 0, 0x00, 0), // driver string
+    Field::new(Text::new(12819, 10), (2, 1), 10, 0x00, 0), // parameters runtime.RawExtension
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1070, 0x00, 0), // spec resource/v1beta2.ResourceClaimSpec
+    Field::new(Text::new(687, 6), (3, 4), 1071, 0x08, 0), // status resource/v1beta2.ResourceClaimStatus
+    Field::new(Text::new(11619, 8), (1, 0), 0, 0x08, 0), // apiGroup string
+    Field::new(Text::new(2422, 8), (3, 1), 0, 0x00, 0), // resource string
+    Field::new(Text::new(59, 4), (4, 2), 0, 0x00, 0), // name string
+    Field::new(Text::new(864, 3), (5, 3), 0, 0x00, 0), // uid string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1067, 0x01, 0), // items []resource/v1beta2.ResourceClaim
+    Field::new(Text::new(13147, 7), (1, 0), 1043, 0x00, 0), // devices resource/v1beta2.DeviceClaim
+    Field::new(Text::new(13770, 10), (1, 0), 1031, 0x0c, 0), // allocation resource/v1beta2.AllocationResult
+    Field::new(Text::new(13783, 11), (2, 1), 1068, 0x09, 110), // reservedFor []resource/v1beta2.ResourceClaimConsumerReference
+    Field::new(Text::new(13147, 7), (4, 2), 1030, 0x09, 0), // devices []resource/v1beta2.AllocatedDeviceStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1074, 0x00, 0), // spec resource/v1beta2.ResourceClaimTemplateSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1072, 0x01, 0), // items []resource/v1beta2.ResourceClaimTemplate
+    Field::new(Text::new(167, 8), (1, 0), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 1), 1070, 0x00, 0), // spec resource/v1beta2.ResourceClaimSpec
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(2732, 10), (2, 1), 3, 0x00, 0), // generation int64
+    Field::new(Text::new(13797, 18), (3, 2), 3, 0x00, 0), // resourceSliceCount int64
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1078, 0x00, 0), // spec resource/v1beta2.ResourceSliceSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1076, 0x01, 0), // items []resource/v1beta2.ResourceSlice
+    Field::new(Text::new(5963, 6), (1, 0), 0, 0x00, 0), // driver string
+    Field::new(Text::new(10704, 4), (2, 1), 1075, 0x00, 0), // pool resource/v1beta2.ResourcePool
+    Field::new(Text::new(5427, 8), (3, 2), 0, 0x0c, 0), // nodeName string
+    Field::new(Text::new(9865, 12), (4, 3), 523, 0x0c, 0), // nodeSelector core/v1.NodeSelector
+    Field::new(Text::new(13256, 8), (5, 4), 1, 0x0c, 0), // allNodes bool
+    Field::new(Text::new(13147, 7), (6, 5), 1038, 0x09, 0), // devices []resource/v1beta2.Device
+    Field::new(Text::new(13818, 22), (7, 6), 1, 0x0c, 0), // perDeviceNodeSelection bool
+    Field::new(Text::new(13843, 14), (8, 7), 1037, 0x09, 0), // sharedCounters []resource/v1beta2.CounterSet
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(4398, 5), (2, 3), 2, 0x00, 20), // value int32
+    Field::new(Text::new(14016, 13), (3, 4), 1, 0x08, 0), // globalDefault bool
+    Field::new(Text::new(965, 11), (4, 5), 0, 0x08, 0), // description string
+    Field::new(Text::new(10161, 16), (5, 6), 0, 0x0c, 69), // preemptionPolicy string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1079, 0x41, 0), // items []scheduling/v1.PriorityClass
+    Field::new(Text::new(14032, 8), (1, 0), 2, 0x00, 0), // minCount int32
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1089, 0x00, 0), // spec scheduling/v1alpha2.PodGroupSpec
+    Field::new(Text::new(687, 6), (3, 4), 1090, 0x08, 0), // status scheduling/v1alpha2.PodGroupStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1083, 0x01, 0), // items []scheduling/v1alpha2.PodGroup
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(8017, 17), (2, 1), 0, 0x0c, 0), // resourceClaimName string
+    Field::new(Text::new(9556, 25), (3, 2), 0, 0x0c, 0), // resourceClaimTemplateName string
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(8017, 17), (2, 1), 0, 0x0c, 0), // resourceClaimName string
+    Field::new(Text::new(12114, 8), (1, 0), 1093, 0x09, 0), // topology []scheduling/v1alpha2.TopologyConstraint
+    Field::new(Text::new(14008, 5), (1, 0), 1081, 0x0c, 0), // basic scheduling/v1alpha2.BasicSchedulingPolicy
+    Field::new(Text::new(14043, 4), (2, 1), 1082, 0x0c, 0), // gang scheduling/v1alpha2.GangSchedulingPolicy
+    Field::new(Text::new(14050, 19), (1, 0), 1092, 0x04, 0), // podGroupTemplateRef scheduling/v1alpha2.PodGroupTemplateReference
+    Field::new(Text::new(14072, 16), (2, 1), 1088, 0x00, 0), // schedulingPolicy scheduling/v1alpha2.PodGroupSchedulingPolicy
+    Field::new(Text::new(14091, 21), (3, 2), 1087, 0x0c, 0), // schedulingConstraints scheduling/v1alpha2.PodGroupSchedulingConstraints
+    Field::new(Text::new(10274, 14), (4, 3), 1085, 0x09, 111), // resourceClaims []scheduling/v1alpha2.PodGroupResourceClaim
+    Field::new(Text::new(14115, 14), (5, 4), 0, 0x0c, 0), // disruptionMode string
+    Field::new(Text::new(10072, 17), (6, 5), 0, 0x08, 0), // priorityClassName string
+    Field::new(Text::new(979, 8), (7, 6), 2, 0x0c, 0), // priority int32
+    Field::new(Text::new(785, 10), (1, 0), 156, 0x09, 27), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(10468, 21), (2, 1), 1086, 0x09, 111), // resourceClaimStatuses []scheduling/v1alpha2.PodGroupResourceClaimStatus
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(14072, 16), (2, 1), 1088, 0x00, 0), // schedulingPolicy scheduling/v1alpha2.PodGroupSchedulingPolicy
+    Field::new(Text::new(14091, 21), (3, 2), 1087, 0x04, 0), // schedulingConstraints scheduling/v1alpha2.PodGroupSchedulingConstraints
+    Field::new(Text::new(10274, 14), (4, 3), 1085, 0x09, 111), // resourceClaims []scheduling/v1alpha2.PodGroupResourceClaim
+    Field::new(Text::new(14115, 14), (5, 4), 0, 0x0c, 0), // disruptionMode string
+    Field::new(Text::new(10072, 17), (6, 5), 0, 0x08, 0), // priorityClassName string
+    Field::new(Text::new(979, 8), (7, 6), 2, 0x0c, 0), // priority int32
+    Field::new(Text::new(14132, 8), (1, 0), 1097, 0x04, 0), // workload scheduling/v1alpha2.WorkloadPodGroupTemplateReference
+    Field::new(Text::new(14, 3), (1, 0), 0, 0x00, 0), // key string
+    Field::new(Text::new(11619, 8), (1, 0), 0, 0x08, 0), // apiGroup string
+    Field::new(Text::new(530, 4), (2, 1), 0, 0x00, 0), // kind string
+    Field::new(Text::new(59, 4), (3, 2), 0, 0x00, 0), // name string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1098, 0x00, 0), // spec scheduling/v1alpha2.WorkloadSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1095, 0x01, 0), // items []scheduling/v1alpha2.Workload
+    Field::new(Text::new(14143, 12), (1, 0), 0, 0x00, 0), // workloadName string
+    Field::new(Text::new(14158, 20), (2, 1), 0, 0x00, 0), // podGroupTemplateName string
+    Field::new(Text::new(14181, 13), (1, 0), 1094, 0x0c, 0), // controllerRef scheduling/v1alpha2.TypedLocalObjectReference
+    Field::new(Text::new(14197, 17), (2, 1), 1091, 0x01, 0), // podGroupTemplates []scheduling/v1alpha2.PodGroupTemplate
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(4398, 5), (2, 3), 2, 0x00, 0), // value int32
+    Field::new(Text::new(14016, 13), (3, 4), 1, 0x08, 0), // globalDefault bool
+    Field::new(Text::new(965, 11), (4, 5), 0, 0x08, 0), // description string
+    Field::new(Text::new(10161, 16), (5, 6), 0, 0x0c, 0), // preemptionPolicy string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1099, 0x01, 0), // items []scheduling/v1beta1.PriorityClass
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1103, 0x40, 4), // spec storage/v1.CSIDriverSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1101, 0x41, 0), // items []storage/v1.CSIDriver
+    Field::new(Text::new(14217, 14), (1, 0), 1, 0x0c, 0), // attachRequired bool
+    Field::new(Text::new(14234, 14), (2, 1), 1, 0x0c, 0), // podInfoOnMount bool
+    Field::new(Text::new(14251, 20), (3, 2), 0, 0x09, 33), // volumeLifecycleModes []string
+    Field::new(Text::new(14274, 15), (4, 3), 1, 0x0c, 0), // storageCapacity bool
+    Field::new(Text::new(14292, 13), (5, 4), 0, 0x0c, 0), // fsGroupPolicy string
+    Field::new(Text::new(14308, 13), (6, 5), 1112, 0x09, 2), // tokenRequests []storage/v1.TokenRequest
+    Field::new(Text::new(14324, 17), (7, 6), 1, 0x0c, 0), // requiresRepublish bool
+    Field::new(Text::new(14344, 12), (8, 7), 1, 0x0c, 0), // seLinuxMount bool
+    Field::new(Text::new(14359, 34), (9, 8), 3, 0x0c, 0), // nodeAllocatableUpdatePeriodSeconds int64
+    Field::new(Text::new(14396, 28), (10, 9), 1, 0x0c, 0), // serviceAccountTokenInSecrets bool
+    Field::new(Text::new(14427, 29), (11, 10), 1, 0x0c, 0), // preventPodSchedulingIfMissing bool
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1107, 0x40, 4), // spec storage/v1.CSINodeSpec
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x40, 1), // name string
+    Field::new(Text::new(14459, 6), (2, 1), 0, 0x40, 1), // nodeID string
+    Field::new(Text::new(14468, 12), (3, 2), 0, 0x01, 2), // topologyKeys []string
+    Field::new(Text::new(8340, 11), (4, 3), 1121, 0x0c, 0), // allocatable storage/v1.VolumeNodeResources
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1104, 0x41, 0), // items []storage/v1.CSINode
+    Field::new(Text::new(14483, 7), (1, 0), 1105, 0x41, 6), // drivers []storage/v1.CSINodeDriver
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(14493, 12), (2, 3), 163, 0x0c, 0), // nodeTopology apis/meta/v1.LabelSelector
+    Field::new(Text::new(8647, 16), (3, 4), 0, 0x40, 1), // storageClassName string
+    Field::new(Text::new(8329, 8), (4, 5), 8, 0x0c, 0), // capacity api/resource.Quantity
+    Field::new(Text::new(14508, 17), (5, 6), 8, 0x0c, 0), // maximumVolumeSize api/resource.Quantity
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1108, 0x41, 0), // items []storage/v1.CSIStorageCapacity
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(14528, 11), (2, 3), 0, 0x40, 1), // provisioner string
+    Field::new(Text::new(12819, 10), (3, 4), 0, 0x0a, 0), // parameters map[string]string
+    Field::new(Text::new(14542, 13), (4, 5), 0, 0x0c, 60), // reclaimPolicy string
+    Field::new(Text::new(9158, 12), (5, 6), 0, 0x09, 2), // mountOptions []string
+    Field::new(Text::new(14558, 20), (6, 7), 1, 0x0c, 0), // allowVolumeExpansion bool
+    Field::new(Text::new(14581, 17), (7, 8), 0, 0x0c, 112), // volumeBindingMode string
+    Field::new(Text::new(14601, 17), (8, 9), 631, 0x09, 2), // allowedTopologies []core/v1.TopologySelectorTerm
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1110, 0x41, 0), // items []storage/v1.StorageClass
+    Field::new(Text::new(11041, 8), (1, 0), 0, 0x40, 1), // audience string
+    Field::new(Text::new(3927, 17), (2, 1), 3, 0x0c, 0), // expirationSeconds int64
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1116, 0x40, 4), // spec storage/v1.VolumeAttachmentSpec
+    Field::new(Text::new(687, 6), (3, 4), 1117, 0x08, 4), // status storage/v1.VolumeAttachmentStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1113, 0x41, 0), // items []storage/v1.VolumeAttachment
+    Field::new(Text::new(14621, 20), (1, 0), 0, 0x0c, 0), // persistentVolumeName string
+    Field::new(Text::new(14644, 16), (2, 1), 542, 0x0c, 0), // inlineVolumeSpec core/v1.PersistentVolumeSpec
+    Field::new(Text::new(14663, 8), (1, 0), 0, 0x40, 1), // attacher string
+    Field::new(Text::new(7213, 6), (2, 1), 1115, 0x40, 4), // source storage/v1.VolumeAttachmentSource
+    Field::new(Text::new(5427, 8), (3, 2), 0, 0x40, 1), // nodeName string
+    Field::new(Text::new(14674, 8), (1, 0), 1, 0x40, 15), // attached bool
+    Field::new(Text::new(14685, 18), (2, 1), 0, 0x0a, 0), // attachmentMetadata map[string]string
+    Field::new(Text::new(14706, 11), (3, 2), 1120, 0x0c, 0), // attachError storage/v1.VolumeError
+    Field::new(Text::new(14720, 11), (4, 3), 1120, 0x0c, 0), // detachError storage/v1.VolumeError
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 4), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(14734, 10), (2, 3), 0, 0x40, 1), // driverName string
+    Field::new(Text::new(12819, 10), (3, 4), 0, 0x0a, 0), // parameters map[string]string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 4), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1118, 0x41, 0), // items []storage/v1.VolumeAttributesClass
+    Field::new(Text::new(2672, 4), (1, 0), 6, 0x08, 0), // time apis/meta/v1.Time
+    Field::new(Text::new(798, 7), (2, 1), 0, 0x08, 0), // message string
+    Field::new(Text::new(14747, 9), (3, 2), 2, 0x0c, 0), // errorCode int32
+    Field::new(Text::new(7255, 5), (1, 0), 2, 0x0c, 0), // count int32
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(14493, 12), (2, 3), 163, 0x0c, 0), // nodeTopology apis/meta/v1.LabelSelector
+    Field::new(Text::new(8647, 16), (3, 4), 0, 0x00, 0), // storageClassName string
+    Field::new(Text::new(8329, 8), (4, 5), 8, 0x0c, 0), // capacity api/resource.Quantity
+    Field::new(Text::new(14508, 17), (5, 6), 8, 0x0c, 0), // maximumVolumeSize api/resource.Quantity
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1122, 0x01, 0), // items []storage/v1alpha1.CSIStorageCapacity
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1127, 0x00, 0), // spec storage/v1alpha1.VolumeAttachmentSpec
+    Field::new(Text::new(687, 6), (3, 4), 1128, 0x08, 0), // status storage/v1alpha1.VolumeAttachmentStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1124, 0x01, 0), // items []storage/v1alpha1.VolumeAttachment
+    Field::new(Text::new(14621, 20), (1, 0), 0, 0x0c, 0), // persistentVolumeName string
+    Field::new(Text::new(14644, 16), (2, 1), 542, 0x0c, 0), // inlineVolumeSpec core/v1.PersistentVolumeSpec
+    Field::new(Text::new(14663, 8), (1, 0), 0, 0x00, 0), // attacher string
+    Field::new(Text::new(7213, 6), (2, 1), 1126, 0x00, 0), // source storage/v1alpha1.VolumeAttachmentSource
+    Field::new(Text::new(5427, 8), (3, 2), 0, 0x00, 0), // nodeName string
+    Field::new(Text::new(14674, 8), (1, 0), 1, 0x00, 0), // attached bool
+    Field::new(Text::new(14685, 18), (2, 1), 0, 0x0a, 0), // attachmentMetadata map[string]string
+    Field::new(Text::new(14706, 11), (3, 2), 1131, 0x0c, 0), // attachError storage/v1alpha1.VolumeError
+    Field::new(Text::new(14720, 11), (4, 3), 1131, 0x0c, 0), // detachError storage/v1alpha1.VolumeError
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(14734, 10), (2, 3), 0, 0x00, 0), // driverName string
+    Field::new(Text::new(12819, 10), (3, 4), 0, 0x0a, 0), // parameters map[string]string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1129, 0x01, 0), // items []storage/v1alpha1.VolumeAttributesClass
+    Field::new(Text::new(2672, 4), (1, 0), 6, 0x08, 0), // time apis/meta/v1.Time
+    Field::new(Text::new(798, 7), (2, 1), 0, 0x08, 0), // message string
+    Field::new(Text::new(14747, 9), (3, 2), 2, 0x0c, 0), // errorCode int32
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1134, 0x00, 0), // spec storage/v1beta1.CSIDriverSpec
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1132, 0x01, 0), // items []storage/v1beta1.CSIDriver
+    Field::new(Text::new(14217, 14), (1, 0), 1, 0x0c, 0), // attachRequired bool
+    Field::new(Text::new(14234, 14), (2, 1), 1, 0x0c, 0), // podInfoOnMount bool
+    Field::new(Text::new(14251, 20), (3, 2), 0, 0x09, 0), // volumeLifecycleModes []string
+    Field::new(Text::new(14274, 15), (4, 3), 1, 0x0c, 0), // storageCapacity bool
+    Field::new(Text::new(14292, 13), (5, 4), 0, 0x0c, 0), // fsGroupPolicy string
+    Field::new(Text::new(14308, 13), (6, 5), 1143, 0x09, 0), // tokenRequests []storage/v1beta1.TokenRequest
+    Field::new(Text::new(14324, 17), (7, 6), 1, 0x0c, 0), // requiresRepublish bool
+    Field::new(Text::new(14344, 12), (8, 7), 1, 0x0c, 0), // seLinuxMount bool
+    Field::new(Text::new(14359, 34), (9, 8), 3, 0x0c, 0), // nodeAllocatableUpdatePeriodSeconds int64
+    Field::new(Text::new(14396, 28), (10, 9), 1, 0x0c, 0), // serviceAccountTokenInSecrets bool
+    Field::new(Text::new(14427, 29), (11, 10), 1, 0x0c, 0), // preventPodSchedulingIfMissing bool
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1138, 0x00, 0), // spec storage/v1beta1.CSINodeSpec
+    Field::new(Text::new(59, 4), (1, 0), 0, 0x00, 0), // name string
+    Field::new(Text::new(14459, 6), (2, 1), 0, 0x00, 0), // nodeID string
+    Field::new(Text::new(14468, 12), (3, 2), 0, 0x01, 0), // topologyKeys []string
+    Field::new(Text::new(8340, 11), (4, 3), 1152, 0x0c, 0), // allocatable storage/v1beta1.VolumeNodeResources
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1135, 0x01, 0), // items []storage/v1beta1.CSINode
+    Field::new(Text::new(14483, 7), (1, 0), 1136, 0x01, 14), // drivers []storage/v1beta1.CSINodeDriver
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(14493, 12), (2, 3), 163, 0x0c, 0), // nodeTopology apis/meta/v1.LabelSelector
+    Field::new(Text::new(8647, 16), (3, 4), 0, 0x00, 0), // storageClassName string
+    Field::new(Text::new(8329, 8), (4, 5), 8, 0x0c, 0), // capacity api/resource.Quantity
+    Field::new(Text::new(14508, 17), (5, 6), 8, 0x0c, 0), // maximumVolumeSize api/resource.Quantity
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1139, 0x01, 0), // items []storage/v1beta1.CSIStorageCapacity
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(14528, 11), (2, 3), 0, 0x00, 0), // provisioner string
+    Field::new(Text::new(12819, 10), (3, 4), 0, 0x0a, 0), // parameters map[string]string
+    Field::new(Text::new(14542, 13), (4, 5), 0, 0x0c, 0), // reclaimPolicy string
+    Field::new(Text::new(9158, 12), (5, 6), 0, 0x09, 0), // mountOptions []string
+    Field::new(Text::new(14558, 20), (6, 7), 1, 0x0c, 0), // allowVolumeExpansion bool
+    Field::new(Text::new(14581, 17), (7, 8), 0, 0x0c, 0), // volumeBindingMode string
+    Field::new(Text::new(14601, 17), (8, 9), 631, 0x09, 0), // allowedTopologies []core/v1.TopologySelectorTerm
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1141, 0x01, 0), // items []storage/v1beta1.StorageClass
+    Field::new(Text::new(11041, 8), (1, 0), 0, 0x00, 0), // audience string
+    Field::new(Text::new(3927, 17), (2, 1), 3, 0x0c, 0), // expirationSeconds int64
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1147, 0x00, 0), // spec storage/v1beta1.VolumeAttachmentSpec
+    Field::new(Text::new(687, 6), (3, 4), 1148, 0x08, 0), // status storage/v1beta1.VolumeAttachmentStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1144, 0x01, 0), // items []storage/v1beta1.VolumeAttachment
+    Field::new(Text::new(14621, 20), (1, 0), 0, 0x0c, 0), // persistentVolumeName string
+    Field::new(Text::new(14644, 16), (2, 1), 542, 0x0c, 0), // inlineVolumeSpec core/v1.PersistentVolumeSpec
+    Field::new(Text::new(14663, 8), (1, 0), 0, 0x00, 0), // attacher string
+    Field::new(Text::new(7213, 6), (2, 1), 1146, 0x00, 0), // source storage/v1beta1.VolumeAttachmentSource
+    Field::new(Text::new(5427, 8), (3, 2), 0, 0x00, 0), // nodeName string
+    Field::new(Text::new(14674, 8), (1, 0), 1, 0x00, 0), // attached bool
+    Field::new(Text::new(14685, 18), (2, 1), 0, 0x0a, 0), // attachmentMetadata map[string]string
+    Field::new(Text::new(14706, 11), (3, 2), 1151, 0x0c, 0), // attachError storage/v1beta1.VolumeError
+    Field::new(Text::new(14720, 11), (4, 3), 1151, 0x0c, 0), // detachError storage/v1beta1.VolumeError
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(14734, 10), (2, 3), 0, 0x00, 0), // driverName string
+    Field::new(Text::new(12819, 10), (3, 4), 0, 0x0a, 0), // parameters map[string]string
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1149, 0x01, 0), // items []storage/v1beta1.VolumeAttributesClass
+    Field::new(Text::new(2672, 4), (1, 0), 6, 0x08, 0), // time apis/meta/v1.Time
+    Field::new(Text::new(798, 7), (2, 1), 0, 0x08, 0), // message string
+    Field::new(Text::new(14747, 9), (3, 2), 2, 0x0c, 0), // errorCode int32
+    Field::new(Text::new(7255, 5), (1, 0), 2, 0x0c, 0), // count int32
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 168, 0x08, 0), // metadata apis/meta/v1.ObjectMeta
+    Field::new(Text::new(178, 4), (2, 3), 1155, 0x08, 0), // spec storagemigration/v1beta1.StorageVersionMigrationSpec
+    Field::new(Text::new(687, 6), (3, 4), 1156, 0x08, 0), // status storagemigration/v1beta1.StorageVersionMigrationStatus
+    Field::new(Text::new(156, 8), (0, 0), 183, 0x20, 0), // TypeMeta apis/meta/v1.TypeMeta
+    Field::new(Text::new(167, 8), (1, 2), 165, 0x08, 0), // metadata apis/meta/v1.ListMeta
+    Field::new(Text::new(185, 5), (2, 3), 1153, 0x01, 0), // items []storagemigration/v1beta1.StorageVersionMigration
+    Field::new(Text::new(2422, 8), (1, 0), 161, 0x00, 0), // resource apis/meta/v1.GroupResource
+    Field::new(Text::new(785, 10), (1, 0), 156, 0x09, 27), // conditions []apis/meta/v1.Condition
+    Field::new(Text::new(2404, 15), (2, 1), 0, 0x08, 0), // resourceVersion string
+    Field::new(Text::new(1250, 6), (1, 0), 145, 0x0c, 0), // schema apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(55197, 7), (2, 1), 145, 0x0d, 0), // schemas []apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(55229, 6), (1, 0), 1, 0x0c, 0), // allows bool
+    Field::new(Text::new(1250, 6), (2, 1), 145, 0x0c, 0), // schema apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(1250, 6), (1, 0), 145, 0x0c, 0), // schema apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Field::new(Text::new(13458, 7), (2, 1), 0, 0x0d, 0), // strings []string
+    Field::new(Text::new(185, 5), (1, 0), 0, 0x0d, 0), // items []string
 ];

@@ -4,1135 +4,1135 @@ use crate::schema::{MapType, Message, Text};
 
 #[rustfmt::skip]
 pub(crate) static MESSAGES: [Message; 1129] = [
-    Message::new(Text::new(14758, 43), (0, 1, 1), (0, 2), None), // admissionregistration/v1.ApplyConfiguration
-    Message::new(Text::new(14803, 40), (1, 2, 2), (2, 3), None), // admissionregistration/v1.AuditAnnotation
-    Message::new(Text::new(14843, 42), (3, 2, 2), (5, 4), None), // admissionregistration/v1.ExpressionWarning
-    Message::new(Text::new(14885, 34), (5, 1, 1), (9, 2), None), // admissionregistration/v1.JSONPatch
-    Message::new(Text::new(14919, 39), (6, 2, 2), (11, 3), None), // admissionregistration/v1.MatchCondition
-    Message::new(Text::new(14973, 39), (8, 5, 5), (14, 8), Some(MapType::Atomic)), // admissionregistration/v1.MatchResources
-    Message::new(Text::new(15014, 48), (13, 3, 5), (22, 3), None), // admissionregistration/v1.MutatingAdmissionPolicy
-    Message::new(Text::new(15062, 55), (16, 3, 5), (25, 3), None), // admissionregistration/v1.MutatingAdmissionPolicyBinding
-    Message::new(Text::new(15117, 59), (19, 3, 5), (28, 3), None), // admissionregistration/v1.MutatingAdmissionPolicyBindingList
-    Message::new(Text::new(15176, 59), (22, 3, 3), (31, 4), None), // admissionregistration/v1.MutatingAdmissionPolicyBindingSpec
-    Message::new(Text::new(15235, 52), (25, 3, 5), (35, 3), None), // admissionregistration/v1.MutatingAdmissionPolicyList
-    Message::new(Text::new(15310, 52), (28, 7, 7), (38, 8), None), // admissionregistration/v1.MutatingAdmissionPolicySpec
-    Message::new(Text::new(15389, 40), (35, 12, 12), (46, 13), None), // admissionregistration/v1.MutatingWebhook
-    Message::new(Text::new(15429, 53), (47, 3, 5), (59, 3), None), // admissionregistration/v1.MutatingWebhookConfiguration
-    Message::new(Text::new(15482, 57), (50, 3, 5), (62, 3), None), // admissionregistration/v1.MutatingWebhookConfigurationList
-    Message::new(Text::new(15566, 33), (53, 3, 3), (65, 5), None), // admissionregistration/v1.Mutation
-    Message::new(Text::new(15599, 48), (56, 2, 8), (70, 3), Some(MapType::Atomic)), // admissionregistration/v1.NamedRuleWithOperations
-    Message::new(Text::new(15647, 34), (58, 2, 2), (73, 3), Some(MapType::Atomic)), // admissionregistration/v1.ParamKind
-    Message::new(Text::new(15681, 33), (60, 4, 4), (76, 5), Some(MapType::Atomic)), // admissionregistration/v1.ParamRef
-    Message::new(Text::new(15732, 29), (64, 4, 4), (81, 5), None), // admissionregistration/v1.Rule
-    Message::new(Text::new(15786, 43), (68, 2, 6), (86, 3), None), // admissionregistration/v1.RuleWithOperations
-    Message::new(Text::new(15829, 41), (70, 4, 4), (89, 5), None), // admissionregistration/v1.ServiceReference
-    Message::new(Text::new(15870, 37), (74, 1, 1), (94, 2), None), // admissionregistration/v1.TypeChecking
-    Message::new(Text::new(15907, 50), (75, 4, 6), (96, 4), None), // admissionregistration/v1.ValidatingAdmissionPolicy
-    Message::new(Text::new(15957, 57), (79, 3, 5), (100, 3), None), // admissionregistration/v1.ValidatingAdmissionPolicyBinding
-    Message::new(Text::new(16014, 61), (82, 3, 5), (103, 3), None), // admissionregistration/v1.ValidatingAdmissionPolicyBindingList
-    Message::new(Text::new(16088, 61), (85, 4, 4), (106, 5), None), // admissionregistration/v1.ValidatingAdmissionPolicyBindingSpec
-    Message::new(Text::new(16149, 54), (89, 3, 5), (111, 3), None), // admissionregistration/v1.ValidatingAdmissionPolicyList
-    Message::new(Text::new(16203, 54), (92, 7, 7), (114, 8), None), // admissionregistration/v1.ValidatingAdmissionPolicySpec
-    Message::new(Text::new(16257, 56), (99, 3, 3), (122, 4), None), // admissionregistration/v1.ValidatingAdmissionPolicyStatus
-    Message::new(Text::new(16313, 42), (102, 11, 11), (126, 12), None), // admissionregistration/v1.ValidatingWebhook
-    Message::new(Text::new(16355, 55), (113, 3, 5), (138, 3), None), // admissionregistration/v1.ValidatingWebhookConfiguration
-    Message::new(Text::new(16410, 59), (116, 3, 5), (141, 3), None), // admissionregistration/v1.ValidatingWebhookConfigurationList
-    Message::new(Text::new(16469, 35), (119, 4, 4), (144, 5), None), // admissionregistration/v1.Validation
-    Message::new(Text::new(16504, 33), (123, 2, 2), (149, 3), Some(MapType::Atomic)), // admissionregistration/v1.Variable
-    Message::new(Text::new(16537, 44), (125, 3, 3), (152, 4), None), // admissionregistration/v1.WebhookClientConfig
-    Message::new(Text::new(16581, 49), (128, 1, 1), (156, 2), None), // admissionregistration/v1alpha1.ApplyConfiguration
-    Message::new(Text::new(16630, 46), (129, 2, 2), (158, 3), None), // admissionregistration/v1alpha1.AuditAnnotation
-    Message::new(Text::new(16676, 48), (131, 2, 2), (161, 4), None), // admissionregistration/v1alpha1.ExpressionWarning
-    Message::new(Text::new(16724, 40), (133, 1, 1), (165, 2), None), // admissionregistration/v1alpha1.JSONPatch
-    Message::new(Text::new(16764, 45), (134, 2, 2), (167, 3), None), // admissionregistration/v1alpha1.MatchCondition
-    Message::new(Text::new(16809, 45), (136, 5, 5), (170, 8), None), // admissionregistration/v1alpha1.MatchResources
-    Message::new(Text::new(16854, 54), (141, 3, 5), (178, 3), None), // admissionregistration/v1alpha1.MutatingAdmissionPolicy
-    Message::new(Text::new(16908, 61), (144, 3, 5), (181, 3), None), // admissionregistration/v1alpha1.MutatingAdmissionPolicyBinding
-    Message::new(Text::new(16969, 65), (147, 3, 5), (184, 3), None), // admissionregistration/v1alpha1.MutatingAdmissionPolicyBindingList
-    Message::new(Text::new(17034, 65), (150, 3, 3), (187, 4), None), // admissionregistration/v1alpha1.MutatingAdmissionPolicyBindingSpec
-    Message::new(Text::new(17099, 58), (153, 3, 5), (191, 3), None), // admissionregistration/v1alpha1.MutatingAdmissionPolicyList
-    Message::new(Text::new(17157, 58), (156, 7, 7), (194, 8), None), // admissionregistration/v1alpha1.MutatingAdmissionPolicySpec
-    Message::new(Text::new(17215, 39), (163, 3, 3), (202, 5), None), // admissionregistration/v1alpha1.Mutation
-    Message::new(Text::new(17254, 54), (166, 2, 8), (207, 3), None), // admissionregistration/v1alpha1.NamedRuleWithOperations
-    Message::new(Text::new(17308, 40), (168, 2, 2), (210, 3), None), // admissionregistration/v1alpha1.ParamKind
-    Message::new(Text::new(17348, 39), (170, 4, 4), (213, 5), None), // admissionregistration/v1alpha1.ParamRef
-    Message::new(Text::new(17387, 43), (174, 1, 1), (218, 2), None), // admissionregistration/v1alpha1.TypeChecking
-    Message::new(Text::new(17430, 56), (175, 4, 6), (220, 4), None), // admissionregistration/v1alpha1.ValidatingAdmissionPolicy
-    Message::new(Text::new(17486, 63), (179, 3, 5), (224, 3), None), // admissionregistration/v1alpha1.ValidatingAdmissionPolicyBinding
-    Message::new(Text::new(17549, 67), (182, 3, 5), (227, 3), None), // admissionregistration/v1alpha1.ValidatingAdmissionPolicyBindingList
-    Message::new(Text::new(17616, 67), (185, 4, 4), (230, 5), None), // admissionregistration/v1alpha1.ValidatingAdmissionPolicyBindingSpec
-    Message::new(Text::new(17683, 60), (189, 3, 5), (235, 3), None), // admissionregistration/v1alpha1.ValidatingAdmissionPolicyList
-    Message::new(Text::new(17743, 60), (192, 7, 7), (238, 8), None), // admissionregistration/v1alpha1.ValidatingAdmissionPolicySpec
-    Message::new(Text::new(17803, 62), (199, 3, 3), (246, 4), None), // admissionregistration/v1alpha1.ValidatingAdmissionPolicyStatus
-    Message::new(Text::new(17865, 41), (202, 4, 4), (250, 5), None), // admissionregistration/v1alpha1.Validation
-    Message::new(Text::new(17906, 39), (206, 2, 2), (255, 3), None), // admissionregistration/v1alpha1.Variable
-    Message::new(Text::new(17945, 48), (208, 1, 1), (258, 2), None), // admissionregistration/v1beta1.ApplyConfiguration
-    Message::new(Text::new(17993, 45), (209, 2, 2), (260, 3), None), // admissionregistration/v1beta1.AuditAnnotation
-    Message::new(Text::new(18038, 47), (211, 2, 2), (263, 4), None), // admissionregistration/v1beta1.ExpressionWarning
-    Message::new(Text::new(18085, 39), (213, 1, 1), (267, 2), None), // admissionregistration/v1beta1.JSONPatch
-    Message::new(Text::new(18124, 44), (214, 2, 2), (269, 3), None), // admissionregistration/v1beta1.MatchCondition
-    Message::new(Text::new(18168, 44), (216, 5, 5), (272, 8), None), // admissionregistration/v1beta1.MatchResources
-    Message::new(Text::new(18212, 53), (221, 3, 5), (280, 3), None), // admissionregistration/v1beta1.MutatingAdmissionPolicy
-    Message::new(Text::new(18265, 60), (224, 3, 5), (283, 3), None), // admissionregistration/v1beta1.MutatingAdmissionPolicyBinding
-    Message::new(Text::new(18325, 64), (227, 3, 5), (286, 3), None), // admissionregistration/v1beta1.MutatingAdmissionPolicyBindingList
-    Message::new(Text::new(18389, 64), (230, 3, 3), (289, 4), None), // admissionregistration/v1beta1.MutatingAdmissionPolicyBindingSpec
-    Message::new(Text::new(18453, 57), (233, 3, 5), (293, 3), None), // admissionregistration/v1beta1.MutatingAdmissionPolicyList
-    Message::new(Text::new(18510, 57), (236, 7, 7), (296, 8), None), // admissionregistration/v1beta1.MutatingAdmissionPolicySpec
-    Message::new(Text::new(18567, 45), (243, 12, 12), (304, 13), None), // admissionregistration/v1beta1.MutatingWebhook
-    Message::new(Text::new(18612, 58), (255, 3, 5), (317, 3), None), // admissionregistration/v1beta1.MutatingWebhookConfiguration
-    Message::new(Text::new(18670, 62), (258, 3, 5), (320, 3), None), // admissionregistration/v1beta1.MutatingWebhookConfigurationList
-    Message::new(Text::new(18732, 38), (261, 3, 3), (323, 5), None), // admissionregistration/v1beta1.Mutation
-    Message::new(Text::new(18770, 53), (264, 2, 8), (328, 3), None), // admissionregistration/v1beta1.NamedRuleWithOperations
-    Message::new(Text::new(18823, 39), (266, 2, 2), (331, 3), None), // admissionregistration/v1beta1.ParamKind
-    Message::new(Text::new(18862, 38), (268, 4, 4), (334, 5), None), // admissionregistration/v1beta1.ParamRef
-    Message::new(Text::new(18900, 46), (272, 4, 4), (339, 5), None), // admissionregistration/v1beta1.ServiceReference
-    Message::new(Text::new(18946, 42), (276, 1, 1), (344, 2), None), // admissionregistration/v1beta1.TypeChecking
-    Message::new(Text::new(18988, 55), (277, 4, 6), (346, 4), None), // admissionregistration/v1beta1.ValidatingAdmissionPolicy
-    Message::new(Text::new(19043, 62), (281, 3, 5), (350, 3), None), // admissionregistration/v1beta1.ValidatingAdmissionPolicyBinding
-    Message::new(Text::new(19105, 66), (284, 3, 5), (353, 3), None), // admissionregistration/v1beta1.ValidatingAdmissionPolicyBindingList
-    Message::new(Text::new(19171, 66), (287, 4, 4), (356, 5), None), // admissionregistration/v1beta1.ValidatingAdmissionPolicyBindingSpec
-    Message::new(Text::new(19237, 59), (291, 3, 5), (361, 3), None), // admissionregistration/v1beta1.ValidatingAdmissionPolicyList
-    Message::new(Text::new(19296, 59), (294, 7, 7), (364, 8), None), // admissionregistration/v1beta1.ValidatingAdmissionPolicySpec
-    Message::new(Text::new(19355, 61), (301, 3, 3), (372, 4), None), // admissionregistration/v1beta1.ValidatingAdmissionPolicyStatus
-    Message::new(Text::new(19416, 47), (304, 11, 11), (376, 12), None), // admissionregistration/v1beta1.ValidatingWebhook
-    Message::new(Text::new(19463, 60), (315, 3, 5), (388, 3), None), // admissionregistration/v1beta1.ValidatingWebhookConfiguration
-    Message::new(Text::new(19523, 64), (318, 3, 5), (391, 3), None), // admissionregistration/v1beta1.ValidatingWebhookConfigurationList
-    Message::new(Text::new(19587, 40), (321, 4, 4), (394, 5), None), // admissionregistration/v1beta1.Validation
-    Message::new(Text::new(19627, 38), (325, 2, 2), (399, 3), None), // admissionregistration/v1beta1.Variable
-    Message::new(Text::new(19665, 49), (327, 3, 3), (402, 4), None), // admissionregistration/v1beta1.WebhookClientConfig
-    Message::new(Text::new(19714, 67), (330, 3, 3), (406, 4), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.ConversionRequest
-    Message::new(Text::new(19781, 68), (333, 3, 3), (410, 4), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.ConversionResponse
-    Message::new(Text::new(19849, 66), (336, 3, 5), (414, 3), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.ConversionReview
-    Message::new(Text::new(19915, 80), (339, 6, 6), (417, 7), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceColumnDefinition
-    Message::new(Text::new(19995, 74), (345, 2, 2), (424, 3), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceConversion
-    Message::new(Text::new(20069, 74), (347, 4, 6), (427, 4), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinition
-    Message::new(Text::new(20143, 83), (351, 6, 6), (431, 7), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionCondition
-    Message::new(Text::new(20226, 78), (357, 3, 5), (438, 3), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionList
-    Message::new(Text::new(20304, 79), (360, 6, 6), (441, 7), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionNames
-    Message::new(Text::new(20383, 78), (366, 6, 6), (448, 11), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionSpec
-    Message::new(Text::new(20461, 80), (372, 4, 4), (459, 5), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionStatus
-    Message::new(Text::new(20546, 81), (376, 9, 9), (464, 10), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionVersion
-    Message::new(Text::new(20627, 80), (385, 3, 3), (474, 4), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceSubresourceScale
-    Message::new(Text::new(20707, 81), (388, 0, 0), (478, 0), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceSubresourceStatus
-    Message::new(Text::new(20788, 76), (388, 2, 2), (478, 3), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceSubresources
-    Message::new(Text::new(20864, 74), (390, 1, 1), (481, 2), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceValidation
-    Message::new(Text::new(20938, 71), (391, 2, 2), (483, 3), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.ExternalDocumentation
-    Message::new(Text::new(21009, 65), (393, 44, 44), (486, 45), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
-    Message::new(Text::new(21074, 65), (437, 1, 1), (531, 2), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.SelectableField
-    Message::new(Text::new(21139, 66), (438, 4, 4), (533, 5), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.ServiceReference
-    Message::new(Text::new(21278, 64), (442, 6, 6), (538, 7), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.ValidationRule
-    Message::new(Text::new(21342, 69), (448, 3, 3), (545, 4), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.WebhookClientConfig
-    Message::new(Text::new(21411, 67), (451, 2, 2), (549, 4), None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.WebhookConversion
-    Message::new(Text::new(21478, 21), (453, 5, 7), (553, 5), None), // apis/meta/v1.APIGroup
-    Message::new(Text::new(21499, 25), (458, 2, 4), (558, 2), None), // apis/meta/v1.APIGroupList
-    Message::new(Text::new(21524, 24), (460, 10, 10), (560, 11), None), // apis/meta/v1.APIResource
-    Message::new(Text::new(21548, 28), (470, 3, 5), (571, 3), None), // apis/meta/v1.APIResourceList
-    Message::new(Text::new(21576, 24), (473, 3, 5), (574, 3), None), // apis/meta/v1.APIVersions
-    Message::new(Text::new(21600, 22), (476, 6, 6), (577, 7), None), // apis/meta/v1.Condition
-    Message::new(Text::new(21622, 26), (482, 4, 6), (584, 5), None), // apis/meta/v1.CreateOptions
-    Message::new(Text::new(21648, 26), (486, 7, 9), (589, 7), None), // apis/meta/v1.DeleteOptions
-    Message::new(Text::new(21674, 37), (493, 3, 3), (596, 4), None), // apis/meta/v1.FieldSelectorRequirement
-    Message::new(Text::new(21711, 23), (496, 2, 4), (600, 2), None), // apis/meta/v1.GetOptions
-    Message::new(Text::new(21734, 26), (498, 2, 2), (602, 3), None), // apis/meta/v1.GroupResource
-    Message::new(Text::new(21760, 37), (500, 2, 2), (605, 3), None), // apis/meta/v1.GroupVersionForDiscovery
-    Message::new(Text::new(21797, 26), (502, 2, 2), (608, 3), Some(MapType::Atomic)), // apis/meta/v1.LabelSelector
-    Message::new(Text::new(21823, 37), (504, 3, 3), (611, 4), None), // apis/meta/v1.LabelSelectorRequirement
-    Message::new(Text::new(21860, 21), (507, 5, 5), (615, 6), None), // apis/meta/v1.ListMeta
-    Message::new(Text::new(21881, 24), (512, 12, 14), (621, 16), None), // apis/meta/v1.ListOptions
-    Message::new(Text::new(21905, 31), (524, 7, 7), (637, 9), None), // apis/meta/v1.ManagedFieldsEntry
-    Message::new(Text::new(21936, 23), (531, 15, 15), (646, 18), None), // apis/meta/v1.ObjectMeta
-    Message::new(Text::new(21959, 27), (546, 6, 6), (664, 8), Some(MapType::Atomic)), // apis/meta/v1.OwnerReference
-    Message::new(Text::new(21986, 34), (552, 2, 4), (672, 2), None), // apis/meta/v1.PartialObjectMetadata
-    Message::new(Text::new(22020, 38), (554, 3, 5), (674, 3), None), // apis/meta/v1.PartialObjectMetadataList
-    Message::new(Text::new(22058, 25), (557, 5, 7), (677, 5), None), // apis/meta/v1.PatchOptions
-    Message::new(Text::new(22083, 26), (562, 2, 2), (682, 3), None), // apis/meta/v1.Preconditions
-    Message::new(Text::new(22109, 38), (564, 2, 2), (685, 3), None), // apis/meta/v1.ServerAddressByClientCIDR
-    Message::new(Text::new(22147, 22), (566, 1, 1), (688, 2), None), // apis/meta/v1.ShardInfo
-    Message::new(Text::new(22169, 19), (567, 7, 9), (690, 7), None), // apis/meta/v1.Status
-    Message::new(Text::new(22188, 24), (574, 3, 3), (697, 4), None), // apis/meta/v1.StatusCause
-    Message::new(Text::new(22212, 26), (577, 6, 6), (701, 7), None), // apis/meta/v1.StatusDetails
-    Message::new(Text::new(22238, 18), (583, 4, 6), (708, 1), None), // apis/meta/v1.Table
-    Message::new(Text::new(22256, 34), (587, 5, 5), (709, 1), None), // apis/meta/v1.TableColumnDefinition
-    Message::new(Text::new(22290, 21), (592, 3, 3), (710, 1), None), // apis/meta/v1.TableRow
-    Message::new(Text::new(22311, 30), (595, 4, 4), (711, 1), None), // apis/meta/v1.TableRowCondition
-    Message::new(Text::new(22341, 21), (599, 2, 2), (712, 3), None), // apis/meta/v1.TypeMeta
-    Message::new(Text::new(22362, 26), (601, 4, 6), (715, 4), None), // apis/meta/v1.UpdateOptions
-    Message::new(Text::new(22388, 23), (605, 2, 2), (719, 3), None), // apis/meta/v1.WatchEvent
-    Message::new(Text::new(22411, 47), (607, 4, 4), (722, 5), None), // apiserverinternal/v1alpha1.ServerStorageVersion
-    Message::new(Text::new(22458, 41), (611, 4, 6), (727, 4), None), // apiserverinternal/v1alpha1.StorageVersion
-    Message::new(Text::new(22499, 50), (615, 6, 6), (731, 7), None), // apiserverinternal/v1alpha1.StorageVersionCondition
-    Message::new(Text::new(22549, 45), (621, 3, 5), (738, 3), None), // apiserverinternal/v1alpha1.StorageVersionList
-    Message::new(Text::new(22594, 45), (624, 0, 0), (741, 0), None), // apiserverinternal/v1alpha1.StorageVersionSpec
-    Message::new(Text::new(22639, 47), (624, 3, 3), (741, 4), None), // apiserverinternal/v1alpha1.StorageVersionStatus
-    Message::new(Text::new(22687, 26), (627, 4, 6), (745, 4), None), // apps/v1.ControllerRevision
-    Message::new(Text::new(22713, 30), (631, 3, 5), (749, 3), None), // apps/v1.ControllerRevisionList
-    Message::new(Text::new(22743, 17), (634, 4, 6), (752, 4), None), // apps/v1.DaemonSet
-    Message::new(Text::new(22760, 26), (638, 5, 5), (756, 6), None), // apps/v1.DaemonSetCondition
-    Message::new(Text::new(22786, 21), (643, 3, 5), (762, 3), None), // apps/v1.DaemonSetList
-    Message::new(Text::new(22807, 21), (646, 5, 5), (765, 7), None), // apps/v1.DaemonSetSpec
-    Message::new(Text::new(22828, 23), (651, 10, 10), (772, 11), None), // apps/v1.DaemonSetStatus
-    Message::new(Text::new(22872, 31), (661, 2, 2), (783, 3), None), // apps/v1.DaemonSetUpdateStrategy
-    Message::new(Text::new(22903, 18), (663, 4, 6), (786, 4), None), // apps/v1.Deployment
-    Message::new(Text::new(22921, 27), (667, 6, 6), (790, 8), None), // apps/v1.DeploymentCondition
-    Message::new(Text::new(22948, 22), (673, 3, 5), (798, 3), None), // apps/v1.DeploymentList
-    Message::new(Text::new(22970, 22), (676, 8, 8), (801, 10), None), // apps/v1.DeploymentSpec
-    Message::new(Text::new(22992, 24), (684, 9, 9), (811, 10), None), // apps/v1.DeploymentStatus
-    Message::new(Text::new(23024, 26), (693, 2, 2), (821, 3), None), // apps/v1.DeploymentStrategy
-    Message::new(Text::new(23050, 18), (695, 4, 6), (824, 4), None), // apps/v1.ReplicaSet
-    Message::new(Text::new(23068, 27), (699, 5, 5), (828, 6), None), // apps/v1.ReplicaSetCondition
-    Message::new(Text::new(23095, 22), (704, 3, 5), (834, 3), None), // apps/v1.ReplicaSetList
-    Message::new(Text::new(23117, 22), (707, 4, 4), (837, 5), None), // apps/v1.ReplicaSetSpec
-    Message::new(Text::new(23139, 24), (711, 7, 7), (842, 8), None), // apps/v1.ReplicaSetStatus
-    Message::new(Text::new(23163, 30), (718, 2, 2), (850, 3), None), // apps/v1.RollingUpdateDaemonSet
-    Message::new(Text::new(23193, 31), (720, 2, 2), (853, 3), None), // apps/v1.RollingUpdateDeployment
-    Message::new(Text::new(23224, 40), (722, 2, 2), (856, 3), None), // apps/v1.RollingUpdateStatefulSetStrategy
-    Message::new(Text::new(23264, 19), (724, 4, 6), (859, 4), None), // apps/v1.StatefulSet
-    Message::new(Text::new(23283, 28), (728, 5, 5), (863, 6), None), // apps/v1.StatefulSetCondition
-    Message::new(Text::new(23311, 23), (733, 3, 5), (869, 3), None), // apps/v1.StatefulSetList
-    Message::new(Text::new(23334, 27), (736, 1, 1), (872, 2), None), // apps/v1.StatefulSetOrdinals
-    Message::new(Text::new(23361, 55), (737, 2, 2), (874, 3), None), // apps/v1.StatefulSetPersistentVolumeClaimRetentionPolicy
-    Message::new(Text::new(23436, 23), (739, 11, 11), (877, 12), None), // apps/v1.StatefulSetSpec
-    Message::new(Text::new(23459, 25), (750, 10, 10), (889, 12), None), // apps/v1.StatefulSetStatus
-    Message::new(Text::new(23484, 33), (760, 2, 2), (901, 3), None), // apps/v1.StatefulSetUpdateStrategy
-    Message::new(Text::new(23517, 31), (762, 4, 6), (904, 4), None), // apps/v1beta1.ControllerRevision
-    Message::new(Text::new(23548, 35), (766, 3, 5), (908, 3), None), // apps/v1beta1.ControllerRevisionList
-    Message::new(Text::new(23583, 23), (769, 4, 6), (911, 4), None), // apps/v1beta1.Deployment
-    Message::new(Text::new(23606, 32), (773, 6, 6), (915, 8), None), // apps/v1beta1.DeploymentCondition
-    Message::new(Text::new(23638, 27), (779, 3, 5), (923, 3), None), // apps/v1beta1.DeploymentList
-    Message::new(Text::new(23665, 31), (782, 4, 6), (926, 4), None), // apps/v1beta1.DeploymentRollback
-    Message::new(Text::new(23696, 27), (786, 9, 9), (930, 10), None), // apps/v1beta1.DeploymentSpec
-    Message::new(Text::new(23723, 29), (795, 9, 9), (940, 10), None), // apps/v1beta1.DeploymentStatus
-    Message::new(Text::new(23752, 31), (804, 2, 2), (950, 3), None), // apps/v1beta1.DeploymentStrategy
-    Message::new(Text::new(23783, 27), (806, 1, 1), (953, 2), None), // apps/v1beta1.RollbackConfig
-    Message::new(Text::new(23810, 36), (807, 2, 2), (955, 3), None), // apps/v1beta1.RollingUpdateDeployment
-    Message::new(Text::new(23846, 45), (809, 2, 2), (958, 3), None), // apps/v1beta1.RollingUpdateStatefulSetStrategy
-    Message::new(Text::new(23891, 18), (811, 4, 6), (961, 4), None), // apps/v1beta1.Scale
-    Message::new(Text::new(23909, 22), (815, 1, 1), (965, 2), None), // apps/v1beta1.ScaleSpec
-    Message::new(Text::new(23931, 24), (816, 3, 3), (967, 4), None), // apps/v1beta1.ScaleStatus
-    Message::new(Text::new(23955, 24), (819, 4, 6), (971, 4), None), // apps/v1beta1.StatefulSet
-    Message::new(Text::new(23979, 33), (823, 5, 5), (975, 6), None), // apps/v1beta1.StatefulSetCondition
-    Message::new(Text::new(24012, 28), (828, 3, 5), (981, 3), None), // apps/v1beta1.StatefulSetList
-    Message::new(Text::new(24040, 32), (831, 1, 1), (984, 2), None), // apps/v1beta1.StatefulSetOrdinals
-    Message::new(Text::new(24072, 60), (832, 2, 2), (986, 3), None), // apps/v1beta1.StatefulSetPersistentVolumeClaimRetentionPolicy
-    Message::new(Text::new(24132, 28), (834, 11, 11), (989, 12), None), // apps/v1beta1.StatefulSetSpec
-    Message::new(Text::new(24160, 30), (845, 10, 10), (1001, 12), None), // apps/v1beta1.StatefulSetStatus
-    Message::new(Text::new(24190, 38), (855, 2, 2), (1013, 3), None), // apps/v1beta1.StatefulSetUpdateStrategy
-    Message::new(Text::new(24228, 31), (857, 4, 6), (1016, 4), None), // apps/v1beta2.ControllerRevision
-    Message::new(Text::new(24259, 35), (861, 3, 5), (1020, 3), None), // apps/v1beta2.ControllerRevisionList
-    Message::new(Text::new(24294, 22), (864, 4, 6), (1023, 4), None), // apps/v1beta2.DaemonSet
-    Message::new(Text::new(24316, 31), (868, 5, 5), (1027, 6), None), // apps/v1beta2.DaemonSetCondition
-    Message::new(Text::new(24347, 26), (873, 3, 5), (1033, 3), None), // apps/v1beta2.DaemonSetList
-    Message::new(Text::new(24373, 26), (876, 5, 5), (1036, 7), None), // apps/v1beta2.DaemonSetSpec
-    Message::new(Text::new(24399, 28), (881, 10, 10), (1043, 11), None), // apps/v1beta2.DaemonSetStatus
-    Message::new(Text::new(24427, 36), (891, 2, 2), (1054, 3), None), // apps/v1beta2.DaemonSetUpdateStrategy
-    Message::new(Text::new(24463, 23), (893, 4, 6), (1057, 4), None), // apps/v1beta2.Deployment
-    Message::new(Text::new(24486, 32), (897, 6, 6), (1061, 8), None), // apps/v1beta2.DeploymentCondition
-    Message::new(Text::new(24518, 27), (903, 3, 5), (1069, 3), None), // apps/v1beta2.DeploymentList
-    Message::new(Text::new(24545, 27), (906, 8, 8), (1072, 10), None), // apps/v1beta2.DeploymentSpec
-    Message::new(Text::new(24572, 29), (914, 9, 9), (1082, 10), None), // apps/v1beta2.DeploymentStatus
-    Message::new(Text::new(24601, 31), (923, 2, 2), (1092, 3), None), // apps/v1beta2.DeploymentStrategy
-    Message::new(Text::new(24632, 23), (925, 4, 6), (1095, 4), None), // apps/v1beta2.ReplicaSet
-    Message::new(Text::new(24655, 32), (929, 5, 5), (1099, 6), None), // apps/v1beta2.ReplicaSetCondition
-    Message::new(Text::new(24687, 27), (934, 3, 5), (1105, 3), None), // apps/v1beta2.ReplicaSetList
-    Message::new(Text::new(24714, 27), (937, 4, 4), (1108, 5), None), // apps/v1beta2.ReplicaSetSpec
-    Message::new(Text::new(24741, 29), (941, 7, 7), (1113, 8), None), // apps/v1beta2.ReplicaSetStatus
-    Message::new(Text::new(24770, 35), (948, 2, 2), (1121, 3), None), // apps/v1beta2.RollingUpdateDaemonSet
-    Message::new(Text::new(24805, 36), (950, 2, 2), (1124, 3), None), // apps/v1beta2.RollingUpdateDeployment
-    Message::new(Text::new(24841, 45), (952, 2, 2), (1127, 3), None), // apps/v1beta2.RollingUpdateStatefulSetStrategy
-    Message::new(Text::new(24886, 18), (954, 4, 6), (1130, 4), None), // apps/v1beta2.Scale
-    Message::new(Text::new(24904, 22), (958, 1, 1), (1134, 2), None), // apps/v1beta2.ScaleSpec
-    Message::new(Text::new(24926, 24), (959, 3, 3), (1136, 4), None), // apps/v1beta2.ScaleStatus
-    Message::new(Text::new(24950, 24), (962, 4, 6), (1140, 4), None), // apps/v1beta2.StatefulSet
-    Message::new(Text::new(24974, 33), (966, 5, 5), (1144, 6), None), // apps/v1beta2.StatefulSetCondition
-    Message::new(Text::new(25007, 28), (971, 3, 5), (1150, 3), None), // apps/v1beta2.StatefulSetList
-    Message::new(Text::new(25035, 32), (974, 1, 1), (1153, 2), None), // apps/v1beta2.StatefulSetOrdinals
-    Message::new(Text::new(25067, 60), (975, 2, 2), (1155, 3), None), // apps/v1beta2.StatefulSetPersistentVolumeClaimRetentionPolicy
-    Message::new(Text::new(25127, 28), (977, 11, 11), (1158, 12), None), // apps/v1beta2.StatefulSetSpec
-    Message::new(Text::new(25155, 30), (988, 10, 10), (1170, 12), None), // apps/v1beta2.StatefulSetStatus
-    Message::new(Text::new(25185, 38), (998, 2, 2), (1182, 3), None), // apps/v1beta2.StatefulSetUpdateStrategy
-    Message::new(Text::new(25223, 38), (1000, 4, 4), (1185, 5), None), // authentication/v1.BoundObjectReference
-    Message::new(Text::new(25261, 35), (1004, 3, 5), (1190, 3), None), // authentication/v1.SelfSubjectReview
-    Message::new(Text::new(25296, 41), (1007, 1, 1), (1193, 2), None), // authentication/v1.SelfSubjectReviewStatus
-    Message::new(Text::new(25337, 30), (1008, 4, 6), (1195, 4), None), // authentication/v1.TokenRequest
-    Message::new(Text::new(25367, 34), (1012, 3, 3), (1199, 5), None), // authentication/v1.TokenRequestSpec
-    Message::new(Text::new(25401, 36), (1015, 2, 2), (1204, 3), None), // authentication/v1.TokenRequestStatus
-    Message::new(Text::new(25437, 29), (1017, 4, 6), (1207, 4), None), // authentication/v1.TokenReview
-    Message::new(Text::new(25466, 33), (1021, 2, 2), (1211, 3), None), // authentication/v1.TokenReviewSpec
-    Message::new(Text::new(25499, 35), (1023, 4, 4), (1214, 5), None), // authentication/v1.TokenReviewStatus
-    Message::new(Text::new(25534, 26), (1027, 4, 4), (1219, 5), None), // authentication/v1.UserInfo
-    Message::new(Text::new(25560, 41), (1031, 3, 5), (1224, 3), None), // authentication/v1alpha1.SelfSubjectReview
-    Message::new(Text::new(25601, 47), (1034, 1, 1), (1227, 2), None), // authentication/v1alpha1.SelfSubjectReviewStatus
-    Message::new(Text::new(25648, 40), (1035, 3, 5), (1229, 3), None), // authentication/v1beta1.SelfSubjectReview
-    Message::new(Text::new(25688, 46), (1038, 1, 1), (1232, 2), None), // authentication/v1beta1.SelfSubjectReviewStatus
-    Message::new(Text::new(25734, 34), (1039, 4, 6), (1234, 4), None), // authentication/v1beta1.TokenReview
-    Message::new(Text::new(25768, 38), (1043, 2, 2), (1238, 3), None), // authentication/v1beta1.TokenReviewSpec
-    Message::new(Text::new(25806, 40), (1045, 4, 4), (1241, 5), None), // authentication/v1beta1.TokenReviewStatus
-    Message::new(Text::new(25846, 31), (1049, 4, 4), (1246, 5), None), // authentication/v1beta1.UserInfo
-    Message::new(Text::new(25877, 40), (1053, 2, 2), (1251, 3), None), // authorization/v1.FieldSelectorAttributes
-    Message::new(Text::new(25917, 40), (1055, 2, 2), (1254, 3), None), // authorization/v1.LabelSelectorAttributes
-    Message::new(Text::new(25957, 41), (1057, 4, 6), (1257, 4), None), // authorization/v1.LocalSubjectAccessReview
-    Message::new(Text::new(25998, 38), (1061, 2, 2), (1261, 3), None), // authorization/v1.NonResourceAttributes
-    Message::new(Text::new(26036, 32), (1063, 2, 2), (1264, 3), None), // authorization/v1.NonResourceRule
-    Message::new(Text::new(26068, 35), (1065, 9, 9), (1267, 10), None), // authorization/v1.ResourceAttributes
-    Message::new(Text::new(26103, 29), (1074, 4, 4), (1277, 5), None), // authorization/v1.ResourceRule
-    Message::new(Text::new(26132, 40), (1078, 4, 6), (1282, 4), None), // authorization/v1.SelfSubjectAccessReview
-    Message::new(Text::new(26172, 44), (1082, 2, 2), (1286, 3), None), // authorization/v1.SelfSubjectAccessReviewSpec
-    Message::new(Text::new(26216, 39), (1084, 4, 6), (1289, 4), None), // authorization/v1.SelfSubjectRulesReview
-    Message::new(Text::new(26255, 43), (1088, 1, 1), (1293, 2), None), // authorization/v1.SelfSubjectRulesReviewSpec
-    Message::new(Text::new(26298, 36), (1089, 4, 6), (1295, 4), None), // authorization/v1.SubjectAccessReview
-    Message::new(Text::new(26334, 40), (1093, 6, 6), (1299, 7), None), // authorization/v1.SubjectAccessReviewSpec
-    Message::new(Text::new(26374, 42), (1099, 4, 4), (1306, 5), None), // authorization/v1.SubjectAccessReviewStatus
-    Message::new(Text::new(26416, 41), (1103, 4, 4), (1311, 5), None), // authorization/v1.SubjectRulesReviewStatus
-    Message::new(Text::new(26457, 46), (1107, 4, 6), (1316, 4), None), // authorization/v1beta1.LocalSubjectAccessReview
-    Message::new(Text::new(26503, 43), (1111, 2, 2), (1320, 3), None), // authorization/v1beta1.NonResourceAttributes
-    Message::new(Text::new(26546, 37), (1113, 2, 2), (1323, 3), None), // authorization/v1beta1.NonResourceRule
-    Message::new(Text::new(26583, 40), (1115, 9, 9), (1326, 10), None), // authorization/v1beta1.ResourceAttributes
-    Message::new(Text::new(26623, 34), (1124, 4, 4), (1336, 5), None), // authorization/v1beta1.ResourceRule
-    Message::new(Text::new(26657, 45), (1128, 4, 6), (1341, 4), None), // authorization/v1beta1.SelfSubjectAccessReview
-    Message::new(Text::new(26702, 49), (1132, 2, 2), (1345, 3), None), // authorization/v1beta1.SelfSubjectAccessReviewSpec
-    Message::new(Text::new(26751, 44), (1134, 4, 6), (1348, 4), None), // authorization/v1beta1.SelfSubjectRulesReview
-    Message::new(Text::new(26795, 48), (1138, 1, 1), (1352, 2), None), // authorization/v1beta1.SelfSubjectRulesReviewSpec
-    Message::new(Text::new(26843, 41), (1139, 4, 6), (1354, 4), None), // authorization/v1beta1.SubjectAccessReview
-    Message::new(Text::new(26884, 45), (1143, 6, 6), (1358, 7), None), // authorization/v1beta1.SubjectAccessReviewSpec
-    Message::new(Text::new(26929, 47), (1149, 4, 4), (1365, 5), None), // authorization/v1beta1.SubjectAccessReviewStatus
-    Message::new(Text::new(26976, 46), (1153, 4, 4), (1370, 5), None), // authorization/v1beta1.SubjectRulesReviewStatus
-    Message::new(Text::new(27022, 42), (1157, 3, 3), (1375, 4), Some(MapType::Atomic)), // autoscaling/v1.CrossVersionObjectReference
-    Message::new(Text::new(27064, 38), (1160, 4, 6), (1379, 4), None), // autoscaling/v1.HorizontalPodAutoscaler
-    Message::new(Text::new(27102, 42), (1164, 3, 5), (1383, 3), None), // autoscaling/v1.HorizontalPodAutoscalerList
-    Message::new(Text::new(27144, 42), (1167, 4, 4), (1386, 5), None), // autoscaling/v1.HorizontalPodAutoscalerSpec
-    Message::new(Text::new(27186, 44), (1171, 5, 5), (1391, 6), None), // autoscaling/v1.HorizontalPodAutoscalerStatus
-    Message::new(Text::new(27230, 20), (1176, 4, 6), (1397, 4), None), // autoscaling/v1.Scale
-    Message::new(Text::new(27250, 24), (1180, 1, 1), (1401, 2), None), // autoscaling/v1.ScaleSpec
-    Message::new(Text::new(27274, 26), (1181, 2, 2), (1403, 3), None), // autoscaling/v1.ScaleStatus
-    Message::new(Text::new(27300, 44), (1183, 3, 3), (1406, 4), None), // autoscaling/v2.ContainerResourceMetricSource
-    Message::new(Text::new(27344, 44), (1186, 3, 3), (1410, 4), None), // autoscaling/v2.ContainerResourceMetricStatus
-    Message::new(Text::new(27388, 42), (1189, 3, 3), (1414, 4), None), // autoscaling/v2.CrossVersionObjectReference
-    Message::new(Text::new(27430, 35), (1192, 2, 2), (1418, 3), None), // autoscaling/v2.ExternalMetricSource
-    Message::new(Text::new(27465, 35), (1194, 2, 2), (1421, 3), None), // autoscaling/v2.ExternalMetricStatus
-    Message::new(Text::new(27500, 31), (1196, 3, 3), (1424, 4), None), // autoscaling/v2.HPAScalingPolicy
-    Message::new(Text::new(27531, 30), (1199, 4, 4), (1428, 5), None), // autoscaling/v2.HPAScalingRules
-    Message::new(Text::new(27561, 38), (1203, 4, 6), (1433, 4), None), // autoscaling/v2.HorizontalPodAutoscaler
-    Message::new(Text::new(27599, 46), (1207, 2, 2), (1437, 3), None), // autoscaling/v2.HorizontalPodAutoscalerBehavior
-    Message::new(Text::new(27645, 47), (1209, 5, 5), (1440, 6), None), // autoscaling/v2.HorizontalPodAutoscalerCondition
-    Message::new(Text::new(27692, 42), (1214, 3, 5), (1446, 3), None), // autoscaling/v2.HorizontalPodAutoscalerList
-    Message::new(Text::new(27734, 42), (1217, 5, 5), (1449, 6), None), // autoscaling/v2.HorizontalPodAutoscalerSpec
-    Message::new(Text::new(27776, 44), (1222, 6, 6), (1455, 7), None), // autoscaling/v2.HorizontalPodAutoscalerStatus
-    Message::new(Text::new(27820, 31), (1228, 2, 2), (1462, 3), None), // autoscaling/v2.MetricIdentifier
-    Message::new(Text::new(27851, 25), (1230, 6, 6), (1465, 8), None), // autoscaling/v2.MetricSpec
-    Message::new(Text::new(27876, 27), (1236, 6, 6), (1473, 8), None), // autoscaling/v2.MetricStatus
-    Message::new(Text::new(27903, 27), (1242, 4, 4), (1481, 5), None), // autoscaling/v2.MetricTarget
-    Message::new(Text::new(27930, 32), (1246, 3, 3), (1486, 4), None), // autoscaling/v2.MetricValueStatus
-    Message::new(Text::new(27962, 33), (1249, 3, 3), (1490, 4), None), // autoscaling/v2.ObjectMetricSource
-    Message::new(Text::new(27995, 33), (1252, 3, 3), (1494, 4), None), // autoscaling/v2.ObjectMetricStatus
-    Message::new(Text::new(28028, 31), (1255, 2, 2), (1498, 3), None), // autoscaling/v2.PodsMetricSource
-    Message::new(Text::new(28059, 31), (1257, 2, 2), (1501, 3), None), // autoscaling/v2.PodsMetricStatus
-    Message::new(Text::new(28090, 35), (1259, 2, 2), (1504, 3), None), // autoscaling/v2.ResourceMetricSource
-    Message::new(Text::new(28125, 35), (1261, 2, 2), (1507, 3), None), // autoscaling/v2.ResourceMetricStatus
-    Message::new(Text::new(28160, 16), (1263, 4, 6), (1510, 4), None), // batch/v1.CronJob
-    Message::new(Text::new(28176, 20), (1267, 3, 5), (1514, 3), None), // batch/v1.CronJobList
-    Message::new(Text::new(28214, 20), (1270, 8, 8), (1517, 9), None), // batch/v1.CronJobSpec
-    Message::new(Text::new(28234, 22), (1278, 3, 3), (1526, 6), None), // batch/v1.CronJobStatus
-    Message::new(Text::new(28256, 12), (1281, 4, 6), (1532, 4), None), // batch/v1.Job
-    Message::new(Text::new(28268, 21), (1285, 6, 6), (1536, 7), None), // batch/v1.JobCondition
-    Message::new(Text::new(28289, 16), (1291, 3, 5), (1543, 3), None), // batch/v1.JobList
-    Message::new(Text::new(28347, 16), (1294, 16, 16), (1546, 17), None), // batch/v1.JobSpec
-    Message::new(Text::new(28363, 18), (1310, 11, 11), (1563, 12), None), // batch/v1.JobStatus
-    Message::new(Text::new(28381, 24), (1321, 2, 2), (1575, 3), None), // batch/v1.JobTemplateSpec
-    Message::new(Text::new(28405, 25), (1323, 1, 1), (1578, 2), None), // batch/v1.PodFailurePolicy
-    Message::new(Text::new(28437, 47), (1324, 3, 3), (1580, 4), None), // batch/v1.PodFailurePolicyOnExitCodesRequirement
-    Message::new(Text::new(28484, 47), (1327, 2, 2), (1584, 3), None), // batch/v1.PodFailurePolicyOnPodConditionsPattern
-    Message::new(Text::new(28552, 29), (1329, 3, 3), (1587, 4), None), // batch/v1.PodFailurePolicyRule
-    Message::new(Text::new(28581, 22), (1332, 1, 1), (1591, 2), None), // batch/v1.SuccessPolicy
-    Message::new(Text::new(28603, 26), (1333, 2, 2), (1593, 3), None), // batch/v1.SuccessPolicyRule
-    Message::new(Text::new(28629, 32), (1335, 2, 2), (1596, 3), None), // batch/v1.UncountedTerminatedPods
-    Message::new(Text::new(28661, 21), (1337, 4, 6), (1599, 4), None), // batch/v1beta1.CronJob
-    Message::new(Text::new(28682, 25), (1341, 3, 5), (1603, 3), None), // batch/v1beta1.CronJobList
-    Message::new(Text::new(28707, 25), (1344, 8, 8), (1606, 9), None), // batch/v1beta1.CronJobSpec
-    Message::new(Text::new(28732, 27), (1352, 3, 3), (1615, 6), None), // batch/v1beta1.CronJobStatus
-    Message::new(Text::new(28759, 29), (1355, 2, 2), (1621, 3), None), // batch/v1beta1.JobTemplateSpec
-    Message::new(Text::new(28788, 41), (1357, 4, 6), (1624, 4), None), // certificates/v1.CertificateSigningRequest
-    Message::new(Text::new(28829, 50), (1361, 6, 6), (1628, 7), None), // certificates/v1.CertificateSigningRequestCondition
-    Message::new(Text::new(28879, 45), (1367, 3, 5), (1635, 3), None), // certificates/v1.CertificateSigningRequestList
-    Message::new(Text::new(29201, 45), (1370, 8, 8), (1638, 9), None), // certificates/v1.CertificateSigningRequestSpec
-    Message::new(Text::new(29246, 47), (1378, 2, 2), (1647, 3), None), // certificates/v1.CertificateSigningRequestStatus
-    Message::new(Text::new(29293, 40), (1380, 3, 5), (1650, 3), None), // certificates/v1alpha1.ClusterTrustBundle
-    Message::new(Text::new(29333, 44), (1383, 3, 5), (1653, 3), None), // certificates/v1alpha1.ClusterTrustBundleList
-    Message::new(Text::new(29377, 44), (1386, 2, 2), (1656, 3), None), // certificates/v1alpha1.ClusterTrustBundleSpec
-    Message::new(Text::new(29421, 46), (1388, 4, 6), (1659, 4), None), // certificates/v1beta1.CertificateSigningRequest
-    Message::new(Text::new(29467, 55), (1392, 6, 6), (1663, 7), None), // certificates/v1beta1.CertificateSigningRequestCondition
-    Message::new(Text::new(29522, 50), (1398, 3, 5), (1670, 3), None), // certificates/v1beta1.CertificateSigningRequestList
-    Message::new(Text::new(29572, 50), (1401, 8, 8), (1673, 9), None), // certificates/v1beta1.CertificateSigningRequestSpec
-    Message::new(Text::new(29622, 52), (1409, 2, 2), (1682, 3), None), // certificates/v1beta1.CertificateSigningRequestStatus
-    Message::new(Text::new(29674, 39), (1411, 3, 5), (1685, 3), None), // certificates/v1beta1.ClusterTrustBundle
-    Message::new(Text::new(29713, 43), (1414, 3, 5), (1688, 3), None), // certificates/v1beta1.ClusterTrustBundleList
-    Message::new(Text::new(29756, 43), (1417, 2, 2), (1691, 3), None), // certificates/v1beta1.ClusterTrustBundleSpec
-    Message::new(Text::new(29799, 42), (1419, 4, 6), (1694, 4), None), // certificates/v1beta1.PodCertificateRequest
-    Message::new(Text::new(29841, 46), (1423, 3, 5), (1698, 3), None), // certificates/v1beta1.PodCertificateRequestList
-    Message::new(Text::new(29887, 46), (1426, 12, 12), (1701, 13), None), // certificates/v1beta1.PodCertificateRequestSpec
-    Message::new(Text::new(29933, 48), (1438, 5, 5), (1714, 7), None), // certificates/v1beta1.PodCertificateRequestStatus
-    Message::new(Text::new(29981, 21), (1443, 3, 5), (1721, 3), None), // coordination/v1.Lease
-    Message::new(Text::new(30002, 25), (1446, 3, 5), (1724, 3), None), // coordination/v1.LeaseList
-    Message::new(Text::new(30027, 25), (1449, 7, 7), (1727, 8), None), // coordination/v1.LeaseSpec
-    Message::new(Text::new(30052, 36), (1456, 3, 5), (1735, 3), None), // coordination/v1alpha2.LeaseCandidate
-    Message::new(Text::new(30088, 40), (1459, 3, 5), (1738, 3), None), // coordination/v1alpha2.LeaseCandidateList
-    Message::new(Text::new(30128, 40), (1462, 6, 6), (1741, 7), None), // coordination/v1alpha2.LeaseCandidateSpec
-    Message::new(Text::new(30168, 26), (1468, 3, 5), (1748, 3), None), // coordination/v1beta1.Lease
-    Message::new(Text::new(30194, 35), (1471, 3, 5), (1751, 3), None), // coordination/v1beta1.LeaseCandidate
-    Message::new(Text::new(30229, 39), (1474, 3, 5), (1754, 3), None), // coordination/v1beta1.LeaseCandidateList
-    Message::new(Text::new(30268, 39), (1477, 6, 6), (1757, 7), None), // coordination/v1beta1.LeaseCandidateSpec
-    Message::new(Text::new(30307, 30), (1483, 3, 5), (1764, 3), None), // coordination/v1beta1.LeaseList
-    Message::new(Text::new(30337, 30), (1486, 7, 7), (1767, 8), None), // coordination/v1beta1.LeaseSpec
-    Message::new(Text::new(30367, 40), (1493, 4, 4), (1775, 5), None), // core/v1.AWSElasticBlockStoreVolumeSource
-    Message::new(Text::new(30407, 16), (1497, 3, 3), (1780, 4), None), // core/v1.Affinity
-    Message::new(Text::new(30456, 23), (1500, 2, 2), (1784, 3), None), // core/v1.AppArmorProfile
-    Message::new(Text::new(30479, 22), (1502, 2, 2), (1787, 3), None), // core/v1.AttachedVolume
-    Message::new(Text::new(30565, 29), (1504, 6, 6), (1790, 7), None), // core/v1.AzureDiskVolumeSource
-    Message::new(Text::new(30594, 39), (1510, 4, 4), (1797, 5), None), // core/v1.AzureFilePersistentVolumeSource
-    Message::new(Text::new(30633, 29), (1514, 3, 3), (1802, 4), None), // core/v1.AzureFileVolumeSource
-    Message::new(Text::new(30662, 15), (1517, 3, 5), (1806, 3), None), // core/v1.Binding
-    Message::new(Text::new(30677, 33), (1520, 10, 10), (1809, 11), None), // core/v1.CSIPersistentVolumeSource
-    Message::new(Text::new(30710, 23), (1530, 5, 5), (1820, 6), None), // core/v1.CSIVolumeSource
-    Message::new(Text::new(30733, 20), (1535, 2, 2), (1826, 3), None), // core/v1.Capabilities
-    Message::new(Text::new(30753, 36), (1537, 6, 6), (1829, 7), None), // core/v1.CephFSPersistentVolumeSource
-    Message::new(Text::new(30789, 26), (1543, 6, 6), (1836, 7), None), // core/v1.CephFSVolumeSource
-    Message::new(Text::new(30815, 36), (1549, 4, 4), (1843, 5), None), // core/v1.CinderPersistentVolumeSource
-    Message::new(Text::new(30851, 26), (1553, 4, 4), (1848, 5), None), // core/v1.CinderVolumeSource
-    Message::new(Text::new(30877, 22), (1557, 1, 1), (1853, 2), None), // core/v1.ClientIPConfig
-    Message::new(Text::new(30899, 36), (1558, 5, 5), (1855, 6), None), // core/v1.ClusterTrustBundleProjection
-    Message::new(Text::new(30935, 26), (1563, 4, 4), (1861, 5), None), // core/v1.ComponentCondition
-    Message::new(Text::new(30961, 23), (1567, 3, 5), (1866, 3), None), // core/v1.ComponentStatus
-    Message::new(Text::new(30984, 27), (1570, 3, 5), (1869, 3), None), // core/v1.ComponentStatusList
-    Message::new(Text::new(31011, 17), (1573, 5, 7), (1872, 5), None), // core/v1.ConfigMap
-    Message::new(Text::new(31028, 26), (1578, 2, 3), (1877, 3), None), // core/v1.ConfigMapEnvSource
-    Message::new(Text::new(31054, 28), (1580, 3, 4), (1880, 4), Some(MapType::Atomic)), // core/v1.ConfigMapKeySelector
-    Message::new(Text::new(31082, 21), (1583, 3, 5), (1884, 3), None), // core/v1.ConfigMapList
-    Message::new(Text::new(31103, 33), (1586, 5, 5), (1887, 6), None), // core/v1.ConfigMapNodeConfigSource
-    Message::new(Text::new(31136, 27), (1591, 3, 4), (1893, 5), None), // core/v1.ConfigMapProjection
-    Message::new(Text::new(31163, 29), (1594, 4, 5), (1898, 5), None), // core/v1.ConfigMapVolumeSource
-    Message::new(Text::new(31235, 17), (1598, 25, 25), (1903, 26), None), // core/v1.Container
-    Message::new(Text::new(31252, 40), (1623, 3, 3), (1929, 4), None), // core/v1.ContainerExtendedResourceRequest
-    Message::new(Text::new(31292, 22), (1626, 2, 2), (1933, 3), None), // core/v1.ContainerImage
-    Message::new(Text::new(31329, 21), (1628, 5, 5), (1936, 6), None), // core/v1.ContainerPort
-    Message::new(Text::new(31350, 29), (1633, 2, 2), (1942, 3), None), // core/v1.ContainerResizePolicy
-    Message::new(Text::new(31379, 28), (1635, 2, 2), (1945, 3), None), // core/v1.ContainerRestartRule
-    Message::new(Text::new(31407, 39), (1637, 2, 2), (1948, 3), None), // core/v1.ContainerRestartRuleOnExitCodes
-    Message::new(Text::new(31446, 22), (1639, 3, 3), (1951, 4), None), // core/v1.ContainerState
-    Message::new(Text::new(31468, 29), (1642, 1, 1), (1955, 2), None), // core/v1.ContainerStateRunning
-    Message::new(Text::new(31497, 32), (1643, 7, 7), (1957, 8), None), // core/v1.ContainerStateTerminated
-    Message::new(Text::new(31529, 29), (1650, 2, 2), (1965, 3), None), // core/v1.ContainerStateWaiting
-    Message::new(Text::new(32106, 23), (1652, 15, 15), (1968, 16), None), // core/v1.ContainerStatus
-    Message::new(Text::new(32129, 21), (1667, 1, 1), (1984, 2), None), // core/v1.ContainerUser
-    Message::new(Text::new(32150, 22), (1668, 1, 1), (1986, 2), None), // core/v1.DaemonEndpoint
-    Message::new(Text::new(32172, 29), (1669, 1, 1), (1988, 2), None), // core/v1.DownwardAPIProjection
-    Message::new(Text::new(32201, 29), (1670, 4, 4), (1990, 5), None), // core/v1.DownwardAPIVolumeFile
-    Message::new(Text::new(32230, 31), (1674, 2, 2), (1995, 3), None), // core/v1.DownwardAPIVolumeSource
-    Message::new(Text::new(32261, 28), (1676, 2, 2), (1998, 3), None), // core/v1.EmptyDirVolumeSource
-    Message::new(Text::new(32289, 23), (1678, 4, 4), (2001, 5), Some(MapType::Atomic)), // core/v1.EndpointAddress
-    Message::new(Text::new(32312, 20), (1682, 4, 4), (2006, 5), Some(MapType::Atomic)), // core/v1.EndpointPort
-    Message::new(Text::new(32332, 22), (1686, 3, 3), (2011, 4), None), // core/v1.EndpointSubset
-    Message::new(Text::new(32354, 17), (1689, 3, 5), (2015, 3), None), // core/v1.Endpoints
-    Message::new(Text::new(32371, 21), (1692, 3, 5), (2018, 3), None), // core/v1.EndpointsList
-    Message::new(Text::new(32392, 21), (1695, 3, 3), (2021, 4), None), // core/v1.EnvFromSource
-    Message::new(Text::new(32413, 14), (1698, 3, 3), (2025, 4), None), // core/v1.EnvVar
-    Message::new(Text::new(32427, 20), (1701, 5, 5), (2029, 6), None), // core/v1.EnvVarSource
-    Message::new(Text::new(32447, 26), (1706, 2, 27), (2035, 3), None), // core/v1.EphemeralContainer
-    Message::new(Text::new(32473, 32), (1708, 25, 25), (2038, 26), None), // core/v1.EphemeralContainerCommon
-    Message::new(Text::new(32505, 29), (1733, 1, 1), (2064, 2), None), // core/v1.EphemeralVolumeSource
-    Message::new(Text::new(32534, 13), (1734, 16, 18), (2066, 16), None), // core/v1.Event
-    Message::new(Text::new(32547, 17), (1750, 3, 5), (2082, 3), None), // core/v1.EventList
-    Message::new(Text::new(32564, 19), (1753, 2, 2), (2085, 3), None), // core/v1.EventSeries
-    Message::new(Text::new(32583, 19), (1755, 2, 2), (2088, 3), None), // core/v1.EventSource
-    Message::new(Text::new(32602, 18), (1757, 1, 1), (2091, 2), None), // core/v1.ExecAction
-    Message::new(Text::new(32620, 22), (1758, 5, 5), (2093, 6), None), // core/v1.FCVolumeSource
-    Message::new(Text::new(32642, 23), (1763, 4, 4), (2099, 5), Some(MapType::Atomic)), // core/v1.FileKeySelector
-    Message::new(Text::new(32665, 34), (1767, 5, 5), (2104, 6), None), // core/v1.FlexPersistentVolumeSource
-    Message::new(Text::new(32699, 24), (1772, 5, 5), (2110, 6), None), // core/v1.FlexVolumeSource
-    Message::new(Text::new(32723, 27), (1777, 2, 2), (2116, 3), None), // core/v1.FlockerVolumeSource
-    Message::new(Text::new(32750, 37), (1779, 4, 4), (2119, 5), None), // core/v1.GCEPersistentDiskVolumeSource
-    Message::new(Text::new(32787, 18), (1783, 2, 2), (2124, 3), None), // core/v1.GRPCAction
-    Message::new(Text::new(32805, 27), (1785, 3, 3), (2127, 4), None), // core/v1.GitRepoVolumeSource
-    Message::new(Text::new(32832, 39), (1788, 4, 4), (2131, 5), None), // core/v1.GlusterfsPersistentVolumeSource
-    Message::new(Text::new(32871, 29), (1792, 3, 3), (2136, 4), None), // core/v1.GlusterfsVolumeSource
-    Message::new(Text::new(32909, 21), (1795, 5, 5), (2140, 6), None), // core/v1.HTTPGetAction
-    Message::new(Text::new(32930, 18), (1800, 2, 2), (2146, 3), None), // core/v1.HTTPHeader
-    Message::new(Text::new(32948, 17), (1802, 2, 2), (2149, 3), None), // core/v1.HostAlias
-    Message::new(Text::new(32965, 14), (1804, 1, 1), (2152, 2), None), // core/v1.HostIP
-    Message::new(Text::new(33044, 28), (1805, 2, 2), (2154, 3), None), // core/v1.HostPathVolumeSource
-    Message::new(Text::new(33081, 35), (1807, 11, 11), (2157, 13), None), // core/v1.ISCSIPersistentVolumeSource
-    Message::new(Text::new(33116, 25), (1818, 11, 11), (2170, 13), None), // core/v1.ISCSIVolumeSource
-    Message::new(Text::new(33141, 25), (1829, 2, 2), (2183, 3), None), // core/v1.ImageVolumeSource
-    Message::new(Text::new(33166, 25), (1831, 1, 1), (2186, 2), None), // core/v1.ImageVolumeStatus
-    Message::new(Text::new(33191, 17), (1832, 3, 3), (2188, 4), None), // core/v1.KeyToPath
-    Message::new(Text::new(33208, 17), (1835, 3, 3), (2192, 4), None), // core/v1.Lifecycle
-    Message::new(Text::new(33225, 24), (1838, 4, 4), (2196, 5), None), // core/v1.LifecycleHandler
-    Message::new(Text::new(33249, 18), (1842, 3, 5), (2201, 3), None), // core/v1.LimitRange
-    Message::new(Text::new(33267, 22), (1845, 6, 6), (2204, 7), None), // core/v1.LimitRangeItem
-    Message::new(Text::new(33289, 22), (1851, 3, 5), (2211, 3), None), // core/v1.LimitRangeList
-    Message::new(Text::new(33311, 22), (1854, 1, 1), (2214, 2), None), // core/v1.LimitRangeSpec
-    Message::new(Text::new(33333, 26), (1855, 3, 3), (2216, 4), None), // core/v1.LinuxContainerUser
-    Message::new(Text::new(33359, 12), (1858, 3, 5), (2220, 3), None), // core/v1.List
-    Message::new(Text::new(33371, 27), (1861, 4, 4), (2223, 5), None), // core/v1.LoadBalancerIngress
-    Message::new(Text::new(33398, 26), (1865, 1, 1), (2228, 2), None), // core/v1.LoadBalancerStatus
-    Message::new(Text::new(33424, 28), (1866, 1, 1), (2230, 2), Some(MapType::Atomic)), // core/v1.LocalObjectReference
-    Message::new(Text::new(33452, 25), (1867, 2, 2), (2232, 3), None), // core/v1.LocalVolumeSource
-    Message::new(Text::new(33504, 26), (1869, 2, 2), (2235, 3), None), // core/v1.ModifyVolumeStatus
-    Message::new(Text::new(33530, 23), (1871, 3, 3), (2238, 4), None), // core/v1.NFSVolumeSource
-    Message::new(Text::new(33553, 17), (1874, 4, 6), (2242, 4), None), // core/v1.Namespace
-    Message::new(Text::new(33570, 26), (1878, 5, 5), (2246, 7), None), // core/v1.NamespaceCondition
-    Message::new(Text::new(33596, 21), (1883, 3, 5), (2253, 3), None), // core/v1.NamespaceList
-    Message::new(Text::new(33617, 21), (1886, 1, 1), (2256, 2), None), // core/v1.NamespaceSpec
-    Message::new(Text::new(33655, 23), (1887, 2, 2), (2258, 3), None), // core/v1.NamespaceStatus
-    Message::new(Text::new(33678, 12), (1889, 4, 6), (2261, 4), None), // core/v1.Node
-    Message::new(Text::new(33690, 19), (1893, 2, 2), (2265, 3), None), // core/v1.NodeAddress
-    Message::new(Text::new(33709, 20), (1895, 2, 2), (2268, 3), None), // core/v1.NodeAffinity
-    Message::new(Text::new(33729, 42), (1897, 3, 3), (2271, 4), None), // core/v1.NodeAllocatableResourceClaimStatus
-    Message::new(Text::new(33771, 21), (1900, 6, 6), (2275, 7), None), // core/v1.NodeCondition
-    Message::new(Text::new(33792, 24), (1906, 1, 1), (2282, 3), None), // core/v1.NodeConfigSource
-    Message::new(Text::new(33816, 24), (1907, 4, 4), (2285, 5), None), // core/v1.NodeConfigStatus
-    Message::new(Text::new(33840, 27), (1911, 1, 1), (2290, 2), None), // core/v1.NodeDaemonEndpoints
-    Message::new(Text::new(33867, 20), (1912, 1, 1), (2292, 2), None), // core/v1.NodeFeatures
-    Message::new(Text::new(33887, 16), (1913, 3, 5), (2294, 3), None), // core/v1.NodeList
-    Message::new(Text::new(33903, 24), (1916, 2, 4), (2297, 2), None), // core/v1.NodeProxyOptions
-    Message::new(Text::new(33927, 26), (1918, 2, 2), (2299, 3), None), // core/v1.NodeRuntimeHandler
-    Message::new(Text::new(33953, 34), (1920, 2, 2), (2302, 3), None), // core/v1.NodeRuntimeHandlerFeatures
-    Message::new(Text::new(33987, 20), (1922, 1, 1), (2305, 2), Some(MapType::Atomic)), // core/v1.NodeSelector
-    Message::new(Text::new(34029, 31), (1923, 3, 3), (2307, 4), None), // core/v1.NodeSelectorRequirement
-    Message::new(Text::new(34060, 24), (1926, 2, 2), (2311, 3), Some(MapType::Atomic)), // core/v1.NodeSelectorTerm
-    Message::new(Text::new(34084, 16), (1928, 7, 7), (2314, 8), None), // core/v1.NodeSpec
-    Message::new(Text::new(34117, 18), (1935, 14, 14), (2322, 15), None), // core/v1.NodeStatus
-    Message::new(Text::new(34135, 22), (1949, 1, 1), (2337, 2), None), // core/v1.NodeSwapStatus
-    Message::new(Text::new(34157, 22), (1950, 11, 11), (2339, 12), None), // core/v1.NodeSystemInfo
-    Message::new(Text::new(34179, 27), (1961, 2, 2), (2351, 3), Some(MapType::Atomic)), // core/v1.ObjectFieldSelector
-    Message::new(Text::new(34206, 23), (1963, 7, 7), (2354, 8), Some(MapType::Atomic)), // core/v1.ObjectReference
-    Message::new(Text::new(34229, 24), (1970, 4, 6), (2362, 4), None), // core/v1.PersistentVolume
-    Message::new(Text::new(34253, 29), (1974, 4, 6), (2366, 4), None), // core/v1.PersistentVolumeClaim
-    Message::new(Text::new(34282, 38), (1978, 6, 6), (2370, 7), None), // core/v1.PersistentVolumeClaimCondition
-    Message::new(Text::new(34320, 33), (1984, 3, 5), (2377, 3), None), // core/v1.PersistentVolumeClaimList
-    Message::new(Text::new(34422, 33), (1987, 9, 9), (2380, 10), None), // core/v1.PersistentVolumeClaimSpec
-    Message::new(Text::new(34573, 35), (1996, 8, 8), (2390, 10), None), // core/v1.PersistentVolumeClaimStatus
-    Message::new(Text::new(34608, 37), (2004, 2, 2), (2400, 3), None), // core/v1.PersistentVolumeClaimTemplate
-    Message::new(Text::new(34645, 41), (2006, 2, 2), (2403, 3), None), // core/v1.PersistentVolumeClaimVolumeSource
-    Message::new(Text::new(34686, 28), (2008, 3, 5), (2406, 3), None), // core/v1.PersistentVolumeList
-    Message::new(Text::new(34714, 30), (2011, 22, 22), (2409, 23), None), // core/v1.PersistentVolumeSource
-    Message::new(Text::new(34763, 28), (2033, 10, 32), (2432, 11), None), // core/v1.PersistentVolumeSpec
-    Message::new(Text::new(34808, 30), (2043, 4, 4), (2443, 5), None), // core/v1.PersistentVolumeStatus
-    Message::new(Text::new(34838, 40), (2047, 2, 2), (2448, 3), None), // core/v1.PhotonPersistentDiskVolumeSource
-    Message::new(Text::new(34878, 11), (2049, 4, 6), (2451, 4), None), // core/v1.Pod
-    Message::new(Text::new(34889, 19), (2053, 2, 2), (2455, 3), None), // core/v1.PodAffinity
-    Message::new(Text::new(34908, 23), (2055, 6, 6), (2458, 7), None), // core/v1.PodAffinityTerm
-    Message::new(Text::new(34931, 23), (2061, 2, 2), (2465, 3), None), // core/v1.PodAntiAffinity
-    Message::new(Text::new(34954, 24), (2063, 6, 8), (2468, 6), None), // core/v1.PodAttachOptions
-    Message::new(Text::new(34978, 32), (2069, 7, 7), (2474, 8), None), // core/v1.PodCertificateProjection
-    Message::new(Text::new(35010, 20), (2076, 7, 7), (2482, 8), None), // core/v1.PodCondition
-    Message::new(Text::new(35030, 20), (2083, 3, 3), (2490, 4), None), // core/v1.PodDNSConfig
-    Message::new(Text::new(35050, 26), (2086, 2, 2), (2494, 3), None), // core/v1.PodDNSConfigOption
-    Message::new(Text::new(35076, 22), (2088, 7, 9), (2497, 7), None), // core/v1.PodExecOptions
-    Message::new(Text::new(35098, 38), (2095, 2, 2), (2504, 3), None), // core/v1.PodExtendedResourceClaimStatus
-    Message::new(Text::new(35136, 13), (2097, 1, 1), (2507, 2), None), // core/v1.PodIP
-    Message::new(Text::new(35149, 15), (2098, 3, 5), (2509, 3), None), // core/v1.PodList
-    Message::new(Text::new(35164, 21), (2101, 11, 13), (2512, 11), None), // core/v1.PodLogOptions
-    Message::new(Text::new(35185, 13), (2112, 1, 1), (2523, 2), None), // core/v1.PodOS
-    Message::new(Text::new(35198, 29), (2113, 2, 4), (2525, 2), None), // core/v1.PodPortForwardOptions
-    Message::new(Text::new(35227, 23), (2115, 2, 4), (2527, 2), None), // core/v1.PodProxyOptions
-    Message::new(Text::new(35250, 24), (2117, 1, 1), (2529, 2), None), // core/v1.PodReadinessGate
-    Message::new(Text::new(35274, 24), (2118, 3, 3), (2531, 5), None), // core/v1.PodResourceClaim
-    Message::new(Text::new(35298, 30), (2121, 2, 2), (2536, 3), None), // core/v1.PodResourceClaimStatus
-    Message::new(Text::new(35328, 25), (2123, 1, 1), (2539, 2), None), // core/v1.PodSchedulingGate
-    Message::new(Text::new(35353, 26), (2124, 1, 1), (2541, 2), None), // core/v1.PodSchedulingGroup
-    Message::new(Text::new(35404, 26), (2125, 13, 13), (2543, 14), None), // core/v1.PodSecurityContext
-    Message::new(Text::new(35501, 15), (2138, 42, 42), (2557, 44), None), // core/v1.PodSpec
-    Message::new(Text::new(35554, 17), (2180, 21, 21), (2601, 22), None), // core/v1.PodStatus
-    Message::new(Text::new(35571, 23), (2201, 3, 5), (2623, 3), None), // core/v1.PodStatusResult
-    Message::new(Text::new(35594, 19), (2204, 3, 5), (2626, 3), None), // core/v1.PodTemplate
-    Message::new(Text::new(35613, 23), (2207, 3, 5), (2629, 3), None), // core/v1.PodTemplateList
-    Message::new(Text::new(35636, 23), (2210, 2, 2), (2632, 3), None), // core/v1.PodTemplateSpec
-    Message::new(Text::new(35659, 18), (2212, 3, 3), (2635, 4), None), // core/v1.PortStatus
-    Message::new(Text::new(35677, 28), (2215, 3, 3), (2639, 4), None), // core/v1.PortworxVolumeSource
-    Message::new(Text::new(35705, 31), (2218, 2, 2), (2643, 3), None), // core/v1.PreferredSchedulingTerm
-    Message::new(Text::new(35736, 13), (2220, 7, 11), (2646, 8), None), // core/v1.Probe
-    Message::new(Text::new(35749, 20), (2227, 4, 4), (2654, 5), None), // core/v1.ProbeHandler
-    Message::new(Text::new(35769, 29), (2231, 2, 2), (2659, 3), None), // core/v1.ProjectedVolumeSource
-    Message::new(Text::new(35798, 27), (2233, 6, 6), (2662, 7), None), // core/v1.QuobyteVolumeSource
-    Message::new(Text::new(35856, 33), (2239, 8, 8), (2669, 9), None), // core/v1.RBDPersistentVolumeSource
-    Message::new(Text::new(35889, 23), (2247, 8, 8), (2678, 9), None), // core/v1.RBDVolumeSource
-    Message::new(Text::new(35912, 23), (2255, 4, 6), (2687, 4), None), // core/v1.RangeAllocation
-    Message::new(Text::new(35935, 29), (2259, 4, 6), (2691, 4), None), // core/v1.ReplicationController
-    Message::new(Text::new(35964, 38), (2263, 5, 5), (2695, 6), None), // core/v1.ReplicationControllerCondition
-    Message::new(Text::new(36002, 33), (2268, 3, 5), (2701, 3), None), // core/v1.ReplicationControllerList
-    Message::new(Text::new(36036, 33), (2271, 4, 4), (2704, 5), None), // core/v1.ReplicationControllerSpec
-    Message::new(Text::new(36069, 35), (2275, 6, 6), (2709, 7), None), // core/v1.ReplicationControllerStatus
-    Message::new(Text::new(36104, 21), (2281, 2, 2), (2716, 3), None), // core/v1.ResourceClaim
-    Message::new(Text::new(36125, 29), (2283, 3, 3), (2719, 4), Some(MapType::Atomic)), // core/v1.ResourceFieldSelector
-    Message::new(Text::new(36154, 22), (2286, 3, 3), (2723, 7), None), // core/v1.ResourceHealth
-    Message::new(Text::new(36176, 21), (2289, 4, 6), (2730, 4), None), // core/v1.ResourceQuota
-    Message::new(Text::new(36197, 25), (2293, 3, 5), (2734, 3), None), // core/v1.ResourceQuotaList
-    Message::new(Text::new(36308, 25), (2296, 3, 3), (2737, 4), None), // core/v1.ResourceQuotaSpec
-    Message::new(Text::new(36333, 27), (2299, 2, 2), (2741, 3), None), // core/v1.ResourceQuotaStatus
-    Message::new(Text::new(36360, 28), (2301, 3, 3), (2744, 4), None), // core/v1.ResourceRequirements
-    Message::new(Text::new(36388, 22), (2304, 2, 2), (2748, 3), None), // core/v1.ResourceStatus
-    Message::new(Text::new(36410, 22), (2306, 4, 4), (2751, 5), None), // core/v1.SELinuxOptions
-    Message::new(Text::new(36454, 37), (2310, 10, 10), (2756, 11), None), // core/v1.ScaleIOPersistentVolumeSource
-    Message::new(Text::new(36491, 27), (2320, 10, 10), (2767, 11), None), // core/v1.ScaleIOVolumeSource
-    Message::new(Text::new(36518, 21), (2330, 1, 1), (2778, 2), Some(MapType::Atomic)), // core/v1.ScopeSelector
-    Message::new(Text::new(36539, 41), (2331, 3, 3), (2780, 4), None), // core/v1.ScopedResourceSelectorRequirement
-    Message::new(Text::new(36580, 22), (2334, 2, 2), (2784, 3), None), // core/v1.SeccompProfile
-    Message::new(Text::new(36602, 14), (2336, 6, 8), (2787, 6), None), // core/v1.Secret
-    Message::new(Text::new(36616, 23), (2342, 2, 3), (2793, 3), None), // core/v1.SecretEnvSource
-    Message::new(Text::new(36639, 25), (2344, 3, 4), (2796, 4), Some(MapType::Atomic)), // core/v1.SecretKeySelector
-    Message::new(Text::new(36664, 18), (2347, 3, 5), (2800, 3), None), // core/v1.SecretList
-    Message::new(Text::new(36682, 24), (2350, 3, 4), (2803, 5), None), // core/v1.SecretProjection
-    Message::new(Text::new(36706, 23), (2353, 2, 2), (2808, 3), Some(MapType::Atomic)), // core/v1.SecretReference
-    Message::new(Text::new(36729, 26), (2355, 4, 4), (2811, 5), None), // core/v1.SecretVolumeSource
-    Message::new(Text::new(36763, 23), (2359, 12, 12), (2816, 13), None), // core/v1.SecurityContext
-    Message::new(Text::new(36786, 27), (2371, 2, 4), (2829, 2), None), // core/v1.SerializedReference
-    Message::new(Text::new(36813, 15), (2373, 4, 6), (2831, 4), None), // core/v1.Service
-    Message::new(Text::new(36828, 22), (2377, 5, 7), (2835, 5), None), // core/v1.ServiceAccount
-    Message::new(Text::new(36850, 26), (2382, 3, 5), (2840, 3), None), // core/v1.ServiceAccountList
-    Message::new(Text::new(36876, 37), (2385, 3, 3), (2843, 4), None), // core/v1.ServiceAccountTokenProjection
-    Message::new(Text::new(36913, 19), (2388, 3, 5), (2847, 3), None), // core/v1.ServiceList
-    Message::new(Text::new(36932, 19), (2391, 6, 6), (2850, 7), None), // core/v1.ServicePort
-    Message::new(Text::new(36951, 27), (2397, 2, 4), (2857, 2), None), // core/v1.ServiceProxyOptions
-    Message::new(Text::new(37082, 19), (2399, 20, 20), (2859, 24), None), // core/v1.ServiceSpec
-    Message::new(Text::new(37101, 21), (2419, 2, 2), (2883, 3), None), // core/v1.ServiceStatus
-    Message::new(Text::new(37122, 29), (2421, 1, 1), (2886, 2), None), // core/v1.SessionAffinityConfig
-    Message::new(Text::new(37151, 19), (2422, 1, 1), (2888, 2), None), // core/v1.SleepAction
-    Message::new(Text::new(37170, 39), (2423, 5, 5), (2890, 6), None), // core/v1.StorageOSPersistentVolumeSource
-    Message::new(Text::new(37209, 29), (2428, 5, 5), (2896, 6), None), // core/v1.StorageOSVolumeSource
-    Message::new(Text::new(37238, 14), (2433, 2, 2), (2902, 3), None), // core/v1.Sysctl
-    Message::new(Text::new(37252, 23), (2435, 2, 2), (2905, 3), None), // core/v1.TCPSocketAction
-    Message::new(Text::new(37310, 13), (2437, 4, 4), (2908, 5), None), // core/v1.Taint
-    Message::new(Text::new(37328, 18), (2441, 5, 5), (2913, 6), None), // core/v1.Toleration
-    Message::new(Text::new(37346, 40), (2446, 2, 2), (2919, 3), None), // core/v1.TopologySelectorLabelRequirement
-    Message::new(Text::new(37386, 28), (2448, 1, 1), (2922, 2), Some(MapType::Atomic)), // core/v1.TopologySelectorTerm
-    Message::new(Text::new(37446, 32), (2449, 8, 8), (2924, 9), None), // core/v1.TopologySpreadConstraint
-    Message::new(Text::new(37478, 33), (2457, 3, 3), (2933, 4), Some(MapType::Atomic)), // core/v1.TypedLocalObjectReference
-    Message::new(Text::new(37511, 28), (2460, 4, 4), (2937, 5), None), // core/v1.TypedObjectReference
-    Message::new(Text::new(37539, 14), (2464, 2, 32), (2942, 3), None), // core/v1.Volume
-    Message::new(Text::new(37553, 20), (2466, 2, 2), (2945, 3), None), // core/v1.VolumeDevice
-    Message::new(Text::new(37601, 19), (2468, 7, 7), (2948, 8), None), // core/v1.VolumeMount
-    Message::new(Text::new(37620, 25), (2475, 5, 5), (2956, 6), None), // core/v1.VolumeMountStatus
-    Message::new(Text::new(37645, 26), (2480, 1, 1), (2962, 2), None), // core/v1.VolumeNodeAffinity
-    Message::new(Text::new(37671, 24), (2481, 6, 6), (2964, 7), None), // core/v1.VolumeProjection
-    Message::new(Text::new(37695, 34), (2487, 2, 2), (2971, 3), None), // core/v1.VolumeResourceRequirements
-    Message::new(Text::new(37729, 20), (2489, 30, 30), (2974, 31), None), // core/v1.VolumeSource
-    Message::new(Text::new(37749, 20), (2519, 1, 1), (3005, 2), None), // core/v1.VolumeStatus
-    Message::new(Text::new(37769, 38), (2520, 4, 4), (3007, 5), None), // core/v1.VsphereVirtualDiskVolumeSource
-    Message::new(Text::new(37807, 31), (2524, 2, 2), (3012, 3), None), // core/v1.WeightedPodAffinityTerm
-    Message::new(Text::new(37838, 37), (2526, 4, 4), (3015, 5), None), // core/v1.WindowsSecurityContextOptions
-    Message::new(Text::new(37875, 21), (2530, 8, 8), (3020, 9), None), // discovery/v1.Endpoint
-    Message::new(Text::new(37896, 31), (2538, 3, 3), (3029, 4), None), // discovery/v1.EndpointConditions
-    Message::new(Text::new(37927, 26), (2541, 2, 2), (3033, 3), None), // discovery/v1.EndpointHints
-    Message::new(Text::new(37953, 25), (2543, 4, 4), (3036, 5), Some(MapType::Atomic)), // discovery/v1.EndpointPort
-    Message::new(Text::new(37982, 26), (2547, 5, 7), (3041, 5), None), // discovery/v1.EndpointSlice
-    Message::new(Text::new(38008, 30), (2552, 3, 5), (3046, 3), None), // discovery/v1.EndpointSliceList
-    Message::new(Text::new(38038, 20), (2555, 1, 1), (3049, 2), None), // discovery/v1.ForNode
-    Message::new(Text::new(38058, 20), (2556, 1, 1), (3051, 2), None), // discovery/v1.ForZone
-    Message::new(Text::new(38078, 26), (2557, 7, 7), (3053, 8), None), // discovery/v1beta1.Endpoint
-    Message::new(Text::new(38104, 36), (2564, 3, 3), (3061, 4), None), // discovery/v1beta1.EndpointConditions
-    Message::new(Text::new(38140, 31), (2567, 2, 2), (3065, 3), None), // discovery/v1beta1.EndpointHints
-    Message::new(Text::new(38171, 30), (2569, 4, 4), (3068, 5), None), // discovery/v1beta1.EndpointPort
-    Message::new(Text::new(38201, 31), (2573, 5, 7), (3073, 5), None), // discovery/v1beta1.EndpointSlice
-    Message::new(Text::new(38232, 35), (2578, 3, 5), (3078, 3), None), // discovery/v1beta1.EndpointSliceList
-    Message::new(Text::new(38267, 25), (2581, 1, 1), (3081, 2), None), // discovery/v1beta1.ForNode
-    Message::new(Text::new(38292, 25), (2582, 1, 1), (3083, 2), None), // discovery/v1beta1.ForZone
-    Message::new(Text::new(38317, 15), (2583, 16, 18), (3085, 16), None), // events/v1.Event
-    Message::new(Text::new(38332, 19), (2599, 3, 5), (3101, 3), None), // events/v1.EventList
-    Message::new(Text::new(38351, 21), (2602, 2, 2), (3104, 3), None), // events/v1.EventSeries
-    Message::new(Text::new(38372, 20), (2604, 16, 18), (3107, 16), None), // events/v1beta1.Event
-    Message::new(Text::new(38392, 24), (2620, 3, 5), (3123, 3), None), // events/v1beta1.EventList
-    Message::new(Text::new(38416, 26), (2623, 2, 2), (3126, 3), None), // events/v1beta1.EventSeries
-    Message::new(Text::new(38442, 28), (2625, 4, 6), (3129, 4), None), // extensions/v1beta1.DaemonSet
-    Message::new(Text::new(38470, 37), (2629, 5, 5), (3133, 6), None), // extensions/v1beta1.DaemonSetCondition
-    Message::new(Text::new(38507, 32), (2634, 3, 5), (3139, 3), None), // extensions/v1beta1.DaemonSetList
-    Message::new(Text::new(38539, 32), (2637, 6, 6), (3142, 7), None), // extensions/v1beta1.DaemonSetSpec
-    Message::new(Text::new(38571, 34), (2643, 10, 10), (3149, 11), None), // extensions/v1beta1.DaemonSetStatus
-    Message::new(Text::new(38605, 42), (2653, 2, 2), (3160, 3), None), // extensions/v1beta1.DaemonSetUpdateStrategy
-    Message::new(Text::new(38647, 29), (2655, 4, 6), (3163, 4), None), // extensions/v1beta1.Deployment
-    Message::new(Text::new(38676, 38), (2659, 6, 6), (3167, 8), None), // extensions/v1beta1.DeploymentCondition
-    Message::new(Text::new(38714, 33), (2665, 3, 5), (3175, 3), None), // extensions/v1beta1.DeploymentList
-    Message::new(Text::new(38747, 37), (2668, 4, 6), (3178, 4), None), // extensions/v1beta1.DeploymentRollback
-    Message::new(Text::new(38784, 33), (2672, 9, 9), (3182, 10), None), // extensions/v1beta1.DeploymentSpec
-    Message::new(Text::new(38817, 35), (2681, 9, 9), (3192, 10), None), // extensions/v1beta1.DeploymentStatus
-    Message::new(Text::new(38852, 37), (2690, 2, 2), (3202, 3), None), // extensions/v1beta1.DeploymentStrategy
-    Message::new(Text::new(38889, 34), (2692, 3, 3), (3205, 4), None), // extensions/v1beta1.HTTPIngressPath
-    Message::new(Text::new(38923, 39), (2695, 1, 1), (3209, 2), None), // extensions/v1beta1.HTTPIngressRuleValue
-    Message::new(Text::new(38962, 26), (2696, 2, 2), (3211, 3), None), // extensions/v1beta1.IPBlock
-    Message::new(Text::new(38988, 26), (2698, 4, 6), (3214, 4), None), // extensions/v1beta1.Ingress
-    Message::new(Text::new(39014, 33), (2702, 3, 3), (3218, 4), None), // extensions/v1beta1.IngressBackend
-    Message::new(Text::new(39047, 30), (2705, 3, 5), (3222, 3), None), // extensions/v1beta1.IngressList
-    Message::new(Text::new(39077, 45), (2708, 3, 3), (3225, 5), None), // extensions/v1beta1.IngressLoadBalancerIngress
-    Message::new(Text::new(39122, 44), (2711, 1, 1), (3230, 2), None), // extensions/v1beta1.IngressLoadBalancerStatus
-    Message::new(Text::new(39166, 36), (2712, 3, 3), (3232, 4), None), // extensions/v1beta1.IngressPortStatus
-    Message::new(Text::new(39202, 30), (2715, 2, 3), (3236, 3), None), // extensions/v1beta1.IngressRule
-    Message::new(Text::new(39232, 35), (2717, 1, 1), (3239, 2), None), // extensions/v1beta1.IngressRuleValue
-    Message::new(Text::new(39267, 30), (2718, 4, 4), (3241, 5), None), // extensions/v1beta1.IngressSpec
-    Message::new(Text::new(39297, 32), (2722, 1, 1), (3246, 2), None), // extensions/v1beta1.IngressStatus
-    Message::new(Text::new(39329, 29), (2723, 2, 2), (3248, 3), None), // extensions/v1beta1.IngressTLS
-    Message::new(Text::new(39358, 32), (2725, 3, 5), (3251, 3), None), // extensions/v1beta1.NetworkPolicy
-    Message::new(Text::new(39390, 42), (2728, 2, 2), (3254, 3), None), // extensions/v1beta1.NetworkPolicyEgressRule
-    Message::new(Text::new(39432, 43), (2730, 2, 2), (3257, 3), None), // extensions/v1beta1.NetworkPolicyIngressRule
-    Message::new(Text::new(39475, 36), (2732, 3, 5), (3260, 3), None), // extensions/v1beta1.NetworkPolicyList
-    Message::new(Text::new(39511, 36), (2735, 3, 3), (3263, 4), None), // extensions/v1beta1.NetworkPolicyPeer
-    Message::new(Text::new(39547, 36), (2738, 3, 3), (3267, 4), None), // extensions/v1beta1.NetworkPolicyPort
-    Message::new(Text::new(39583, 36), (2741, 4, 4), (3271, 5), None), // extensions/v1beta1.NetworkPolicySpec
-    Message::new(Text::new(39619, 29), (2745, 4, 6), (3276, 4), None), // extensions/v1beta1.ReplicaSet
-    Message::new(Text::new(39648, 38), (2749, 5, 5), (3280, 6), None), // extensions/v1beta1.ReplicaSetCondition
-    Message::new(Text::new(39686, 33), (2754, 3, 5), (3286, 3), None), // extensions/v1beta1.ReplicaSetList
-    Message::new(Text::new(39719, 33), (2757, 4, 4), (3289, 5), None), // extensions/v1beta1.ReplicaSetSpec
-    Message::new(Text::new(39752, 35), (2761, 7, 7), (3294, 8), None), // extensions/v1beta1.ReplicaSetStatus
-    Message::new(Text::new(39787, 33), (2768, 1, 1), (3302, 2), None), // extensions/v1beta1.RollbackConfig
-    Message::new(Text::new(39820, 41), (2769, 2, 2), (3304, 3), None), // extensions/v1beta1.RollingUpdateDaemonSet
-    Message::new(Text::new(39861, 42), (2771, 2, 2), (3307, 3), None), // extensions/v1beta1.RollingUpdateDeployment
-    Message::new(Text::new(39903, 24), (2773, 4, 6), (3310, 4), None), // extensions/v1beta1.Scale
-    Message::new(Text::new(39927, 28), (2777, 1, 1), (3314, 2), None), // extensions/v1beta1.ScaleSpec
-    Message::new(Text::new(39955, 30), (2778, 3, 3), (3316, 4), None), // extensions/v1beta1.ScaleStatus
-    Message::new(Text::new(39985, 47), (2781, 2, 2), (3320, 3), None), // flowcontrol/v1.ExemptPriorityLevelConfiguration
-    Message::new(Text::new(40032, 38), (2783, 1, 1), (3323, 2), None), // flowcontrol/v1.FlowDistinguisherMethod
-    Message::new(Text::new(40070, 25), (2784, 4, 6), (3325, 4), None), // flowcontrol/v1.FlowSchema
-    Message::new(Text::new(40095, 34), (2788, 5, 5), (3329, 6), None), // flowcontrol/v1.FlowSchemaCondition
-    Message::new(Text::new(40129, 29), (2793, 3, 5), (3335, 3), None), // flowcontrol/v1.FlowSchemaList
-    Message::new(Text::new(40158, 29), (2796, 4, 4), (3338, 5), None), // flowcontrol/v1.FlowSchemaSpec
-    Message::new(Text::new(40187, 31), (2800, 1, 1), (3343, 2), None), // flowcontrol/v1.FlowSchemaStatus
-    Message::new(Text::new(40218, 27), (2801, 1, 1), (3345, 2), None), // flowcontrol/v1.GroupSubject
-    Message::new(Text::new(40245, 28), (2802, 2, 2), (3347, 3), None), // flowcontrol/v1.LimitResponse
-    Message::new(Text::new(40273, 48), (2804, 4, 4), (3350, 5), None), // flowcontrol/v1.LimitedPriorityLevelConfiguration
-    Message::new(Text::new(40321, 36), (2808, 2, 2), (3355, 7), None), // flowcontrol/v1.NonResourcePolicyRule
-    Message::new(Text::new(40357, 38), (2810, 3, 3), (3362, 4), None), // flowcontrol/v1.PolicyRulesWithSubjects
-    Message::new(Text::new(40395, 41), (2813, 4, 6), (3366, 4), None), // flowcontrol/v1.PriorityLevelConfiguration
-    Message::new(Text::new(40436, 50), (2817, 5, 5), (3370, 6), None), // flowcontrol/v1.PriorityLevelConfigurationCondition
-    Message::new(Text::new(40486, 45), (2822, 3, 5), (3376, 3), None), // flowcontrol/v1.PriorityLevelConfigurationList
-    Message::new(Text::new(40531, 50), (2825, 1, 1), (3379, 2), None), // flowcontrol/v1.PriorityLevelConfigurationReference
-    Message::new(Text::new(40581, 45), (2826, 3, 3), (3381, 4), None), // flowcontrol/v1.PriorityLevelConfigurationSpec
-    Message::new(Text::new(40626, 47), (2829, 1, 1), (3385, 2), None), // flowcontrol/v1.PriorityLevelConfigurationStatus
-    Message::new(Text::new(40673, 35), (2830, 3, 3), (3387, 4), None), // flowcontrol/v1.QueuingConfiguration
-    Message::new(Text::new(40708, 33), (2833, 5, 5), (3391, 6), None), // flowcontrol/v1.ResourcePolicyRule
-    Message::new(Text::new(40741, 36), (2838, 2, 2), (3397, 3), None), // flowcontrol/v1.ServiceAccountSubject
-    Message::new(Text::new(40777, 22), (2840, 4, 4), (3400, 5), None), // flowcontrol/v1.Subject
-    Message::new(Text::new(40799, 26), (2844, 1, 1), (3405, 2), None), // flowcontrol/v1.UserSubject
-    Message::new(Text::new(40825, 52), (2845, 2, 2), (3407, 3), None), // flowcontrol/v1beta1.ExemptPriorityLevelConfiguration
-    Message::new(Text::new(40877, 43), (2847, 1, 1), (3410, 2), None), // flowcontrol/v1beta1.FlowDistinguisherMethod
-    Message::new(Text::new(40920, 30), (2848, 4, 6), (3412, 4), None), // flowcontrol/v1beta1.FlowSchema
-    Message::new(Text::new(40950, 39), (2852, 5, 5), (3416, 6), None), // flowcontrol/v1beta1.FlowSchemaCondition
-    Message::new(Text::new(40989, 34), (2857, 3, 5), (3422, 3), None), // flowcontrol/v1beta1.FlowSchemaList
-    Message::new(Text::new(41023, 34), (2860, 4, 4), (3425, 5), None), // flowcontrol/v1beta1.FlowSchemaSpec
-    Message::new(Text::new(41057, 36), (2864, 1, 1), (3430, 2), None), // flowcontrol/v1beta1.FlowSchemaStatus
-    Message::new(Text::new(41093, 32), (2865, 1, 1), (3432, 2), None), // flowcontrol/v1beta1.GroupSubject
-    Message::new(Text::new(41125, 33), (2866, 2, 2), (3434, 3), None), // flowcontrol/v1beta1.LimitResponse
-    Message::new(Text::new(41158, 53), (2868, 4, 4), (3437, 5), None), // flowcontrol/v1beta1.LimitedPriorityLevelConfiguration
-    Message::new(Text::new(41211, 41), (2872, 2, 2), (3442, 7), None), // flowcontrol/v1beta1.NonResourcePolicyRule
-    Message::new(Text::new(41252, 43), (2874, 3, 3), (3449, 4), None), // flowcontrol/v1beta1.PolicyRulesWithSubjects
-    Message::new(Text::new(41295, 46), (2877, 4, 6), (3453, 4), None), // flowcontrol/v1beta1.PriorityLevelConfiguration
-    Message::new(Text::new(41341, 55), (2881, 5, 5), (3457, 6), None), // flowcontrol/v1beta1.PriorityLevelConfigurationCondition
-    Message::new(Text::new(41396, 50), (2886, 3, 5), (3463, 3), None), // flowcontrol/v1beta1.PriorityLevelConfigurationList
-    Message::new(Text::new(41446, 55), (2889, 1, 1), (3466, 2), None), // flowcontrol/v1beta1.PriorityLevelConfigurationReference
-    Message::new(Text::new(41501, 50), (2890, 3, 3), (3468, 4), None), // flowcontrol/v1beta1.PriorityLevelConfigurationSpec
-    Message::new(Text::new(41551, 52), (2893, 1, 1), (3472, 2), None), // flowcontrol/v1beta1.PriorityLevelConfigurationStatus
-    Message::new(Text::new(41603, 40), (2894, 3, 3), (3474, 4), None), // flowcontrol/v1beta1.QueuingConfiguration
-    Message::new(Text::new(41643, 38), (2897, 5, 5), (3478, 6), None), // flowcontrol/v1beta1.ResourcePolicyRule
-    Message::new(Text::new(41681, 41), (2902, 2, 2), (3484, 3), None), // flowcontrol/v1beta1.ServiceAccountSubject
-    Message::new(Text::new(41722, 27), (2904, 4, 4), (3487, 5), None), // flowcontrol/v1beta1.Subject
-    Message::new(Text::new(41749, 31), (2908, 1, 1), (3492, 2), None), // flowcontrol/v1beta1.UserSubject
-    Message::new(Text::new(41780, 52), (2909, 2, 2), (3494, 3), None), // flowcontrol/v1beta2.ExemptPriorityLevelConfiguration
-    Message::new(Text::new(41832, 43), (2911, 1, 1), (3497, 2), None), // flowcontrol/v1beta2.FlowDistinguisherMethod
-    Message::new(Text::new(41875, 30), (2912, 4, 6), (3499, 4), None), // flowcontrol/v1beta2.FlowSchema
-    Message::new(Text::new(41905, 39), (2916, 5, 5), (3503, 6), None), // flowcontrol/v1beta2.FlowSchemaCondition
-    Message::new(Text::new(41944, 34), (2921, 3, 5), (3509, 3), None), // flowcontrol/v1beta2.FlowSchemaList
-    Message::new(Text::new(41978, 34), (2924, 4, 4), (3512, 5), None), // flowcontrol/v1beta2.FlowSchemaSpec
-    Message::new(Text::new(42012, 36), (2928, 1, 1), (3517, 2), None), // flowcontrol/v1beta2.FlowSchemaStatus
-    Message::new(Text::new(42048, 32), (2929, 1, 1), (3519, 2), None), // flowcontrol/v1beta2.GroupSubject
-    Message::new(Text::new(42080, 33), (2930, 2, 2), (3521, 3), None), // flowcontrol/v1beta2.LimitResponse
-    Message::new(Text::new(42113, 53), (2932, 4, 4), (3524, 5), None), // flowcontrol/v1beta2.LimitedPriorityLevelConfiguration
-    Message::new(Text::new(42166, 41), (2936, 2, 2), (3529, 7), None), // flowcontrol/v1beta2.NonResourcePolicyRule
-    Message::new(Text::new(42207, 43), (2938, 3, 3), (3536, 4), None), // flowcontrol/v1beta2.PolicyRulesWithSubjects
-    Message::new(Text::new(42250, 46), (2941, 4, 6), (3540, 4), None), // flowcontrol/v1beta2.PriorityLevelConfiguration
-    Message::new(Text::new(42296, 55), (2945, 5, 5), (3544, 6), None), // flowcontrol/v1beta2.PriorityLevelConfigurationCondition
-    Message::new(Text::new(42351, 50), (2950, 3, 5), (3550, 3), None), // flowcontrol/v1beta2.PriorityLevelConfigurationList
-    Message::new(Text::new(42401, 55), (2953, 1, 1), (3553, 2), None), // flowcontrol/v1beta2.PriorityLevelConfigurationReference
-    Message::new(Text::new(42456, 50), (2954, 3, 3), (3555, 4), None), // flowcontrol/v1beta2.PriorityLevelConfigurationSpec
-    Message::new(Text::new(42506, 52), (2957, 1, 1), (3559, 2), None), // flowcontrol/v1beta2.PriorityLevelConfigurationStatus
-    Message::new(Text::new(42558, 40), (2958, 3, 3), (3561, 4), None), // flowcontrol/v1beta2.QueuingConfiguration
-    Message::new(Text::new(42598, 38), (2961, 5, 5), (3565, 6), None), // flowcontrol/v1beta2.ResourcePolicyRule
-    Message::new(Text::new(42636, 41), (2966, 2, 2), (3571, 3), None), // flowcontrol/v1beta2.ServiceAccountSubject
-    Message::new(Text::new(42677, 27), (2968, 4, 4), (3574, 5), None), // flowcontrol/v1beta2.Subject
-    Message::new(Text::new(42704, 31), (2972, 1, 1), (3579, 2), None), // flowcontrol/v1beta2.UserSubject
-    Message::new(Text::new(42735, 52), (2973, 2, 2), (3581, 3), None), // flowcontrol/v1beta3.ExemptPriorityLevelConfiguration
-    Message::new(Text::new(42787, 43), (2975, 1, 1), (3584, 2), None), // flowcontrol/v1beta3.FlowDistinguisherMethod
-    Message::new(Text::new(42830, 30), (2976, 4, 6), (3586, 4), None), // flowcontrol/v1beta3.FlowSchema
-    Message::new(Text::new(42860, 39), (2980, 5, 5), (3590, 6), None), // flowcontrol/v1beta3.FlowSchemaCondition
-    Message::new(Text::new(42899, 34), (2985, 3, 5), (3596, 3), None), // flowcontrol/v1beta3.FlowSchemaList
-    Message::new(Text::new(42933, 34), (2988, 4, 4), (3599, 5), None), // flowcontrol/v1beta3.FlowSchemaSpec
-    Message::new(Text::new(42967, 36), (2992, 1, 1), (3604, 2), None), // flowcontrol/v1beta3.FlowSchemaStatus
-    Message::new(Text::new(43003, 32), (2993, 1, 1), (3606, 2), None), // flowcontrol/v1beta3.GroupSubject
-    Message::new(Text::new(43035, 33), (2994, 2, 2), (3608, 3), None), // flowcontrol/v1beta3.LimitResponse
-    Message::new(Text::new(43068, 53), (2996, 4, 4), (3611, 5), None), // flowcontrol/v1beta3.LimitedPriorityLevelConfiguration
-    Message::new(Text::new(43121, 41), (3000, 2, 2), (3616, 7), None), // flowcontrol/v1beta3.NonResourcePolicyRule
-    Message::new(Text::new(43162, 43), (3002, 3, 3), (3623, 4), None), // flowcontrol/v1beta3.PolicyRulesWithSubjects
-    Message::new(Text::new(43205, 46), (3005, 4, 6), (3627, 4), None), // flowcontrol/v1beta3.PriorityLevelConfiguration
-    Message::new(Text::new(43251, 55), (3009, 5, 5), (3631, 6), None), // flowcontrol/v1beta3.PriorityLevelConfigurationCondition
-    Message::new(Text::new(43306, 50), (3014, 3, 5), (3637, 3), None), // flowcontrol/v1beta3.PriorityLevelConfigurationList
-    Message::new(Text::new(43356, 55), (3017, 1, 1), (3640, 2), None), // flowcontrol/v1beta3.PriorityLevelConfigurationReference
-    Message::new(Text::new(43411, 50), (3018, 3, 3), (3642, 4), None), // flowcontrol/v1beta3.PriorityLevelConfigurationSpec
-    Message::new(Text::new(43461, 52), (3021, 1, 1), (3646, 2), None), // flowcontrol/v1beta3.PriorityLevelConfigurationStatus
-    Message::new(Text::new(43513, 40), (3022, 3, 3), (3648, 4), None), // flowcontrol/v1beta3.QueuingConfiguration
-    Message::new(Text::new(43553, 38), (3025, 5, 5), (3652, 6), None), // flowcontrol/v1beta3.ResourcePolicyRule
-    Message::new(Text::new(43591, 41), (3030, 2, 2), (3658, 3), None), // flowcontrol/v1beta3.ServiceAccountSubject
-    Message::new(Text::new(43632, 27), (3032, 4, 4), (3661, 5), None), // flowcontrol/v1beta3.Subject
-    Message::new(Text::new(43659, 31), (3036, 1, 1), (3666, 2), None), // flowcontrol/v1beta3.UserSubject
-    Message::new(Text::new(43690, 54), (3037, 4, 6), (3668, 4), None), // kube-aggregator/pkg/apis/apiregistration/v1.APIService
-    Message::new(Text::new(43744, 63), (3041, 5, 5), (3672, 6), None), // kube-aggregator/pkg/apis/apiregistration/v1.APIServiceCondition
-    Message::new(Text::new(43807, 58), (3046, 3, 5), (3678, 3), None), // kube-aggregator/pkg/apis/apiregistration/v1.APIServiceList
-    Message::new(Text::new(43865, 58), (3049, 7, 7), (3681, 9), None), // kube-aggregator/pkg/apis/apiregistration/v1.APIServiceSpec
-    Message::new(Text::new(43923, 60), (3056, 1, 1), (3690, 2), None), // kube-aggregator/pkg/apis/apiregistration/v1.APIServiceStatus
-    Message::new(Text::new(43983, 60), (3057, 3, 3), (3692, 4), None), // kube-aggregator/pkg/apis/apiregistration/v1.ServiceReference
-    Message::new(Text::new(44071, 29), (3060, 3, 3), (3696, 4), None), // networking/v1.HTTPIngressPath
-    Message::new(Text::new(44100, 34), (3063, 1, 1), (3700, 2), None), // networking/v1.HTTPIngressRuleValue
-    Message::new(Text::new(44134, 23), (3064, 3, 5), (3702, 3), None), // networking/v1.IPAddress
-    Message::new(Text::new(44157, 27), (3067, 3, 5), (3705, 3), None), // networking/v1.IPAddressList
-    Message::new(Text::new(44184, 27), (3070, 1, 1), (3708, 2), None), // networking/v1.IPAddressSpec
-    Message::new(Text::new(44211, 21), (3071, 2, 2), (3710, 3), None), // networking/v1.IPBlock
-    Message::new(Text::new(44232, 21), (3073, 4, 6), (3713, 4), None), // networking/v1.Ingress
-    Message::new(Text::new(44253, 28), (3077, 2, 2), (3717, 5), None), // networking/v1.IngressBackend
-    Message::new(Text::new(44281, 26), (3079, 3, 5), (3722, 3), None), // networking/v1.IngressClass
-    Message::new(Text::new(44307, 30), (3082, 3, 5), (3725, 3), None), // networking/v1.IngressClassList
-    Message::new(Text::new(44337, 45), (3085, 5, 5), (3728, 6), None), // networking/v1.IngressClassParametersReference
-    Message::new(Text::new(44382, 30), (3090, 2, 2), (3734, 3), None), // networking/v1.IngressClassSpec
-    Message::new(Text::new(44412, 25), (3092, 3, 5), (3737, 3), None), // networking/v1.IngressList
-    Message::new(Text::new(44437, 40), (3095, 3, 3), (3740, 5), None), // networking/v1.IngressLoadBalancerIngress
-    Message::new(Text::new(44477, 39), (3098, 1, 1), (3745, 2), None), // networking/v1.IngressLoadBalancerStatus
-    Message::new(Text::new(44516, 31), (3099, 3, 3), (3747, 4), None), // networking/v1.IngressPortStatus
-    Message::new(Text::new(44547, 25), (3102, 2, 3), (3751, 3), None), // networking/v1.IngressRule
-    Message::new(Text::new(44572, 30), (3104, 1, 1), (3754, 2), None), // networking/v1.IngressRuleValue
-    Message::new(Text::new(44602, 35), (3105, 2, 2), (3756, 3), None), // networking/v1.IngressServiceBackend
-    Message::new(Text::new(44637, 25), (3107, 4, 4), (3759, 5), None), // networking/v1.IngressSpec
-    Message::new(Text::new(44662, 27), (3111, 1, 1), (3764, 2), None), // networking/v1.IngressStatus
-    Message::new(Text::new(44689, 24), (3112, 2, 2), (3766, 3), None), // networking/v1.IngressTLS
-    Message::new(Text::new(44713, 27), (3114, 3, 5), (3769, 3), None), // networking/v1.NetworkPolicy
-    Message::new(Text::new(44740, 37), (3117, 2, 2), (3772, 3), None), // networking/v1.NetworkPolicyEgressRule
-    Message::new(Text::new(44777, 38), (3119, 2, 2), (3775, 3), None), // networking/v1.NetworkPolicyIngressRule
-    Message::new(Text::new(44815, 31), (3121, 3, 5), (3778, 3), None), // networking/v1.NetworkPolicyList
-    Message::new(Text::new(44846, 31), (3124, 3, 3), (3781, 4), None), // networking/v1.NetworkPolicyPeer
-    Message::new(Text::new(44877, 31), (3127, 3, 3), (3785, 4), None), // networking/v1.NetworkPolicyPort
-    Message::new(Text::new(44921, 31), (3130, 4, 4), (3789, 5), None), // networking/v1.NetworkPolicySpec
-    Message::new(Text::new(44952, 29), (3134, 4, 4), (3794, 5), None), // networking/v1.ParentReference
-    Message::new(Text::new(44981, 32), (3138, 2, 2), (3799, 3), Some(MapType::Atomic)), // networking/v1.ServiceBackendPort
-    Message::new(Text::new(45013, 25), (3140, 4, 6), (3802, 4), None), // networking/v1.ServiceCIDR
-    Message::new(Text::new(45038, 29), (3144, 3, 5), (3806, 3), None), // networking/v1.ServiceCIDRList
-    Message::new(Text::new(45067, 29), (3147, 1, 1), (3809, 2), None), // networking/v1.ServiceCIDRSpec
-    Message::new(Text::new(45096, 31), (3148, 1, 1), (3811, 2), None), // networking/v1.ServiceCIDRStatus
-    Message::new(Text::new(45127, 34), (3149, 3, 3), (3813, 4), None), // networking/v1beta1.HTTPIngressPath
-    Message::new(Text::new(45161, 39), (3152, 1, 1), (3817, 2), None), // networking/v1beta1.HTTPIngressRuleValue
-    Message::new(Text::new(45200, 28), (3153, 3, 5), (3819, 3), None), // networking/v1beta1.IPAddress
-    Message::new(Text::new(45228, 32), (3156, 3, 5), (3822, 3), None), // networking/v1beta1.IPAddressList
-    Message::new(Text::new(45260, 32), (3159, 1, 1), (3825, 2), None), // networking/v1beta1.IPAddressSpec
-    Message::new(Text::new(45292, 26), (3160, 4, 6), (3827, 4), None), // networking/v1beta1.Ingress
-    Message::new(Text::new(45318, 33), (3164, 3, 3), (3831, 4), None), // networking/v1beta1.IngressBackend
-    Message::new(Text::new(45351, 31), (3167, 3, 5), (3835, 3), None), // networking/v1beta1.IngressClass
-    Message::new(Text::new(45382, 35), (3170, 3, 5), (3838, 3), None), // networking/v1beta1.IngressClassList
-    Message::new(Text::new(45417, 50), (3173, 5, 5), (3841, 6), None), // networking/v1beta1.IngressClassParametersReference
-    Message::new(Text::new(45467, 35), (3178, 2, 2), (3847, 3), None), // networking/v1beta1.IngressClassSpec
-    Message::new(Text::new(45502, 30), (3180, 3, 5), (3850, 3), None), // networking/v1beta1.IngressList
-    Message::new(Text::new(45532, 45), (3183, 3, 3), (3853, 5), None), // networking/v1beta1.IngressLoadBalancerIngress
-    Message::new(Text::new(45577, 44), (3186, 1, 1), (3858, 2), None), // networking/v1beta1.IngressLoadBalancerStatus
-    Message::new(Text::new(45621, 36), (3187, 3, 3), (3860, 4), None), // networking/v1beta1.IngressPortStatus
-    Message::new(Text::new(45657, 30), (3190, 2, 3), (3864, 3), None), // networking/v1beta1.IngressRule
-    Message::new(Text::new(45687, 35), (3192, 1, 1), (3867, 2), None), // networking/v1beta1.IngressRuleValue
-    Message::new(Text::new(45722, 30), (3193, 4, 4), (3869, 5), None), // networking/v1beta1.IngressSpec
-    Message::new(Text::new(45752, 32), (3197, 1, 1), (3874, 2), None), // networking/v1beta1.IngressStatus
-    Message::new(Text::new(45784, 29), (3198, 2, 2), (3876, 3), None), // networking/v1beta1.IngressTLS
-    Message::new(Text::new(45813, 34), (3200, 4, 4), (3879, 5), None), // networking/v1beta1.ParentReference
-    Message::new(Text::new(45847, 30), (3204, 4, 6), (3884, 4), None), // networking/v1beta1.ServiceCIDR
-    Message::new(Text::new(45877, 34), (3208, 3, 5), (3888, 3), None), // networking/v1beta1.ServiceCIDRList
-    Message::new(Text::new(45911, 34), (3211, 1, 1), (3891, 2), None), // networking/v1beta1.ServiceCIDRSpec
-    Message::new(Text::new(45945, 36), (3212, 1, 1), (3893, 2), None), // networking/v1beta1.ServiceCIDRStatus
-    Message::new(Text::new(45981, 16), (3213, 1, 1), (3895, 2), None), // node/v1.Overhead
-    Message::new(Text::new(45997, 20), (3214, 5, 7), (3897, 5), None), // node/v1.RuntimeClass
-    Message::new(Text::new(46017, 24), (3219, 3, 5), (3902, 3), None), // node/v1.RuntimeClassList
-    Message::new(Text::new(46041, 18), (3222, 2, 2), (3905, 3), None), // node/v1.Scheduling
-    Message::new(Text::new(46059, 22), (3224, 1, 1), (3908, 2), None), // node/v1alpha1.Overhead
-    Message::new(Text::new(46081, 26), (3225, 3, 5), (3910, 3), None), // node/v1alpha1.RuntimeClass
-    Message::new(Text::new(46107, 30), (3228, 3, 5), (3913, 3), None), // node/v1alpha1.RuntimeClassList
-    Message::new(Text::new(46137, 30), (3231, 3, 3), (3916, 4), None), // node/v1alpha1.RuntimeClassSpec
-    Message::new(Text::new(46167, 24), (3234, 2, 2), (3920, 3), None), // node/v1alpha1.Scheduling
-    Message::new(Text::new(46191, 21), (3236, 1, 1), (3923, 2), None), // node/v1beta1.Overhead
-    Message::new(Text::new(46212, 25), (3237, 5, 7), (3925, 5), None), // node/v1beta1.RuntimeClass
-    Message::new(Text::new(46237, 29), (3242, 3, 5), (3930, 3), None), // node/v1beta1.RuntimeClassList
-    Message::new(Text::new(46266, 23), (3245, 2, 2), (3933, 3), None), // node/v1beta1.Scheduling
-    Message::new(Text::new(46289, 18), (3247, 3, 5), (3936, 3), None), // policy/v1.Eviction
-    Message::new(Text::new(46307, 29), (3250, 4, 6), (3939, 4), None), // policy/v1.PodDisruptionBudget
-    Message::new(Text::new(46336, 33), (3254, 3, 5), (3943, 3), None), // policy/v1.PodDisruptionBudgetList
-    Message::new(Text::new(46395, 33), (3257, 4, 4), (3946, 5), None), // policy/v1.PodDisruptionBudgetSpec
-    Message::new(Text::new(46428, 35), (3261, 7, 7), (3951, 8), None), // policy/v1.PodDisruptionBudgetStatus
-    Message::new(Text::new(46463, 23), (3268, 3, 5), (3959, 3), None), // policy/v1beta1.Eviction
-    Message::new(Text::new(46486, 34), (3271, 4, 6), (3962, 4), None), // policy/v1beta1.PodDisruptionBudget
-    Message::new(Text::new(46520, 38), (3275, 3, 5), (3966, 3), None), // policy/v1beta1.PodDisruptionBudgetList
-    Message::new(Text::new(46558, 38), (3278, 4, 4), (3969, 5), None), // policy/v1beta1.PodDisruptionBudgetSpec
-    Message::new(Text::new(46596, 40), (3282, 7, 7), (3974, 8), None), // policy/v1beta1.PodDisruptionBudgetStatus
-    Message::new(Text::new(46636, 23), (3289, 1, 1), (3982, 2), None), // rbac/v1.AggregationRule
-    Message::new(Text::new(46659, 19), (3290, 4, 6), (3984, 4), None), // rbac/v1.ClusterRole
-    Message::new(Text::new(46678, 26), (3294, 4, 6), (3988, 4), None), // rbac/v1.ClusterRoleBinding
-    Message::new(Text::new(46704, 30), (3298, 3, 5), (3992, 3), None), // rbac/v1.ClusterRoleBindingList
-    Message::new(Text::new(46734, 23), (3301, 3, 5), (3995, 3), None), // rbac/v1.ClusterRoleList
-    Message::new(Text::new(46757, 18), (3304, 5, 5), (3998, 6), None), // rbac/v1.PolicyRule
-    Message::new(Text::new(46775, 12), (3309, 3, 5), (4004, 3), None), // rbac/v1.Role
-    Message::new(Text::new(46787, 19), (3312, 4, 6), (4007, 4), None), // rbac/v1.RoleBinding
-    Message::new(Text::new(46806, 23), (3316, 3, 5), (4011, 3), None), // rbac/v1.RoleBindingList
-    Message::new(Text::new(46829, 16), (3319, 3, 5), (4014, 3), None), // rbac/v1.RoleList
-    Message::new(Text::new(46845, 15), (3322, 3, 3), (4017, 4), Some(MapType::Atomic)), // rbac/v1.RoleRef
-    Message::new(Text::new(46860, 15), (3325, 4, 4), (4021, 5), Some(MapType::Atomic)), // rbac/v1.Subject
-    Message::new(Text::new(46875, 29), (3329, 1, 1), (4026, 2), None), // rbac/v1alpha1.AggregationRule
-    Message::new(Text::new(46904, 25), (3330, 4, 6), (4028, 4), None), // rbac/v1alpha1.ClusterRole
-    Message::new(Text::new(46929, 32), (3334, 4, 6), (4032, 4), None), // rbac/v1alpha1.ClusterRoleBinding
-    Message::new(Text::new(46961, 36), (3338, 3, 5), (4036, 3), None), // rbac/v1alpha1.ClusterRoleBindingList
-    Message::new(Text::new(46997, 29), (3341, 3, 5), (4039, 3), None), // rbac/v1alpha1.ClusterRoleList
-    Message::new(Text::new(47026, 24), (3344, 5, 5), (4042, 7), None), // rbac/v1alpha1.PolicyRule
-    Message::new(Text::new(47050, 18), (3349, 3, 5), (4049, 3), None), // rbac/v1alpha1.Role
-    Message::new(Text::new(47068, 25), (3352, 4, 6), (4052, 4), None), // rbac/v1alpha1.RoleBinding
-    Message::new(Text::new(47093, 29), (3356, 3, 5), (4056, 3), None), // rbac/v1alpha1.RoleBindingList
-    Message::new(Text::new(47122, 22), (3359, 3, 5), (4059, 3), None), // rbac/v1alpha1.RoleList
-    Message::new(Text::new(47144, 21), (3362, 3, 3), (4062, 4), None), // rbac/v1alpha1.RoleRef
-    Message::new(Text::new(47165, 21), (3365, 4, 4), (4066, 5), None), // rbac/v1alpha1.Subject
-    Message::new(Text::new(47186, 28), (3369, 1, 1), (4071, 2), None), // rbac/v1beta1.AggregationRule
-    Message::new(Text::new(47214, 24), (3370, 4, 6), (4073, 4), None), // rbac/v1beta1.ClusterRole
-    Message::new(Text::new(47238, 31), (3374, 4, 6), (4077, 4), None), // rbac/v1beta1.ClusterRoleBinding
-    Message::new(Text::new(47269, 35), (3378, 3, 5), (4081, 3), None), // rbac/v1beta1.ClusterRoleBindingList
-    Message::new(Text::new(47304, 28), (3381, 3, 5), (4084, 3), None), // rbac/v1beta1.ClusterRoleList
-    Message::new(Text::new(47332, 23), (3384, 5, 5), (4087, 6), None), // rbac/v1beta1.PolicyRule
-    Message::new(Text::new(47355, 17), (3389, 3, 5), (4093, 3), None), // rbac/v1beta1.Role
-    Message::new(Text::new(47372, 24), (3392, 4, 6), (4096, 4), None), // rbac/v1beta1.RoleBinding
-    Message::new(Text::new(47396, 28), (3396, 3, 5), (4100, 3), None), // rbac/v1beta1.RoleBindingList
-    Message::new(Text::new(47424, 21), (3399, 3, 5), (4103, 3), None), // rbac/v1beta1.RoleList
-    Message::new(Text::new(47445, 20), (3402, 3, 3), (4106, 4), None), // rbac/v1beta1.RoleRef
-    Message::new(Text::new(47465, 20), (3405, 4, 4), (4110, 5), None), // rbac/v1beta1.Subject
-    Message::new(Text::new(47485, 33), (3409, 7, 7), (4115, 8), None), // resource/v1.AllocatedDeviceStatus
-    Message::new(Text::new(47518, 28), (3416, 3, 3), (4123, 6), None), // resource/v1.AllocationResult
-    Message::new(Text::new(47546, 29), (3419, 1, 1), (4129, 2), None), // resource/v1.CELDeviceSelector
-    Message::new(Text::new(47575, 33), (3420, 3, 3), (4131, 5), None), // resource/v1.CapacityRequestPolicy
-    Message::new(Text::new(47608, 38), (3423, 3, 3), (4136, 4), None), // resource/v1.CapacityRequestPolicyRange
-    Message::new(Text::new(47646, 32), (3426, 1, 1), (4140, 2), None), // resource/v1.CapacityRequirements
-    Message::new(Text::new(47678, 19), (3427, 1, 1), (4142, 2), None), // resource/v1.Counter
-    Message::new(Text::new(47697, 22), (3428, 2, 2), (4144, 3), None), // resource/v1.CounterSet
-    Message::new(Text::new(47719, 18), (3430, 13, 13), (4147, 14), None), // resource/v1.Device
-    Message::new(Text::new(47755, 41), (3443, 3, 4), (4161, 4), None), // resource/v1.DeviceAllocationConfiguration
-    Message::new(Text::new(47796, 34), (3446, 2, 2), (4165, 3), None), // resource/v1.DeviceAllocationResult
-    Message::new(Text::new(47830, 27), (3448, 8, 8), (4168, 10), None), // resource/v1.DeviceAttribute
-    Message::new(Text::new(47857, 26), (3456, 2, 2), (4178, 3), None), // resource/v1.DeviceCapacity
-    Message::new(Text::new(47883, 23), (3458, 3, 3), (4181, 4), None), // resource/v1.DeviceClaim
-    Message::new(Text::new(47906, 36), (3461, 2, 3), (4185, 3), None), // resource/v1.DeviceClaimConfiguration
-    Message::new(Text::new(47942, 23), (3463, 3, 5), (4188, 3), None), // resource/v1.DeviceClass
-    Message::new(Text::new(47965, 36), (3466, 1, 2), (4191, 2), None), // resource/v1.DeviceClassConfiguration
-    Message::new(Text::new(48001, 27), (3467, 3, 5), (4193, 3), None), // resource/v1.DeviceClassList
-    Message::new(Text::new(48028, 27), (3470, 3, 3), (4196, 5), None), // resource/v1.DeviceClassSpec
-    Message::new(Text::new(48055, 31), (3473, 1, 1), (4201, 2), None), // resource/v1.DeviceConfiguration
-    Message::new(Text::new(48086, 28), (3474, 3, 3), (4203, 4), None), // resource/v1.DeviceConstraint
-    Message::new(Text::new(48114, 36), (3477, 2, 2), (4207, 3), None), // resource/v1.DeviceCounterConsumption
-    Message::new(Text::new(48150, 25), (3479, 3, 3), (4210, 4), None), // resource/v1.DeviceRequest
-    Message::new(Text::new(48175, 41), (3482, 10, 10), (4214, 11), None), // resource/v1.DeviceRequestAllocationResult
-    Message::new(Text::new(48216, 26), (3492, 1, 1), (4225, 2), None), // resource/v1.DeviceSelector
-    Message::new(Text::new(48255, 28), (3493, 7, 7), (4227, 8), None), // resource/v1.DeviceSubRequest
-    Message::new(Text::new(48283, 23), (3500, 4, 4), (4235, 5), None), // resource/v1.DeviceTaint
-    Message::new(Text::new(48313, 28), (3504, 5, 5), (4240, 6), None), // resource/v1.DeviceToleration
-    Message::new(Text::new(48341, 30), (3509, 7, 7), (4246, 8), None), // resource/v1.ExactDeviceRequest
-    Message::new(Text::new(48371, 29), (3516, 3, 3), (4254, 4), None), // resource/v1.NetworkDeviceData
-    Message::new(Text::new(48400, 42), (3519, 2, 2), (4258, 3), None), // resource/v1.NodeAllocatableResourceMapping
-    Message::new(Text::new(48442, 37), (3521, 2, 2), (4261, 3), None), // resource/v1.OpaqueDeviceConfiguration
-    Message::new(Text::new(48479, 25), (3523, 4, 6), (4264, 4), None), // resource/v1.ResourceClaim
-    Message::new(Text::new(48504, 42), (3527, 4, 4), (4268, 6), None), // resource/v1.ResourceClaimConsumerReference
-    Message::new(Text::new(48546, 29), (3531, 3, 5), (4274, 3), None), // resource/v1.ResourceClaimList
-    Message::new(Text::new(48575, 29), (3534, 1, 1), (4277, 2), None), // resource/v1.ResourceClaimSpec
-    Message::new(Text::new(48604, 31), (3535, 3, 3), (4279, 5), None), // resource/v1.ResourceClaimStatus
-    Message::new(Text::new(48635, 33), (3538, 3, 5), (4284, 3), None), // resource/v1.ResourceClaimTemplate
-    Message::new(Text::new(48668, 37), (3541, 3, 5), (4287, 3), None), // resource/v1.ResourceClaimTemplateList
-    Message::new(Text::new(48705, 37), (3544, 2, 2), (4290, 3), None), // resource/v1.ResourceClaimTemplateSpec
-    Message::new(Text::new(48742, 24), (3546, 3, 3), (4293, 4), None), // resource/v1.ResourcePool
-    Message::new(Text::new(48766, 25), (3549, 3, 5), (4297, 3), None), // resource/v1.ResourceSlice
-    Message::new(Text::new(48791, 29), (3552, 3, 5), (4300, 3), None), // resource/v1.ResourceSliceList
-    Message::new(Text::new(48820, 29), (3555, 8, 8), (4303, 9), None), // resource/v1.ResourceSliceSpec
-    Message::new(Text::new(48849, 29), (3563, 4, 4), (4312, 5), None), // resource/v1alpha3.DeviceTaint
-    Message::new(Text::new(48878, 33), (3567, 4, 6), (4317, 4), None), // resource/v1alpha3.DeviceTaintRule
-    Message::new(Text::new(48911, 37), (3571, 3, 5), (4321, 3), None), // resource/v1alpha3.DeviceTaintRuleList
-    Message::new(Text::new(48948, 37), (3574, 2, 2), (4324, 3), None), // resource/v1alpha3.DeviceTaintRuleSpec
-    Message::new(Text::new(48985, 39), (3576, 1, 1), (4327, 2), None), // resource/v1alpha3.DeviceTaintRuleStatus
-    Message::new(Text::new(49024, 37), (3577, 3, 3), (4329, 5), None), // resource/v1alpha3.DeviceTaintSelector
-    Message::new(Text::new(49061, 28), (3580, 10, 10), (4334, 11), None), // resource/v1alpha3.PoolStatus
-    Message::new(Text::new(49089, 43), (3590, 4, 6), (4345, 4), None), // resource/v1alpha3.ResourcePoolStatusRequest
-    Message::new(Text::new(49132, 47), (3594, 3, 5), (4349, 3), None), // resource/v1alpha3.ResourcePoolStatusRequestList
-    Message::new(Text::new(49179, 47), (3597, 3, 3), (4352, 4), None), // resource/v1alpha3.ResourcePoolStatusRequestSpec
-    Message::new(Text::new(49226, 49), (3600, 3, 3), (4356, 7), None), // resource/v1alpha3.ResourcePoolStatusRequestStatus
-    Message::new(Text::new(49275, 38), (3603, 7, 7), (4363, 8), None), // resource/v1beta1.AllocatedDeviceStatus
-    Message::new(Text::new(49313, 33), (3610, 3, 3), (4371, 6), None), // resource/v1beta1.AllocationResult
-    Message::new(Text::new(49346, 28), (3613, 12, 12), (4377, 13), None), // resource/v1beta1.BasicDevice
-    Message::new(Text::new(49374, 34), (3625, 1, 1), (4390, 2), None), // resource/v1beta1.CELDeviceSelector
-    Message::new(Text::new(49408, 38), (3626, 3, 3), (4392, 5), None), // resource/v1beta1.CapacityRequestPolicy
-    Message::new(Text::new(49446, 43), (3629, 3, 3), (4397, 4), None), // resource/v1beta1.CapacityRequestPolicyRange
-    Message::new(Text::new(49489, 37), (3632, 1, 1), (4401, 2), None), // resource/v1beta1.CapacityRequirements
-    Message::new(Text::new(49526, 24), (3633, 1, 1), (4403, 2), None), // resource/v1beta1.Counter
-    Message::new(Text::new(49550, 27), (3634, 2, 2), (4405, 3), None), // resource/v1beta1.CounterSet
-    Message::new(Text::new(49577, 23), (3636, 2, 2), (4408, 3), None), // resource/v1beta1.Device
-    Message::new(Text::new(49600, 46), (3638, 3, 4), (4411, 4), None), // resource/v1beta1.DeviceAllocationConfiguration
-    Message::new(Text::new(49646, 39), (3641, 2, 2), (4415, 3), None), // resource/v1beta1.DeviceAllocationResult
-    Message::new(Text::new(49685, 32), (3643, 8, 8), (4418, 10), None), // resource/v1beta1.DeviceAttribute
-    Message::new(Text::new(49717, 31), (3651, 2, 2), (4428, 3), None), // resource/v1beta1.DeviceCapacity
-    Message::new(Text::new(49748, 28), (3653, 3, 3), (4431, 4), None), // resource/v1beta1.DeviceClaim
-    Message::new(Text::new(49776, 41), (3656, 2, 3), (4435, 3), None), // resource/v1beta1.DeviceClaimConfiguration
-    Message::new(Text::new(49817, 28), (3658, 3, 5), (4438, 3), None), // resource/v1beta1.DeviceClass
-    Message::new(Text::new(49845, 41), (3661, 1, 2), (4441, 2), None), // resource/v1beta1.DeviceClassConfiguration
-    Message::new(Text::new(49886, 32), (3662, 3, 5), (4443, 3), None), // resource/v1beta1.DeviceClassList
-    Message::new(Text::new(49918, 32), (3665, 3, 3), (4446, 5), None), // resource/v1beta1.DeviceClassSpec
-    Message::new(Text::new(49950, 36), (3668, 1, 1), (4451, 2), None), // resource/v1beta1.DeviceConfiguration
-    Message::new(Text::new(49986, 33), (3669, 3, 3), (4453, 4), None), // resource/v1beta1.DeviceConstraint
-    Message::new(Text::new(50019, 41), (3672, 2, 2), (4457, 3), None), // resource/v1beta1.DeviceCounterConsumption
-    Message::new(Text::new(50060, 30), (3674, 9, 9), (4460, 10), None), // resource/v1beta1.DeviceRequest
-    Message::new(Text::new(50090, 46), (3683, 10, 10), (4470, 11), None), // resource/v1beta1.DeviceRequestAllocationResult
-    Message::new(Text::new(50136, 31), (3693, 1, 1), (4481, 2), None), // resource/v1beta1.DeviceSelector
-    Message::new(Text::new(50167, 33), (3694, 7, 7), (4483, 9), None), // resource/v1beta1.DeviceSubRequest
-    Message::new(Text::new(50200, 28), (3701, 4, 4), (4492, 5), None), // resource/v1beta1.DeviceTaint
-    Message::new(Text::new(50228, 33), (3705, 5, 5), (4497, 6), None), // resource/v1beta1.DeviceToleration
-    Message::new(Text::new(50261, 34), (3710, 3, 3), (4503, 4), None), // resource/v1beta1.NetworkDeviceData
-    Message::new(Text::new(50295, 47), (3713, 2, 2), (4507, 3), None), // resource/v1beta1.NodeAllocatableResourceMapping
-    Message::new(Text::new(50342, 42), (3715, 2, 2), (4510, 3), None), // resource/v1beta1.OpaqueDeviceConfiguration
-    Message::new(Text::new(50384, 30), (3717, 4, 6), (4513, 4), None), // resource/v1beta1.ResourceClaim
-    Message::new(Text::new(50414, 47), (3721, 4, 4), (4517, 6), None), // resource/v1beta1.ResourceClaimConsumerReference
-    Message::new(Text::new(50461, 34), (3725, 3, 5), (4523, 3), None), // resource/v1beta1.ResourceClaimList
-    Message::new(Text::new(50495, 34), (3728, 1, 1), (4526, 2), None), // resource/v1beta1.ResourceClaimSpec
-    Message::new(Text::new(50529, 36), (3729, 3, 3), (4528, 5), None), // resource/v1beta1.ResourceClaimStatus
-    Message::new(Text::new(50565, 38), (3732, 3, 5), (4533, 3), None), // resource/v1beta1.ResourceClaimTemplate
-    Message::new(Text::new(50603, 42), (3735, 3, 5), (4536, 3), None), // resource/v1beta1.ResourceClaimTemplateList
-    Message::new(Text::new(50645, 42), (3738, 2, 2), (4539, 3), None), // resource/v1beta1.ResourceClaimTemplateSpec
-    Message::new(Text::new(50687, 29), (3740, 3, 3), (4542, 4), None), // resource/v1beta1.ResourcePool
-    Message::new(Text::new(50716, 30), (3743, 3, 5), (4546, 3), None), // resource/v1beta1.ResourceSlice
-    Message::new(Text::new(50746, 34), (3746, 3, 5), (4549, 3), None), // resource/v1beta1.ResourceSliceList
-    Message::new(Text::new(50780, 34), (3749, 8, 8), (4552, 9), None), // resource/v1beta1.ResourceSliceSpec
-    Message::new(Text::new(50814, 38), (3757, 7, 7), (4561, 8), None), // resource/v1beta2.AllocatedDeviceStatus
-    Message::new(Text::new(50852, 33), (3764, 3, 3), (4569, 6), None), // resource/v1beta2.AllocationResult
-    Message::new(Text::new(50885, 34), (3767, 1, 1), (4575, 2), None), // resource/v1beta2.CELDeviceSelector
-    Message::new(Text::new(50919, 38), (3768, 3, 3), (4577, 5), None), // resource/v1beta2.CapacityRequestPolicy
-    Message::new(Text::new(50957, 43), (3771, 3, 3), (4582, 4), None), // resource/v1beta2.CapacityRequestPolicyRange
-    Message::new(Text::new(51000, 37), (3774, 1, 1), (4586, 2), None), // resource/v1beta2.CapacityRequirements
-    Message::new(Text::new(51037, 24), (3775, 1, 1), (4588, 2), None), // resource/v1beta2.Counter
-    Message::new(Text::new(51061, 27), (3776, 2, 2), (4590, 3), None), // resource/v1beta2.CounterSet
-    Message::new(Text::new(51088, 23), (3778, 13, 13), (4593, 14), None), // resource/v1beta2.Device
-    Message::new(Text::new(51111, 46), (3791, 3, 4), (4607, 4), None), // resource/v1beta2.DeviceAllocationConfiguration
-    Message::new(Text::new(51157, 39), (3794, 2, 2), (4611, 3), None), // resource/v1beta2.DeviceAllocationResult
-    Message::new(Text::new(51196, 32), (3796, 8, 8), (4614, 10), None), // resource/v1beta2.DeviceAttribute
-    Message::new(Text::new(51228, 31), (3804, 2, 2), (4624, 3), None), // resource/v1beta2.DeviceCapacity
-    Message::new(Text::new(51259, 28), (3806, 3, 3), (4627, 4), None), // resource/v1beta2.DeviceClaim
-    Message::new(Text::new(51287, 41), (3809, 2, 3), (4631, 3), None), // resource/v1beta2.DeviceClaimConfiguration
-    Message::new(Text::new(51328, 28), (3811, 3, 5), (4634, 3), None), // resource/v1beta2.DeviceClass
-    Message::new(Text::new(51356, 41), (3814, 1, 2), (4637, 2), None), // resource/v1beta2.DeviceClassConfiguration
-    Message::new(Text::new(51397, 32), (3815, 3, 5), (4639, 3), None), // resource/v1beta2.DeviceClassList
-    Message::new(Text::new(51429, 32), (3818, 3, 3), (4642, 5), None), // resource/v1beta2.DeviceClassSpec
-    Message::new(Text::new(51461, 36), (3821, 1, 1), (4647, 2), None), // resource/v1beta2.DeviceConfiguration
-    Message::new(Text::new(51497, 33), (3822, 3, 3), (4649, 4), None), // resource/v1beta2.DeviceConstraint
-    Message::new(Text::new(51530, 41), (3825, 2, 2), (4653, 3), None), // resource/v1beta2.DeviceCounterConsumption
-    Message::new(Text::new(51571, 30), (3827, 3, 3), (4656, 4), None), // resource/v1beta2.DeviceRequest
-    Message::new(Text::new(51601, 46), (3830, 10, 10), (4660, 11), None), // resource/v1beta2.DeviceRequestAllocationResult
-    Message::new(Text::new(51647, 31), (3840, 1, 1), (4671, 2), None), // resource/v1beta2.DeviceSelector
-    Message::new(Text::new(51678, 33), (3841, 7, 7), (4673, 8), None), // resource/v1beta2.DeviceSubRequest
-    Message::new(Text::new(51711, 28), (3848, 4, 4), (4681, 5), None), // resource/v1beta2.DeviceTaint
-    Message::new(Text::new(51739, 32), (3852, 4, 6), (4686, 4), None), // resource/v1beta2.DeviceTaintRule
-    Message::new(Text::new(51771, 36), (3856, 3, 5), (4690, 3), None), // resource/v1beta2.DeviceTaintRuleList
-    Message::new(Text::new(51807, 36), (3859, 2, 2), (4693, 3), None), // resource/v1beta2.DeviceTaintRuleSpec
-    Message::new(Text::new(51843, 38), (3861, 1, 1), (4696, 2), None), // resource/v1beta2.DeviceTaintRuleStatus
-    Message::new(Text::new(51881, 36), (3862, 3, 3), (4698, 5), None), // resource/v1beta2.DeviceTaintSelector
-    Message::new(Text::new(51917, 33), (3865, 5, 5), (4703, 6), None), // resource/v1beta2.DeviceToleration
-    Message::new(Text::new(51950, 35), (3870, 7, 7), (4709, 8), None), // resource/v1beta2.ExactDeviceRequest
-    Message::new(Text::new(51985, 34), (3877, 3, 3), (4717, 4), None), // resource/v1beta2.NetworkDeviceData
-    Message::new(Text::new(52019, 47), (3880, 2, 2), (4721, 3), None), // resource/v1beta2.NodeAllocatableResourceMapping
-    Message::new(Text::new(52066, 42), (3882, 2, 2), (4724, 3), None), // resource/v1beta2.OpaqueDeviceConfiguration
-    Message::new(Text::new(52108, 30), (3884, 4, 6), (4727, 4), None), // resource/v1beta2.ResourceClaim
-    Message::new(Text::new(52138, 47), (3888, 4, 4), (4731, 6), None), // resource/v1beta2.ResourceClaimConsumerReference
-    Message::new(Text::new(52185, 34), (3892, 3, 5), (4737, 3), None), // resource/v1beta2.ResourceClaimList
-    Message::new(Text::new(52219, 34), (3895, 1, 1), (4740, 2), None), // resource/v1beta2.ResourceClaimSpec
-    Message::new(Text::new(52253, 36), (3896, 3, 3), (4742, 5), None), // resource/v1beta2.ResourceClaimStatus
-    Message::new(Text::new(52289, 38), (3899, 3, 5), (4747, 3), None), // resource/v1beta2.ResourceClaimTemplate
-    Message::new(Text::new(52327, 42), (3902, 3, 5), (4750, 3), None), // resource/v1beta2.ResourceClaimTemplateList
-    Message::new(Text::new(52369, 42), (3905, 2, 2), (4753, 3), None), // resource/v1beta2.ResourceClaimTemplateSpec
-    Message::new(Text::new(52411, 29), (3907, 3, 3), (4756, 4), None), // resource/v1beta2.ResourcePool
-    Message::new(Text::new(52440, 30), (3910, 3, 5), (4760, 3), None), // resource/v1beta2.ResourceSlice
-    Message::new(Text::new(52470, 34), (3913, 3, 5), (4763, 3), None), // resource/v1beta2.ResourceSliceList
-    Message::new(Text::new(52504, 34), (3916, 8, 8), (4766, 9), None), // resource/v1beta2.ResourceSliceSpec
-    Message::new(Text::new(52538, 27), (3924, 6, 8), (4775, 6), None), // scheduling/v1.PriorityClass
-    Message::new(Text::new(52565, 31), (3930, 3, 5), (4781, 3), None), // scheduling/v1.PriorityClassList
-    Message::new(Text::new(52596, 41), (3933, 0, 0), (4784, 0), None), // scheduling/v1alpha2.BasicSchedulingPolicy
-    Message::new(Text::new(52637, 40), (3933, 1, 1), (4784, 2), None), // scheduling/v1alpha2.GangSchedulingPolicy
-    Message::new(Text::new(52677, 28), (3934, 4, 6), (4786, 4), None), // scheduling/v1alpha2.PodGroup
-    Message::new(Text::new(52705, 32), (3938, 3, 5), (4790, 3), None), // scheduling/v1alpha2.PodGroupList
-    Message::new(Text::new(52737, 41), (3941, 3, 3), (4793, 4), None), // scheduling/v1alpha2.PodGroupResourceClaim
-    Message::new(Text::new(52778, 47), (3944, 2, 2), (4797, 3), None), // scheduling/v1alpha2.PodGroupResourceClaimStatus
-    Message::new(Text::new(52825, 49), (3946, 1, 1), (4800, 2), None), // scheduling/v1alpha2.PodGroupSchedulingConstraints
-    Message::new(Text::new(52874, 44), (3947, 2, 2), (4802, 3), None), // scheduling/v1alpha2.PodGroupSchedulingPolicy
-    Message::new(Text::new(52918, 32), (3949, 7, 7), (4805, 8), None), // scheduling/v1alpha2.PodGroupSpec
-    Message::new(Text::new(52950, 34), (3956, 2, 2), (4813, 3), None), // scheduling/v1alpha2.PodGroupStatus
-    Message::new(Text::new(52984, 36), (3958, 7, 7), (4816, 8), None), // scheduling/v1alpha2.PodGroupTemplate
-    Message::new(Text::new(53020, 45), (3965, 1, 1), (4824, 2), None), // scheduling/v1alpha2.PodGroupTemplateReference
-    Message::new(Text::new(53065, 38), (3966, 1, 1), (4826, 2), None), // scheduling/v1alpha2.TopologyConstraint
-    Message::new(Text::new(53103, 45), (3967, 3, 3), (4828, 4), None), // scheduling/v1alpha2.TypedLocalObjectReference
-    Message::new(Text::new(53148, 28), (3970, 3, 5), (4832, 3), None), // scheduling/v1alpha2.Workload
-    Message::new(Text::new(53176, 32), (3973, 3, 5), (4835, 3), None), // scheduling/v1alpha2.WorkloadList
-    Message::new(Text::new(53208, 53), (3976, 2, 2), (4838, 3), None), // scheduling/v1alpha2.WorkloadPodGroupTemplateReference
-    Message::new(Text::new(53261, 32), (3978, 2, 2), (4841, 3), None), // scheduling/v1alpha2.WorkloadSpec
-    Message::new(Text::new(53293, 32), (3980, 6, 8), (4844, 6), None), // scheduling/v1beta1.PriorityClass
-    Message::new(Text::new(53325, 36), (3986, 3, 5), (4850, 3), None), // scheduling/v1beta1.PriorityClassList
-    Message::new(Text::new(53361, 20), (3989, 3, 5), (4853, 3), None), // storage/v1.CSIDriver
-    Message::new(Text::new(53381, 24), (3992, 3, 5), (4856, 3), None), // storage/v1.CSIDriverList
-    Message::new(Text::new(53405, 24), (3995, 11, 11), (4859, 12), None), // storage/v1.CSIDriverSpec
-    Message::new(Text::new(53429, 18), (4006, 3, 5), (4871, 3), None), // storage/v1.CSINode
-    Message::new(Text::new(53447, 24), (4009, 4, 4), (4874, 5), None), // storage/v1.CSINodeDriver
-    Message::new(Text::new(53471, 22), (4013, 3, 5), (4879, 3), None), // storage/v1.CSINodeList
-    Message::new(Text::new(53493, 22), (4016, 1, 1), (4882, 2), None), // storage/v1.CSINodeSpec
-    Message::new(Text::new(53515, 29), (4017, 6, 8), (4884, 6), None), // storage/v1.CSIStorageCapacity
-    Message::new(Text::new(53544, 33), (4023, 3, 5), (4890, 3), None), // storage/v1.CSIStorageCapacityList
-    Message::new(Text::new(53606, 23), (4026, 9, 11), (4893, 9), None), // storage/v1.StorageClass
-    Message::new(Text::new(53629, 27), (4035, 3, 5), (4902, 3), None), // storage/v1.StorageClassList
-    Message::new(Text::new(53656, 23), (4038, 2, 2), (4905, 3), None), // storage/v1.TokenRequest
-    Message::new(Text::new(53679, 27), (4040, 4, 6), (4908, 4), None), // storage/v1.VolumeAttachment
-    Message::new(Text::new(53706, 31), (4044, 3, 5), (4912, 3), None), // storage/v1.VolumeAttachmentList
-    Message::new(Text::new(53737, 33), (4047, 2, 2), (4915, 3), None), // storage/v1.VolumeAttachmentSource
-    Message::new(Text::new(53770, 31), (4049, 3, 3), (4918, 4), None), // storage/v1.VolumeAttachmentSpec
-    Message::new(Text::new(53801, 33), (4052, 4, 4), (4922, 5), None), // storage/v1.VolumeAttachmentStatus
-    Message::new(Text::new(53834, 32), (4056, 4, 6), (4927, 4), None), // storage/v1.VolumeAttributesClass
-    Message::new(Text::new(53866, 36), (4060, 3, 5), (4931, 3), None), // storage/v1.VolumeAttributesClassList
-    Message::new(Text::new(53902, 22), (4063, 3, 3), (4934, 4), None), // storage/v1.VolumeError
-    Message::new(Text::new(53924, 30), (4066, 1, 1), (4938, 2), None), // storage/v1.VolumeNodeResources
-    Message::new(Text::new(53954, 35), (4067, 6, 8), (4940, 6), None), // storage/v1alpha1.CSIStorageCapacity
-    Message::new(Text::new(53989, 39), (4073, 3, 5), (4946, 3), None), // storage/v1alpha1.CSIStorageCapacityList
-    Message::new(Text::new(54028, 33), (4076, 4, 6), (4949, 4), None), // storage/v1alpha1.VolumeAttachment
-    Message::new(Text::new(54061, 37), (4080, 3, 5), (4953, 3), None), // storage/v1alpha1.VolumeAttachmentList
-    Message::new(Text::new(54098, 39), (4083, 2, 2), (4956, 3), None), // storage/v1alpha1.VolumeAttachmentSource
-    Message::new(Text::new(54137, 37), (4085, 3, 3), (4959, 4), None), // storage/v1alpha1.VolumeAttachmentSpec
-    Message::new(Text::new(54174, 39), (4088, 4, 4), (4963, 5), None), // storage/v1alpha1.VolumeAttachmentStatus
-    Message::new(Text::new(54213, 38), (4092, 4, 6), (4968, 4), None), // storage/v1alpha1.VolumeAttributesClass
-    Message::new(Text::new(54251, 42), (4096, 3, 5), (4972, 3), None), // storage/v1alpha1.VolumeAttributesClassList
-    Message::new(Text::new(54293, 28), (4099, 3, 3), (4975, 4), None), // storage/v1alpha1.VolumeError
-    Message::new(Text::new(54321, 25), (4102, 3, 5), (4979, 3), None), // storage/v1beta1.CSIDriver
-    Message::new(Text::new(54346, 29), (4105, 3, 5), (4982, 3), None), // storage/v1beta1.CSIDriverList
-    Message::new(Text::new(54375, 29), (4108, 11, 11), (4985, 12), None), // storage/v1beta1.CSIDriverSpec
-    Message::new(Text::new(54404, 23), (4119, 3, 5), (4997, 3), None), // storage/v1beta1.CSINode
-    Message::new(Text::new(54427, 29), (4122, 4, 4), (5000, 5), None), // storage/v1beta1.CSINodeDriver
-    Message::new(Text::new(54456, 27), (4126, 3, 5), (5005, 3), None), // storage/v1beta1.CSINodeList
-    Message::new(Text::new(54483, 27), (4129, 1, 1), (5008, 2), None), // storage/v1beta1.CSINodeSpec
-    Message::new(Text::new(54510, 34), (4130, 6, 8), (5010, 6), None), // storage/v1beta1.CSIStorageCapacity
-    Message::new(Text::new(54544, 38), (4136, 3, 5), (5016, 3), None), // storage/v1beta1.CSIStorageCapacityList
-    Message::new(Text::new(54582, 28), (4139, 9, 11), (5019, 9), None), // storage/v1beta1.StorageClass
-    Message::new(Text::new(54610, 32), (4148, 3, 5), (5028, 3), None), // storage/v1beta1.StorageClassList
-    Message::new(Text::new(54642, 28), (4151, 2, 2), (5031, 3), None), // storage/v1beta1.TokenRequest
-    Message::new(Text::new(54670, 32), (4153, 4, 6), (5034, 4), None), // storage/v1beta1.VolumeAttachment
-    Message::new(Text::new(54702, 36), (4157, 3, 5), (5038, 3), None), // storage/v1beta1.VolumeAttachmentList
-    Message::new(Text::new(54738, 38), (4160, 2, 2), (5041, 3), None), // storage/v1beta1.VolumeAttachmentSource
-    Message::new(Text::new(54776, 36), (4162, 3, 3), (5044, 4), None), // storage/v1beta1.VolumeAttachmentSpec
-    Message::new(Text::new(54812, 38), (4165, 4, 4), (5048, 5), None), // storage/v1beta1.VolumeAttachmentStatus
-    Message::new(Text::new(54850, 37), (4169, 4, 6), (5053, 4), None), // storage/v1beta1.VolumeAttributesClass
-    Message::new(Text::new(54887, 41), (4173, 3, 5), (5057, 3), None), // storage/v1beta1.VolumeAttributesClassList
-    Message::new(Text::new(54928, 27), (4176, 3, 3), (5060, 4), None), // storage/v1beta1.VolumeError
-    Message::new(Text::new(54955, 35), (4179, 1, 1), (5064, 2), None), // storage/v1beta1.VolumeNodeResources
-    Message::new(Text::new(54990, 48), (4180, 4, 6), (5066, 4), None), // storagemigration/v1beta1.StorageVersionMigration
-    Message::new(Text::new(55038, 52), (4184, 3, 5), (5070, 3), None), // storagemigration/v1beta1.StorageVersionMigrationList
-    Message::new(Text::new(55090, 52), (4187, 1, 1), (5073, 2), None), // storagemigration/v1beta1.StorageVersionMigrationSpec
-    Message::new(Text::new(55142, 54), (4188, 2, 2), (5075, 3), None), // storagemigration/v1beta1.StorageVersionMigrationStatus
-    Message::new(Text::new(55206, 22), (4190, 2, 2), (5078, 3), None), // JSONSchemaPropsOrArray
-    Message::new(Text::new(55237, 21), (4192, 2, 2), (5081, 3), None), // JSONSchemaPropsOrBool
-    Message::new(Text::new(55258, 28), (4194, 2, 2), (5084, 3), None), // JSONSchemaPropsOrStringArray
-    Message::new(Text::new(55286, 10), (4196, 1, 1), (5087, 2), None), // StringList
+    Message::new(Text::new(14758, 43), (0, 1), (0, 2), (0, 1), 0x0, None), // admissionregistration/v1.ApplyConfiguration
+    Message::new(Text::new(14803, 40), (1, 2), (2, 3), (1, 2), 0x3, None), // admissionregistration/v1.AuditAnnotation
+    Message::new(Text::new(14843, 42), (3, 2), (5, 4), (3, 2), 0x3, None), // admissionregistration/v1.ExpressionWarning
+    Message::new(Text::new(14885, 34), (5, 1), (9, 2), (5, 1), 0x0, None), // admissionregistration/v1.JSONPatch
+    Message::new(Text::new(14919, 39), (6, 2), (11, 3), (6, 2), 0x3, None), // admissionregistration/v1.MatchCondition
+    Message::new(Text::new(14973, 39), (8, 5), (14, 8), (8, 5), 0x0, Some(MapType::Atomic)), // admissionregistration/v1.MatchResources
+    Message::new(Text::new(15014, 48), (13, 3), (22, 3), (13, 4), 0xc, None), // admissionregistration/v1.MutatingAdmissionPolicy
+    Message::new(Text::new(15062, 55), (16, 3), (25, 3), (17, 4), 0xc, None), // admissionregistration/v1.MutatingAdmissionPolicyBinding
+    Message::new(Text::new(15117, 59), (19, 3), (28, 3), (21, 4), 0xc, None), // admissionregistration/v1.MutatingAdmissionPolicyBindingList
+    Message::new(Text::new(15176, 59), (22, 3), (31, 4), (25, 3), 0x0, None), // admissionregistration/v1.MutatingAdmissionPolicyBindingSpec
+    Message::new(Text::new(15235, 52), (25, 3), (35, 3), (28, 4), 0xc, None), // admissionregistration/v1.MutatingAdmissionPolicyList
+    Message::new(Text::new(15310, 52), (28, 7), (38, 8), (32, 7), 0x0, None), // admissionregistration/v1.MutatingAdmissionPolicySpec
+    Message::new(Text::new(15389, 40), (35, 12), (46, 13), (39, 12), 0x283, None), // admissionregistration/v1.MutatingWebhook
+    Message::new(Text::new(15429, 53), (47, 3), (59, 3), (51, 4), 0x4, None), // admissionregistration/v1.MutatingWebhookConfiguration
+    Message::new(Text::new(15482, 57), (50, 3), (62, 3), (55, 4), 0xc, None), // admissionregistration/v1.MutatingWebhookConfigurationList
+    Message::new(Text::new(15566, 33), (53, 3), (65, 5), (59, 3), 0x1, None), // admissionregistration/v1.Mutation
+    Message::new(Text::new(15599, 48), (56, 2), (70, 3), (62, 6), 0x0, Some(MapType::Atomic)), // admissionregistration/v1.NamedRuleWithOperations
+    Message::new(Text::new(15647, 34), (58, 2), (73, 3), (68, 2), 0x0, Some(MapType::Atomic)), // admissionregistration/v1.ParamKind
+    Message::new(Text::new(15681, 33), (60, 4), (76, 5), (70, 4), 0x0, Some(MapType::Atomic)), // admissionregistration/v1.ParamRef
+    Message::new(Text::new(15732, 29), (64, 4), (81, 5), (74, 4), 0x0, None), // admissionregistration/v1.Rule
+    Message::new(Text::new(15786, 43), (68, 2), (86, 3), (78, 5), 0x0, None), // admissionregistration/v1.RuleWithOperations
+    Message::new(Text::new(15829, 41), (70, 4), (89, 5), (83, 4), 0x3, None), // admissionregistration/v1.ServiceReference
+    Message::new(Text::new(15870, 37), (74, 1), (94, 2), (87, 1), 0x0, None), // admissionregistration/v1.TypeChecking
+    Message::new(Text::new(15907, 50), (75, 4), (96, 4), (88, 5), 0x1c, None), // admissionregistration/v1.ValidatingAdmissionPolicy
+    Message::new(Text::new(15957, 57), (79, 3), (100, 3), (93, 4), 0xc, None), // admissionregistration/v1.ValidatingAdmissionPolicyBinding
+    Message::new(Text::new(16014, 61), (82, 3), (103, 3), (97, 4), 0xc, None), // admissionregistration/v1.ValidatingAdmissionPolicyBindingList
+    Message::new(Text::new(16088, 61), (85, 4), (106, 5), (101, 4), 0x0, None), // admissionregistration/v1.ValidatingAdmissionPolicyBindingSpec
+    Message::new(Text::new(16149, 54), (89, 3), (111, 3), (105, 4), 0xc, None), // admissionregistration/v1.ValidatingAdmissionPolicyList
+    Message::new(Text::new(16203, 54), (92, 7), (114, 8), (109, 7), 0x0, None), // admissionregistration/v1.ValidatingAdmissionPolicySpec
+    Message::new(Text::new(16257, 56), (99, 3), (122, 4), (116, 3), 0x0, None), // admissionregistration/v1.ValidatingAdmissionPolicyStatus
+    Message::new(Text::new(16313, 42), (102, 11), (126, 12), (119, 11), 0x283, None), // admissionregistration/v1.ValidatingWebhook
+    Message::new(Text::new(16355, 55), (113, 3), (138, 3), (130, 4), 0x4, None), // admissionregistration/v1.ValidatingWebhookConfiguration
+    Message::new(Text::new(16410, 59), (116, 3), (141, 3), (134, 4), 0xc, None), // admissionregistration/v1.ValidatingWebhookConfigurationList
+    Message::new(Text::new(16469, 35), (119, 4), (144, 5), (138, 4), 0x1, None), // admissionregistration/v1.Validation
+    Message::new(Text::new(16504, 33), (123, 2), (149, 3), (142, 2), 0x3, Some(MapType::Atomic)), // admissionregistration/v1.Variable
+    Message::new(Text::new(16537, 44), (125, 3), (152, 4), (144, 3), 0x0, None), // admissionregistration/v1.WebhookClientConfig
+    Message::new(Text::new(16581, 49), (128, 1), (156, 2), (147, 1), 0x0, None), // admissionregistration/v1alpha1.ApplyConfiguration
+    Message::new(Text::new(16630, 46), (129, 2), (158, 3), (148, 2), 0x3, None), // admissionregistration/v1alpha1.AuditAnnotation
+    Message::new(Text::new(16676, 48), (131, 2), (161, 4), (150, 2), 0x3, None), // admissionregistration/v1alpha1.ExpressionWarning
+    Message::new(Text::new(16724, 40), (133, 1), (165, 2), (152, 1), 0x0, None), // admissionregistration/v1alpha1.JSONPatch
+    Message::new(Text::new(16764, 45), (134, 2), (167, 3), (153, 2), 0x3, None), // admissionregistration/v1alpha1.MatchCondition
+    Message::new(Text::new(16809, 45), (136, 5), (170, 8), (155, 5), 0x0, None), // admissionregistration/v1alpha1.MatchResources
+    Message::new(Text::new(16854, 54), (141, 3), (178, 3), (160, 4), 0xc, None), // admissionregistration/v1alpha1.MutatingAdmissionPolicy
+    Message::new(Text::new(16908, 61), (144, 3), (181, 3), (164, 4), 0xc, None), // admissionregistration/v1alpha1.MutatingAdmissionPolicyBinding
+    Message::new(Text::new(16969, 65), (147, 3), (184, 3), (168, 4), 0xc, None), // admissionregistration/v1alpha1.MutatingAdmissionPolicyBindingList
+    Message::new(Text::new(17034, 65), (150, 3), (187, 4), (172, 3), 0x0, None), // admissionregistration/v1alpha1.MutatingAdmissionPolicyBindingSpec
+    Message::new(Text::new(17099, 58), (153, 3), (191, 3), (175, 4), 0xc, None), // admissionregistration/v1alpha1.MutatingAdmissionPolicyList
+    Message::new(Text::new(17157, 58), (156, 7), (194, 8), (179, 7), 0x0, None), // admissionregistration/v1alpha1.MutatingAdmissionPolicySpec
+    Message::new(Text::new(17215, 39), (163, 3), (202, 5), (186, 3), 0x1, None), // admissionregistration/v1alpha1.Mutation
+    Message::new(Text::new(17254, 54), (166, 2), (207, 3), (189, 6), 0x0, None), // admissionregistration/v1alpha1.NamedRuleWithOperations
+    Message::new(Text::new(17308, 40), (168, 2), (210, 3), (195, 2), 0x0, None), // admissionregistration/v1alpha1.ParamKind
+    Message::new(Text::new(17348, 39), (170, 4), (213, 5), (197, 4), 0x0, None), // admissionregistration/v1alpha1.ParamRef
+    Message::new(Text::new(17387, 43), (174, 1), (218, 2), (201, 1), 0x0, None), // admissionregistration/v1alpha1.TypeChecking
+    Message::new(Text::new(17430, 56), (175, 4), (220, 4), (202, 5), 0x1c, None), // admissionregistration/v1alpha1.ValidatingAdmissionPolicy
+    Message::new(Text::new(17486, 63), (179, 3), (224, 3), (207, 4), 0xc, None), // admissionregistration/v1alpha1.ValidatingAdmissionPolicyBinding
+    Message::new(Text::new(17549, 67), (182, 3), (227, 3), (211, 4), 0xc, None), // admissionregistration/v1alpha1.ValidatingAdmissionPolicyBindingList
+    Message::new(Text::new(17616, 67), (185, 4), (230, 5), (215, 4), 0x0, None), // admissionregistration/v1alpha1.ValidatingAdmissionPolicyBindingSpec
+    Message::new(Text::new(17683, 60), (189, 3), (235, 3), (219, 4), 0xc, None), // admissionregistration/v1alpha1.ValidatingAdmissionPolicyList
+    Message::new(Text::new(17743, 60), (192, 7), (238, 8), (223, 7), 0x0, None), // admissionregistration/v1alpha1.ValidatingAdmissionPolicySpec
+    Message::new(Text::new(17803, 62), (199, 3), (246, 4), (230, 3), 0x0, None), // admissionregistration/v1alpha1.ValidatingAdmissionPolicyStatus
+    Message::new(Text::new(17865, 41), (202, 4), (250, 5), (233, 4), 0x1, None), // admissionregistration/v1alpha1.Validation
+    Message::new(Text::new(17906, 39), (206, 2), (255, 3), (237, 2), 0x3, None), // admissionregistration/v1alpha1.Variable
+    Message::new(Text::new(17945, 48), (208, 1), (258, 2), (239, 1), 0x0, None), // admissionregistration/v1beta1.ApplyConfiguration
+    Message::new(Text::new(17993, 45), (209, 2), (260, 3), (240, 2), 0x3, None), // admissionregistration/v1beta1.AuditAnnotation
+    Message::new(Text::new(18038, 47), (211, 2), (263, 4), (242, 2), 0x3, None), // admissionregistration/v1beta1.ExpressionWarning
+    Message::new(Text::new(18085, 39), (213, 1), (267, 2), (244, 1), 0x0, None), // admissionregistration/v1beta1.JSONPatch
+    Message::new(Text::new(18124, 44), (214, 2), (269, 3), (245, 2), 0x3, None), // admissionregistration/v1beta1.MatchCondition
+    Message::new(Text::new(18168, 44), (216, 5), (272, 8), (247, 5), 0x0, None), // admissionregistration/v1beta1.MatchResources
+    Message::new(Text::new(18212, 53), (221, 3), (280, 3), (252, 4), 0xc, None), // admissionregistration/v1beta1.MutatingAdmissionPolicy
+    Message::new(Text::new(18265, 60), (224, 3), (283, 3), (256, 4), 0xc, None), // admissionregistration/v1beta1.MutatingAdmissionPolicyBinding
+    Message::new(Text::new(18325, 64), (227, 3), (286, 3), (260, 4), 0xc, None), // admissionregistration/v1beta1.MutatingAdmissionPolicyBindingList
+    Message::new(Text::new(18389, 64), (230, 3), (289, 4), (264, 3), 0x0, None), // admissionregistration/v1beta1.MutatingAdmissionPolicyBindingSpec
+    Message::new(Text::new(18453, 57), (233, 3), (293, 3), (267, 4), 0xc, None), // admissionregistration/v1beta1.MutatingAdmissionPolicyList
+    Message::new(Text::new(18510, 57), (236, 7), (296, 8), (271, 7), 0x0, None), // admissionregistration/v1beta1.MutatingAdmissionPolicySpec
+    Message::new(Text::new(18567, 45), (243, 12), (304, 13), (278, 12), 0x3, None), // admissionregistration/v1beta1.MutatingWebhook
+    Message::new(Text::new(18612, 58), (255, 3), (317, 3), (290, 4), 0x4, None), // admissionregistration/v1beta1.MutatingWebhookConfiguration
+    Message::new(Text::new(18670, 62), (258, 3), (320, 3), (294, 4), 0xc, None), // admissionregistration/v1beta1.MutatingWebhookConfigurationList
+    Message::new(Text::new(18732, 38), (261, 3), (323, 5), (298, 3), 0x1, None), // admissionregistration/v1beta1.Mutation
+    Message::new(Text::new(18770, 53), (264, 2), (328, 3), (301, 6), 0x0, None), // admissionregistration/v1beta1.NamedRuleWithOperations
+    Message::new(Text::new(18823, 39), (266, 2), (331, 3), (307, 2), 0x0, None), // admissionregistration/v1beta1.ParamKind
+    Message::new(Text::new(18862, 38), (268, 4), (334, 5), (309, 4), 0x0, None), // admissionregistration/v1beta1.ParamRef
+    Message::new(Text::new(18900, 46), (272, 4), (339, 5), (313, 4), 0x3, None), // admissionregistration/v1beta1.ServiceReference
+    Message::new(Text::new(18946, 42), (276, 1), (344, 2), (317, 1), 0x0, None), // admissionregistration/v1beta1.TypeChecking
+    Message::new(Text::new(18988, 55), (277, 4), (346, 4), (318, 5), 0x1c, None), // admissionregistration/v1beta1.ValidatingAdmissionPolicy
+    Message::new(Text::new(19043, 62), (281, 3), (350, 3), (323, 4), 0xc, None), // admissionregistration/v1beta1.ValidatingAdmissionPolicyBinding
+    Message::new(Text::new(19105, 66), (284, 3), (353, 3), (327, 4), 0xc, None), // admissionregistration/v1beta1.ValidatingAdmissionPolicyBindingList
+    Message::new(Text::new(19171, 66), (287, 4), (356, 5), (331, 4), 0x0, None), // admissionregistration/v1beta1.ValidatingAdmissionPolicyBindingSpec
+    Message::new(Text::new(19237, 59), (291, 3), (361, 3), (335, 4), 0xc, None), // admissionregistration/v1beta1.ValidatingAdmissionPolicyList
+    Message::new(Text::new(19296, 59), (294, 7), (364, 8), (339, 7), 0x0, None), // admissionregistration/v1beta1.ValidatingAdmissionPolicySpec
+    Message::new(Text::new(19355, 61), (301, 3), (372, 4), (346, 3), 0x0, None), // admissionregistration/v1beta1.ValidatingAdmissionPolicyStatus
+    Message::new(Text::new(19416, 47), (304, 11), (376, 12), (349, 11), 0x3, None), // admissionregistration/v1beta1.ValidatingWebhook
+    Message::new(Text::new(19463, 60), (315, 3), (388, 3), (360, 4), 0x4, None), // admissionregistration/v1beta1.ValidatingWebhookConfiguration
+    Message::new(Text::new(19523, 64), (318, 3), (391, 3), (364, 4), 0xc, None), // admissionregistration/v1beta1.ValidatingWebhookConfigurationList
+    Message::new(Text::new(19587, 40), (321, 4), (394, 5), (368, 4), 0x1, None), // admissionregistration/v1beta1.Validation
+    Message::new(Text::new(19627, 38), (325, 2), (399, 3), (372, 2), 0x3, None), // admissionregistration/v1beta1.Variable
+    Message::new(Text::new(19665, 49), (327, 3), (402, 4), (374, 3), 0x0, None), // admissionregistration/v1beta1.WebhookClientConfig
+    Message::new(Text::new(19714, 67), (330, 3), (406, 4), (377, 3), 0x7, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.ConversionRequest
+    Message::new(Text::new(19781, 68), (333, 3), (410, 4), (380, 3), 0x7, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.ConversionResponse
+    Message::new(Text::new(19849, 66), (336, 3), (414, 3), (383, 4), 0x0, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.ConversionReview
+    Message::new(Text::new(19915, 80), (339, 6), (417, 7), (387, 6), 0x23, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceColumnDefinition
+    Message::new(Text::new(19995, 74), (345, 2), (424, 3), (393, 2), 0x1, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceConversion
+    Message::new(Text::new(20069, 74), (347, 4), (427, 4), (395, 5), 0x1c, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinition
+    Message::new(Text::new(20143, 83), (351, 6), (431, 7), (400, 6), 0x7, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionCondition
+    Message::new(Text::new(20226, 78), (357, 3), (438, 3), (406, 4), 0xc, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionList
+    Message::new(Text::new(20304, 79), (360, 6), (441, 7), (410, 6), 0x9, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionNames
+    Message::new(Text::new(20383, 78), (366, 6), (448, 11), (416, 6), 0xf, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionSpec
+    Message::new(Text::new(20461, 80), (372, 4), (459, 5), (422, 4), 0x7, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionStatus
+    Message::new(Text::new(20546, 81), (376, 9), (464, 10), (426, 9), 0x7, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceDefinitionVersion
+    Message::new(Text::new(20627, 80), (385, 3), (474, 4), (435, 3), 0x3, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceSubresourceScale
+    Message::new(Text::new(20707, 81), (388, 0), (478, 0), (438, 0), 0x0, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceSubresourceStatus
+    Message::new(Text::new(20788, 76), (388, 2), (478, 3), (438, 2), 0x0, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceSubresources
+    Message::new(Text::new(20864, 74), (390, 1), (481, 2), (440, 1), 0x0, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.CustomResourceValidation
+    Message::new(Text::new(20938, 71), (391, 2), (483, 3), (441, 2), 0x0, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.ExternalDocumentation
+    Message::new(Text::new(21009, 65), (393, 44), (486, 45), (443, 44), 0x0, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaProps
+    Message::new(Text::new(21074, 65), (437, 1), (531, 2), (487, 1), 0x1, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.SelectableField
+    Message::new(Text::new(21139, 66), (438, 4), (533, 5), (488, 4), 0x3, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.ServiceReference
+    Message::new(Text::new(21278, 64), (442, 6), (538, 7), (492, 6), 0x1, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.ValidationRule
+    Message::new(Text::new(21342, 69), (448, 3), (545, 4), (498, 3), 0x0, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.WebhookClientConfig
+    Message::new(Text::new(21411, 67), (451, 2), (549, 4), (501, 2), 0x2, None), // apiextensions-apiserver/pkg/apis/apiextensions/v1.WebhookConversion
+    Message::new(Text::new(21478, 21), (453, 5), (553, 5), (503, 6), 0x1c, None), // apis/meta/v1.APIGroup
+    Message::new(Text::new(21499, 25), (458, 2), (558, 2), (509, 3), 0x4, None), // apis/meta/v1.APIGroupList
+    Message::new(Text::new(21524, 24), (460, 10), (560, 11), (512, 10), 0x67, None), // apis/meta/v1.APIResource
+    Message::new(Text::new(21548, 28), (470, 3), (571, 3), (522, 4), 0xc, None), // apis/meta/v1.APIResourceList
+    Message::new(Text::new(21576, 24), (473, 3), (574, 3), (526, 4), 0xc, None), // apis/meta/v1.APIVersions
+    Message::new(Text::new(21600, 22), (476, 6), (577, 7), (530, 6), 0x3b, None), // apis/meta/v1.Condition
+    Message::new(Text::new(21622, 26), (482, 4), (584, 5), (536, 5), 0x0, None), // apis/meta/v1.CreateOptions
+    Message::new(Text::new(21648, 26), (486, 7), (589, 7), (541, 8), 0x0, None), // apis/meta/v1.DeleteOptions
+    Message::new(Text::new(21674, 37), (493, 3), (596, 4), (549, 3), 0x3, None), // apis/meta/v1.FieldSelectorRequirement
+    Message::new(Text::new(21711, 23), (496, 2), (600, 2), (552, 3), 0x0, None), // apis/meta/v1.GetOptions
+    Message::new(Text::new(21734, 26), (498, 2), (602, 3), (555, 2), 0x3, None), // apis/meta/v1.GroupResource
+    Message::new(Text::new(21760, 37), (500, 2), (605, 3), (557, 2), 0x3, None), // apis/meta/v1.GroupVersionForDiscovery
+    Message::new(Text::new(21797, 26), (502, 2), (608, 3), (559, 2), 0x0, Some(MapType::Atomic)), // apis/meta/v1.LabelSelector
+    Message::new(Text::new(21823, 37), (504, 3), (611, 4), (561, 3), 0x3, None), // apis/meta/v1.LabelSelectorRequirement
+    Message::new(Text::new(21860, 21), (507, 5), (615, 6), (564, 5), 0x0, None), // apis/meta/v1.ListMeta
+    Message::new(Text::new(21881, 24), (512, 12), (621, 16), (569, 13), 0x0, None), // apis/meta/v1.ListOptions
+    Message::new(Text::new(21905, 31), (524, 7), (637, 9), (582, 7), 0x0, None), // apis/meta/v1.ManagedFieldsEntry
+    Message::new(Text::new(21936, 23), (531, 15), (646, 18), (589, 15), 0x0, None), // apis/meta/v1.ObjectMeta
+    Message::new(Text::new(21959, 27), (546, 6), (664, 8), (604, 6), 0xf, Some(MapType::Atomic)), // apis/meta/v1.OwnerReference
+    Message::new(Text::new(21986, 34), (552, 2), (672, 2), (610, 3), 0x4, None), // apis/meta/v1.PartialObjectMetadata
+    Message::new(Text::new(22020, 38), (554, 3), (674, 3), (613, 4), 0xc, None), // apis/meta/v1.PartialObjectMetadataList
+    Message::new(Text::new(22058, 25), (557, 5), (677, 5), (617, 6), 0x0, None), // apis/meta/v1.PatchOptions
+    Message::new(Text::new(22083, 26), (562, 2), (682, 3), (623, 2), 0x0, None), // apis/meta/v1.Preconditions
+    Message::new(Text::new(22109, 38), (564, 2), (685, 3), (625, 2), 0x3, None), // apis/meta/v1.ServerAddressByClientCIDR
+    Message::new(Text::new(22147, 22), (566, 1), (688, 2), (627, 1), 0x1, None), // apis/meta/v1.ShardInfo
+    Message::new(Text::new(22169, 19), (567, 7), (690, 7), (628, 8), 0x4, None), // apis/meta/v1.Status
+    Message::new(Text::new(22188, 24), (574, 3), (697, 4), (636, 3), 0x0, None), // apis/meta/v1.StatusCause
+    Message::new(Text::new(22212, 26), (577, 6), (701, 7), (639, 6), 0x0, None), // apis/meta/v1.StatusDetails
+    Message::new(Text::new(22238, 18), (583, 4), (708, 1), (645, 5), 0x1c, None), // apis/meta/v1.Table
+    Message::new(Text::new(22256, 34), (587, 5), (709, 1), (650, 5), 0x1f, None), // apis/meta/v1.TableColumnDefinition
+    Message::new(Text::new(22290, 21), (592, 3), (710, 1), (655, 3), 0x5, None), // apis/meta/v1.TableRow
+    Message::new(Text::new(22311, 30), (595, 4), (711, 1), (658, 4), 0x3, None), // apis/meta/v1.TableRowCondition
+    Message::new(Text::new(22341, 21), (599, 2), (712, 3), (662, 2), 0x0, None), // apis/meta/v1.TypeMeta
+    Message::new(Text::new(22362, 26), (601, 4), (715, 4), (664, 5), 0x0, None), // apis/meta/v1.UpdateOptions
+    Message::new(Text::new(22388, 23), (605, 2), (719, 3), (669, 2), 0x3, None), // apis/meta/v1.WatchEvent
+    Message::new(Text::new(22411, 47), (607, 4), (722, 5), (671, 4), 0x0, None), // apiserverinternal/v1alpha1.ServerStorageVersion
+    Message::new(Text::new(22458, 41), (611, 4), (727, 4), (675, 5), 0x1c, None), // apiserverinternal/v1alpha1.StorageVersion
+    Message::new(Text::new(22499, 50), (615, 6), (731, 7), (680, 6), 0x1b, None), // apiserverinternal/v1alpha1.StorageVersionCondition
+    Message::new(Text::new(22549, 45), (621, 3), (738, 3), (686, 4), 0xc, None), // apiserverinternal/v1alpha1.StorageVersionList
+    Message::new(Text::new(22594, 45), (624, 0), (741, 0), (690, 0), 0x0, None), // apiserverinternal/v1alpha1.StorageVersionSpec
+    Message::new(Text::new(22639, 47), (624, 3), (741, 4), (690, 3), 0x0, None), // apiserverinternal/v1alpha1.StorageVersionStatus
+    Message::new(Text::new(22687, 26), (627, 4), (745, 4), (693, 5), 0x1c, None), // apps/v1.ControllerRevision
+    Message::new(Text::new(22713, 30), (631, 3), (749, 3), (698, 4), 0xc, None), // apps/v1.ControllerRevisionList
+    Message::new(Text::new(22743, 17), (634, 4), (752, 4), (702, 5), 0x1c, None), // apps/v1.DaemonSet
+    Message::new(Text::new(22760, 26), (638, 5), (756, 6), (707, 5), 0x7, None), // apps/v1.DaemonSetCondition
+    Message::new(Text::new(22786, 21), (643, 3), (762, 3), (712, 4), 0xc, None), // apps/v1.DaemonSetList
+    Message::new(Text::new(22807, 21), (646, 5), (765, 7), (716, 5), 0x7, None), // apps/v1.DaemonSetSpec
+    Message::new(Text::new(22828, 23), (651, 10), (772, 11), (721, 10), 0xf, None), // apps/v1.DaemonSetStatus
+    Message::new(Text::new(22872, 31), (661, 2), (783, 3), (731, 2), 0x0, None), // apps/v1.DaemonSetUpdateStrategy
+    Message::new(Text::new(22903, 18), (663, 4), (786, 4), (733, 5), 0x1c, None), // apps/v1.Deployment
+    Message::new(Text::new(22921, 27), (667, 6), (790, 8), (738, 6), 0xf, None), // apps/v1.DeploymentCondition
+    Message::new(Text::new(22948, 22), (673, 3), (798, 3), (744, 4), 0xc, None), // apps/v1.DeploymentList
+    Message::new(Text::new(22970, 22), (676, 8), (801, 10), (748, 8), 0xe, None), // apps/v1.DeploymentSpec
+    Message::new(Text::new(22992, 24), (684, 9), (811, 10), (756, 9), 0x0, None), // apps/v1.DeploymentStatus
+    Message::new(Text::new(23024, 26), (693, 2), (821, 3), (765, 2), 0x0, None), // apps/v1.DeploymentStrategy
+    Message::new(Text::new(23050, 18), (695, 4), (824, 4), (767, 5), 0x1c, None), // apps/v1.ReplicaSet
+    Message::new(Text::new(23068, 27), (699, 5), (828, 6), (772, 5), 0x7, None), // apps/v1.ReplicaSetCondition
+    Message::new(Text::new(23095, 22), (704, 3), (834, 3), (777, 4), 0xc, None), // apps/v1.ReplicaSetList
+    Message::new(Text::new(23117, 22), (707, 4), (837, 5), (781, 4), 0xc, None), // apps/v1.ReplicaSetSpec
+    Message::new(Text::new(23139, 24), (711, 7), (842, 8), (785, 7), 0x1, None), // apps/v1.ReplicaSetStatus
+    Message::new(Text::new(23163, 30), (718, 2), (850, 3), (792, 2), 0x0, None), // apps/v1.RollingUpdateDaemonSet
+    Message::new(Text::new(23193, 31), (720, 2), (853, 3), (794, 2), 0x0, None), // apps/v1.RollingUpdateDeployment
+    Message::new(Text::new(23224, 40), (722, 2), (856, 3), (796, 2), 0x0, None), // apps/v1.RollingUpdateStatefulSetStrategy
+    Message::new(Text::new(23264, 19), (724, 4), (859, 4), (798, 5), 0x1c, None), // apps/v1.StatefulSet
+    Message::new(Text::new(23283, 28), (728, 5), (863, 6), (803, 5), 0x7, None), // apps/v1.StatefulSetCondition
+    Message::new(Text::new(23311, 23), (733, 3), (869, 3), (808, 4), 0xc, None), // apps/v1.StatefulSetList
+    Message::new(Text::new(23334, 27), (736, 1), (872, 2), (812, 1), 0x1, None), // apps/v1.StatefulSetOrdinals
+    Message::new(Text::new(23361, 55), (737, 2), (874, 3), (813, 2), 0x0, None), // apps/v1.StatefulSetPersistentVolumeClaimRetentionPolicy
+    Message::new(Text::new(23436, 23), (739, 11), (877, 12), (815, 11), 0x56, None), // apps/v1.StatefulSetSpec
+    Message::new(Text::new(23459, 25), (750, 10), (889, 12), (826, 10), 0x202, None), // apps/v1.StatefulSetStatus
+    Message::new(Text::new(23484, 33), (760, 2), (901, 3), (836, 2), 0x0, None), // apps/v1.StatefulSetUpdateStrategy
+    Message::new(Text::new(23517, 31), (762, 4), (904, 4), (838, 5), 0x1c, None), // apps/v1beta1.ControllerRevision
+    Message::new(Text::new(23548, 35), (766, 3), (908, 3), (843, 4), 0xc, None), // apps/v1beta1.ControllerRevisionList
+    Message::new(Text::new(23583, 23), (769, 4), (911, 4), (847, 5), 0x1c, None), // apps/v1beta1.Deployment
+    Message::new(Text::new(23606, 32), (773, 6), (915, 8), (852, 6), 0xf, None), // apps/v1beta1.DeploymentCondition
+    Message::new(Text::new(23638, 27), (779, 3), (923, 3), (858, 4), 0xc, None), // apps/v1beta1.DeploymentList
+    Message::new(Text::new(23665, 31), (782, 4), (926, 4), (862, 5), 0x14, None), // apps/v1beta1.DeploymentRollback
+    Message::new(Text::new(23696, 27), (786, 9), (930, 10), (867, 9), 0xc, None), // apps/v1beta1.DeploymentSpec
+    Message::new(Text::new(23723, 29), (795, 9), (940, 10), (876, 9), 0x0, None), // apps/v1beta1.DeploymentStatus
+    Message::new(Text::new(23752, 31), (804, 2), (950, 3), (885, 2), 0x0, None), // apps/v1beta1.DeploymentStrategy
+    Message::new(Text::new(23783, 27), (806, 1), (953, 2), (887, 1), 0x0, None), // apps/v1beta1.RollbackConfig
+    Message::new(Text::new(23810, 36), (807, 2), (955, 3), (888, 2), 0x0, None), // apps/v1beta1.RollingUpdateDeployment
+    Message::new(Text::new(23846, 45), (809, 2), (958, 3), (890, 2), 0x0, None), // apps/v1beta1.RollingUpdateStatefulSetStrategy
+    Message::new(Text::new(23891, 18), (811, 4), (961, 4), (892, 5), 0x1c, None), // apps/v1beta1.Scale
+    Message::new(Text::new(23909, 22), (815, 1), (965, 2), (897, 1), 0x0, None), // apps/v1beta1.ScaleSpec
+    Message::new(Text::new(23931, 24), (816, 3), (967, 4), (898, 3), 0x1, None), // apps/v1beta1.ScaleStatus
+    Message::new(Text::new(23955, 24), (819, 4), (971, 4), (901, 5), 0x1c, None), // apps/v1beta1.StatefulSet
+    Message::new(Text::new(23979, 33), (823, 5), (975, 6), (906, 5), 0x7, None), // apps/v1beta1.StatefulSetCondition
+    Message::new(Text::new(24012, 28), (828, 3), (981, 3), (911, 4), 0xc, None), // apps/v1beta1.StatefulSetList
+    Message::new(Text::new(24040, 32), (831, 1), (984, 2), (915, 1), 0x1, None), // apps/v1beta1.StatefulSetOrdinals
+    Message::new(Text::new(24072, 60), (832, 2), (986, 3), (916, 2), 0x0, None), // apps/v1beta1.StatefulSetPersistentVolumeClaimRetentionPolicy
+    Message::new(Text::new(24132, 28), (834, 11), (989, 12), (918, 11), 0x54, None), // apps/v1beta1.StatefulSetSpec
+    Message::new(Text::new(24160, 30), (845, 10), (1001, 12), (929, 10), 0x202, None), // apps/v1beta1.StatefulSetStatus
+    Message::new(Text::new(24190, 38), (855, 2), (1013, 3), (939, 2), 0x0, None), // apps/v1beta1.StatefulSetUpdateStrategy
+    Message::new(Text::new(24228, 31), (857, 4), (1016, 4), (941, 5), 0x1c, None), // apps/v1beta2.ControllerRevision
+    Message::new(Text::new(24259, 35), (861, 3), (1020, 3), (946, 4), 0xc, None), // apps/v1beta2.ControllerRevisionList
+    Message::new(Text::new(24294, 22), (864, 4), (1023, 4), (950, 5), 0x1c, None), // apps/v1beta2.DaemonSet
+    Message::new(Text::new(24316, 31), (868, 5), (1027, 6), (955, 5), 0x7, None), // apps/v1beta2.DaemonSetCondition
+    Message::new(Text::new(24347, 26), (873, 3), (1033, 3), (960, 4), 0xc, None), // apps/v1beta2.DaemonSetList
+    Message::new(Text::new(24373, 26), (876, 5), (1036, 7), (964, 5), 0x7, None), // apps/v1beta2.DaemonSetSpec
+    Message::new(Text::new(24399, 28), (881, 10), (1043, 11), (969, 10), 0xf, None), // apps/v1beta2.DaemonSetStatus
+    Message::new(Text::new(24427, 36), (891, 2), (1054, 3), (979, 2), 0x0, None), // apps/v1beta2.DaemonSetUpdateStrategy
+    Message::new(Text::new(24463, 23), (893, 4), (1057, 4), (981, 5), 0x1c, None), // apps/v1beta2.Deployment
+    Message::new(Text::new(24486, 32), (897, 6), (1061, 8), (986, 6), 0xf, None), // apps/v1beta2.DeploymentCondition
+    Message::new(Text::new(24518, 27), (903, 3), (1069, 3), (992, 4), 0xc, None), // apps/v1beta2.DeploymentList
+    Message::new(Text::new(24545, 27), (906, 8), (1072, 10), (996, 8), 0xe, None), // apps/v1beta2.DeploymentSpec
+    Message::new(Text::new(24572, 29), (914, 9), (1082, 10), (1004, 9), 0x0, None), // apps/v1beta2.DeploymentStatus
+    Message::new(Text::new(24601, 31), (923, 2), (1092, 3), (1013, 2), 0x0, None), // apps/v1beta2.DeploymentStrategy
+    Message::new(Text::new(24632, 23), (925, 4), (1095, 4), (1015, 5), 0x1c, None), // apps/v1beta2.ReplicaSet
+    Message::new(Text::new(24655, 32), (929, 5), (1099, 6), (1020, 5), 0x7, None), // apps/v1beta2.ReplicaSetCondition
+    Message::new(Text::new(24687, 27), (934, 3), (1105, 3), (1025, 4), 0xc, None), // apps/v1beta2.ReplicaSetList
+    Message::new(Text::new(24714, 27), (937, 4), (1108, 5), (1029, 4), 0xc, None), // apps/v1beta2.ReplicaSetSpec
+    Message::new(Text::new(24741, 29), (941, 7), (1113, 8), (1033, 7), 0x1, None), // apps/v1beta2.ReplicaSetStatus
+    Message::new(Text::new(24770, 35), (948, 2), (1121, 3), (1040, 2), 0x0, None), // apps/v1beta2.RollingUpdateDaemonSet
+    Message::new(Text::new(24805, 36), (950, 2), (1124, 3), (1042, 2), 0x0, None), // apps/v1beta2.RollingUpdateDeployment
+    Message::new(Text::new(24841, 45), (952, 2), (1127, 3), (1044, 2), 0x0, None), // apps/v1beta2.RollingUpdateStatefulSetStrategy
+    Message::new(Text::new(24886, 18), (954, 4), (1130, 4), (1046, 5), 0x1c, None), // apps/v1beta2.Scale
+    Message::new(Text::new(24904, 22), (958, 1), (1134, 2), (1051, 1), 0x0, None), // apps/v1beta2.ScaleSpec
+    Message::new(Text::new(24926, 24), (959, 3), (1136, 4), (1052, 3), 0x1, None), // apps/v1beta2.ScaleStatus
+    Message::new(Text::new(24950, 24), (962, 4), (1140, 4), (1055, 5), 0x1c, None), // apps/v1beta2.StatefulSet
+    Message::new(Text::new(24974, 33), (966, 5), (1144, 6), (1060, 5), 0x7, None), // apps/v1beta2.StatefulSetCondition
+    Message::new(Text::new(25007, 28), (971, 3), (1150, 3), (1065, 4), 0xc, None), // apps/v1beta2.StatefulSetList
+    Message::new(Text::new(25035, 32), (974, 1), (1153, 2), (1069, 1), 0x1, None), // apps/v1beta2.StatefulSetOrdinals
+    Message::new(Text::new(25067, 60), (975, 2), (1155, 3), (1070, 2), 0x0, None), // apps/v1beta2.StatefulSetPersistentVolumeClaimRetentionPolicy
+    Message::new(Text::new(25127, 28), (977, 11), (1158, 12), (1072, 11), 0x56, None), // apps/v1beta2.StatefulSetSpec
+    Message::new(Text::new(25155, 30), (988, 10), (1170, 12), (1083, 10), 0x202, None), // apps/v1beta2.StatefulSetStatus
+    Message::new(Text::new(25185, 38), (998, 2), (1182, 3), (1093, 2), 0x0, None), // apps/v1beta2.StatefulSetUpdateStrategy
+    Message::new(Text::new(25223, 38), (1000, 4), (1185, 5), (1095, 4), 0x0, None), // authentication/v1.BoundObjectReference
+    Message::new(Text::new(25261, 35), (1004, 3), (1190, 3), (1099, 4), 0xc, None), // authentication/v1.SelfSubjectReview
+    Message::new(Text::new(25296, 41), (1007, 1), (1193, 2), (1103, 1), 0x1, None), // authentication/v1.SelfSubjectReviewStatus
+    Message::new(Text::new(25337, 30), (1008, 4), (1195, 4), (1104, 5), 0x1c, None), // authentication/v1.TokenRequest
+    Message::new(Text::new(25367, 34), (1012, 3), (1199, 5), (1109, 3), 0x7, None), // authentication/v1.TokenRequestSpec
+    Message::new(Text::new(25401, 36), (1015, 2), (1204, 3), (1112, 2), 0x3, None), // authentication/v1.TokenRequestStatus
+    Message::new(Text::new(25437, 29), (1017, 4), (1207, 4), (1114, 5), 0x1c, None), // authentication/v1.TokenReview
+    Message::new(Text::new(25466, 33), (1021, 2), (1211, 3), (1119, 2), 0x0, None), // authentication/v1.TokenReviewSpec
+    Message::new(Text::new(25499, 35), (1023, 4), (1214, 5), (1121, 4), 0x2, None), // authentication/v1.TokenReviewStatus
+    Message::new(Text::new(25534, 26), (1027, 4), (1219, 5), (1125, 4), 0x0, None), // authentication/v1.UserInfo
+    Message::new(Text::new(25560, 41), (1031, 3), (1224, 3), (1129, 4), 0xc, None), // authentication/v1alpha1.SelfSubjectReview
+    Message::new(Text::new(25601, 47), (1034, 1), (1227, 2), (1133, 1), 0x1, None), // authentication/v1alpha1.SelfSubjectReviewStatus
+    Message::new(Text::new(25648, 40), (1035, 3), (1229, 3), (1134, 4), 0xc, None), // authentication/v1beta1.SelfSubjectReview
+    Message::new(Text::new(25688, 46), (1038, 1), (1232, 2), (1138, 1), 0x1, None), // authentication/v1beta1.SelfSubjectReviewStatus
+    Message::new(Text::new(25734, 34), (1039, 4), (1234, 4), (1139, 5), 0x1c, None), // authentication/v1beta1.TokenReview
+    Message::new(Text::new(25768, 38), (1043, 2), (1238, 3), (1144, 2), 0x0, None), // authentication/v1beta1.TokenReviewSpec
+    Message::new(Text::new(25806, 40), (1045, 4), (1241, 5), (1146, 4), 0x2, None), // authentication/v1beta1.TokenReviewStatus
+    Message::new(Text::new(25846, 31), (1049, 4), (1246, 5), (1150, 4), 0x0, None), // authentication/v1beta1.UserInfo
+    Message::new(Text::new(25877, 40), (1053, 2), (1251, 3), (1154, 2), 0x0, None), // authorization/v1.FieldSelectorAttributes
+    Message::new(Text::new(25917, 40), (1055, 2), (1254, 3), (1156, 2), 0x0, None), // authorization/v1.LabelSelectorAttributes
+    Message::new(Text::new(25957, 41), (1057, 4), (1257, 4), (1158, 5), 0x1c, None), // authorization/v1.LocalSubjectAccessReview
+    Message::new(Text::new(25998, 38), (1061, 2), (1261, 3), (1163, 2), 0x0, None), // authorization/v1.NonResourceAttributes
+    Message::new(Text::new(26036, 32), (1063, 2), (1264, 3), (1165, 2), 0x1, None), // authorization/v1.NonResourceRule
+    Message::new(Text::new(26068, 35), (1065, 9), (1267, 10), (1167, 9), 0x0, None), // authorization/v1.ResourceAttributes
+    Message::new(Text::new(26103, 29), (1074, 4), (1277, 5), (1176, 4), 0x1, None), // authorization/v1.ResourceRule
+    Message::new(Text::new(26132, 40), (1078, 4), (1282, 4), (1180, 5), 0x1c, None), // authorization/v1.SelfSubjectAccessReview
+    Message::new(Text::new(26172, 44), (1082, 2), (1286, 3), (1185, 2), 0x0, None), // authorization/v1.SelfSubjectAccessReviewSpec
+    Message::new(Text::new(26216, 39), (1084, 4), (1289, 4), (1187, 5), 0x1c, None), // authorization/v1.SelfSubjectRulesReview
+    Message::new(Text::new(26255, 43), (1088, 1), (1293, 2), (1192, 1), 0x0, None), // authorization/v1.SelfSubjectRulesReviewSpec
+    Message::new(Text::new(26298, 36), (1089, 4), (1295, 4), (1193, 5), 0x1c, None), // authorization/v1.SubjectAccessReview
+    Message::new(Text::new(26334, 40), (1093, 6), (1299, 7), (1198, 6), 0x0, None), // authorization/v1.SubjectAccessReviewSpec
+    Message::new(Text::new(26374, 42), (1099, 4), (1306, 5), (1204, 4), 0x1, None), // authorization/v1.SubjectAccessReviewStatus
+    Message::new(Text::new(26416, 41), (1103, 4), (1311, 5), (1208, 4), 0x7, None), // authorization/v1.SubjectRulesReviewStatus
+    Message::new(Text::new(26457, 46), (1107, 4), (1316, 4), (1212, 5), 0x1c, None), // authorization/v1beta1.LocalSubjectAccessReview
+    Message::new(Text::new(26503, 43), (1111, 2), (1320, 3), (1217, 2), 0x0, None), // authorization/v1beta1.NonResourceAttributes
+    Message::new(Text::new(26546, 37), (1113, 2), (1323, 3), (1219, 2), 0x1, None), // authorization/v1beta1.NonResourceRule
+    Message::new(Text::new(26583, 40), (1115, 9), (1326, 10), (1221, 9), 0x0, None), // authorization/v1beta1.ResourceAttributes
+    Message::new(Text::new(26623, 34), (1124, 4), (1336, 5), (1230, 4), 0x1, None), // authorization/v1beta1.ResourceRule
+    Message::new(Text::new(26657, 45), (1128, 4), (1341, 4), (1234, 5), 0x1c, None), // authorization/v1beta1.SelfSubjectAccessReview
+    Message::new(Text::new(26702, 49), (1132, 2), (1345, 3), (1239, 2), 0x0, None), // authorization/v1beta1.SelfSubjectAccessReviewSpec
+    Message::new(Text::new(26751, 44), (1134, 4), (1348, 4), (1241, 5), 0x1c, None), // authorization/v1beta1.SelfSubjectRulesReview
+    Message::new(Text::new(26795, 48), (1138, 1), (1352, 2), (1246, 1), 0x0, None), // authorization/v1beta1.SelfSubjectRulesReviewSpec
+    Message::new(Text::new(26843, 41), (1139, 4), (1354, 4), (1247, 5), 0x1c, None), // authorization/v1beta1.SubjectAccessReview
+    Message::new(Text::new(26884, 45), (1143, 6), (1358, 7), (1252, 6), 0x0, None), // authorization/v1beta1.SubjectAccessReviewSpec
+    Message::new(Text::new(26929, 47), (1149, 4), (1365, 5), (1258, 4), 0x1, None), // authorization/v1beta1.SubjectAccessReviewStatus
+    Message::new(Text::new(26976, 46), (1153, 4), (1370, 5), (1262, 4), 0x7, None), // authorization/v1beta1.SubjectRulesReviewStatus
+    Message::new(Text::new(27022, 42), (1157, 3), (1375, 4), (1266, 3), 0x3, Some(MapType::Atomic)), // autoscaling/v1.CrossVersionObjectReference
+    Message::new(Text::new(27064, 38), (1160, 4), (1379, 4), (1269, 5), 0x1c, None), // autoscaling/v1.HorizontalPodAutoscaler
+    Message::new(Text::new(27102, 42), (1164, 3), (1383, 3), (1274, 4), 0xc, None), // autoscaling/v1.HorizontalPodAutoscalerList
+    Message::new(Text::new(27144, 42), (1167, 4), (1386, 5), (1278, 4), 0x5, None), // autoscaling/v1.HorizontalPodAutoscalerSpec
+    Message::new(Text::new(27186, 44), (1171, 5), (1391, 6), (1282, 5), 0xc, None), // autoscaling/v1.HorizontalPodAutoscalerStatus
+    Message::new(Text::new(27230, 20), (1176, 4), (1397, 4), (1287, 5), 0x1c, None), // autoscaling/v1.Scale
+    Message::new(Text::new(27250, 24), (1180, 1), (1401, 2), (1292, 1), 0x0, None), // autoscaling/v1.ScaleSpec
+    Message::new(Text::new(27274, 26), (1181, 2), (1403, 3), (1293, 2), 0x1, None), // autoscaling/v1.ScaleStatus
+    Message::new(Text::new(27300, 44), (1183, 3), (1406, 4), (1295, 3), 0x7, None), // autoscaling/v2.ContainerResourceMetricSource
+    Message::new(Text::new(27344, 44), (1186, 3), (1410, 4), (1298, 3), 0x7, None), // autoscaling/v2.ContainerResourceMetricStatus
+    Message::new(Text::new(27388, 42), (1189, 3), (1414, 4), (1301, 3), 0x3, None), // autoscaling/v2.CrossVersionObjectReference
+    Message::new(Text::new(27430, 35), (1192, 2), (1418, 3), (1304, 2), 0x3, None), // autoscaling/v2.ExternalMetricSource
+    Message::new(Text::new(27465, 35), (1194, 2), (1421, 3), (1306, 2), 0x3, None), // autoscaling/v2.ExternalMetricStatus
+    Message::new(Text::new(27500, 31), (1196, 3), (1424, 4), (1308, 3), 0x7, None), // autoscaling/v2.HPAScalingPolicy
+    Message::new(Text::new(27531, 30), (1199, 4), (1428, 5), (1311, 4), 0x0, None), // autoscaling/v2.HPAScalingRules
+    Message::new(Text::new(27561, 38), (1203, 4), (1433, 4), (1315, 5), 0x1c, None), // autoscaling/v2.HorizontalPodAutoscaler
+    Message::new(Text::new(27599, 46), (1207, 2), (1437, 3), (1320, 2), 0x0, None), // autoscaling/v2.HorizontalPodAutoscalerBehavior
+    Message::new(Text::new(27645, 47), (1209, 5), (1440, 6), (1322, 5), 0x7, None), // autoscaling/v2.HorizontalPodAutoscalerCondition
+    Message::new(Text::new(27692, 42), (1214, 3), (1446, 3), (1327, 4), 0xc, None), // autoscaling/v2.HorizontalPodAutoscalerList
+    Message::new(Text::new(27734, 42), (1217, 5), (1449, 6), (1331, 5), 0x5, None), // autoscaling/v2.HorizontalPodAutoscalerSpec
+    Message::new(Text::new(27776, 44), (1222, 6), (1455, 7), (1336, 6), 0x18, None), // autoscaling/v2.HorizontalPodAutoscalerStatus
+    Message::new(Text::new(27820, 31), (1228, 2), (1462, 3), (1342, 2), 0x1, None), // autoscaling/v2.MetricIdentifier
+    Message::new(Text::new(27851, 25), (1230, 6), (1465, 8), (1344, 6), 0x1, None), // autoscaling/v2.MetricSpec
+    Message::new(Text::new(27876, 27), (1236, 6), (1473, 8), (1350, 6), 0x1, None), // autoscaling/v2.MetricStatus
+    Message::new(Text::new(27903, 27), (1242, 4), (1481, 5), (1356, 4), 0x1, None), // autoscaling/v2.MetricTarget
+    Message::new(Text::new(27930, 32), (1246, 3), (1486, 4), (1360, 3), 0x0, None), // autoscaling/v2.MetricValueStatus
+    Message::new(Text::new(27962, 33), (1249, 3), (1490, 4), (1363, 3), 0x7, None), // autoscaling/v2.ObjectMetricSource
+    Message::new(Text::new(27995, 33), (1252, 3), (1494, 4), (1366, 3), 0x7, None), // autoscaling/v2.ObjectMetricStatus
+    Message::new(Text::new(28028, 31), (1255, 2), (1498, 3), (1369, 2), 0x3, None), // autoscaling/v2.PodsMetricSource
+    Message::new(Text::new(28059, 31), (1257, 2), (1501, 3), (1371, 2), 0x3, None), // autoscaling/v2.PodsMetricStatus
+    Message::new(Text::new(28090, 35), (1259, 2), (1504, 3), (1373, 2), 0x3, None), // autoscaling/v2.ResourceMetricSource
+    Message::new(Text::new(28125, 35), (1261, 2), (1507, 3), (1375, 2), 0x3, None), // autoscaling/v2.ResourceMetricStatus
+    Message::new(Text::new(28160, 16), (1263, 4), (1510, 4), (1377, 5), 0x1c, None), // batch/v1.CronJob
+    Message::new(Text::new(28176, 20), (1267, 3), (1514, 3), (1382, 4), 0xc, None), // batch/v1.CronJobList
+    Message::new(Text::new(28214, 20), (1270, 8), (1517, 9), (1386, 8), 0x21, None), // batch/v1.CronJobSpec
+    Message::new(Text::new(28234, 22), (1278, 3), (1526, 6), (1394, 3), 0x0, None), // batch/v1.CronJobStatus
+    Message::new(Text::new(28256, 12), (1281, 4), (1532, 4), (1397, 5), 0x1c, None), // batch/v1.Job
+    Message::new(Text::new(28268, 21), (1285, 6), (1536, 7), (1402, 6), 0xf, None), // batch/v1.JobCondition
+    Message::new(Text::new(28289, 16), (1291, 3), (1543, 3), (1408, 4), 0xc, None), // batch/v1.JobList
+    Message::new(Text::new(28347, 16), (1294, 16), (1546, 17), (1412, 16), 0x400, None), // batch/v1.JobSpec
+    Message::new(Text::new(28363, 18), (1310, 11), (1563, 12), (1428, 11), 0x0, None), // batch/v1.JobStatus
+    Message::new(Text::new(28381, 24), (1321, 2), (1575, 3), (1439, 2), 0x3, None), // batch/v1.JobTemplateSpec
+    Message::new(Text::new(28405, 25), (1323, 1), (1578, 2), (1441, 1), 0x1, None), // batch/v1.PodFailurePolicy
+    Message::new(Text::new(28437, 47), (1324, 3), (1580, 4), (1442, 3), 0x6, None), // batch/v1.PodFailurePolicyOnExitCodesRequirement
+    Message::new(Text::new(28484, 47), (1327, 2), (1584, 3), (1445, 2), 0x3, None), // batch/v1.PodFailurePolicyOnPodConditionsPattern
+    Message::new(Text::new(28552, 29), (1329, 3), (1587, 4), (1447, 3), 0x1, None), // batch/v1.PodFailurePolicyRule
+    Message::new(Text::new(28581, 22), (1332, 1), (1591, 2), (1450, 1), 0x1, None), // batch/v1.SuccessPolicy
+    Message::new(Text::new(28603, 26), (1333, 2), (1593, 3), (1451, 2), 0x0, None), // batch/v1.SuccessPolicyRule
+    Message::new(Text::new(28629, 32), (1335, 2), (1596, 3), (1453, 2), 0x0, None), // batch/v1.UncountedTerminatedPods
+    Message::new(Text::new(28661, 21), (1337, 4), (1599, 4), (1455, 5), 0x1c, None), // batch/v1beta1.CronJob
+    Message::new(Text::new(28682, 25), (1341, 3), (1603, 3), (1460, 4), 0xc, None), // batch/v1beta1.CronJobList
+    Message::new(Text::new(28707, 25), (1344, 8), (1606, 9), (1464, 8), 0x21, None), // batch/v1beta1.CronJobSpec
+    Message::new(Text::new(28732, 27), (1352, 3), (1615, 6), (1472, 3), 0x0, None), // batch/v1beta1.CronJobStatus
+    Message::new(Text::new(28759, 29), (1355, 2), (1621, 3), (1475, 2), 0x3, None), // batch/v1beta1.JobTemplateSpec
+    Message::new(Text::new(28788, 41), (1357, 4), (1624, 4), (1477, 5), 0x1c, None), // certificates/v1.CertificateSigningRequest
+    Message::new(Text::new(28829, 50), (1361, 6), (1628, 7), (1482, 6), 0x33, None), // certificates/v1.CertificateSigningRequestCondition
+    Message::new(Text::new(28879, 45), (1367, 3), (1635, 3), (1488, 4), 0xc, None), // certificates/v1.CertificateSigningRequestList
+    Message::new(Text::new(29201, 45), (1370, 8), (1638, 9), (1492, 8), 0x3, None), // certificates/v1.CertificateSigningRequestSpec
+    Message::new(Text::new(29246, 47), (1378, 2), (1647, 3), (1500, 2), 0x0, None), // certificates/v1.CertificateSigningRequestStatus
+    Message::new(Text::new(29293, 40), (1380, 3), (1650, 3), (1502, 4), 0xc, None), // certificates/v1alpha1.ClusterTrustBundle
+    Message::new(Text::new(29333, 44), (1383, 3), (1653, 3), (1506, 4), 0xc, None), // certificates/v1alpha1.ClusterTrustBundleList
+    Message::new(Text::new(29377, 44), (1386, 2), (1656, 3), (1510, 2), 0x2, None), // certificates/v1alpha1.ClusterTrustBundleSpec
+    Message::new(Text::new(29421, 46), (1388, 4), (1659, 4), (1512, 5), 0x1c, None), // certificates/v1beta1.CertificateSigningRequest
+    Message::new(Text::new(29467, 55), (1392, 6), (1663, 7), (1517, 6), 0x33, None), // certificates/v1beta1.CertificateSigningRequestCondition
+    Message::new(Text::new(29522, 50), (1398, 3), (1670, 3), (1523, 4), 0xc, None), // certificates/v1beta1.CertificateSigningRequestList
+    Message::new(Text::new(29572, 50), (1401, 8), (1673, 9), (1527, 8), 0x1, None), // certificates/v1beta1.CertificateSigningRequestSpec
+    Message::new(Text::new(29622, 52), (1409, 2), (1682, 3), (1535, 2), 0x0, None), // certificates/v1beta1.CertificateSigningRequestStatus
+    Message::new(Text::new(29674, 39), (1411, 3), (1685, 3), (1537, 4), 0xc, None), // certificates/v1beta1.ClusterTrustBundle
+    Message::new(Text::new(29713, 43), (1414, 3), (1688, 3), (1541, 4), 0xc, None), // certificates/v1beta1.ClusterTrustBundleList
+    Message::new(Text::new(29756, 43), (1417, 2), (1691, 3), (1545, 2), 0x2, None), // certificates/v1beta1.ClusterTrustBundleSpec
+    Message::new(Text::new(29799, 42), (1419, 4), (1694, 4), (1547, 5), 0x1c, None), // certificates/v1beta1.PodCertificateRequest
+    Message::new(Text::new(29841, 46), (1423, 3), (1698, 3), (1552, 4), 0xc, None), // certificates/v1beta1.PodCertificateRequestList
+    Message::new(Text::new(29887, 46), (1426, 12), (1701, 13), (1556, 12), 0x77f, None), // certificates/v1beta1.PodCertificateRequestSpec
+    Message::new(Text::new(29933, 48), (1438, 5), (1714, 7), (1568, 5), 0x0, None), // certificates/v1beta1.PodCertificateRequestStatus
+    Message::new(Text::new(29981, 21), (1443, 3), (1721, 3), (1573, 4), 0xc, None), // coordination/v1.Lease
+    Message::new(Text::new(30002, 25), (1446, 3), (1724, 3), (1577, 4), 0xc, None), // coordination/v1.LeaseList
+    Message::new(Text::new(30027, 25), (1449, 7), (1727, 8), (1581, 7), 0x0, None), // coordination/v1.LeaseSpec
+    Message::new(Text::new(30052, 36), (1456, 3), (1735, 3), (1588, 4), 0xc, None), // coordination/v1alpha2.LeaseCandidate
+    Message::new(Text::new(30088, 40), (1459, 3), (1738, 3), (1592, 4), 0xc, None), // coordination/v1alpha2.LeaseCandidateList
+    Message::new(Text::new(30128, 40), (1462, 6), (1741, 7), (1596, 6), 0x9, None), // coordination/v1alpha2.LeaseCandidateSpec
+    Message::new(Text::new(30168, 26), (1468, 3), (1748, 3), (1602, 4), 0xc, None), // coordination/v1beta1.Lease
+    Message::new(Text::new(30194, 35), (1471, 3), (1751, 3), (1606, 4), 0xc, None), // coordination/v1beta1.LeaseCandidate
+    Message::new(Text::new(30229, 39), (1474, 3), (1754, 3), (1610, 4), 0xc, None), // coordination/v1beta1.LeaseCandidateList
+    Message::new(Text::new(30268, 39), (1477, 6), (1757, 7), (1614, 6), 0x9, None), // coordination/v1beta1.LeaseCandidateSpec
+    Message::new(Text::new(30307, 30), (1483, 3), (1764, 3), (1620, 4), 0xc, None), // coordination/v1beta1.LeaseList
+    Message::new(Text::new(30337, 30), (1486, 7), (1767, 8), (1624, 7), 0x0, None), // coordination/v1beta1.LeaseSpec
+    Message::new(Text::new(30367, 40), (1493, 4), (1775, 5), (1631, 4), 0x1, None), // core/v1.AWSElasticBlockStoreVolumeSource
+    Message::new(Text::new(30407, 16), (1497, 3), (1780, 4), (1635, 3), 0x0, None), // core/v1.Affinity
+    Message::new(Text::new(30456, 23), (1500, 2), (1784, 3), (1638, 2), 0x1, None), // core/v1.AppArmorProfile
+    Message::new(Text::new(30479, 22), (1502, 2), (1787, 3), (1640, 2), 0x3, None), // core/v1.AttachedVolume
+    Message::new(Text::new(30565, 29), (1504, 6), (1790, 7), (1642, 6), 0x3, None), // core/v1.AzureDiskVolumeSource
+    Message::new(Text::new(30594, 39), (1510, 4), (1797, 5), (1648, 4), 0xb, None), // core/v1.AzureFilePersistentVolumeSource
+    Message::new(Text::new(30633, 29), (1514, 3), (1802, 4), (1652, 3), 0x3, None), // core/v1.AzureFileVolumeSource
+    Message::new(Text::new(30662, 15), (1517, 3), (1806, 3), (1655, 4), 0xc, None), // core/v1.Binding
+    Message::new(Text::new(30677, 33), (1520, 10), (1809, 11), (1659, 10), 0x3, None), // core/v1.CSIPersistentVolumeSource
+    Message::new(Text::new(30710, 23), (1530, 5), (1820, 6), (1669, 5), 0x1, None), // core/v1.CSIVolumeSource
+    Message::new(Text::new(30733, 20), (1535, 2), (1826, 3), (1674, 2), 0x0, None), // core/v1.Capabilities
+    Message::new(Text::new(30753, 36), (1537, 6), (1829, 7), (1676, 6), 0x1, None), // core/v1.CephFSPersistentVolumeSource
+    Message::new(Text::new(30789, 26), (1543, 6), (1836, 7), (1682, 6), 0x1, None), // core/v1.CephFSVolumeSource
+    Message::new(Text::new(30815, 36), (1549, 4), (1843, 5), (1688, 4), 0x1, None), // core/v1.CinderPersistentVolumeSource
+    Message::new(Text::new(30851, 26), (1553, 4), (1848, 5), (1692, 4), 0x1, None), // core/v1.CinderVolumeSource
+    Message::new(Text::new(30877, 22), (1557, 1), (1853, 2), (1696, 1), 0x0, None), // core/v1.ClientIPConfig
+    Message::new(Text::new(30899, 36), (1558, 5), (1855, 6), (1697, 5), 0x10, None), // core/v1.ClusterTrustBundleProjection
+    Message::new(Text::new(30935, 26), (1563, 4), (1861, 5), (1702, 4), 0x3, None), // core/v1.ComponentCondition
+    Message::new(Text::new(30961, 23), (1567, 3), (1866, 3), (1706, 4), 0x4, None), // core/v1.ComponentStatus
+    Message::new(Text::new(30984, 27), (1570, 3), (1869, 3), (1710, 4), 0xc, None), // core/v1.ComponentStatusList
+    Message::new(Text::new(31011, 17), (1573, 5), (1872, 5), (1714, 6), 0x4, None), // core/v1.ConfigMap
+    Message::new(Text::new(31028, 26), (1578, 2), (1877, 3), (1720, 2), 0x0, None), // core/v1.ConfigMapEnvSource
+    Message::new(Text::new(31054, 28), (1580, 3), (1880, 4), (1722, 3), 0x2, Some(MapType::Atomic)), // core/v1.ConfigMapKeySelector
+    Message::new(Text::new(31082, 21), (1583, 3), (1884, 3), (1725, 4), 0xc, None), // core/v1.ConfigMapList
+    Message::new(Text::new(31103, 33), (1586, 5), (1887, 6), (1729, 5), 0x13, None), // core/v1.ConfigMapNodeConfigSource
+    Message::new(Text::new(31136, 27), (1591, 3), (1893, 5), (1734, 3), 0x0, None), // core/v1.ConfigMapProjection
+    Message::new(Text::new(31163, 29), (1594, 4), (1898, 5), (1737, 4), 0x0, None), // core/v1.ConfigMapVolumeSource
+    Message::new(Text::new(31235, 17), (1598, 25), (1903, 26), (1741, 25), 0x101, None), // core/v1.Container
+    Message::new(Text::new(31252, 40), (1623, 3), (1929, 4), (1766, 3), 0x7, None), // core/v1.ContainerExtendedResourceRequest
+    Message::new(Text::new(31292, 22), (1626, 2), (1933, 3), (1769, 2), 0x1, None), // core/v1.ContainerImage
+    Message::new(Text::new(31329, 21), (1628, 5), (1936, 6), (1771, 5), 0x4, None), // core/v1.ContainerPort
+    Message::new(Text::new(31350, 29), (1633, 2), (1942, 3), (1776, 2), 0x3, None), // core/v1.ContainerResizePolicy
+    Message::new(Text::new(31379, 28), (1635, 2), (1945, 3), (1778, 2), 0x0, None), // core/v1.ContainerRestartRule
+    Message::new(Text::new(31407, 39), (1637, 2), (1948, 3), (1780, 2), 0x0, None), // core/v1.ContainerRestartRuleOnExitCodes
+    Message::new(Text::new(31446, 22), (1639, 3), (1951, 4), (1782, 3), 0x0, None), // core/v1.ContainerState
+    Message::new(Text::new(31468, 29), (1642, 1), (1955, 2), (1785, 1), 0x1, None), // core/v1.ContainerStateRunning
+    Message::new(Text::new(31497, 32), (1643, 7), (1957, 8), (1786, 7), 0x31, None), // core/v1.ContainerStateTerminated
+    Message::new(Text::new(31529, 29), (1650, 2), (1965, 3), (1793, 2), 0x0, None), // core/v1.ContainerStateWaiting
+    Message::new(Text::new(32106, 23), (1652, 15), (1968, 16), (1795, 15), 0x7f, None), // core/v1.ContainerStatus
+    Message::new(Text::new(32129, 21), (1667, 1), (1984, 2), (1810, 1), 0x0, None), // core/v1.ContainerUser
+    Message::new(Text::new(32150, 22), (1668, 1), (1986, 2), (1811, 1), 0x1, None), // core/v1.DaemonEndpoint
+    Message::new(Text::new(32172, 29), (1669, 1), (1988, 2), (1812, 1), 0x0, None), // core/v1.DownwardAPIProjection
+    Message::new(Text::new(32201, 29), (1670, 4), (1990, 5), (1813, 4), 0x1, None), // core/v1.DownwardAPIVolumeFile
+    Message::new(Text::new(32230, 31), (1674, 2), (1995, 3), (1817, 2), 0x0, None), // core/v1.DownwardAPIVolumeSource
+    Message::new(Text::new(32261, 28), (1676, 2), (1998, 3), (1819, 2), 0x0, None), // core/v1.EmptyDirVolumeSource
+    Message::new(Text::new(32289, 23), (1678, 4), (2001, 5), (1821, 4), 0x1, Some(MapType::Atomic)), // core/v1.EndpointAddress
+    Message::new(Text::new(32312, 20), (1682, 4), (2006, 5), (1825, 4), 0x2, Some(MapType::Atomic)), // core/v1.EndpointPort
+    Message::new(Text::new(32332, 22), (1686, 3), (2011, 4), (1829, 3), 0x0, None), // core/v1.EndpointSubset
+    Message::new(Text::new(32354, 17), (1689, 3), (2015, 3), (1832, 4), 0x4, None), // core/v1.Endpoints
+    Message::new(Text::new(32371, 21), (1692, 3), (2018, 3), (1836, 4), 0xc, None), // core/v1.EndpointsList
+    Message::new(Text::new(32392, 21), (1695, 3), (2021, 4), (1840, 3), 0x0, None), // core/v1.EnvFromSource
+    Message::new(Text::new(32413, 14), (1698, 3), (2025, 4), (1843, 3), 0x1, None), // core/v1.EnvVar
+    Message::new(Text::new(32427, 20), (1701, 5), (2029, 6), (1846, 5), 0x0, None), // core/v1.EnvVarSource
+    Message::new(Text::new(32447, 26), (1706, 2), (2035, 3), (1851, 26), 0x101, None), // core/v1.EphemeralContainer
+    Message::new(Text::new(32473, 32), (1708, 25), (2038, 26), (1877, 25), 0x101, None), // core/v1.EphemeralContainerCommon
+    Message::new(Text::new(32505, 29), (1733, 1), (2064, 2), (1902, 1), 0x0, None), // core/v1.EphemeralVolumeSource
+    Message::new(Text::new(32534, 13), (1734, 16), (2066, 16), (1903, 17), 0x189cc, None), // core/v1.Event
+    Message::new(Text::new(32547, 17), (1750, 3), (2082, 3), (1920, 4), 0xc, None), // core/v1.EventList
+    Message::new(Text::new(32564, 19), (1753, 2), (2085, 3), (1924, 2), 0x2, None), // core/v1.EventSeries
+    Message::new(Text::new(32583, 19), (1755, 2), (2088, 3), (1926, 2), 0x0, None), // core/v1.EventSource
+    Message::new(Text::new(32602, 18), (1757, 1), (2091, 2), (1928, 1), 0x0, None), // core/v1.ExecAction
+    Message::new(Text::new(32620, 22), (1758, 5), (2093, 6), (1929, 5), 0x0, None), // core/v1.FCVolumeSource
+    Message::new(Text::new(32642, 23), (1763, 4), (2099, 5), (1934, 4), 0x7, Some(MapType::Atomic)), // core/v1.FileKeySelector
+    Message::new(Text::new(32665, 34), (1767, 5), (2104, 6), (1938, 5), 0x1, None), // core/v1.FlexPersistentVolumeSource
+    Message::new(Text::new(32699, 24), (1772, 5), (2110, 6), (1943, 5), 0x1, None), // core/v1.FlexVolumeSource
+    Message::new(Text::new(32723, 27), (1777, 2), (2116, 3), (1948, 2), 0x0, None), // core/v1.FlockerVolumeSource
+    Message::new(Text::new(32750, 37), (1779, 4), (2119, 5), (1950, 4), 0x1, None), // core/v1.GCEPersistentDiskVolumeSource
+    Message::new(Text::new(32787, 18), (1783, 2), (2124, 3), (1954, 2), 0x3, None), // core/v1.GRPCAction
+    Message::new(Text::new(32805, 27), (1785, 3), (2127, 4), (1956, 3), 0x1, None), // core/v1.GitRepoVolumeSource
+    Message::new(Text::new(32832, 39), (1788, 4), (2131, 5), (1959, 4), 0x3, None), // core/v1.GlusterfsPersistentVolumeSource
+    Message::new(Text::new(32871, 29), (1792, 3), (2136, 4), (1963, 3), 0x3, None), // core/v1.GlusterfsVolumeSource
+    Message::new(Text::new(32909, 21), (1795, 5), (2140, 6), (1966, 5), 0x2, None), // core/v1.HTTPGetAction
+    Message::new(Text::new(32930, 18), (1800, 2), (2146, 3), (1971, 2), 0x3, None), // core/v1.HTTPHeader
+    Message::new(Text::new(32948, 17), (1802, 2), (2149, 3), (1973, 2), 0x1, None), // core/v1.HostAlias
+    Message::new(Text::new(32965, 14), (1804, 1), (2152, 2), (1975, 1), 0x1, None), // core/v1.HostIP
+    Message::new(Text::new(33044, 28), (1805, 2), (2154, 3), (1976, 2), 0x1, None), // core/v1.HostPathVolumeSource
+    Message::new(Text::new(33081, 35), (1807, 11), (2157, 13), (1978, 11), 0x7, None), // core/v1.ISCSIPersistentVolumeSource
+    Message::new(Text::new(33116, 25), (1818, 11), (2170, 13), (1989, 11), 0x7, None), // core/v1.ISCSIVolumeSource
+    Message::new(Text::new(33141, 25), (1829, 2), (2183, 3), (2000, 2), 0x0, None), // core/v1.ImageVolumeSource
+    Message::new(Text::new(33166, 25), (1831, 1), (2186, 2), (2002, 1), 0x0, None), // core/v1.ImageVolumeStatus
+    Message::new(Text::new(33191, 17), (1832, 3), (2188, 4), (2003, 3), 0x3, None), // core/v1.KeyToPath
+    Message::new(Text::new(33208, 17), (1835, 3), (2192, 4), (2006, 3), 0x0, None), // core/v1.Lifecycle
+    Message::new(Text::new(33225, 24), (1838, 4), (2196, 5), (2009, 4), 0x0, None), // core/v1.LifecycleHandler
+    Message::new(Text::new(33249, 18), (1842, 3), (2201, 3), (2013, 4), 0xc, None), // core/v1.LimitRange
+    Message::new(Text::new(33267, 22), (1845, 6), (2204, 7), (2017, 6), 0x1, None), // core/v1.LimitRangeItem
+    Message::new(Text::new(33289, 22), (1851, 3), (2211, 3), (2023, 4), 0xc, None), // core/v1.LimitRangeList
+    Message::new(Text::new(33311, 22), (1854, 1), (2214, 2), (2027, 1), 0x1, None), // core/v1.LimitRangeSpec
+    Message::new(Text::new(33333, 26), (1855, 3), (2216, 4), (2028, 3), 0x3, None), // core/v1.LinuxContainerUser
+    Message::new(Text::new(33359, 12), (1858, 3), (2220, 3), (2031, 4), 0xc, None), // core/v1.List
+    Message::new(Text::new(33371, 27), (1861, 4), (2223, 5), (2035, 4), 0x0, None), // core/v1.LoadBalancerIngress
+    Message::new(Text::new(33398, 26), (1865, 1), (2228, 2), (2039, 1), 0x0, None), // core/v1.LoadBalancerStatus
+    Message::new(Text::new(33424, 28), (1866, 1), (2230, 2), (2040, 1), 0x0, Some(MapType::Atomic)), // core/v1.LocalObjectReference
+    Message::new(Text::new(33452, 25), (1867, 2), (2232, 3), (2041, 2), 0x1, None), // core/v1.LocalVolumeSource
+    Message::new(Text::new(33504, 26), (1869, 2), (2235, 3), (2043, 2), 0x2, None), // core/v1.ModifyVolumeStatus
+    Message::new(Text::new(33530, 23), (1871, 3), (2238, 4), (2045, 3), 0x3, None), // core/v1.NFSVolumeSource
+    Message::new(Text::new(33553, 17), (1874, 4), (2242, 4), (2048, 5), 0x1c, None), // core/v1.Namespace
+    Message::new(Text::new(33570, 26), (1878, 5), (2246, 7), (2053, 5), 0x7, None), // core/v1.NamespaceCondition
+    Message::new(Text::new(33596, 21), (1883, 3), (2253, 3), (2058, 4), 0xc, None), // core/v1.NamespaceList
+    Message::new(Text::new(33617, 21), (1886, 1), (2256, 2), (2062, 1), 0x0, None), // core/v1.NamespaceSpec
+    Message::new(Text::new(33655, 23), (1887, 2), (2258, 3), (2063, 2), 0x0, None), // core/v1.NamespaceStatus
+    Message::new(Text::new(33678, 12), (1889, 4), (2261, 4), (2065, 5), 0x1c, None), // core/v1.Node
+    Message::new(Text::new(33690, 19), (1893, 2), (2265, 3), (2070, 2), 0x3, None), // core/v1.NodeAddress
+    Message::new(Text::new(33709, 20), (1895, 2), (2268, 3), (2072, 2), 0x0, None), // core/v1.NodeAffinity
+    Message::new(Text::new(33729, 42), (1897, 3), (2271, 4), (2074, 3), 0x5, None), // core/v1.NodeAllocatableResourceClaimStatus
+    Message::new(Text::new(33771, 21), (1900, 6), (2275, 7), (2077, 6), 0xf, None), // core/v1.NodeCondition
+    Message::new(Text::new(33792, 24), (1906, 1), (2282, 3), (2083, 1), 0x0, None), // core/v1.NodeConfigSource
+    Message::new(Text::new(33816, 24), (1907, 4), (2285, 5), (2084, 4), 0x0, None), // core/v1.NodeConfigStatus
+    Message::new(Text::new(33840, 27), (1911, 1), (2290, 2), (2088, 1), 0x1, None), // core/v1.NodeDaemonEndpoints
+    Message::new(Text::new(33867, 20), (1912, 1), (2292, 2), (2089, 1), 0x0, None), // core/v1.NodeFeatures
+    Message::new(Text::new(33887, 16), (1913, 3), (2294, 3), (2090, 4), 0xc, None), // core/v1.NodeList
+    Message::new(Text::new(33903, 24), (1916, 2), (2297, 2), (2094, 3), 0x0, None), // core/v1.NodeProxyOptions
+    Message::new(Text::new(33927, 26), (1918, 2), (2299, 3), (2097, 2), 0x1, None), // core/v1.NodeRuntimeHandler
+    Message::new(Text::new(33953, 34), (1920, 2), (2302, 3), (2099, 2), 0x0, None), // core/v1.NodeRuntimeHandlerFeatures
+    Message::new(Text::new(33987, 20), (1922, 1), (2305, 2), (2101, 1), 0x1, Some(MapType::Atomic)), // core/v1.NodeSelector
+    Message::new(Text::new(34029, 31), (1923, 3), (2307, 4), (2102, 3), 0x3, None), // core/v1.NodeSelectorRequirement
+    Message::new(Text::new(34060, 24), (1926, 2), (2311, 3), (2105, 2), 0x0, Some(MapType::Atomic)), // core/v1.NodeSelectorTerm
+    Message::new(Text::new(34084, 16), (1928, 7), (2314, 8), (2107, 7), 0x0, None), // core/v1.NodeSpec
+    Message::new(Text::new(34117, 18), (1935, 14), (2322, 15), (2114, 14), 0x60, None), // core/v1.NodeStatus
+    Message::new(Text::new(34135, 22), (1949, 1), (2337, 2), (2128, 1), 0x0, None), // core/v1.NodeSwapStatus
+    Message::new(Text::new(34157, 22), (1950, 11), (2339, 12), (2129, 11), 0x3ff, None), // core/v1.NodeSystemInfo
+    Message::new(Text::new(34179, 27), (1961, 2), (2351, 3), (2140, 2), 0x2, Some(MapType::Atomic)), // core/v1.ObjectFieldSelector
+    Message::new(Text::new(34206, 23), (1963, 7), (2354, 8), (2142, 7), 0x0, Some(MapType::Atomic)), // core/v1.ObjectReference
+    Message::new(Text::new(34229, 24), (1970, 4), (2362, 4), (2149, 5), 0x1c, None), // core/v1.PersistentVolume
+    Message::new(Text::new(34253, 29), (1974, 4), (2366, 4), (2154, 5), 0x1c, None), // core/v1.PersistentVolumeClaim
+    Message::new(Text::new(34282, 38), (1978, 6), (2370, 7), (2159, 6), 0xf, None), // core/v1.PersistentVolumeClaimCondition
+    Message::new(Text::new(34320, 33), (1984, 3), (2377, 3), (2165, 4), 0xc, None), // core/v1.PersistentVolumeClaimList
+    Message::new(Text::new(34422, 33), (1987, 9), (2380, 10), (2169, 9), 0x4, None), // core/v1.PersistentVolumeClaimSpec
+    Message::new(Text::new(34573, 35), (1996, 8), (2390, 10), (2178, 8), 0x0, None), // core/v1.PersistentVolumeClaimStatus
+    Message::new(Text::new(34608, 37), (2004, 2), (2400, 3), (2186, 2), 0x3, None), // core/v1.PersistentVolumeClaimTemplate
+    Message::new(Text::new(34645, 41), (2006, 2), (2403, 3), (2188, 2), 0x1, None), // core/v1.PersistentVolumeClaimVolumeSource
+    Message::new(Text::new(34686, 28), (2008, 3), (2406, 3), (2190, 4), 0xc, None), // core/v1.PersistentVolumeList
+    Message::new(Text::new(34714, 30), (2011, 22), (2409, 23), (2194, 22), 0x0, None), // core/v1.PersistentVolumeSource
+    Message::new(Text::new(34763, 28), (2033, 10), (2432, 11), (2216, 31), 0x0, None), // core/v1.PersistentVolumeSpec
+    Message::new(Text::new(34808, 30), (2043, 4), (2443, 5), (2247, 4), 0x0, None), // core/v1.PersistentVolumeStatus
+    Message::new(Text::new(34838, 40), (2047, 2), (2448, 3), (2251, 2), 0x1, None), // core/v1.PhotonPersistentDiskVolumeSource
+    Message::new(Text::new(34878, 11), (2049, 4), (2451, 4), (2253, 5), 0x1c, None), // core/v1.Pod
+    Message::new(Text::new(34889, 19), (2053, 2), (2455, 3), (2258, 2), 0x0, None), // core/v1.PodAffinity
+    Message::new(Text::new(34908, 23), (2055, 6), (2458, 7), (2260, 6), 0x4, None), // core/v1.PodAffinityTerm
+    Message::new(Text::new(34931, 23), (2061, 2), (2465, 3), (2266, 2), 0x0, None), // core/v1.PodAntiAffinity
+    Message::new(Text::new(34954, 24), (2063, 6), (2468, 6), (2268, 7), 0x0, None), // core/v1.PodAttachOptions
+    Message::new(Text::new(34978, 32), (2069, 7), (2474, 8), (2275, 7), 0x0, None), // core/v1.PodCertificateProjection
+    Message::new(Text::new(35010, 20), (2076, 7), (2482, 8), (2282, 7), 0x1d, None), // core/v1.PodCondition
+    Message::new(Text::new(35030, 20), (2083, 3), (2490, 4), (2289, 3), 0x0, None), // core/v1.PodDNSConfig
+    Message::new(Text::new(35050, 26), (2086, 2), (2494, 3), (2292, 2), 0x0, None), // core/v1.PodDNSConfigOption
+    Message::new(Text::new(35076, 22), (2088, 7), (2497, 7), (2294, 8), 0x80, None), // core/v1.PodExecOptions
+    Message::new(Text::new(35098, 38), (2095, 2), (2504, 3), (2302, 2), 0x3, None), // core/v1.PodExtendedResourceClaimStatus
+    Message::new(Text::new(35136, 13), (2097, 1), (2507, 2), (2304, 1), 0x1, None), // core/v1.PodIP
+    Message::new(Text::new(35149, 15), (2098, 3), (2509, 3), (2305, 4), 0xc, None), // core/v1.PodList
+    Message::new(Text::new(35164, 21), (2101, 11), (2512, 11), (2309, 12), 0x0, None), // core/v1.PodLogOptions
+    Message::new(Text::new(35185, 13), (2112, 1), (2523, 2), (2321, 1), 0x1, None), // core/v1.PodOS
+    Message::new(Text::new(35198, 29), (2113, 2), (2525, 2), (2322, 3), 0x0, None), // core/v1.PodPortForwardOptions
+    Message::new(Text::new(35227, 23), (2115, 2), (2527, 2), (2325, 3), 0x0, None), // core/v1.PodProxyOptions
+    Message::new(Text::new(35250, 24), (2117, 1), (2529, 2), (2328, 1), 0x1, None), // core/v1.PodReadinessGate
+    Message::new(Text::new(35274, 24), (2118, 3), (2531, 5), (2329, 3), 0x1, None), // core/v1.PodResourceClaim
+    Message::new(Text::new(35298, 30), (2121, 2), (2536, 3), (2332, 2), 0x1, None), // core/v1.PodResourceClaimStatus
+    Message::new(Text::new(35328, 25), (2123, 1), (2539, 2), (2334, 1), 0x1, None), // core/v1.PodSchedulingGate
+    Message::new(Text::new(35353, 26), (2124, 1), (2541, 2), (2335, 1), 0x0, None), // core/v1.PodSchedulingGroup
+    Message::new(Text::new(35404, 26), (2125, 13), (2543, 14), (2336, 13), 0x0, None), // core/v1.PodSecurityContext
+    Message::new(Text::new(35501, 15), (2138, 42), (2557, 44), (2349, 42), 0x4, None), // core/v1.PodSpec
+    Message::new(Text::new(35554, 17), (2180, 21), (2601, 22), (2391, 21), 0x0, None), // core/v1.PodStatus
+    Message::new(Text::new(35571, 23), (2201, 3), (2623, 3), (2412, 4), 0xc, None), // core/v1.PodStatusResult
+    Message::new(Text::new(35594, 19), (2204, 3), (2626, 3), (2416, 4), 0xc, None), // core/v1.PodTemplate
+    Message::new(Text::new(35613, 23), (2207, 3), (2629, 3), (2420, 4), 0xc, None), // core/v1.PodTemplateList
+    Message::new(Text::new(35636, 23), (2210, 2), (2632, 3), (2424, 2), 0x3, None), // core/v1.PodTemplateSpec
+    Message::new(Text::new(35659, 18), (2212, 3), (2635, 4), (2426, 3), 0x3, None), // core/v1.PortStatus
+    Message::new(Text::new(35677, 28), (2215, 3), (2639, 4), (2429, 3), 0x1, None), // core/v1.PortworxVolumeSource
+    Message::new(Text::new(35705, 31), (2218, 2), (2643, 3), (2432, 2), 0x3, None), // core/v1.PreferredSchedulingTerm
+    Message::new(Text::new(35736, 13), (2220, 7), (2646, 8), (2434, 10), 0x0, None), // core/v1.Probe
+    Message::new(Text::new(35749, 20), (2227, 4), (2654, 5), (2444, 4), 0x0, None), // core/v1.ProbeHandler
+    Message::new(Text::new(35769, 29), (2231, 2), (2659, 3), (2448, 2), 0x1, None), // core/v1.ProjectedVolumeSource
+    Message::new(Text::new(35798, 27), (2233, 6), (2662, 7), (2450, 6), 0x3, None), // core/v1.QuobyteVolumeSource
+    Message::new(Text::new(35856, 33), (2239, 8), (2669, 9), (2456, 8), 0x3, None), // core/v1.RBDPersistentVolumeSource
+    Message::new(Text::new(35889, 23), (2247, 8), (2678, 9), (2464, 8), 0x3, None), // core/v1.RBDVolumeSource
+    Message::new(Text::new(35912, 23), (2255, 4), (2687, 4), (2472, 5), 0x1c, None), // core/v1.RangeAllocation
+    Message::new(Text::new(35935, 29), (2259, 4), (2691, 4), (2477, 5), 0x1c, None), // core/v1.ReplicationController
+    Message::new(Text::new(35964, 38), (2263, 5), (2695, 6), (2482, 5), 0x7, None), // core/v1.ReplicationControllerCondition
+    Message::new(Text::new(36002, 33), (2268, 3), (2701, 3), (2487, 4), 0xc, None), // core/v1.ReplicationControllerList
+    Message::new(Text::new(36036, 33), (2271, 4), (2704, 5), (2491, 4), 0x0, None), // core/v1.ReplicationControllerSpec
+    Message::new(Text::new(36069, 35), (2275, 6), (2709, 7), (2495, 6), 0x1, None), // core/v1.ReplicationControllerStatus
+    Message::new(Text::new(36104, 21), (2281, 2), (2716, 3), (2501, 2), 0x1, None), // core/v1.ResourceClaim
+    Message::new(Text::new(36125, 29), (2283, 3), (2719, 4), (2503, 3), 0x6, Some(MapType::Atomic)), // core/v1.ResourceFieldSelector
+    Message::new(Text::new(36154, 22), (2286, 3), (2723, 7), (2506, 3), 0x1, None), // core/v1.ResourceHealth
+    Message::new(Text::new(36176, 21), (2289, 4), (2730, 4), (2509, 5), 0x1c, None), // core/v1.ResourceQuota
+    Message::new(Text::new(36197, 25), (2293, 3), (2734, 3), (2514, 4), 0xc, None), // core/v1.ResourceQuotaList
+    Message::new(Text::new(36308, 25), (2296, 3), (2737, 4), (2518, 3), 0x0, None), // core/v1.ResourceQuotaSpec
+    Message::new(Text::new(36333, 27), (2299, 2), (2741, 3), (2521, 2), 0x0, None), // core/v1.ResourceQuotaStatus
+    Message::new(Text::new(36360, 28), (2301, 3), (2744, 4), (2523, 3), 0x0, None), // core/v1.ResourceRequirements
+    Message::new(Text::new(36388, 22), (2304, 2), (2748, 3), (2526, 2), 0x1, None), // core/v1.ResourceStatus
+    Message::new(Text::new(36410, 22), (2306, 4), (2751, 5), (2528, 4), 0x0, None), // core/v1.SELinuxOptions
+    Message::new(Text::new(36454, 37), (2310, 10), (2756, 11), (2532, 10), 0x7, None), // core/v1.ScaleIOPersistentVolumeSource
+    Message::new(Text::new(36491, 27), (2320, 10), (2767, 11), (2542, 10), 0x7, None), // core/v1.ScaleIOVolumeSource
+    Message::new(Text::new(36518, 21), (2330, 1), (2778, 2), (2552, 1), 0x0, Some(MapType::Atomic)), // core/v1.ScopeSelector
+    Message::new(Text::new(36539, 41), (2331, 3), (2780, 4), (2553, 3), 0x3, None), // core/v1.ScopedResourceSelectorRequirement
+    Message::new(Text::new(36580, 22), (2334, 2), (2784, 3), (2556, 2), 0x1, None), // core/v1.SeccompProfile
+    Message::new(Text::new(36602, 14), (2336, 6), (2787, 6), (2558, 7), 0x4, None), // core/v1.Secret
+    Message::new(Text::new(36616, 23), (2342, 2), (2793, 3), (2565, 2), 0x0, None), // core/v1.SecretEnvSource
+    Message::new(Text::new(36639, 25), (2344, 3), (2796, 4), (2567, 3), 0x2, Some(MapType::Atomic)), // core/v1.SecretKeySelector
+    Message::new(Text::new(36664, 18), (2347, 3), (2800, 3), (2570, 4), 0xc, None), // core/v1.SecretList
+    Message::new(Text::new(36682, 24), (2350, 3), (2803, 5), (2574, 3), 0x0, None), // core/v1.SecretProjection
+    Message::new(Text::new(36706, 23), (2353, 2), (2808, 3), (2577, 2), 0x0, Some(MapType::Atomic)), // core/v1.SecretReference
+    Message::new(Text::new(36729, 26), (2355, 4), (2811, 5), (2579, 4), 0x0, None), // core/v1.SecretVolumeSource
+    Message::new(Text::new(36763, 23), (2359, 12), (2816, 13), (2583, 12), 0x0, None), // core/v1.SecurityContext
+    Message::new(Text::new(36786, 27), (2371, 2), (2829, 2), (2595, 3), 0x4, None), // core/v1.SerializedReference
+    Message::new(Text::new(36813, 15), (2373, 4), (2831, 4), (2598, 5), 0x1c, None), // core/v1.Service
+    Message::new(Text::new(36828, 22), (2377, 5), (2835, 5), (2603, 6), 0x4, None), // core/v1.ServiceAccount
+    Message::new(Text::new(36850, 26), (2382, 3), (2840, 3), (2609, 4), 0xc, None), // core/v1.ServiceAccountList
+    Message::new(Text::new(36876, 37), (2385, 3), (2843, 4), (2613, 3), 0x4, None), // core/v1.ServiceAccountTokenProjection
+    Message::new(Text::new(36913, 19), (2388, 3), (2847, 3), (2616, 4), 0xc, None), // core/v1.ServiceList
+    Message::new(Text::new(36932, 19), (2391, 6), (2850, 7), (2620, 6), 0x18, None), // core/v1.ServicePort
+    Message::new(Text::new(36951, 27), (2397, 2), (2857, 2), (2626, 3), 0x0, None), // core/v1.ServiceProxyOptions
+    Message::new(Text::new(37082, 19), (2399, 20), (2859, 24), (2629, 20), 0x0, None), // core/v1.ServiceSpec
+    Message::new(Text::new(37101, 21), (2419, 2), (2883, 3), (2649, 2), 0x1, None), // core/v1.ServiceStatus
+    Message::new(Text::new(37122, 29), (2421, 1), (2886, 2), (2651, 1), 0x0, None), // core/v1.SessionAffinityConfig
+    Message::new(Text::new(37151, 19), (2422, 1), (2888, 2), (2652, 1), 0x1, None), // core/v1.SleepAction
+    Message::new(Text::new(37170, 39), (2423, 5), (2890, 6), (2653, 5), 0x0, None), // core/v1.StorageOSPersistentVolumeSource
+    Message::new(Text::new(37209, 29), (2428, 5), (2896, 6), (2658, 5), 0x0, None), // core/v1.StorageOSVolumeSource
+    Message::new(Text::new(37238, 14), (2433, 2), (2902, 3), (2663, 2), 0x3, None), // core/v1.Sysctl
+    Message::new(Text::new(37252, 23), (2435, 2), (2905, 3), (2665, 2), 0x1, None), // core/v1.TCPSocketAction
+    Message::new(Text::new(37310, 13), (2437, 4), (2908, 5), (2667, 4), 0x5, None), // core/v1.Taint
+    Message::new(Text::new(37328, 18), (2441, 5), (2913, 6), (2671, 5), 0x0, None), // core/v1.Toleration
+    Message::new(Text::new(37346, 40), (2446, 2), (2919, 3), (2676, 2), 0x3, None), // core/v1.TopologySelectorLabelRequirement
+    Message::new(Text::new(37386, 28), (2448, 1), (2922, 2), (2678, 1), 0x0, Some(MapType::Atomic)), // core/v1.TopologySelectorTerm
+    Message::new(Text::new(37446, 32), (2449, 8), (2924, 9), (2679, 8), 0x7, None), // core/v1.TopologySpreadConstraint
+    Message::new(Text::new(37478, 33), (2457, 3), (2933, 4), (2687, 3), 0x7, Some(MapType::Atomic)), // core/v1.TypedLocalObjectReference
+    Message::new(Text::new(37511, 28), (2460, 4), (2937, 5), (2690, 4), 0x7, None), // core/v1.TypedObjectReference
+    Message::new(Text::new(37539, 14), (2464, 2), (2942, 3), (2694, 31), 0x1, None), // core/v1.Volume
+    Message::new(Text::new(37553, 20), (2466, 2), (2945, 3), (2725, 2), 0x3, None), // core/v1.VolumeDevice
+    Message::new(Text::new(37601, 19), (2468, 7), (2948, 8), (2727, 7), 0x9, None), // core/v1.VolumeMount
+    Message::new(Text::new(37620, 25), (2475, 5), (2956, 6), (2734, 5), 0x3, None), // core/v1.VolumeMountStatus
+    Message::new(Text::new(37645, 26), (2480, 1), (2962, 2), (2739, 1), 0x0, None), // core/v1.VolumeNodeAffinity
+    Message::new(Text::new(37671, 24), (2481, 6), (2964, 7), (2740, 6), 0x0, None), // core/v1.VolumeProjection
+    Message::new(Text::new(37695, 34), (2487, 2), (2971, 3), (2746, 2), 0x0, None), // core/v1.VolumeResourceRequirements
+    Message::new(Text::new(37729, 20), (2489, 30), (2974, 31), (2748, 30), 0x0, None), // core/v1.VolumeSource
+    Message::new(Text::new(37749, 20), (2519, 1), (3005, 2), (2778, 1), 0x0, None), // core/v1.VolumeStatus
+    Message::new(Text::new(37769, 38), (2520, 4), (3007, 5), (2779, 4), 0x1, None), // core/v1.VsphereVirtualDiskVolumeSource
+    Message::new(Text::new(37807, 31), (2524, 2), (3012, 3), (2783, 2), 0x3, None), // core/v1.WeightedPodAffinityTerm
+    Message::new(Text::new(37838, 37), (2526, 4), (3015, 5), (2785, 4), 0x0, None), // core/v1.WindowsSecurityContextOptions
+    Message::new(Text::new(37875, 21), (2530, 8), (3020, 9), (2789, 8), 0x3, None), // discovery/v1.Endpoint
+    Message::new(Text::new(37896, 31), (2538, 3), (3029, 4), (2797, 3), 0x0, None), // discovery/v1.EndpointConditions
+    Message::new(Text::new(37927, 26), (2541, 2), (3033, 3), (2800, 2), 0x0, None), // discovery/v1.EndpointHints
+    Message::new(Text::new(37953, 25), (2543, 4), (3036, 5), (2802, 4), 0x0, Some(MapType::Atomic)), // discovery/v1.EndpointPort
+    Message::new(Text::new(37982, 26), (2547, 5), (3041, 5), (2806, 6), 0x3c, None), // discovery/v1.EndpointSlice
+    Message::new(Text::new(38008, 30), (2552, 3), (3046, 3), (2812, 4), 0xc, None), // discovery/v1.EndpointSliceList
+    Message::new(Text::new(38038, 20), (2555, 1), (3049, 2), (2816, 1), 0x1, None), // discovery/v1.ForNode
+    Message::new(Text::new(38058, 20), (2556, 1), (3051, 2), (2817, 1), 0x1, None), // discovery/v1.ForZone
+    Message::new(Text::new(38078, 26), (2557, 7), (3053, 8), (2818, 7), 0x3, None), // discovery/v1beta1.Endpoint
+    Message::new(Text::new(38104, 36), (2564, 3), (3061, 4), (2825, 3), 0x0, None), // discovery/v1beta1.EndpointConditions
+    Message::new(Text::new(38140, 31), (2567, 2), (3065, 3), (2828, 2), 0x0, None), // discovery/v1beta1.EndpointHints
+    Message::new(Text::new(38171, 30), (2569, 4), (3068, 5), (2830, 4), 0x0, None), // discovery/v1beta1.EndpointPort
+    Message::new(Text::new(38201, 31), (2573, 5), (3073, 5), (2834, 6), 0x3c, None), // discovery/v1beta1.EndpointSlice
+    Message::new(Text::new(38232, 35), (2578, 3), (3078, 3), (2840, 4), 0xc, None), // discovery/v1beta1.EndpointSliceList
+    Message::new(Text::new(38267, 25), (2581, 1), (3081, 2), (2844, 1), 0x1, None), // discovery/v1beta1.ForNode
+    Message::new(Text::new(38292, 25), (2582, 1), (3083, 2), (2845, 1), 0x1, None), // discovery/v1beta1.ForZone
+    Message::new(Text::new(38317, 15), (2583, 16), (3085, 16), (2846, 17), 0xe20c, None), // events/v1.Event
+    Message::new(Text::new(38332, 19), (2599, 3), (3101, 3), (2863, 4), 0xc, None), // events/v1.EventList
+    Message::new(Text::new(38351, 21), (2602, 2), (3104, 3), (2867, 2), 0x3, None), // events/v1.EventSeries
+    Message::new(Text::new(38372, 20), (2604, 16), (3107, 16), (2869, 17), 0xe20c, None), // events/v1beta1.Event
+    Message::new(Text::new(38392, 24), (2620, 3), (3123, 3), (2886, 4), 0xc, None), // events/v1beta1.EventList
+    Message::new(Text::new(38416, 26), (2623, 2), (3126, 3), (2890, 2), 0x3, None), // events/v1beta1.EventSeries
+    Message::new(Text::new(38442, 28), (2625, 4), (3129, 4), (2892, 5), 0x1c, None), // extensions/v1beta1.DaemonSet
+    Message::new(Text::new(38470, 37), (2629, 5), (3133, 6), (2897, 5), 0x7, None), // extensions/v1beta1.DaemonSetCondition
+    Message::new(Text::new(38507, 32), (2634, 3), (3139, 3), (2902, 4), 0xc, None), // extensions/v1beta1.DaemonSetList
+    Message::new(Text::new(38539, 32), (2637, 6), (3142, 7), (2906, 6), 0x6, None), // extensions/v1beta1.DaemonSetSpec
+    Message::new(Text::new(38571, 34), (2643, 10), (3149, 11), (2912, 10), 0xf, None), // extensions/v1beta1.DaemonSetStatus
+    Message::new(Text::new(38605, 42), (2653, 2), (3160, 3), (2922, 2), 0x0, None), // extensions/v1beta1.DaemonSetUpdateStrategy
+    Message::new(Text::new(38647, 29), (2655, 4), (3163, 4), (2924, 5), 0x1c, None), // extensions/v1beta1.Deployment
+    Message::new(Text::new(38676, 38), (2659, 6), (3167, 8), (2929, 6), 0xf, None), // extensions/v1beta1.DeploymentCondition
+    Message::new(Text::new(38714, 33), (2665, 3), (3175, 3), (2935, 4), 0xc, None), // extensions/v1beta1.DeploymentList
+    Message::new(Text::new(38747, 37), (2668, 4), (3178, 4), (2939, 5), 0x14, None), // extensions/v1beta1.DeploymentRollback
+    Message::new(Text::new(38784, 33), (2672, 9), (3182, 10), (2944, 9), 0xc, None), // extensions/v1beta1.DeploymentSpec
+    Message::new(Text::new(38817, 35), (2681, 9), (3192, 10), (2953, 9), 0x0, None), // extensions/v1beta1.DeploymentStatus
+    Message::new(Text::new(38852, 37), (2690, 2), (3202, 3), (2962, 2), 0x0, None), // extensions/v1beta1.DeploymentStrategy
+    Message::new(Text::new(38889, 34), (2692, 3), (3205, 4), (2964, 3), 0x4, None), // extensions/v1beta1.HTTPIngressPath
+    Message::new(Text::new(38923, 39), (2695, 1), (3209, 2), (2967, 1), 0x1, None), // extensions/v1beta1.HTTPIngressRuleValue
+    Message::new(Text::new(38962, 26), (2696, 2), (3211, 3), (2968, 2), 0x1, None), // extensions/v1beta1.IPBlock
+    Message::new(Text::new(38988, 26), (2698, 4), (3214, 4), (2970, 5), 0x1c, None), // extensions/v1beta1.Ingress
+    Message::new(Text::new(39014, 33), (2702, 3), (3218, 4), (2975, 3), 0x2, None), // extensions/v1beta1.IngressBackend
+    Message::new(Text::new(39047, 30), (2705, 3), (3222, 3), (2978, 4), 0xc, None), // extensions/v1beta1.IngressList
+    Message::new(Text::new(39077, 45), (2708, 3), (3225, 5), (2982, 3), 0x0, None), // extensions/v1beta1.IngressLoadBalancerIngress
+    Message::new(Text::new(39122, 44), (2711, 1), (3230, 2), (2985, 1), 0x0, None), // extensions/v1beta1.IngressLoadBalancerStatus
+    Message::new(Text::new(39166, 36), (2712, 3), (3232, 4), (2986, 3), 0x3, None), // extensions/v1beta1.IngressPortStatus
+    Message::new(Text::new(39202, 30), (2715, 2), (3236, 3), (2989, 2), 0x0, None), // extensions/v1beta1.IngressRule
+    Message::new(Text::new(39232, 35), (2717, 1), (3239, 2), (2991, 1), 0x0, None), // extensions/v1beta1.IngressRuleValue
+    Message::new(Text::new(39267, 30), (2718, 4), (3241, 5), (2992, 4), 0x0, None), // extensions/v1beta1.IngressSpec
+    Message::new(Text::new(39297, 32), (2722, 1), (3246, 2), (2996, 1), 0x1, None), // extensions/v1beta1.IngressStatus
+    Message::new(Text::new(39329, 29), (2723, 2), (3248, 3), (2997, 2), 0x0, None), // extensions/v1beta1.IngressTLS
+    Message::new(Text::new(39358, 32), (2725, 3), (3251, 3), (2999, 4), 0xc, None), // extensions/v1beta1.NetworkPolicy
+    Message::new(Text::new(39390, 42), (2728, 2), (3254, 3), (3003, 2), 0x0, None), // extensions/v1beta1.NetworkPolicyEgressRule
+    Message::new(Text::new(39432, 43), (2730, 2), (3257, 3), (3005, 2), 0x0, None), // extensions/v1beta1.NetworkPolicyIngressRule
+    Message::new(Text::new(39475, 36), (2732, 3), (3260, 3), (3007, 4), 0xc, None), // extensions/v1beta1.NetworkPolicyList
+    Message::new(Text::new(39511, 36), (2735, 3), (3263, 4), (3011, 3), 0x0, None), // extensions/v1beta1.NetworkPolicyPeer
+    Message::new(Text::new(39547, 36), (2738, 3), (3267, 4), (3014, 3), 0x0, None), // extensions/v1beta1.NetworkPolicyPort
+    Message::new(Text::new(39583, 36), (2741, 4), (3271, 5), (3017, 4), 0x1, None), // extensions/v1beta1.NetworkPolicySpec
+    Message::new(Text::new(39619, 29), (2745, 4), (3276, 4), (3021, 5), 0x1c, None), // extensions/v1beta1.ReplicaSet
+    Message::new(Text::new(39648, 38), (2749, 5), (3280, 6), (3026, 5), 0x7, None), // extensions/v1beta1.ReplicaSetCondition
+    Message::new(Text::new(39686, 33), (2754, 3), (3286, 3), (3031, 4), 0xc, None), // extensions/v1beta1.ReplicaSetList
+    Message::new(Text::new(39719, 33), (2757, 4), (3289, 5), (3035, 4), 0x8, None), // extensions/v1beta1.ReplicaSetSpec
+    Message::new(Text::new(39752, 35), (2761, 7), (3294, 8), (3039, 7), 0x1, None), // extensions/v1beta1.ReplicaSetStatus
+    Message::new(Text::new(39787, 33), (2768, 1), (3302, 2), (3046, 1), 0x0, None), // extensions/v1beta1.RollbackConfig
+    Message::new(Text::new(39820, 41), (2769, 2), (3304, 3), (3047, 2), 0x0, None), // extensions/v1beta1.RollingUpdateDaemonSet
+    Message::new(Text::new(39861, 42), (2771, 2), (3307, 3), (3049, 2), 0x0, None), // extensions/v1beta1.RollingUpdateDeployment
+    Message::new(Text::new(39903, 24), (2773, 4), (3310, 4), (3051, 5), 0x1c, None), // extensions/v1beta1.Scale
+    Message::new(Text::new(39927, 28), (2777, 1), (3314, 2), (3056, 1), 0x0, None), // extensions/v1beta1.ScaleSpec
+    Message::new(Text::new(39955, 30), (2778, 3), (3316, 4), (3057, 3), 0x1, None), // extensions/v1beta1.ScaleStatus
+    Message::new(Text::new(39985, 47), (2781, 2), (3320, 3), (3060, 2), 0x0, None), // flowcontrol/v1.ExemptPriorityLevelConfiguration
+    Message::new(Text::new(40032, 38), (2783, 1), (3323, 2), (3062, 1), 0x1, None), // flowcontrol/v1.FlowDistinguisherMethod
+    Message::new(Text::new(40070, 25), (2784, 4), (3325, 4), (3063, 5), 0x1c, None), // flowcontrol/v1.FlowSchema
+    Message::new(Text::new(40095, 34), (2788, 5), (3329, 6), (3068, 5), 0x4, None), // flowcontrol/v1.FlowSchemaCondition
+    Message::new(Text::new(40129, 29), (2793, 3), (3335, 3), (3073, 4), 0xc, None), // flowcontrol/v1.FlowSchemaList
+    Message::new(Text::new(40158, 29), (2796, 4), (3338, 5), (3077, 4), 0x3, None), // flowcontrol/v1.FlowSchemaSpec
+    Message::new(Text::new(40187, 31), (2800, 1), (3343, 2), (3081, 1), 0x0, None), // flowcontrol/v1.FlowSchemaStatus
+    Message::new(Text::new(40218, 27), (2801, 1), (3345, 2), (3082, 1), 0x1, None), // flowcontrol/v1.GroupSubject
+    Message::new(Text::new(40245, 28), (2802, 2), (3347, 3), (3083, 2), 0x1, None), // flowcontrol/v1.LimitResponse
+    Message::new(Text::new(40273, 48), (2804, 4), (3350, 5), (3085, 4), 0x3, None), // flowcontrol/v1.LimitedPriorityLevelConfiguration
+    Message::new(Text::new(40321, 36), (2808, 2), (3355, 7), (3089, 2), 0x3, None), // flowcontrol/v1.NonResourcePolicyRule
+    Message::new(Text::new(40357, 38), (2810, 3), (3362, 4), (3091, 3), 0x1, None), // flowcontrol/v1.PolicyRulesWithSubjects
+    Message::new(Text::new(40395, 41), (2813, 4), (3366, 4), (3094, 5), 0x1c, None), // flowcontrol/v1.PriorityLevelConfiguration
+    Message::new(Text::new(40436, 50), (2817, 5), (3370, 6), (3099, 5), 0x4, None), // flowcontrol/v1.PriorityLevelConfigurationCondition
+    Message::new(Text::new(40486, 45), (2822, 3), (3376, 3), (3104, 4), 0xc, None), // flowcontrol/v1.PriorityLevelConfigurationList
+    Message::new(Text::new(40531, 50), (2825, 1), (3379, 2), (3108, 1), 0x1, None), // flowcontrol/v1.PriorityLevelConfigurationReference
+    Message::new(Text::new(40581, 45), (2826, 3), (3381, 4), (3109, 3), 0x1, None), // flowcontrol/v1.PriorityLevelConfigurationSpec
+    Message::new(Text::new(40626, 47), (2829, 1), (3385, 2), (3112, 1), 0x0, None), // flowcontrol/v1.PriorityLevelConfigurationStatus
+    Message::new(Text::new(40673, 35), (2830, 3), (3387, 4), (3113, 3), 0x7, None), // flowcontrol/v1.QueuingConfiguration
+    Message::new(Text::new(40708, 33), (2833, 5), (3391, 6), (3116, 5), 0x17, None), // flowcontrol/v1.ResourcePolicyRule
+    Message::new(Text::new(40741, 36), (2838, 2), (3397, 3), (3121, 2), 0x3, None), // flowcontrol/v1.ServiceAccountSubject
+    Message::new(Text::new(40777, 22), (2840, 4), (3400, 5), (3123, 4), 0x1, None), // flowcontrol/v1.Subject
+    Message::new(Text::new(40799, 26), (2844, 1), (3405, 2), (3127, 1), 0x1, None), // flowcontrol/v1.UserSubject
+    Message::new(Text::new(40825, 52), (2845, 2), (3407, 3), (3128, 2), 0x0, None), // flowcontrol/v1beta1.ExemptPriorityLevelConfiguration
+    Message::new(Text::new(40877, 43), (2847, 1), (3410, 2), (3130, 1), 0x1, None), // flowcontrol/v1beta1.FlowDistinguisherMethod
+    Message::new(Text::new(40920, 30), (2848, 4), (3412, 4), (3131, 5), 0x1c, None), // flowcontrol/v1beta1.FlowSchema
+    Message::new(Text::new(40950, 39), (2852, 5), (3416, 6), (3136, 5), 0x4, None), // flowcontrol/v1beta1.FlowSchemaCondition
+    Message::new(Text::new(40989, 34), (2857, 3), (3422, 3), (3141, 4), 0xc, None), // flowcontrol/v1beta1.FlowSchemaList
+    Message::new(Text::new(41023, 34), (2860, 4), (3425, 5), (3145, 4), 0x3, None), // flowcontrol/v1beta1.FlowSchemaSpec
+    Message::new(Text::new(41057, 36), (2864, 1), (3430, 2), (3149, 1), 0x0, None), // flowcontrol/v1beta1.FlowSchemaStatus
+    Message::new(Text::new(41093, 32), (2865, 1), (3432, 2), (3150, 1), 0x1, None), // flowcontrol/v1beta1.GroupSubject
+    Message::new(Text::new(41125, 33), (2866, 2), (3434, 3), (3151, 2), 0x1, None), // flowcontrol/v1beta1.LimitResponse
+    Message::new(Text::new(41158, 53), (2868, 4), (3437, 5), (3153, 4), 0x3, None), // flowcontrol/v1beta1.LimitedPriorityLevelConfiguration
+    Message::new(Text::new(41211, 41), (2872, 2), (3442, 7), (3157, 2), 0x3, None), // flowcontrol/v1beta1.NonResourcePolicyRule
+    Message::new(Text::new(41252, 43), (2874, 3), (3449, 4), (3159, 3), 0x1, None), // flowcontrol/v1beta1.PolicyRulesWithSubjects
+    Message::new(Text::new(41295, 46), (2877, 4), (3453, 4), (3162, 5), 0x1c, None), // flowcontrol/v1beta1.PriorityLevelConfiguration
+    Message::new(Text::new(41341, 55), (2881, 5), (3457, 6), (3167, 5), 0x4, None), // flowcontrol/v1beta1.PriorityLevelConfigurationCondition
+    Message::new(Text::new(41396, 50), (2886, 3), (3463, 3), (3172, 4), 0xc, None), // flowcontrol/v1beta1.PriorityLevelConfigurationList
+    Message::new(Text::new(41446, 55), (2889, 1), (3466, 2), (3176, 1), 0x1, None), // flowcontrol/v1beta1.PriorityLevelConfigurationReference
+    Message::new(Text::new(41501, 50), (2890, 3), (3468, 4), (3177, 3), 0x1, None), // flowcontrol/v1beta1.PriorityLevelConfigurationSpec
+    Message::new(Text::new(41551, 52), (2893, 1), (3472, 2), (3180, 1), 0x0, None), // flowcontrol/v1beta1.PriorityLevelConfigurationStatus
+    Message::new(Text::new(41603, 40), (2894, 3), (3474, 4), (3181, 3), 0x7, None), // flowcontrol/v1beta1.QueuingConfiguration
+    Message::new(Text::new(41643, 38), (2897, 5), (3478, 6), (3184, 5), 0x17, None), // flowcontrol/v1beta1.ResourcePolicyRule
+    Message::new(Text::new(41681, 41), (2902, 2), (3484, 3), (3189, 2), 0x3, None), // flowcontrol/v1beta1.ServiceAccountSubject
+    Message::new(Text::new(41722, 27), (2904, 4), (3487, 5), (3191, 4), 0x1, None), // flowcontrol/v1beta1.Subject
+    Message::new(Text::new(41749, 31), (2908, 1), (3492, 2), (3195, 1), 0x1, None), // flowcontrol/v1beta1.UserSubject
+    Message::new(Text::new(41780, 52), (2909, 2), (3494, 3), (3196, 2), 0x0, None), // flowcontrol/v1beta2.ExemptPriorityLevelConfiguration
+    Message::new(Text::new(41832, 43), (2911, 1), (3497, 2), (3198, 1), 0x1, None), // flowcontrol/v1beta2.FlowDistinguisherMethod
+    Message::new(Text::new(41875, 30), (2912, 4), (3499, 4), (3199, 5), 0x1c, None), // flowcontrol/v1beta2.FlowSchema
+    Message::new(Text::new(41905, 39), (2916, 5), (3503, 6), (3204, 5), 0x4, None), // flowcontrol/v1beta2.FlowSchemaCondition
+    Message::new(Text::new(41944, 34), (2921, 3), (3509, 3), (3209, 4), 0xc, None), // flowcontrol/v1beta2.FlowSchemaList
+    Message::new(Text::new(41978, 34), (2924, 4), (3512, 5), (3213, 4), 0x3, None), // flowcontrol/v1beta2.FlowSchemaSpec
+    Message::new(Text::new(42012, 36), (2928, 1), (3517, 2), (3217, 1), 0x0, None), // flowcontrol/v1beta2.FlowSchemaStatus
+    Message::new(Text::new(42048, 32), (2929, 1), (3519, 2), (3218, 1), 0x1, None), // flowcontrol/v1beta2.GroupSubject
+    Message::new(Text::new(42080, 33), (2930, 2), (3521, 3), (3219, 2), 0x1, None), // flowcontrol/v1beta2.LimitResponse
+    Message::new(Text::new(42113, 53), (2932, 4), (3524, 5), (3221, 4), 0x3, None), // flowcontrol/v1beta2.LimitedPriorityLevelConfiguration
+    Message::new(Text::new(42166, 41), (2936, 2), (3529, 7), (3225, 2), 0x3, None), // flowcontrol/v1beta2.NonResourcePolicyRule
+    Message::new(Text::new(42207, 43), (2938, 3), (3536, 4), (3227, 3), 0x1, None), // flowcontrol/v1beta2.PolicyRulesWithSubjects
+    Message::new(Text::new(42250, 46), (2941, 4), (3540, 4), (3230, 5), 0x1c, None), // flowcontrol/v1beta2.PriorityLevelConfiguration
+    Message::new(Text::new(42296, 55), (2945, 5), (3544, 6), (3235, 5), 0x4, None), // flowcontrol/v1beta2.PriorityLevelConfigurationCondition
+    Message::new(Text::new(42351, 50), (2950, 3), (3550, 3), (3240, 4), 0xc, None), // flowcontrol/v1beta2.PriorityLevelConfigurationList
+    Message::new(Text::new(42401, 55), (2953, 1), (3553, 2), (3244, 1), 0x1, None), // flowcontrol/v1beta2.PriorityLevelConfigurationReference
+    Message::new(Text::new(42456, 50), (2954, 3), (3555, 4), (3245, 3), 0x1, None), // flowcontrol/v1beta2.PriorityLevelConfigurationSpec
+    Message::new(Text::new(42506, 52), (2957, 1), (3559, 2), (3248, 1), 0x0, None), // flowcontrol/v1beta2.PriorityLevelConfigurationStatus
+    Message::new(Text::new(42558, 40), (2958, 3), (3561, 4), (3249, 3), 0x7, None), // flowcontrol/v1beta2.QueuingConfiguration
+    Message::new(Text::new(42598, 38), (2961, 5), (3565, 6), (3252, 5), 0x17, None), // flowcontrol/v1beta2.ResourcePolicyRule
+    Message::new(Text::new(42636, 41), (2966, 2), (3571, 3), (3257, 2), 0x3, None), // flowcontrol/v1beta2.ServiceAccountSubject
+    Message::new(Text::new(42677, 27), (2968, 4), (3574, 5), (3259, 4), 0x1, None), // flowcontrol/v1beta2.Subject
+    Message::new(Text::new(42704, 31), (2972, 1), (3579, 2), (3263, 1), 0x1, None), // flowcontrol/v1beta2.UserSubject
+    Message::new(Text::new(42735, 52), (2973, 2), (3581, 3), (3264, 2), 0x0, None), // flowcontrol/v1beta3.ExemptPriorityLevelConfiguration
+    Message::new(Text::new(42787, 43), (2975, 1), (3584, 2), (3266, 1), 0x1, None), // flowcontrol/v1beta3.FlowDistinguisherMethod
+    Message::new(Text::new(42830, 30), (2976, 4), (3586, 4), (3267, 5), 0x1c, None), // flowcontrol/v1beta3.FlowSchema
+    Message::new(Text::new(42860, 39), (2980, 5), (3590, 6), (3272, 5), 0x4, None), // flowcontrol/v1beta3.FlowSchemaCondition
+    Message::new(Text::new(42899, 34), (2985, 3), (3596, 3), (3277, 4), 0xc, None), // flowcontrol/v1beta3.FlowSchemaList
+    Message::new(Text::new(42933, 34), (2988, 4), (3599, 5), (3281, 4), 0x3, None), // flowcontrol/v1beta3.FlowSchemaSpec
+    Message::new(Text::new(42967, 36), (2992, 1), (3604, 2), (3285, 1), 0x0, None), // flowcontrol/v1beta3.FlowSchemaStatus
+    Message::new(Text::new(43003, 32), (2993, 1), (3606, 2), (3286, 1), 0x1, None), // flowcontrol/v1beta3.GroupSubject
+    Message::new(Text::new(43035, 33), (2994, 2), (3608, 3), (3287, 2), 0x1, None), // flowcontrol/v1beta3.LimitResponse
+    Message::new(Text::new(43068, 53), (2996, 4), (3611, 5), (3289, 4), 0x3, None), // flowcontrol/v1beta3.LimitedPriorityLevelConfiguration
+    Message::new(Text::new(43121, 41), (3000, 2), (3616, 7), (3293, 2), 0x3, None), // flowcontrol/v1beta3.NonResourcePolicyRule
+    Message::new(Text::new(43162, 43), (3002, 3), (3623, 4), (3295, 3), 0x1, None), // flowcontrol/v1beta3.PolicyRulesWithSubjects
+    Message::new(Text::new(43205, 46), (3005, 4), (3627, 4), (3298, 5), 0x1c, None), // flowcontrol/v1beta3.PriorityLevelConfiguration
+    Message::new(Text::new(43251, 55), (3009, 5), (3631, 6), (3303, 5), 0x4, None), // flowcontrol/v1beta3.PriorityLevelConfigurationCondition
+    Message::new(Text::new(43306, 50), (3014, 3), (3637, 3), (3308, 4), 0xc, None), // flowcontrol/v1beta3.PriorityLevelConfigurationList
+    Message::new(Text::new(43356, 55), (3017, 1), (3640, 2), (3312, 1), 0x1, None), // flowcontrol/v1beta3.PriorityLevelConfigurationReference
+    Message::new(Text::new(43411, 50), (3018, 3), (3642, 4), (3313, 3), 0x1, None), // flowcontrol/v1beta3.PriorityLevelConfigurationSpec
+    Message::new(Text::new(43461, 52), (3021, 1), (3646, 2), (3316, 1), 0x0, None), // flowcontrol/v1beta3.PriorityLevelConfigurationStatus
+    Message::new(Text::new(43513, 40), (3022, 3), (3648, 4), (3317, 3), 0x7, None), // flowcontrol/v1beta3.QueuingConfiguration
+    Message::new(Text::new(43553, 38), (3025, 5), (3652, 6), (3320, 5), 0x17, None), // flowcontrol/v1beta3.ResourcePolicyRule
+    Message::new(Text::new(43591, 41), (3030, 2), (3658, 3), (3325, 2), 0x3, None), // flowcontrol/v1beta3.ServiceAccountSubject
+    Message::new(Text::new(43632, 27), (3032, 4), (3661, 5), (3327, 4), 0x1, None), // flowcontrol/v1beta3.Subject
+    Message::new(Text::new(43659, 31), (3036, 1), (3666, 2), (3331, 1), 0x1, None), // flowcontrol/v1beta3.UserSubject
+    Message::new(Text::new(43690, 54), (3037, 4), (3668, 4), (3332, 5), 0x1c, None), // kube-aggregator/pkg/apis/apiregistration/v1.APIService
+    Message::new(Text::new(43744, 63), (3041, 5), (3672, 6), (3337, 5), 0x7, None), // kube-aggregator/pkg/apis/apiregistration/v1.APIServiceCondition
+    Message::new(Text::new(43807, 58), (3046, 3), (3678, 3), (3342, 4), 0xc, None), // kube-aggregator/pkg/apis/apiregistration/v1.APIServiceList
+    Message::new(Text::new(43865, 58), (3049, 7), (3681, 9), (3346, 7), 0x60, None), // kube-aggregator/pkg/apis/apiregistration/v1.APIServiceSpec
+    Message::new(Text::new(43923, 60), (3056, 1), (3690, 2), (3353, 1), 0x0, None), // kube-aggregator/pkg/apis/apiregistration/v1.APIServiceStatus
+    Message::new(Text::new(43983, 60), (3057, 3), (3692, 4), (3354, 3), 0x0, None), // kube-aggregator/pkg/apis/apiregistration/v1.ServiceReference
+    Message::new(Text::new(44071, 29), (3060, 3), (3696, 4), (3357, 3), 0x6, None), // networking/v1.HTTPIngressPath
+    Message::new(Text::new(44100, 34), (3063, 1), (3700, 2), (3360, 1), 0x1, None), // networking/v1.HTTPIngressRuleValue
+    Message::new(Text::new(44134, 23), (3064, 3), (3702, 3), (3361, 4), 0xc, None), // networking/v1.IPAddress
+    Message::new(Text::new(44157, 27), (3067, 3), (3705, 3), (3365, 4), 0xc, None), // networking/v1.IPAddressList
+    Message::new(Text::new(44184, 27), (3070, 1), (3708, 2), (3369, 1), 0x0, None), // networking/v1.IPAddressSpec
+    Message::new(Text::new(44211, 21), (3071, 2), (3710, 3), (3370, 2), 0x1, None), // networking/v1.IPBlock
+    Message::new(Text::new(44232, 21), (3073, 4), (3713, 4), (3372, 5), 0x1c, None), // networking/v1.Ingress
+    Message::new(Text::new(44253, 28), (3077, 2), (3717, 5), (3377, 2), 0x0, None), // networking/v1.IngressBackend
+    Message::new(Text::new(44281, 26), (3079, 3), (3722, 3), (3379, 4), 0xc, None), // networking/v1.IngressClass
+    Message::new(Text::new(44307, 30), (3082, 3), (3725, 3), (3383, 4), 0xc, None), // networking/v1.IngressClassList
+    Message::new(Text::new(44337, 45), (3085, 5), (3728, 6), (3387, 5), 0xe, None), // networking/v1.IngressClassParametersReference
+    Message::new(Text::new(44382, 30), (3090, 2), (3734, 3), (3392, 2), 0x0, None), // networking/v1.IngressClassSpec
+    Message::new(Text::new(44412, 25), (3092, 3), (3737, 3), (3394, 4), 0xc, None), // networking/v1.IngressList
+    Message::new(Text::new(44437, 40), (3095, 3), (3740, 5), (3398, 3), 0x0, None), // networking/v1.IngressLoadBalancerIngress
+    Message::new(Text::new(44477, 39), (3098, 1), (3745, 2), (3401, 1), 0x0, None), // networking/v1.IngressLoadBalancerStatus
+    Message::new(Text::new(44516, 31), (3099, 3), (3747, 4), (3402, 3), 0x3, None), // networking/v1.IngressPortStatus
+    Message::new(Text::new(44547, 25), (3102, 2), (3751, 3), (3405, 2), 0x0, None), // networking/v1.IngressRule
+    Message::new(Text::new(44572, 30), (3104, 1), (3754, 2), (3407, 1), 0x0, None), // networking/v1.IngressRuleValue
+    Message::new(Text::new(44602, 35), (3105, 2), (3756, 3), (3408, 2), 0x3, None), // networking/v1.IngressServiceBackend
+    Message::new(Text::new(44637, 25), (3107, 4), (3759, 5), (3410, 4), 0x0, None), // networking/v1.IngressSpec
+    Message::new(Text::new(44662, 27), (3111, 1), (3764, 2), (3414, 1), 0x1, None), // networking/v1.IngressStatus
+    Message::new(Text::new(44689, 24), (3112, 2), (3766, 3), (3415, 2), 0x0, None), // networking/v1.IngressTLS
+    Message::new(Text::new(44713, 27), (3114, 3), (3769, 3), (3417, 4), 0xc, None), // networking/v1.NetworkPolicy
+    Message::new(Text::new(44740, 37), (3117, 2), (3772, 3), (3421, 2), 0x0, None), // networking/v1.NetworkPolicyEgressRule
+    Message::new(Text::new(44777, 38), (3119, 2), (3775, 3), (3423, 2), 0x0, None), // networking/v1.NetworkPolicyIngressRule
+    Message::new(Text::new(44815, 31), (3121, 3), (3778, 3), (3425, 4), 0xc, None), // networking/v1.NetworkPolicyList
+    Message::new(Text::new(44846, 31), (3124, 3), (3781, 4), (3429, 3), 0x0, None), // networking/v1.NetworkPolicyPeer
+    Message::new(Text::new(44877, 31), (3127, 3), (3785, 4), (3432, 3), 0x0, None), // networking/v1.NetworkPolicyPort
+    Message::new(Text::new(44921, 31), (3130, 4), (3789, 5), (3435, 4), 0x1, None), // networking/v1.NetworkPolicySpec
+    Message::new(Text::new(44952, 29), (3134, 4), (3794, 5), (3439, 4), 0x0, None), // networking/v1.ParentReference
+    Message::new(Text::new(44981, 32), (3138, 2), (3799, 3), (3443, 2), 0x0, Some(MapType::Atomic)), // networking/v1.ServiceBackendPort
+    Message::new(Text::new(45013, 25), (3140, 4), (3802, 4), (3445, 5), 0x1c, None), // networking/v1.ServiceCIDR
+    Message::new(Text::new(45038, 29), (3144, 3), (3806, 3), (3450, 4), 0xc, None), // networking/v1.ServiceCIDRList
+    Message::new(Text::new(45067, 29), (3147, 1), (3809, 2), (3454, 1), 0x0, None), // networking/v1.ServiceCIDRSpec
+    Message::new(Text::new(45096, 31), (3148, 1), (3811, 2), (3455, 1), 0x0, None), // networking/v1.ServiceCIDRStatus
+    Message::new(Text::new(45127, 34), (3149, 3), (3813, 4), (3456, 3), 0x4, None), // networking/v1beta1.HTTPIngressPath
+    Message::new(Text::new(45161, 39), (3152, 1), (3817, 2), (3459, 1), 0x1, None), // networking/v1beta1.HTTPIngressRuleValue
+    Message::new(Text::new(45200, 28), (3153, 3), (3819, 3), (3460, 4), 0xc, None), // networking/v1beta1.IPAddress
+    Message::new(Text::new(45228, 32), (3156, 3), (3822, 3), (3464, 4), 0xc, None), // networking/v1beta1.IPAddressList
+    Message::new(Text::new(45260, 32), (3159, 1), (3825, 2), (3468, 1), 0x0, None), // networking/v1beta1.IPAddressSpec
+    Message::new(Text::new(45292, 26), (3160, 4), (3827, 4), (3469, 5), 0x1c, None), // networking/v1beta1.Ingress
+    Message::new(Text::new(45318, 33), (3164, 3), (3831, 4), (3474, 3), 0x2, None), // networking/v1beta1.IngressBackend
+    Message::new(Text::new(45351, 31), (3167, 3), (3835, 3), (3477, 4), 0xc, None), // networking/v1beta1.IngressClass
+    Message::new(Text::new(45382, 35), (3170, 3), (3838, 3), (3481, 4), 0xc, None), // networking/v1beta1.IngressClassList
+    Message::new(Text::new(45417, 50), (3173, 5), (3841, 6), (3485, 5), 0xe, None), // networking/v1beta1.IngressClassParametersReference
+    Message::new(Text::new(45467, 35), (3178, 2), (3847, 3), (3490, 2), 0x0, None), // networking/v1beta1.IngressClassSpec
+    Message::new(Text::new(45502, 30), (3180, 3), (3850, 3), (3492, 4), 0xc, None), // networking/v1beta1.IngressList
+    Message::new(Text::new(45532, 45), (3183, 3), (3853, 5), (3496, 3), 0x0, None), // networking/v1beta1.IngressLoadBalancerIngress
+    Message::new(Text::new(45577, 44), (3186, 1), (3858, 2), (3499, 1), 0x0, None), // networking/v1beta1.IngressLoadBalancerStatus
+    Message::new(Text::new(45621, 36), (3187, 3), (3860, 4), (3500, 3), 0x3, None), // networking/v1beta1.IngressPortStatus
+    Message::new(Text::new(45657, 30), (3190, 2), (3864, 3), (3503, 2), 0x0, None), // networking/v1beta1.IngressRule
+    Message::new(Text::new(45687, 35), (3192, 1), (3867, 2), (3505, 1), 0x0, None), // networking/v1beta1.IngressRuleValue
+    Message::new(Text::new(45722, 30), (3193, 4), (3869, 5), (3506, 4), 0x0, None), // networking/v1beta1.IngressSpec
+    Message::new(Text::new(45752, 32), (3197, 1), (3874, 2), (3510, 1), 0x1, None), // networking/v1beta1.IngressStatus
+    Message::new(Text::new(45784, 29), (3198, 2), (3876, 3), (3511, 2), 0x0, None), // networking/v1beta1.IngressTLS
+    Message::new(Text::new(45813, 34), (3200, 4), (3879, 5), (3513, 4), 0x0, None), // networking/v1beta1.ParentReference
+    Message::new(Text::new(45847, 30), (3204, 4), (3884, 4), (3517, 5), 0x1c, None), // networking/v1beta1.ServiceCIDR
+    Message::new(Text::new(45877, 34), (3208, 3), (3888, 3), (3522, 4), 0xc, None), // networking/v1beta1.ServiceCIDRList
+    Message::new(Text::new(45911, 34), (3211, 1), (3891, 2), (3526, 1), 0x0, None), // networking/v1beta1.ServiceCIDRSpec
+    Message::new(Text::new(45945, 36), (3212, 1), (3893, 2), (3527, 1), 0x0, None), // networking/v1beta1.ServiceCIDRStatus
+    Message::new(Text::new(45981, 16), (3213, 1), (3895, 2), (3528, 1), 0x0, None), // node/v1.Overhead
+    Message::new(Text::new(45997, 20), (3214, 5), (3897, 5), (3529, 6), 0xc, None), // node/v1.RuntimeClass
+    Message::new(Text::new(46017, 24), (3219, 3), (3902, 3), (3535, 4), 0xc, None), // node/v1.RuntimeClassList
+    Message::new(Text::new(46041, 18), (3222, 2), (3905, 3), (3539, 2), 0x0, None), // node/v1.Scheduling
+    Message::new(Text::new(46059, 22), (3224, 1), (3908, 2), (3541, 1), 0x0, None), // node/v1alpha1.Overhead
+    Message::new(Text::new(46081, 26), (3225, 3), (3910, 3), (3542, 4), 0xc, None), // node/v1alpha1.RuntimeClass
+    Message::new(Text::new(46107, 30), (3228, 3), (3913, 3), (3546, 4), 0xc, None), // node/v1alpha1.RuntimeClassList
+    Message::new(Text::new(46137, 30), (3231, 3), (3916, 4), (3550, 3), 0x1, None), // node/v1alpha1.RuntimeClassSpec
+    Message::new(Text::new(46167, 24), (3234, 2), (3920, 3), (3553, 2), 0x0, None), // node/v1alpha1.Scheduling
+    Message::new(Text::new(46191, 21), (3236, 1), (3923, 2), (3555, 1), 0x0, None), // node/v1beta1.Overhead
+    Message::new(Text::new(46212, 25), (3237, 5), (3925, 5), (3556, 6), 0xc, None), // node/v1beta1.RuntimeClass
+    Message::new(Text::new(46237, 29), (3242, 3), (3930, 3), (3562, 4), 0xc, None), // node/v1beta1.RuntimeClassList
+    Message::new(Text::new(46266, 23), (3245, 2), (3933, 3), (3566, 2), 0x0, None), // node/v1beta1.Scheduling
+    Message::new(Text::new(46289, 18), (3247, 3), (3936, 3), (3568, 4), 0x4, None), // policy/v1.Eviction
+    Message::new(Text::new(46307, 29), (3250, 4), (3939, 4), (3572, 5), 0x1c, None), // policy/v1.PodDisruptionBudget
+    Message::new(Text::new(46336, 33), (3254, 3), (3943, 3), (3577, 4), 0xc, None), // policy/v1.PodDisruptionBudgetList
+    Message::new(Text::new(46395, 33), (3257, 4), (3946, 5), (3581, 4), 0x0, None), // policy/v1.PodDisruptionBudgetSpec
+    Message::new(Text::new(46428, 35), (3261, 7), (3951, 8), (3585, 7), 0x3c, None), // policy/v1.PodDisruptionBudgetStatus
+    Message::new(Text::new(46463, 23), (3268, 3), (3959, 3), (3592, 4), 0x4, None), // policy/v1beta1.Eviction
+    Message::new(Text::new(46486, 34), (3271, 4), (3962, 4), (3596, 5), 0x1c, None), // policy/v1beta1.PodDisruptionBudget
+    Message::new(Text::new(46520, 38), (3275, 3), (3966, 3), (3601, 4), 0xc, None), // policy/v1beta1.PodDisruptionBudgetList
+    Message::new(Text::new(46558, 38), (3278, 4), (3969, 5), (3605, 4), 0x0, None), // policy/v1beta1.PodDisruptionBudgetSpec
+    Message::new(Text::new(46596, 40), (3282, 7), (3974, 8), (3609, 7), 0x3c, None), // policy/v1beta1.PodDisruptionBudgetStatus
+    Message::new(Text::new(46636, 23), (3289, 1), (3982, 2), (3616, 1), 0x0, None), // rbac/v1.AggregationRule
+    Message::new(Text::new(46659, 19), (3290, 4), (3984, 4), (3617, 5), 0xc, None), // rbac/v1.ClusterRole
+    Message::new(Text::new(46678, 26), (3294, 4), (3988, 4), (3622, 5), 0x14, None), // rbac/v1.ClusterRoleBinding
+    Message::new(Text::new(46704, 30), (3298, 3), (3992, 3), (3627, 4), 0xc, None), // rbac/v1.ClusterRoleBindingList
+    Message::new(Text::new(46734, 23), (3301, 3), (3995, 3), (3631, 4), 0xc, None), // rbac/v1.ClusterRoleList
+    Message::new(Text::new(46757, 18), (3304, 5), (3998, 6), (3635, 5), 0x1, None), // rbac/v1.PolicyRule
+    Message::new(Text::new(46775, 12), (3309, 3), (4004, 3), (3640, 4), 0xc, None), // rbac/v1.Role
+    Message::new(Text::new(46787, 19), (3312, 4), (4007, 4), (3644, 5), 0x14, None), // rbac/v1.RoleBinding
+    Message::new(Text::new(46806, 23), (3316, 3), (4011, 3), (3649, 4), 0xc, None), // rbac/v1.RoleBindingList
+    Message::new(Text::new(46829, 16), (3319, 3), (4014, 3), (3653, 4), 0xc, None), // rbac/v1.RoleList
+    Message::new(Text::new(46845, 15), (3322, 3), (4017, 4), (3657, 3), 0x7, Some(MapType::Atomic)), // rbac/v1.RoleRef
+    Message::new(Text::new(46860, 15), (3325, 4), (4021, 5), (3660, 4), 0x5, Some(MapType::Atomic)), // rbac/v1.Subject
+    Message::new(Text::new(46875, 29), (3329, 1), (4026, 2), (3664, 1), 0x0, None), // rbac/v1alpha1.AggregationRule
+    Message::new(Text::new(46904, 25), (3330, 4), (4028, 4), (3665, 5), 0xc, None), // rbac/v1alpha1.ClusterRole
+    Message::new(Text::new(46929, 32), (3334, 4), (4032, 4), (3670, 5), 0x14, None), // rbac/v1alpha1.ClusterRoleBinding
+    Message::new(Text::new(46961, 36), (3338, 3), (4036, 3), (3675, 4), 0xc, None), // rbac/v1alpha1.ClusterRoleBindingList
+    Message::new(Text::new(46997, 29), (3341, 3), (4039, 3), (3679, 4), 0xc, None), // rbac/v1alpha1.ClusterRoleList
+    Message::new(Text::new(47026, 24), (3344, 5), (4042, 7), (3683, 5), 0x1, None), // rbac/v1alpha1.PolicyRule
+    Message::new(Text::new(47050, 18), (3349, 3), (4049, 3), (3688, 4), 0xc, None), // rbac/v1alpha1.Role
+    Message::new(Text::new(47068, 25), (3352, 4), (4052, 4), (3692, 5), 0x14, None), // rbac/v1alpha1.RoleBinding
+    Message::new(Text::new(47093, 29), (3356, 3), (4056, 3), (3697, 4), 0xc, None), // rbac/v1alpha1.RoleBindingList
+    Message::new(Text::new(47122, 22), (3359, 3), (4059, 3), (3701, 4), 0xc, None), // rbac/v1alpha1.RoleList
+    Message::new(Text::new(47144, 21), (3362, 3), (4062, 4), (3705, 3), 0x7, None), // rbac/v1alpha1.RoleRef
+    Message::new(Text::new(47165, 21), (3365, 4), (4066, 5), (3708, 4), 0x5, None), // rbac/v1alpha1.Subject
+    Message::new(Text::new(47186, 28), (3369, 1), (4071, 2), (3712, 1), 0x0, None), // rbac/v1beta1.AggregationRule
+    Message::new(Text::new(47214, 24), (3370, 4), (4073, 4), (3713, 5), 0xc, None), // rbac/v1beta1.ClusterRole
+    Message::new(Text::new(47238, 31), (3374, 4), (4077, 4), (3718, 5), 0x14, None), // rbac/v1beta1.ClusterRoleBinding
+    Message::new(Text::new(47269, 35), (3378, 3), (4081, 3), (3723, 4), 0xc, None), // rbac/v1beta1.ClusterRoleBindingList
+    Message::new(Text::new(47304, 28), (3381, 3), (4084, 3), (3727, 4), 0xc, None), // rbac/v1beta1.ClusterRoleList
+    Message::new(Text::new(47332, 23), (3384, 5), (4087, 6), (3731, 5), 0x1, None), // rbac/v1beta1.PolicyRule
+    Message::new(Text::new(47355, 17), (3389, 3), (4093, 3), (3736, 4), 0xc, None), // rbac/v1beta1.Role
+    Message::new(Text::new(47372, 24), (3392, 4), (4096, 4), (3740, 5), 0x14, None), // rbac/v1beta1.RoleBinding
+    Message::new(Text::new(47396, 28), (3396, 3), (4100, 3), (3745, 4), 0xc, None), // rbac/v1beta1.RoleBindingList
+    Message::new(Text::new(47424, 21), (3399, 3), (4103, 3), (3749, 4), 0xc, None), // rbac/v1beta1.RoleList
+    Message::new(Text::new(47445, 20), (3402, 3), (4106, 4), (3753, 3), 0x7, None), // rbac/v1beta1.RoleRef
+    Message::new(Text::new(47465, 20), (3405, 4), (4110, 5), (3756, 4), 0x5, None), // rbac/v1beta1.Subject
+    Message::new(Text::new(47485, 33), (3409, 7), (4115, 8), (3760, 7), 0x17, None), // resource/v1.AllocatedDeviceStatus
+    Message::new(Text::new(47518, 28), (3416, 3), (4123, 6), (3767, 3), 0x1, None), // resource/v1.AllocationResult
+    Message::new(Text::new(47546, 29), (3419, 1), (4129, 2), (3770, 1), 0x1, None), // resource/v1.CELDeviceSelector
+    Message::new(Text::new(47575, 33), (3420, 3), (4131, 5), (3771, 3), 0x1, None), // resource/v1.CapacityRequestPolicy
+    Message::new(Text::new(47608, 38), (3423, 3), (4136, 4), (3774, 3), 0x0, None), // resource/v1.CapacityRequestPolicyRange
+    Message::new(Text::new(47646, 32), (3426, 1), (4140, 2), (3777, 1), 0x0, None), // resource/v1.CapacityRequirements
+    Message::new(Text::new(47678, 19), (3427, 1), (4142, 2), (3778, 1), 0x1, None), // resource/v1.Counter
+    Message::new(Text::new(47697, 22), (3428, 2), (4144, 3), (3779, 2), 0x1, None), // resource/v1.CounterSet
+    Message::new(Text::new(47719, 18), (3430, 13), (4147, 14), (3781, 13), 0x1, None), // resource/v1.Device
+    Message::new(Text::new(47755, 41), (3443, 3), (4161, 4), (3794, 3), 0x1, None), // resource/v1.DeviceAllocationConfiguration
+    Message::new(Text::new(47796, 34), (3446, 2), (4165, 3), (3797, 2), 0x0, None), // resource/v1.DeviceAllocationResult
+    Message::new(Text::new(47830, 27), (3448, 8), (4168, 10), (3799, 8), 0x0, None), // resource/v1.DeviceAttribute
+    Message::new(Text::new(47857, 26), (3456, 2), (4178, 3), (3807, 2), 0x1, None), // resource/v1.DeviceCapacity
+    Message::new(Text::new(47883, 23), (3458, 3), (4181, 4), (3809, 3), 0x1, None), // resource/v1.DeviceClaim
+    Message::new(Text::new(47906, 36), (3461, 2), (4185, 3), (3812, 2), 0x0, None), // resource/v1.DeviceClaimConfiguration
+    Message::new(Text::new(47942, 23), (3463, 3), (4188, 3), (3814, 4), 0xc, None), // resource/v1.DeviceClass
+    Message::new(Text::new(47965, 36), (3466, 1), (4191, 2), (3818, 1), 0x0, None), // resource/v1.DeviceClassConfiguration
+    Message::new(Text::new(48001, 27), (3467, 3), (4193, 3), (3819, 4), 0xc, None), // resource/v1.DeviceClassList
+    Message::new(Text::new(48028, 27), (3470, 3), (4196, 5), (3823, 3), 0x0, None), // resource/v1.DeviceClassSpec
+    Message::new(Text::new(48055, 31), (3473, 1), (4201, 2), (3826, 1), 0x0, None), // resource/v1.DeviceConfiguration
+    Message::new(Text::new(48086, 28), (3474, 3), (4203, 4), (3827, 3), 0x0, None), // resource/v1.DeviceConstraint
+    Message::new(Text::new(48114, 36), (3477, 2), (4207, 3), (3830, 2), 0x1, None), // resource/v1.DeviceCounterConsumption
+    Message::new(Text::new(48150, 25), (3479, 3), (4210, 4), (3832, 3), 0x1, None), // resource/v1.DeviceRequest
+    Message::new(Text::new(48175, 41), (3482, 10), (4214, 11), (3835, 10), 0xf, None), // resource/v1.DeviceRequestAllocationResult
+    Message::new(Text::new(48216, 26), (3492, 1), (4225, 2), (3845, 1), 0x0, None), // resource/v1.DeviceSelector
+    Message::new(Text::new(48255, 28), (3493, 7), (4227, 8), (3846, 7), 0x3, None), // resource/v1.DeviceSubRequest
+    Message::new(Text::new(48283, 23), (3500, 4), (4235, 5), (3853, 4), 0x5, None), // resource/v1.DeviceTaint
+    Message::new(Text::new(48313, 28), (3504, 5), (4240, 6), (3857, 5), 0x0, None), // resource/v1.DeviceToleration
+    Message::new(Text::new(48341, 30), (3509, 7), (4246, 8), (3862, 7), 0x1, None), // resource/v1.ExactDeviceRequest
+    Message::new(Text::new(48371, 29), (3516, 3), (4254, 4), (3869, 3), 0x0, None), // resource/v1.NetworkDeviceData
+    Message::new(Text::new(48400, 42), (3519, 2), (4258, 3), (3872, 2), 0x0, None), // resource/v1.NodeAllocatableResourceMapping
+    Message::new(Text::new(48442, 37), (3521, 2), (4261, 3), (3874, 2), 0x3, None), // resource/v1.OpaqueDeviceConfiguration
+    Message::new(Text::new(48479, 25), (3523, 4), (4264, 4), (3876, 5), 0x1c, None), // resource/v1.ResourceClaim
+    Message::new(Text::new(48504, 42), (3527, 4), (4268, 6), (3881, 4), 0xe, None), // resource/v1.ResourceClaimConsumerReference
+    Message::new(Text::new(48546, 29), (3531, 3), (4274, 3), (3885, 4), 0xc, None), // resource/v1.ResourceClaimList
+    Message::new(Text::new(48575, 29), (3534, 1), (4277, 2), (3889, 1), 0x1, None), // resource/v1.ResourceClaimSpec
+    Message::new(Text::new(48604, 31), (3535, 3), (4279, 5), (3890, 3), 0x0, None), // resource/v1.ResourceClaimStatus
+    Message::new(Text::new(48635, 33), (3538, 3), (4284, 3), (3893, 4), 0xc, None), // resource/v1.ResourceClaimTemplate
+    Message::new(Text::new(48668, 37), (3541, 3), (4287, 3), (3897, 4), 0xc, None), // resource/v1.ResourceClaimTemplateList
+    Message::new(Text::new(48705, 37), (3544, 2), (4290, 3), (3901, 2), 0x3, None), // resource/v1.ResourceClaimTemplateSpec
+    Message::new(Text::new(48742, 24), (3546, 3), (4293, 4), (3903, 3), 0x7, None), // resource/v1.ResourcePool
+    Message::new(Text::new(48766, 25), (3549, 3), (4297, 3), (3906, 4), 0xc, None), // resource/v1.ResourceSlice
+    Message::new(Text::new(48791, 29), (3552, 3), (4300, 3), (3910, 4), 0xc, None), // resource/v1.ResourceSliceList
+    Message::new(Text::new(48820, 29), (3555, 8), (4303, 9), (3914, 8), 0x3, None), // resource/v1.ResourceSliceSpec
+    Message::new(Text::new(48849, 29), (3563, 4), (4312, 5), (3922, 4), 0x5, None), // resource/v1alpha3.DeviceTaint
+    Message::new(Text::new(48878, 33), (3567, 4), (4317, 4), (3926, 5), 0x1c, None), // resource/v1alpha3.DeviceTaintRule
+    Message::new(Text::new(48911, 37), (3571, 3), (4321, 3), (3931, 4), 0xc, None), // resource/v1alpha3.DeviceTaintRuleList
+    Message::new(Text::new(48948, 37), (3574, 2), (4324, 3), (3935, 2), 0x2, None), // resource/v1alpha3.DeviceTaintRuleSpec
+    Message::new(Text::new(48985, 39), (3576, 1), (4327, 2), (3937, 1), 0x0, None), // resource/v1alpha3.DeviceTaintRuleStatus
+    Message::new(Text::new(49024, 37), (3577, 3), (4329, 5), (3938, 3), 0x0, None), // resource/v1alpha3.DeviceTaintSelector
+    Message::new(Text::new(49061, 28), (3580, 10), (4334, 11), (3941, 10), 0x4, None), // resource/v1alpha3.PoolStatus
+    Message::new(Text::new(49089, 43), (3590, 4), (4345, 4), (3951, 5), 0xc, None), // resource/v1alpha3.ResourcePoolStatusRequest
+    Message::new(Text::new(49132, 47), (3594, 3), (4349, 3), (3956, 4), 0xc, None), // resource/v1alpha3.ResourcePoolStatusRequestList
+    Message::new(Text::new(49179, 47), (3597, 3), (4352, 4), (3960, 3), 0x1, None), // resource/v1alpha3.ResourcePoolStatusRequestSpec
+    Message::new(Text::new(49226, 49), (3600, 3), (4356, 7), (3963, 3), 0x0, None), // resource/v1alpha3.ResourcePoolStatusRequestStatus
+    Message::new(Text::new(49275, 38), (3603, 7), (4363, 8), (3966, 7), 0x17, None), // resource/v1beta1.AllocatedDeviceStatus
+    Message::new(Text::new(49313, 33), (3610, 3), (4371, 6), (3973, 3), 0x1, None), // resource/v1beta1.AllocationResult
+    Message::new(Text::new(49346, 28), (3613, 12), (4377, 13), (3976, 12), 0x0, None), // resource/v1beta1.BasicDevice
+    Message::new(Text::new(49374, 34), (3625, 1), (4390, 2), (3988, 1), 0x1, None), // resource/v1beta1.CELDeviceSelector
+    Message::new(Text::new(49408, 38), (3626, 3), (4392, 5), (3989, 3), 0x1, None), // resource/v1beta1.CapacityRequestPolicy
+    Message::new(Text::new(49446, 43), (3629, 3), (4397, 4), (3992, 3), 0x0, None), // resource/v1beta1.CapacityRequestPolicyRange
+    Message::new(Text::new(49489, 37), (3632, 1), (4401, 2), (3995, 1), 0x0, None), // resource/v1beta1.CapacityRequirements
+    Message::new(Text::new(49526, 24), (3633, 1), (4403, 2), (3996, 1), 0x1, None), // resource/v1beta1.Counter
+    Message::new(Text::new(49550, 27), (3634, 2), (4405, 3), (3997, 2), 0x1, None), // resource/v1beta1.CounterSet
+    Message::new(Text::new(49577, 23), (3636, 2), (4408, 3), (3999, 2), 0x1, None), // resource/v1beta1.Device
+    Message::new(Text::new(49600, 46), (3638, 3), (4411, 4), (4001, 3), 0x1, None), // resource/v1beta1.DeviceAllocationConfiguration
+    Message::new(Text::new(49646, 39), (3641, 2), (4415, 3), (4004, 2), 0x0, None), // resource/v1beta1.DeviceAllocationResult
+    Message::new(Text::new(49685, 32), (3643, 8), (4418, 10), (4006, 8), 0x0, None), // resource/v1beta1.DeviceAttribute
+    Message::new(Text::new(49717, 31), (3651, 2), (4428, 3), (4014, 2), 0x1, None), // resource/v1beta1.DeviceCapacity
+    Message::new(Text::new(49748, 28), (3653, 3), (4431, 4), (4016, 3), 0x1, None), // resource/v1beta1.DeviceClaim
+    Message::new(Text::new(49776, 41), (3656, 2), (4435, 3), (4019, 2), 0x0, None), // resource/v1beta1.DeviceClaimConfiguration
+    Message::new(Text::new(49817, 28), (3658, 3), (4438, 3), (4021, 4), 0xc, None), // resource/v1beta1.DeviceClass
+    Message::new(Text::new(49845, 41), (3661, 1), (4441, 2), (4025, 1), 0x0, None), // resource/v1beta1.DeviceClassConfiguration
+    Message::new(Text::new(49886, 32), (3662, 3), (4443, 3), (4026, 4), 0xc, None), // resource/v1beta1.DeviceClassList
+    Message::new(Text::new(49918, 32), (3665, 3), (4446, 5), (4030, 3), 0x0, None), // resource/v1beta1.DeviceClassSpec
+    Message::new(Text::new(49950, 36), (3668, 1), (4451, 2), (4033, 1), 0x0, None), // resource/v1beta1.DeviceConfiguration
+    Message::new(Text::new(49986, 33), (3669, 3), (4453, 4), (4034, 3), 0x0, None), // resource/v1beta1.DeviceConstraint
+    Message::new(Text::new(50019, 41), (3672, 2), (4457, 3), (4037, 2), 0x1, None), // resource/v1beta1.DeviceCounterConsumption
+    Message::new(Text::new(50060, 30), (3674, 9), (4460, 10), (4039, 9), 0x3, None), // resource/v1beta1.DeviceRequest
+    Message::new(Text::new(50090, 46), (3683, 10), (4470, 11), (4048, 10), 0xf, None), // resource/v1beta1.DeviceRequestAllocationResult
+    Message::new(Text::new(50136, 31), (3693, 1), (4481, 2), (4058, 1), 0x0, None), // resource/v1beta1.DeviceSelector
+    Message::new(Text::new(50167, 33), (3694, 7), (4483, 9), (4059, 7), 0x3, None), // resource/v1beta1.DeviceSubRequest
+    Message::new(Text::new(50200, 28), (3701, 4), (4492, 5), (4066, 4), 0x5, None), // resource/v1beta1.DeviceTaint
+    Message::new(Text::new(50228, 33), (3705, 5), (4497, 6), (4070, 5), 0x0, None), // resource/v1beta1.DeviceToleration
+    Message::new(Text::new(50261, 34), (3710, 3), (4503, 4), (4075, 3), 0x0, None), // resource/v1beta1.NetworkDeviceData
+    Message::new(Text::new(50295, 47), (3713, 2), (4507, 3), (4078, 2), 0x0, None), // resource/v1beta1.NodeAllocatableResourceMapping
+    Message::new(Text::new(50342, 42), (3715, 2), (4510, 3), (4080, 2), 0x3, None), // resource/v1beta1.OpaqueDeviceConfiguration
+    Message::new(Text::new(50384, 30), (3717, 4), (4513, 4), (4082, 5), 0x1c, None), // resource/v1beta1.ResourceClaim
+    Message::new(Text::new(50414, 47), (3721, 4), (4517, 6), (4087, 4), 0xe, None), // resource/v1beta1.ResourceClaimConsumerReference
+    Message::new(Text::new(50461, 34), (3725, 3), (4523, 3), (4091, 4), 0xc, None), // resource/v1beta1.ResourceClaimList
+    Message::new(Text::new(50495, 34), (3728, 1), (4526, 2), (4095, 1), 0x1, None), // resource/v1beta1.ResourceClaimSpec
+    Message::new(Text::new(50529, 36), (3729, 3), (4528, 5), (4096, 3), 0x0, None), // resource/v1beta1.ResourceClaimStatus
+    Message::new(Text::new(50565, 38), (3732, 3), (4533, 3), (4099, 4), 0xc, None), // resource/v1beta1.ResourceClaimTemplate
+    Message::new(Text::new(50603, 42), (3735, 3), (4536, 3), (4103, 4), 0xc, None), // resource/v1beta1.ResourceClaimTemplateList
+    Message::new(Text::new(50645, 42), (3738, 2), (4539, 3), (4107, 2), 0x3, None), // resource/v1beta1.ResourceClaimTemplateSpec
+    Message::new(Text::new(50687, 29), (3740, 3), (4542, 4), (4109, 3), 0x7, None), // resource/v1beta1.ResourcePool
+    Message::new(Text::new(50716, 30), (3743, 3), (4546, 3), (4112, 4), 0xc, None), // resource/v1beta1.ResourceSlice
+    Message::new(Text::new(50746, 34), (3746, 3), (4549, 3), (4116, 4), 0xc, None), // resource/v1beta1.ResourceSliceList
+    Message::new(Text::new(50780, 34), (3749, 8), (4552, 9), (4120, 8), 0x3, None), // resource/v1beta1.ResourceSliceSpec
+    Message::new(Text::new(50814, 38), (3757, 7), (4561, 8), (4128, 7), 0x17, None), // resource/v1beta2.AllocatedDeviceStatus
+    Message::new(Text::new(50852, 33), (3764, 3), (4569, 6), (4135, 3), 0x1, None), // resource/v1beta2.AllocationResult
+    Message::new(Text::new(50885, 34), (3767, 1), (4575, 2), (4138, 1), 0x1, None), // resource/v1beta2.CELDeviceSelector
+    Message::new(Text::new(50919, 38), (3768, 3), (4577, 5), (4139, 3), 0x1, None), // resource/v1beta2.CapacityRequestPolicy
+    Message::new(Text::new(50957, 43), (3771, 3), (4582, 4), (4142, 3), 0x0, None), // resource/v1beta2.CapacityRequestPolicyRange
+    Message::new(Text::new(51000, 37), (3774, 1), (4586, 2), (4145, 1), 0x0, None), // resource/v1beta2.CapacityRequirements
+    Message::new(Text::new(51037, 24), (3775, 1), (4588, 2), (4146, 1), 0x1, None), // resource/v1beta2.Counter
+    Message::new(Text::new(51061, 27), (3776, 2), (4590, 3), (4147, 2), 0x1, None), // resource/v1beta2.CounterSet
+    Message::new(Text::new(51088, 23), (3778, 13), (4593, 14), (4149, 13), 0x1, None), // resource/v1beta2.Device
+    Message::new(Text::new(51111, 46), (3791, 3), (4607, 4), (4162, 3), 0x1, None), // resource/v1beta2.DeviceAllocationConfiguration
+    Message::new(Text::new(51157, 39), (3794, 2), (4611, 3), (4165, 2), 0x0, None), // resource/v1beta2.DeviceAllocationResult
+    Message::new(Text::new(51196, 32), (3796, 8), (4614, 10), (4167, 8), 0x0, None), // resource/v1beta2.DeviceAttribute
+    Message::new(Text::new(51228, 31), (3804, 2), (4624, 3), (4175, 2), 0x1, None), // resource/v1beta2.DeviceCapacity
+    Message::new(Text::new(51259, 28), (3806, 3), (4627, 4), (4177, 3), 0x1, None), // resource/v1beta2.DeviceClaim
+    Message::new(Text::new(51287, 41), (3809, 2), (4631, 3), (4180, 2), 0x0, None), // resource/v1beta2.DeviceClaimConfiguration
+    Message::new(Text::new(51328, 28), (3811, 3), (4634, 3), (4182, 4), 0xc, None), // resource/v1beta2.DeviceClass
+    Message::new(Text::new(51356, 41), (3814, 1), (4637, 2), (4186, 1), 0x0, None), // resource/v1beta2.DeviceClassConfiguration
+    Message::new(Text::new(51397, 32), (3815, 3), (4639, 3), (4187, 4), 0xc, None), // resource/v1beta2.DeviceClassList
+    Message::new(Text::new(51429, 32), (3818, 3), (4642, 5), (4191, 3), 0x0, None), // resource/v1beta2.DeviceClassSpec
+    Message::new(Text::new(51461, 36), (3821, 1), (4647, 2), (4194, 1), 0x0, None), // resource/v1beta2.DeviceConfiguration
+    Message::new(Text::new(51497, 33), (3822, 3), (4649, 4), (4195, 3), 0x0, None), // resource/v1beta2.DeviceConstraint
+    Message::new(Text::new(51530, 41), (3825, 2), (4653, 3), (4198, 2), 0x1, None), // resource/v1beta2.DeviceCounterConsumption
+    Message::new(Text::new(51571, 30), (3827, 3), (4656, 4), (4200, 3), 0x1, None), // resource/v1beta2.DeviceRequest
+    Message::new(Text::new(51601, 46), (3830, 10), (4660, 11), (4203, 10), 0xf, None), // resource/v1beta2.DeviceRequestAllocationResult
+    Message::new(Text::new(51647, 31), (3840, 1), (4671, 2), (4213, 1), 0x0, None), // resource/v1beta2.DeviceSelector
+    Message::new(Text::new(51678, 33), (3841, 7), (4673, 8), (4214, 7), 0x3, None), // resource/v1beta2.DeviceSubRequest
+    Message::new(Text::new(51711, 28), (3848, 4), (4681, 5), (4221, 4), 0x5, None), // resource/v1beta2.DeviceTaint
+    Message::new(Text::new(51739, 32), (3852, 4), (4686, 4), (4225, 5), 0x1c, None), // resource/v1beta2.DeviceTaintRule
+    Message::new(Text::new(51771, 36), (3856, 3), (4690, 3), (4230, 4), 0xc, None), // resource/v1beta2.DeviceTaintRuleList
+    Message::new(Text::new(51807, 36), (3859, 2), (4693, 3), (4234, 2), 0x2, None), // resource/v1beta2.DeviceTaintRuleSpec
+    Message::new(Text::new(51843, 38), (3861, 1), (4696, 2), (4236, 1), 0x0, None), // resource/v1beta2.DeviceTaintRuleStatus
+    Message::new(Text::new(51881, 36), (3862, 3), (4698, 5), (4237, 3), 0x0, None), // resource/v1beta2.DeviceTaintSelector
+    Message::new(Text::new(51917, 33), (3865, 5), (4703, 6), (4240, 5), 0x0, None), // resource/v1beta2.DeviceToleration
+    Message::new(Text::new(51950, 35), (3870, 7), (4709, 8), (4245, 7), 0x1, None), // resource/v1beta2.ExactDeviceRequest
+    Message::new(Text::new(51985, 34), (3877, 3), (4717, 4), (4252, 3), 0x0, None), // resource/v1beta2.NetworkDeviceData
+    Message::new(Text::new(52019, 47), (3880, 2), (4721, 3), (4255, 2), 0x0, None), // resource/v1beta2.NodeAllocatableResourceMapping
+    Message::new(Text::new(52066, 42), (3882, 2), (4724, 3), (4257, 2), 0x3, None), // resource/v1beta2.OpaqueDeviceConfiguration
+    Message::new(Text::new(52108, 30), (3884, 4), (4727, 4), (4259, 5), 0x1c, None), // resource/v1beta2.ResourceClaim
+    Message::new(Text::new(52138, 47), (3888, 4), (4731, 6), (4264, 4), 0xe, None), // resource/v1beta2.ResourceClaimConsumerReference
+    Message::new(Text::new(52185, 34), (3892, 3), (4737, 3), (4268, 4), 0xc, None), // resource/v1beta2.ResourceClaimList
+    Message::new(Text::new(52219, 34), (3895, 1), (4740, 2), (4272, 1), 0x1, None), // resource/v1beta2.ResourceClaimSpec
+    Message::new(Text::new(52253, 36), (3896, 3), (4742, 5), (4273, 3), 0x0, None), // resource/v1beta2.ResourceClaimStatus
+    Message::new(Text::new(52289, 38), (3899, 3), (4747, 3), (4276, 4), 0xc, None), // resource/v1beta2.ResourceClaimTemplate
+    Message::new(Text::new(52327, 42), (3902, 3), (4750, 3), (4280, 4), 0xc, None), // resource/v1beta2.ResourceClaimTemplateList
+    Message::new(Text::new(52369, 42), (3905, 2), (4753, 3), (4284, 2), 0x3, None), // resource/v1beta2.ResourceClaimTemplateSpec
+    Message::new(Text::new(52411, 29), (3907, 3), (4756, 4), (4286, 3), 0x7, None), // resource/v1beta2.ResourcePool
+    Message::new(Text::new(52440, 30), (3910, 3), (4760, 3), (4289, 4), 0xc, None), // resource/v1beta2.ResourceSlice
+    Message::new(Text::new(52470, 34), (3913, 3), (4763, 3), (4293, 4), 0xc, None), // resource/v1beta2.ResourceSliceList
+    Message::new(Text::new(52504, 34), (3916, 8), (4766, 9), (4297, 8), 0x3, None), // resource/v1beta2.ResourceSliceSpec
+    Message::new(Text::new(52538, 27), (3924, 6), (4775, 6), (4305, 7), 0xc, None), // scheduling/v1.PriorityClass
+    Message::new(Text::new(52565, 31), (3930, 3), (4781, 3), (4312, 4), 0xc, None), // scheduling/v1.PriorityClassList
+    Message::new(Text::new(52596, 41), (3933, 0), (4784, 0), (4316, 0), 0x0, None), // scheduling/v1alpha2.BasicSchedulingPolicy
+    Message::new(Text::new(52637, 40), (3933, 1), (4784, 2), (4316, 1), 0x1, None), // scheduling/v1alpha2.GangSchedulingPolicy
+    Message::new(Text::new(52677, 28), (3934, 4), (4786, 4), (4317, 5), 0x1c, None), // scheduling/v1alpha2.PodGroup
+    Message::new(Text::new(52705, 32), (3938, 3), (4790, 3), (4322, 4), 0xc, None), // scheduling/v1alpha2.PodGroupList
+    Message::new(Text::new(52737, 41), (3941, 3), (4793, 4), (4326, 3), 0x1, None), // scheduling/v1alpha2.PodGroupResourceClaim
+    Message::new(Text::new(52778, 47), (3944, 2), (4797, 3), (4329, 2), 0x1, None), // scheduling/v1alpha2.PodGroupResourceClaimStatus
+    Message::new(Text::new(52825, 49), (3946, 1), (4800, 2), (4331, 1), 0x0, None), // scheduling/v1alpha2.PodGroupSchedulingConstraints
+    Message::new(Text::new(52874, 44), (3947, 2), (4802, 3), (4332, 2), 0x0, None), // scheduling/v1alpha2.PodGroupSchedulingPolicy
+    Message::new(Text::new(52918, 32), (3949, 7), (4805, 8), (4334, 7), 0x3, None), // scheduling/v1alpha2.PodGroupSpec
+    Message::new(Text::new(52950, 34), (3956, 2), (4813, 3), (4341, 2), 0x0, None), // scheduling/v1alpha2.PodGroupStatus
+    Message::new(Text::new(52984, 36), (3958, 7), (4816, 8), (4343, 7), 0x7, None), // scheduling/v1alpha2.PodGroupTemplate
+    Message::new(Text::new(53020, 45), (3965, 1), (4824, 2), (4350, 1), 0x1, None), // scheduling/v1alpha2.PodGroupTemplateReference
+    Message::new(Text::new(53065, 38), (3966, 1), (4826, 2), (4351, 1), 0x1, None), // scheduling/v1alpha2.TopologyConstraint
+    Message::new(Text::new(53103, 45), (3967, 3), (4828, 4), (4352, 3), 0x6, None), // scheduling/v1alpha2.TypedLocalObjectReference
+    Message::new(Text::new(53148, 28), (3970, 3), (4832, 3), (4355, 4), 0xc, None), // scheduling/v1alpha2.Workload
+    Message::new(Text::new(53176, 32), (3973, 3), (4835, 3), (4359, 4), 0xc, None), // scheduling/v1alpha2.WorkloadList
+    Message::new(Text::new(53208, 53), (3976, 2), (4838, 3), (4363, 2), 0x3, None), // scheduling/v1alpha2.WorkloadPodGroupTemplateReference
+    Message::new(Text::new(53261, 32), (3978, 2), (4841, 3), (4365, 2), 0x2, None), // scheduling/v1alpha2.WorkloadSpec
+    Message::new(Text::new(53293, 32), (3980, 6), (4844, 6), (4367, 7), 0xc, None), // scheduling/v1beta1.PriorityClass
+    Message::new(Text::new(53325, 36), (3986, 3), (4850, 3), (4374, 4), 0xc, None), // scheduling/v1beta1.PriorityClassList
+    Message::new(Text::new(53361, 20), (3989, 3), (4853, 3), (4378, 4), 0xc, None), // storage/v1.CSIDriver
+    Message::new(Text::new(53381, 24), (3992, 3), (4856, 3), (4382, 4), 0xc, None), // storage/v1.CSIDriverList
+    Message::new(Text::new(53405, 24), (3995, 11), (4859, 12), (4386, 11), 0x0, None), // storage/v1.CSIDriverSpec
+    Message::new(Text::new(53429, 18), (4006, 3), (4871, 3), (4397, 4), 0xc, None), // storage/v1.CSINode
+    Message::new(Text::new(53447, 24), (4009, 4), (4874, 5), (4401, 4), 0x7, None), // storage/v1.CSINodeDriver
+    Message::new(Text::new(53471, 22), (4013, 3), (4879, 3), (4405, 4), 0xc, None), // storage/v1.CSINodeList
+    Message::new(Text::new(53493, 22), (4016, 1), (4882, 2), (4409, 1), 0x1, None), // storage/v1.CSINodeSpec
+    Message::new(Text::new(53515, 29), (4017, 6), (4884, 6), (4410, 7), 0x14, None), // storage/v1.CSIStorageCapacity
+    Message::new(Text::new(53544, 33), (4023, 3), (4890, 3), (4417, 4), 0xc, None), // storage/v1.CSIStorageCapacityList
+    Message::new(Text::new(53606, 23), (4026, 9), (4893, 9), (4421, 10), 0xc, None), // storage/v1.StorageClass
+    Message::new(Text::new(53629, 27), (4035, 3), (4902, 3), (4431, 4), 0xc, None), // storage/v1.StorageClassList
+    Message::new(Text::new(53656, 23), (4038, 2), (4905, 3), (4435, 2), 0x1, None), // storage/v1.TokenRequest
+    Message::new(Text::new(53679, 27), (4040, 4), (4908, 4), (4437, 5), 0x1c, None), // storage/v1.VolumeAttachment
+    Message::new(Text::new(53706, 31), (4044, 3), (4912, 3), (4442, 4), 0xc, None), // storage/v1.VolumeAttachmentList
+    Message::new(Text::new(53737, 33), (4047, 2), (4915, 3), (4446, 2), 0x0, None), // storage/v1.VolumeAttachmentSource
+    Message::new(Text::new(53770, 31), (4049, 3), (4918, 4), (4448, 3), 0x7, None), // storage/v1.VolumeAttachmentSpec
+    Message::new(Text::new(53801, 33), (4052, 4), (4922, 5), (4451, 4), 0x1, None), // storage/v1.VolumeAttachmentStatus
+    Message::new(Text::new(53834, 32), (4056, 4), (4927, 4), (4455, 5), 0xc, None), // storage/v1.VolumeAttributesClass
+    Message::new(Text::new(53866, 36), (4060, 3), (4931, 3), (4460, 4), 0xc, None), // storage/v1.VolumeAttributesClassList
+    Message::new(Text::new(53902, 22), (4063, 3), (4934, 4), (4464, 3), 0x1, None), // storage/v1.VolumeError
+    Message::new(Text::new(53924, 30), (4066, 1), (4938, 2), (4467, 1), 0x0, None), // storage/v1.VolumeNodeResources
+    Message::new(Text::new(53954, 35), (4067, 6), (4940, 6), (4468, 7), 0x14, None), // storage/v1alpha1.CSIStorageCapacity
+    Message::new(Text::new(53989, 39), (4073, 3), (4946, 3), (4475, 4), 0xc, None), // storage/v1alpha1.CSIStorageCapacityList
+    Message::new(Text::new(54028, 33), (4076, 4), (4949, 4), (4479, 5), 0x1c, None), // storage/v1alpha1.VolumeAttachment
+    Message::new(Text::new(54061, 37), (4080, 3), (4953, 3), (4484, 4), 0xc, None), // storage/v1alpha1.VolumeAttachmentList
+    Message::new(Text::new(54098, 39), (4083, 2), (4956, 3), (4488, 2), 0x0, None), // storage/v1alpha1.VolumeAttachmentSource
+    Message::new(Text::new(54137, 37), (4085, 3), (4959, 4), (4490, 3), 0x7, None), // storage/v1alpha1.VolumeAttachmentSpec
+    Message::new(Text::new(54174, 39), (4088, 4), (4963, 5), (4493, 4), 0x1, None), // storage/v1alpha1.VolumeAttachmentStatus
+    Message::new(Text::new(54213, 38), (4092, 4), (4968, 4), (4497, 5), 0xc, None), // storage/v1alpha1.VolumeAttributesClass
+    Message::new(Text::new(54251, 42), (4096, 3), (4972, 3), (4502, 4), 0xc, None), // storage/v1alpha1.VolumeAttributesClassList
+    Message::new(Text::new(54293, 28), (4099, 3), (4975, 4), (4506, 3), 0x1, None), // storage/v1alpha1.VolumeError
+    Message::new(Text::new(54321, 25), (4102, 3), (4979, 3), (4509, 4), 0xc, None), // storage/v1beta1.CSIDriver
+    Message::new(Text::new(54346, 29), (4105, 3), (4982, 3), (4513, 4), 0xc, None), // storage/v1beta1.CSIDriverList
+    Message::new(Text::new(54375, 29), (4108, 11), (4985, 12), (4517, 11), 0x0, None), // storage/v1beta1.CSIDriverSpec
+    Message::new(Text::new(54404, 23), (4119, 3), (4997, 3), (4528, 4), 0xc, None), // storage/v1beta1.CSINode
+    Message::new(Text::new(54427, 29), (4122, 4), (5000, 5), (4532, 4), 0x7, None), // storage/v1beta1.CSINodeDriver
+    Message::new(Text::new(54456, 27), (4126, 3), (5005, 3), (4536, 4), 0xc, None), // storage/v1beta1.CSINodeList
+    Message::new(Text::new(54483, 27), (4129, 1), (5008, 2), (4540, 1), 0x1, None), // storage/v1beta1.CSINodeSpec
+    Message::new(Text::new(54510, 34), (4130, 6), (5010, 6), (4541, 7), 0x14, None), // storage/v1beta1.CSIStorageCapacity
+    Message::new(Text::new(54544, 38), (4136, 3), (5016, 3), (4548, 4), 0xc, None), // storage/v1beta1.CSIStorageCapacityList
+    Message::new(Text::new(54582, 28), (4139, 9), (5019, 9), (4552, 10), 0xc, None), // storage/v1beta1.StorageClass
+    Message::new(Text::new(54610, 32), (4148, 3), (5028, 3), (4562, 4), 0xc, None), // storage/v1beta1.StorageClassList
+    Message::new(Text::new(54642, 28), (4151, 2), (5031, 3), (4566, 2), 0x1, None), // storage/v1beta1.TokenRequest
+    Message::new(Text::new(54670, 32), (4153, 4), (5034, 4), (4568, 5), 0x1c, None), // storage/v1beta1.VolumeAttachment
+    Message::new(Text::new(54702, 36), (4157, 3), (5038, 3), (4573, 4), 0xc, None), // storage/v1beta1.VolumeAttachmentList
+    Message::new(Text::new(54738, 38), (4160, 2), (5041, 3), (4577, 2), 0x0, None), // storage/v1beta1.VolumeAttachmentSource
+    Message::new(Text::new(54776, 36), (4162, 3), (5044, 4), (4579, 3), 0x7, None), // storage/v1beta1.VolumeAttachmentSpec
+    Message::new(Text::new(54812, 38), (4165, 4), (5048, 5), (4582, 4), 0x1, None), // storage/v1beta1.VolumeAttachmentStatus
+    Message::new(Text::new(54850, 37), (4169, 4), (5053, 4), (4586, 5), 0xc, None), // storage/v1beta1.VolumeAttributesClass
+    Message::new(Text::new(54887, 41), (4173, 3), (5057, 3), (4591, 4), 0xc, None), // storage/v1beta1.VolumeAttributesClassList
+    Message::new(Text::new(54928, 27), (4176, 3), (5060, 4), (4595, 3), 0x1, None), // storage/v1beta1.VolumeError
+    Message::new(Text::new(54955, 35), (4179, 1), (5064, 2), (4598, 1), 0x0, None), // storage/v1beta1.VolumeNodeResources
+    Message::new(Text::new(54990, 48), (4180, 4), (5066, 4), (4599, 5), 0x1c, None), // storagemigration/v1beta1.StorageVersionMigration
+    Message::new(Text::new(55038, 52), (4184, 3), (5070, 3), (4604, 4), 0xc, None), // storagemigration/v1beta1.StorageVersionMigrationList
+    Message::new(Text::new(55090, 52), (4187, 1), (5073, 2), (4608, 1), 0x1, None), // storagemigration/v1beta1.StorageVersionMigrationSpec
+    Message::new(Text::new(55142, 54), (4188, 2), (5075, 3), (4609, 2), 0x0, None), // storagemigration/v1beta1.StorageVersionMigrationStatus
+    Message::new(Text::new(55206, 22), (4190, 2), (5078, 3), (4611, 2), 0x0, None), // JSONSchemaPropsOrArray
+    Message::new(Text::new(55237, 21), (4192, 2), (5081, 3), (4613, 2), 0x0, None), // JSONSchemaPropsOrBool
+    Message::new(Text::new(55258, 28), (4194, 2), (5084, 3), (4615, 2), 0x0, None), // JSONSchemaPropsOrStringArray
+    Message::new(Text::new(55286, 10), (4196, 1), (5087, 2), (4617, 1), 0x0, None), // StringList
 ];
 
 pub(crate) const TYPE_META: usize = 151;

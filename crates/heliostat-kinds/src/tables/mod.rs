@@ -9,6 +9,7 @@ mod kinds;
 mod messages;
 mod numbers;
 mod resources;
+mod slots;
 mod text;
 mod version;
 
@@ -21,5 +22,6 @@ pub(crate) use messages::{
 };
 pub(crate) use numbers::NUMBERS;
 pub(crate) use resources::{COLUMNS, RESOURCES, SUBRESOURCES};
+pub(crate) use slots::SLOTS;
 pub(crate) use text::TEXT;
 pub use version::KUBERNETES_VERSION;
