@@ -257,10 +257,20 @@ impl Fleet {
         }
     }
 
-    /// How many objects were rejected since the start.
-    pub(crate) fn rejected(&self) -> u64 {
-        let statuses = self.statuses();
-        statuses.iter().map(|status| status.counts.rejected).sum()
+    /// How many objects were rejected until all were complete. The store may be complete a moment before
+    /// the status that counts them.
+    pub(crate) async fn rejected(&self) -> u64 {
+        let mut rejected = 0;
+        for mirror in &self.mirrors {
+            let Some(mut statuses) = mirror.informer.watch_status() else {
+                continue;
+            };
+            // An error says that the mirror has ended; there is nothing to count any more.
+            if let Ok(status) = statuses.wait_for(|status| status.synced).await {
+                rejected += status.counts.rejected;
+            }
+        }
+        rejected
     }
 
     /// What all hold, and what it took.

@@ -131,7 +131,7 @@ pub(crate) async fn run(args: GetArgs) -> Result<(), Failure> {
     let values = args.by.iter().map(|by| by.value.as_str());
     let wanted: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
     let mut items = fleet.by_indexes(&wanted);
-    let rejected = fleet.rejected();
+    let rejected = fleet.rejected().await;
     fleet.stop().await;
     let missing = missing(&args.names, &items, &target.resources());
     if !args.names.is_empty() {

@@ -55,7 +55,7 @@ pub(super) async fn run(
     outcome?;
     let after = started.elapsed();
     let (items, version) = fleet.content();
-    let rejected = fleet.rejected();
+    let rejected = fleet.rejected().await;
     let summary = summary(args, &fleet, after, version.as_ref());
     fleet.stop().await;
     if items.is_empty() && args.output == Format::Table {
