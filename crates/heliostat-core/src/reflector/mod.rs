@@ -22,6 +22,7 @@ mod config;
 mod input;
 mod list;
 mod output;
+mod proof;
 mod recovery;
 mod retry_window;
 mod state;
@@ -38,6 +39,7 @@ use crate::store::StoreError;
 use crate::time::Time;
 use crate::version::ResourceVersion;
 
+use proof::Proof;
 use retry_window::RetryWindow;
 use state::{AfterDelay, CommitSource, Committing, Expensive, State, WatchListTry};
 use timers::{Timer, Timers};
@@ -79,6 +81,9 @@ pub struct ReflectorMachine<T> {
     /// No watch-list is tried before this.
     watch_list_suspended_until: Option<Time>,
     resync_running: bool,
+    /// When a watch was last opened again without a delay.
+    resumed_at: Option<Time>,
+    proof: Proof<T>,
 }
 
 impl<T> ReflectorMachine<T> {
@@ -106,6 +111,8 @@ impl<T> ReflectorMachine<T> {
             proved_at: now,
             watch_list_suspended_until: None,
             resync_running: false,
+            resumed_at: None,
+            proof: Proof::default(),
             config,
         }
     }
@@ -184,6 +191,7 @@ impl<T> ReflectorMachine<T> {
 
     /// Begins a round: a watch-list if one may be tried, otherwise a list.
     fn start_round(&mut self, now: Time) -> State {
+        self.drop_held_back();
         let suspended = self
             .watch_list_suspended_until
             .is_some_and(|until| now < until);
@@ -208,6 +216,7 @@ impl<T> ReflectorMachine<T> {
         match request {
             Expensive::List => self.start_list(now),
             Expensive::WatchList(attempt) => self.start_watch_list(now, attempt),
+            Expensive::Probe => self.probe(now),
         }
     }
 
@@ -247,7 +256,9 @@ impl<T> ReflectorMachine<T> {
             State::Watching(watch) if watch.attempt == attempt => {
                 self.watch_failed(now, &watch, error)
             }
-            State::Probing(probe) if probe.attempt == attempt => self.probe_failed(now, error),
+            State::Probing(probe) if probe.attempt == attempt => {
+                self.probe_failed(now, probe.object, error)
+            }
             State::Committing(committing) => self.stream_lost(committing, attempt),
             other => self.late(other),
         }
@@ -276,6 +287,7 @@ impl<T> ReflectorMachine<T> {
                 let watch_list = matches!(source, CommitSource::WatchList { .. });
                 let version = committing.version.clone();
                 self.last_version = committing.version;
+                self.proof.fence = self.proof.staged_fence.take();
                 self.report(Report::Synced {
                     version,
                     watch_list,
@@ -303,7 +315,7 @@ impl<T> ReflectorMachine<T> {
     }
 
     fn enter_watch_phase(&mut self, now: Time, source: CommitSource) -> State {
-        self.proved_at = now;
+        self.history_proved(now);
         self.retry_window = RetryWindow::new(self.config.max_internal_error_retry);
         let resync = self.config.resync_period.map(|period| now + period);
         self.timers.set_or_clear(Timer::Resync, resync);
@@ -377,7 +389,7 @@ impl<T> ReflectorMachine<T> {
     fn delay_over(&mut self, now: Time, state: State) -> State {
         match state {
             State::BackingOff(AfterDelay::Round) => self.start_round(now),
-            State::BackingOff(AfterDelay::Watch) => self.start_watch(now),
+            State::BackingOff(AfterDelay::Watch) => self.reconnect(now),
             State::BackingOff(AfterDelay::WatchList(attempt)) => {
                 self.begin(now, Expensive::WatchList(attempt))
             }
@@ -391,11 +403,11 @@ impl<T> ReflectorMachine<T> {
         }
         self.abort_request(state);
         match state {
-            State::AwaitingPermit { .. } => self.output(Output::ReleasePermit),
             State::Listing(_) | State::WatchListing(_) | State::Committing(_) => {
                 self.output(Output::AbortReplace);
             }
             State::Idle
+            | State::AwaitingPermit { .. }
             | State::Watching(_)
             | State::Probing(_)
             | State::BackingOff(_)
@@ -407,9 +419,10 @@ impl<T> ReflectorMachine<T> {
         State::Stopped
     }
 
-    /// Gives up the request that a state stands for.
+    /// Gives up the request that a state stands for, or the wish for its permit.
     fn abort_request(&mut self, state: &State) {
         let attempt = match state {
+            State::AwaitingPermit { .. } => return self.output(Output::ReleasePermit),
             State::Listing(listing) => Some(listing.attempt),
             State::WatchListing(watch) => Some(watch.attempt),
             State::Watching(watch) => Some(watch.attempt),
@@ -420,7 +433,6 @@ impl<T> ReflectorMachine<T> {
             }) => *stream,
             State::Committing(_)
             | State::Idle
-            | State::AwaitingPermit { .. }
             | State::BackingOff(_)
             | State::Stopped => None,
         };

@@ -106,9 +106,14 @@ impl World {
         self.reached = version.clone();
         self.rewound = false;
         match machine.activity() {
+            Activity::Probing => {
+                ensure(
+                    self.store.staged.is_none(),
+                    "staged objects wait for nothing",
+                )
+            }
             Activity::Idle
             | Activity::Watching
-            | Activity::Probing
             | Activity::BackingOff
             | Activity::Stopped => {
                 ensure(self.permit == Permit::None, "a permit is held for nothing")?;
@@ -307,9 +312,7 @@ impl World {
                 self.say("release permit");
             }
             Output::List { attempt, options } => {
-                // A probe asks for one item at most, and is as cheap as a get.
-                let probe = self.machine().activity() == Activity::Probing;
-                self.requested(attempt, !probe)?;
+                self.requested(attempt, true)?;
                 self.say(format!("list {attempt} {}", print::list(&options)));
             }
             Output::Watch { attempt, options } => {
