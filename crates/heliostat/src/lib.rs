@@ -88,6 +88,8 @@ pub mod queue;
 
 pub mod adapter;
 
+mod clock;
+
 mod driver;
 
 mod sync;

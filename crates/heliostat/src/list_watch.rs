@@ -60,4 +60,11 @@ pub trait ListerWatcher: Send + Sync + 'static {
     fn supports_watch_list(&self) -> bool {
         true
     }
+
+    /// True if [`list`](Self::list) obeys [`ListOptions::object`]: it returns that object alone, or
+    /// none, at the version of the whole collection. The reflector then asks for the object that
+    /// changed last before it trusts a source that was out of reach.
+    fn supports_single_object(&self) -> bool {
+        false
+    }
 }

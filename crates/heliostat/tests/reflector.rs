@@ -26,3 +26,6 @@ mod metrics;
 
 #[path = "reflector/progress.rs"]
 mod progress;
+
+#[path = "reflector/limits.rs"]
+mod limits;

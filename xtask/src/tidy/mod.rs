@@ -10,6 +10,7 @@ pub(crate) mod behaviour;
 mod core_purity;
 pub(crate) mod coverage;
 mod ignored_tests;
+mod instants;
 mod machine_paths;
 mod module_docs;
 mod rust_source;
@@ -22,12 +23,13 @@ use std::fmt;
 use crate::tidy::tree::Tree;
 
 /// Every check of the sources, in the order in which they report.
-const CHECKS: [fn(&Tree) -> Vec<Finding>; 6] = [
+const CHECKS: [fn(&Tree) -> Vec<Finding>; 7] = [
     module_docs::check,
     sizes::check,
     machine_paths::check,
     core_purity::check,
     ignored_tests::check,
+    instants::check,
     test_names::check,
 ];
 

@@ -310,7 +310,7 @@ impl ReflectorConfig {
         self
     }
 
-    /// Whether a reconnect that follows a failure (refused, reset, timed out, 5xx, silence) first
+    /// Whether a reconnect that follows a failure (refused, reset, timed out, an error, silence) first
     /// proves that the source was not restored from a backup. Costs one small list for each such
     /// reconnect, at the pace of the backoff and within the shared budget. No event is delivered
     /// before the proof. Default on: a mirror that watches on in another history misses changes and

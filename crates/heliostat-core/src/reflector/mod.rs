@@ -34,6 +34,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::event::Rejection;
+use crate::object::ObjectKey;
 use crate::rng::Rng;
 use crate::store::StoreError;
 use crate::time::Time;
@@ -181,6 +182,13 @@ impl<T> ReflectorMachine<T> {
     #[must_use]
     pub const fn last_sync_resource_version(&self) -> &ResourceVersion {
         &self.last_version
+    }
+
+    /// The object that changed last in the store, with its version: what a reconnect asks for to prove
+    /// that the source has the same history. None if it is not known.
+    #[must_use]
+    pub fn last_change(&self) -> Option<(&ObjectKey, &ResourceVersion)> {
+        self.proof.fence.as_ref().map(proof::Fence::change)
     }
 
     /// How many answers came to requests that were over.
@@ -431,10 +439,7 @@ impl<T> ReflectorMachine<T> {
                 source: CommitSource::WatchList { stream },
                 ..
             }) => *stream,
-            State::Committing(_)
-            | State::Idle
-            | State::BackingOff(_)
-            | State::Stopped => None,
+            State::Committing(_) | State::Idle | State::BackingOff(_) | State::Stopped => None,
         };
         if let Some(attempt) = attempt {
             self.output(Output::Abort { attempt });

@@ -90,6 +90,10 @@ enum Waiting {
 }
 
 impl Fence {
+    pub(super) const fn change(&self) -> (&ObjectKey, &ResourceVersion) {
+        (&self.key, &self.version)
+    }
+
     /// Takes over the newer of the present fence and a change. Only decimal versions have an order.
     pub(super) fn advance(
         fence: &mut Option<Self>,
@@ -176,7 +180,7 @@ impl<T> ReflectorMachine<T> {
         self.start_watch(now)
     }
 
-    /// A connection failed: the source behind the next one may be another.
+    /// A watch failed, or there is a delay before the next one: the source behind it may be another.
     pub(super) const fn doubt(&mut self) {
         self.proof.in_doubt |= self.config.verify_history;
     }

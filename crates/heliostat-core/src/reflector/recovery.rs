@@ -76,16 +76,6 @@ pub fn recovery(error: &SourceError, phase: Phase, fallback: WatchListFallback) 
     }
 }
 
-/// True for a failure after which the next connection may reach a source with another history: one
-/// that was down, or that something between answered for.
-pub(super) fn casts_doubt(error: &SourceError) -> bool {
-    match error {
-        SourceError::Api(status) => status.code >= 500 && !status.is_too_large(),
-        SourceError::Transport(_) | SourceError::Decode(_) => true,
-        SourceError::Request(_) | SourceError::Encoding(_) => false,
-    }
-}
-
 fn in_stream(error: &SourceError) -> Recovery {
     match error {
         SourceError::Api(status) if status.is_expired() => Recovery::Relist { at_least: None },

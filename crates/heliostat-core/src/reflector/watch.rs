@@ -14,7 +14,7 @@ use super::config::{RejectPolicy, VersionTracking};
 use super::input::AttemptId;
 use super::output::{Output, Report};
 use super::proof::{AwaitedDelete, Fence};
-use super::recovery::{Phase, Recovery, casts_doubt, recovery};
+use super::recovery::{Phase, Recovery, recovery};
 use super::state::{AfterDelay, CommitSource, Committing, State, Watching};
 use super::timers::Timer;
 use super::watch_list::whole_seconds;
@@ -79,7 +79,7 @@ impl<T> ReflectorMachine<T> {
 
     pub(super) fn draw_watch_timeout(&mut self) -> Duration {
         let (min, max) = self.config.watch_timeout;
-        let timeout = min + self.rng.duration_below(max.saturating_sub(min));
+        let timeout = min.saturating_add(self.rng.duration_below(max.saturating_sub(min)));
         timeout.max(WATCH_TIMEOUT_SHORTEST)
     }
 
@@ -344,9 +344,7 @@ impl<T> ReflectorMachine<T> {
         if watch.opened {
             self.watch_completed(now, watch);
         }
-        if casts_doubt(&error) {
-            self.doubt();
-        }
+        self.doubt();
         if error.status().is_some_and(Status::is_expired) {
             self.version_expired();
         }
@@ -477,10 +475,10 @@ impl<T> ReflectorMachine<T> {
     /// Reconnects without a delay, but once a second at most. A source that ends every watch at once
     /// is asked again at the pace of the backoff, whatever its watches brought.
     fn resume(&mut self, now: Time) -> State {
-        let just_resumed = self
-            .resumed_at
-            .is_some_and(|last| now - last < VERY_SHORT);
+        let just_resumed = self.resumed_at.is_some_and(|last| now - last < VERY_SHORT);
         if just_resumed {
+            // The delay is long enough for a restart that is not noticed.
+            self.doubt();
             return self.retry_later(now, None, AfterDelay::Watch);
         }
         self.resumed_at = Some(now);

@@ -106,16 +106,11 @@ impl World {
         self.reached = version.clone();
         self.rewound = false;
         match machine.activity() {
-            Activity::Probing => {
-                ensure(
-                    self.store.staged.is_none(),
-                    "staged objects wait for nothing",
-                )
-            }
-            Activity::Idle
-            | Activity::Watching
-            | Activity::BackingOff
-            | Activity::Stopped => {
+            Activity::Probing => ensure(
+                self.store.staged.is_none(),
+                "staged objects wait for nothing",
+            ),
+            Activity::Idle | Activity::Watching | Activity::BackingOff | Activity::Stopped => {
                 ensure(self.permit == Permit::None, "a permit is held for nothing")?;
                 ensure(
                     self.store.staged.is_none(),

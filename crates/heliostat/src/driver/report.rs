@@ -7,6 +7,7 @@ use heliostat_core::error::SourceError;
 use heliostat_core::event::Rejection;
 use heliostat_core::reflector::{FallBackReason, Phase, Report, RoundError};
 use heliostat_core::store::{Store, StoreError};
+use heliostat_core::time::Time;
 use tokio::time::Instant;
 
 use crate::list_watch::ListerWatcher;
@@ -26,7 +27,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         });
     }
 
-    pub(super) fn report(&mut self, report: &Report) {
+    pub(super) fn report(&mut self, now: Time, report: &Report) {
         match report {
             Report::RoundFailed { phase, error } => self.round_failed(*phase, error),
             Report::WatchFailed { error, relist } => {
@@ -40,7 +41,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
             }
             Report::BackingOff { delay } => {
                 tracing::debug!(?delay, "backing off");
-                self.draft.retry_at = Some(Instant::now() + *delay);
+                self.draft.retry_at = self.clock.instant(now + *delay);
             }
             Report::ListCompleted {
                 duration,
@@ -66,7 +67,14 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
             }
             Report::Rejected(rejection) => self.rejected(rejection),
             Report::Rewind(rewind) => {
-                tracing::warn!(seen = %rewind.seen, got = %rewind.got, rewind.confirmed, "rewind");
+                let object = rewind.object.as_ref().map(tracing::field::display);
+                tracing::warn!(
+                    seen = %rewind.seen,
+                    got = %rewind.got,
+                    object,
+                    rewind.confirmed,
+                    "rewind"
+                );
                 self.metrics.rewind();
                 self.draft.counts.rewinds += 1;
                 self.draft.last_rewind = Some(rewind.clone());

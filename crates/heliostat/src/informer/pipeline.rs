@@ -215,9 +215,10 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         slots
     }
 
-    /// Looks which handlers are due for a resync; true if any is.
-    pub(super) fn check_resync(&self) -> bool {
-        let now = self.now();
+    /// Looks which handlers are due for a resync; true if any is. `now` is the time of the turn in
+    /// which the reflector asks: a later one would find a handler due that late the next time.
+    pub(super) fn check_resync(&self, now: Instant) -> bool {
+        let now = Time::since_start(now.saturating_duration_since(self.started));
         self.stage().fanout.check_resync(now)
     }
 
