@@ -233,11 +233,14 @@ impl Scenario {
                     .retain(|fault| *fault != EventFault::StaleBookmark);
             }
         }
-        let informers = clients.iter().map(|client| {
-            // A generator of its own: whatever is drawn here, the mirror's story stays as it is.
-            let mut rng = Rng::seeded(client.seed ^ 0x11fa_3e55);
-            InformerPlan::draw(&mut rng, &story)
-        });
+        let informers: Vec<_> = clients
+            .iter()
+            .map(|client| {
+                // A generator of its own: whatever is drawn here, the mirror's story stays as it is.
+                let mut rng = Rng::seeded(client.seed ^ 0x11fa_3e55);
+                InformerPlan::draw(&mut rng, &story)
+            })
+            .collect();
         // For the same reason, whatever form the objects have, the story stays as it is.
         let mut other = Rng::seeded(seed ^ 0x0bac_4ed5);
         let packs = other.one_in(4);
@@ -245,7 +248,7 @@ impl Scenario {
         story.overtakes = other.one_in(2);
         draw_constant_fault(&mut faults, &mut other);
         Self {
-            informers: informers.collect(),
+            informers,
             packing,
             clients,
             server,

@@ -9,10 +9,11 @@ mod source;
 use std::time::Duration;
 
 use heliostat_core::budget::{RequestBudget, RequestId};
-use heliostat_core::event::ListPart;
+use heliostat_core::event::{ChangeKind, ListPart};
 use heliostat_core::reflector::{Activity, AttemptId, Input, Output};
 use heliostat_core::rng::Rng;
 use heliostat_core::time::Time;
+use heliostat_core::version::ResourceVersion;
 
 use crate::agenda::{Agenda, Happening};
 use crate::client::{Said, Seat};
@@ -320,14 +321,32 @@ impl Simulation {
     }
 
     fn drain(&mut self, number: usize, origin: Origin) {
-        while let Some(output) = self.seats[number].machine.poll_output() {
-            if self.seats[number].bug.is_some() {
-                for output in self.seats[number].bug.output(output) {
-                    self.execute(number, output, origin);
-                }
-            } else {
+        loop {
+            let machine = &mut self.seats[number].machine;
+            let outputs: Vec<_> = std::iter::from_fn(|| machine.poll_output()).collect();
+            if outputs.is_empty() {
+                return;
+            }
+            let changes = outputs.iter().filter(|output| is_change(output)).count();
+            for output in outputs {
+                // A single event comes from where its answer does.
+                let origin = if changes > 1 || comes_before(&output, origin) {
+                    origin_of_released(&self.world, &output, origin)
+                } else {
+                    origin
+                };
+                self.spoil_and_execute(number, output, origin);
+            }
+        }
+    }
+
+    fn spoil_and_execute(&mut self, number: usize, output: Output<Kept>, origin: Origin) {
+        if self.seats[number].bug.is_some() {
+            for output in self.seats[number].bug.output(output) {
                 self.execute(number, output, origin);
             }
+        } else {
+            self.execute(number, output, origin);
         }
     }
 
@@ -418,6 +437,48 @@ const fn view<'a>(world: &'a World, seat: &'a Seat, now: Time, origin: Origin) -
         world,
         seat,
         origin,
+    }
+}
+
+const fn is_change(output: &Output<Kept>) -> bool {
+    matches!(
+        output,
+        Output::Apply { .. }
+            | Output::Remove { .. }
+            | Output::Bookmark { .. }
+            | Output::Moved { .. }
+    )
+}
+
+/// True if an output reaches an older version than its answer, which does not lie.
+fn comes_before(output: &Output<Kept>, answer: Origin) -> bool {
+    let said = Said::of(output);
+    let reached = said.reaches().and_then(ResourceVersion::as_decimal);
+    !answer.odd_version && reached.is_some_and(|reached| reached < answer.revision)
+}
+
+/// Where an event that was held back comes from: an older revision than the answer that released it.
+fn origin_of_released(world: &World, output: &Output<Kept>, answer: Origin) -> Origin {
+    let said = Said::of(output);
+    let reached = said.reaches().and_then(ResourceVersion::as_decimal);
+    let Said::Apply { change, widget, .. } = &said else {
+        let revision = reached.unwrap_or(answer.revision);
+        return Origin { revision, ..answer };
+    };
+    let revision = reached.unwrap_or_else(|| match change {
+        ChangeKind::Added | ChangeKind::Modified => widget.revision,
+        ChangeKind::Deleted => {
+            let later = world
+                .timeline(answer.timeline)
+                .changes(widget.revision, answer.revision);
+            let gone = later.iter().find(|record| record.key == widget.key);
+            gone.map_or(answer.revision, |record| record.revision)
+        }
+    });
+    Origin {
+        revision,
+        odd_version: reached.is_none(),
+        ..answer
     }
 }
 

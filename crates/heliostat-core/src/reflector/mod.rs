@@ -10,12 +10,12 @@
 //!             ┌────────────── delay ◀─────────────────────────────┐
 //!             ▼                                                   │ round over
 //!  Idle ─▶ WatchListing ──refused, no end mark──▶ Listing ──▶ Committing ──▶ Watching ⇄ BackingOff
-//!             │                                                   ▲             │ silence
-//!             └──────────────── end mark ─────────────────────────┘          Probing
+//!             │                                                   ▲             ▲ failure │
+//!             └──────────────── end mark ─────────────────────────┘          Probing ◀────┘
 //! ```
 //!
 //! One round is a list or a watch-list, then watches until one of them cannot simply be opened again.
-//! The transitions live by state: `list`, `watch_list` and `watch`.
+//! The transitions live by state: `list`, `watch_list`, `watch` and `proof`.
 
 mod backoff;
 mod config;
