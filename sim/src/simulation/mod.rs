@@ -9,7 +9,7 @@ mod source;
 use std::time::Duration;
 
 use heliostat_core::budget::{RequestBudget, RequestId};
-use heliostat_core::event::{ChangeKind, ListPart};
+use heliostat_core::event::ListPart;
 use heliostat_core::reflector::{Activity, AttemptId, Input, Output};
 use heliostat_core::rng::Rng;
 use heliostat_core::time::Time;
@@ -331,7 +331,8 @@ impl Simulation {
             for output in outputs {
                 // A single event comes from where its answer does.
                 let origin = if changes > 1 || comes_before(&output, origin) {
-                    origin_of_released(&self.world, &output, origin)
+                    let high = self.seats[number].position.high;
+                    origin_of_released(&self.world, &output, origin, high)
                 } else {
                     origin
                 };
@@ -457,27 +458,26 @@ fn comes_before(output: &Output<Kept>, answer: Origin) -> bool {
     !answer.odd_version && reached.is_some_and(|reached| reached < answer.revision)
 }
 
-/// Where an event that was held back comes from: an older revision than the answer that released it.
-fn origin_of_released(world: &World, output: &Output<Kept>, answer: Origin) -> Origin {
+/// Where an event that was held back comes from: its version, or the first change of its object after
+/// `high`, the newest revision that the mirror was told of.
+fn origin_of_released(world: &World, output: &Output<Kept>, answer: Origin, high: u64) -> Origin {
     let said = Said::of(output);
-    let reached = said.reaches().and_then(ResourceVersion::as_decimal);
-    let Said::Apply { change, widget, .. } = &said else {
-        let revision = reached.unwrap_or(answer.revision);
-        return Origin { revision, ..answer };
+    let key = match &said {
+        Said::Apply { widget, .. } => Some(&widget.key),
+        Said::Remove(key, _) => Some(key),
+        _ => None,
     };
-    let revision = reached.unwrap_or_else(|| match change {
-        ChangeKind::Added | ChangeKind::Modified => widget.revision,
-        ChangeKind::Deleted => {
-            let later = world
-                .timeline(answer.timeline)
-                .changes(widget.revision, answer.revision);
-            let gone = later.iter().find(|record| record.key == widget.key);
-            gone.map_or(answer.revision, |record| record.revision)
-        }
-    });
+    let reached = said.reaches().and_then(ResourceVersion::as_decimal);
+    let changed = || {
+        let timeline = world.timeline(answer.timeline);
+        let mut later = timeline.changes(high, answer.revision).iter();
+        let change = later.find(|record| Some(&record.key) == key)?;
+        Some(change.revision)
+    };
+    let revision = reached.or_else(changed).unwrap_or(answer.revision);
     Origin {
         revision,
-        odd_version: reached.is_none(),
+        odd_version: answer.odd_version || (key.is_some() && reached.is_none()),
         ..answer
     }
 }
