@@ -357,7 +357,7 @@ impl<T> ReflectorMachine<T> {
         let error = TransportError::new(TransportErrorKind::TimedOut, message).into();
         match state {
             State::Listing(listing) => self.list_failed(now, listing, error),
-            State::Probing(probe) => self.probe_failed(now, probe.object, error),
+            State::Probing(probe) => self.probe_failed(now, probe.object.as_ref(), error),
             other => other,
         }
     }

@@ -265,7 +265,7 @@ impl<T> ReflectorMachine<T> {
                 self.watch_failed(now, &watch, error)
             }
             State::Probing(probe) if probe.attempt == attempt => {
-                self.probe_failed(now, probe.object, error)
+                self.probe_failed(now, probe.object.as_ref(), error)
             }
             State::Committing(committing) => self.stream_lost(committing, attempt),
             other => self.late(other),

@@ -225,7 +225,11 @@ impl<T> ReflectorMachine<T> {
     /// The answer is complete.
     pub(super) fn probe_ended(&mut self, now: Time, probe: Probing) -> State {
         let Some(version) = probe.version else {
-            return self.probe_failed(now, probe.object, DecodeError::NoListMetadata.into());
+            return self.probe_failed(
+                now,
+                probe.object.as_ref(),
+                DecodeError::NoListMetadata.into(),
+            );
         };
         if self.is_rewind(&version) {
             return self.rewound(now, version, None);
@@ -258,7 +262,7 @@ impl<T> ReflectorMachine<T> {
     pub(super) fn probe_failed(
         &mut self,
         now: Time,
-        object: Option<ObjectKey>,
+        object: Option<&ObjectKey>,
         error: SourceError,
     ) -> State {
         let refused = |status: &Status| status.is_invalid() || status.is_bad_request();
