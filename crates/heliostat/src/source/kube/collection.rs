@@ -114,7 +114,7 @@ impl Collection {
 
     /// The query of a list.
     pub(super) fn list_query(&self, options: &ListOptions) -> String {
-        self.query(options.query(), options.field_selector())
+        self.query(options.query(), options.field_selector().as_deref())
     }
 
     /// The query of a watch.
@@ -123,8 +123,8 @@ impl Collection {
     }
 
     /// Pages need their selectors again: a continue token does not carry them.
-    fn query(&self, mut pairs: Vec<(&'static str, String)>, fields: Option<String>) -> String {
-        let selectors = [self.fields.as_deref(), fields.as_deref()];
+    fn query(&self, mut pairs: Vec<(&'static str, String)>, fields: Option<&str>) -> String {
+        let selectors = [self.fields.as_deref(), fields];
         let selectors: Vec<_> = selectors.into_iter().flatten().collect();
         if !selectors.is_empty() {
             pairs.push(("fieldSelector", selectors.join(",")));
