@@ -9,7 +9,7 @@ use std::task::Waker;
 use tokio::sync::futures::Notified;
 
 pub(crate) mod atomic {
-    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+    pub(crate) use shuttle::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 }
 
 /// As tokio's; others may go on before each call.

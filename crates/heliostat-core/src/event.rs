@@ -140,6 +140,16 @@ pub enum RejectionReason {
     Transform(String),
 }
 
+impl Rejection {
+    /// True if the event said that this object of the collection is deleted.
+    #[must_use]
+    pub fn deletes(&self, key: &ObjectKey) -> bool {
+        self.change == Some(ChangeKind::Deleted)
+            && self.reason.is_member()
+            && self.key.as_ref() == Some(key)
+    }
+}
+
 impl RejectionReason {
     /// True for an object of the mirror's kind that is there but cannot be read. An object of another
     /// kind is not in the mirrored collection at all.

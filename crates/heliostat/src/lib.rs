@@ -91,6 +91,8 @@ pub mod queue;
 
 pub mod adapter;
 
+mod clock;
+
 mod contain;
 
 mod driver;

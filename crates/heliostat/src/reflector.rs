@@ -11,6 +11,7 @@ use heliostat_core::reflector::{AttemptId, Phase, ReflectorConfig, RoundError};
 use heliostat_core::store::Store;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::budget::ListBudget;
 use crate::driver::{self, Driver};
@@ -54,7 +55,7 @@ pub(crate) struct Options<T> {
     pub(crate) seed: Option<u64>,
     pub(crate) transform: Option<Transform<T>>,
     pub(crate) on_error: WatchErrorHandler,
-    pub(crate) should_resync: Option<Box<dyn FnMut() -> bool + Send>>,
+    pub(crate) should_resync: Option<Box<dyn FnMut(Instant) -> bool + Send>>,
 }
 
 /// Changes an object at the door, or says why it must not come in.
@@ -202,7 +203,15 @@ impl<S: ListerWatcher, W: Store<S::Object> + 'static> Reflector<S, W> {
 
     /// Is asked before every resync; `false` skips it.
     #[must_use]
-    pub fn should_resync(mut self, ask: impl FnMut() -> bool + Send + 'static) -> Self {
+    pub fn should_resync(self, mut ask: impl FnMut() -> bool + Send + 'static) -> Self {
+        self.should_resync_at(move |_| ask())
+    }
+
+    /// As [`should_resync`](Self::should_resync), with the time at which the resync is due.
+    pub(crate) fn should_resync_at(
+        mut self,
+        ask: impl FnMut(Instant) -> bool + Send + 'static,
+    ) -> Self {
         self.options.should_resync = Some(Box::new(ask));
         self
     }

@@ -29,3 +29,6 @@ mod progress;
 
 #[path = "reflector/logs.rs"]
 mod logs;
+
+#[path = "reflector/limits.rs"]
+mod limits;

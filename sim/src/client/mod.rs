@@ -120,7 +120,8 @@ impl Seat {
     ) -> Self {
         let informer = Informer::new(behind, plan.resync, bug.mutant());
         plan.resync = informer.check_period();
-        let machine = ReflectorMachine::new(plan.config(), Time::ZERO, plan.seed);
+        let config = bug.configure(plan.config());
+        let machine = ReflectorMachine::new(config, Time::ZERO, plan.seed);
         let rng = Rng::seeded(plan.seed ^ 0x0005_703e);
         let mut store = IndexedObjects::new();
         let residue = if bug.misfiles_objects() {

@@ -185,10 +185,11 @@ impl fmt::Display for Said {
         match self {
             Self::List(attempt, options) => write!(
                 f,
-                "list {attempt} at {:?} limit {:?} token {:?}",
+                "list {attempt} at {:?} limit {:?} token {:?} object {:?}",
                 options.resource_version.to_string(),
                 options.limit,
-                options.continue_token
+                options.continue_token,
+                options.object.as_ref().map(ToString::to_string)
             ),
             Self::Watch(attempt, options) => write!(
                 f,

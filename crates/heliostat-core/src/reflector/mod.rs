@@ -10,19 +10,20 @@
 //!             ┌────────────── delay ◀─────────────────────────────┐
 //!             ▼                                                   │ round over
 //!  Idle ─▶ WatchListing ──refused, no end mark──▶ Listing ──▶ Committing ──▶ Watching ⇄ BackingOff
-//!             │                                                   ▲             │ silence
-//!             └──────────────── end mark ─────────────────────────┘          Probing
+//!             │                                                   ▲             ▲ failure │
+//!             └──────────────── end mark ─────────────────────────┘          Probing ◀────┘
 //! ```
 //!
 //! One round is a list or a watch-list, then watches until one of them cannot simply be opened again.
 //! Where a source is polled, one round is a list and the wait for the next one.
-//! The transitions live by state: `list`, `watch_list` and `watch`.
+//! The transitions live by state: `list`, `watch_list`, `watch` and `proof`.
 
 mod backoff;
 mod config;
 mod input;
 mod list;
 mod output;
+mod proof;
 mod recovery;
 mod retry_window;
 mod state;
@@ -34,11 +35,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::event::Rejection;
+use crate::object::ObjectKey;
 use crate::rng::Rng;
 use crate::store::{History, StoreError};
 use crate::time::Time;
 use crate::version::ResourceVersion;
 
+use proof::Proof;
 use retry_window::RetryWindow;
 use state::{AfterDelay, CommitSource, Committing, Expensive, State, WatchListTry};
 use timers::{Timer, Timers};
@@ -85,6 +88,9 @@ pub struct ReflectorMachine<T> {
     resync_running: bool,
     /// When the resync period of a polled source began. Its rounds may be shorter than the period.
     polled_resync_from: Option<Time>,
+    /// When a watch was last opened again without a delay.
+    resumed_at: Option<Time>,
+    proof: Proof<T>,
 }
 
 impl<T> ReflectorMachine<T> {
@@ -114,6 +120,8 @@ impl<T> ReflectorMachine<T> {
             watch_list_suspended_until: None,
             resync_running: false,
             polled_resync_from: None,
+            resumed_at: None,
+            proof: Proof::default(),
             config,
         }
     }
@@ -195,6 +203,13 @@ impl<T> ReflectorMachine<T> {
         &self.last_version
     }
 
+    /// The object that changed last in the store, with its version: what a reconnect asks for to prove
+    /// that the source has the same history. None if it is not known.
+    #[must_use]
+    pub fn last_change(&self) -> Option<(&ObjectKey, &ResourceVersion)> {
+        self.proof.fence.as_ref().map(proof::Fence::change)
+    }
+
     /// How many answers came to requests that were over.
     #[must_use]
     pub const fn late_answers(&self) -> u64 {
@@ -203,6 +218,7 @@ impl<T> ReflectorMachine<T> {
 
     /// Begins a round: a watch-list if one may be tried, otherwise a list.
     fn start_round(&mut self, now: Time) -> State {
+        self.drop_held_back();
         let suspended = self
             .watch_list_suspended_until
             .is_some_and(|until| now < until);
@@ -228,6 +244,7 @@ impl<T> ReflectorMachine<T> {
         match request {
             Expensive::List => self.start_list(now),
             Expensive::WatchList(attempt) => self.start_watch_list(now, attempt),
+            Expensive::Probe => self.probe(now),
         }
     }
 
@@ -244,9 +261,11 @@ impl<T> ReflectorMachine<T> {
         }
     }
 
-    /// Begins a replace. If the last version is of no use, the source may be in another history.
+    /// Begins a replace. The source may be in another history if the last version is of no use, or if
+    /// a failure has not been followed by a proof.
     fn begin_replace(&mut self) {
-        if self.version_unavailable {
+        self.proof.staged_fence = None;
+        if self.version_unavailable || self.proof.in_doubt {
             self.history = History::Unknown;
         }
         let history = self.history;
@@ -276,7 +295,9 @@ impl<T> ReflectorMachine<T> {
             State::Watching(watch) if watch.attempt == attempt => {
                 self.watch_failed(now, &watch, error)
             }
-            State::Probing(probe) if probe.attempt == attempt => self.probe_failed(now, error),
+            State::Probing(probe) if probe.attempt == attempt => {
+                self.probe_failed(now, probe.object.as_ref(), error)
+            }
             State::Committing(committing) => self.stream_lost(committing, attempt),
             other => self.late(other),
         }
@@ -306,6 +327,7 @@ impl<T> ReflectorMachine<T> {
                 let version = committing.version.clone();
                 self.history = History::Same;
                 self.last_version = committing.version;
+                self.proof.fence = self.proof.staged_fence.take();
                 self.report(Report::Synced {
                     version,
                     watch_list,
@@ -333,7 +355,7 @@ impl<T> ReflectorMachine<T> {
     }
 
     fn enter_watch_phase(&mut self, now: Time, source: CommitSource) -> State {
-        self.proved_at = now;
+        self.history_proved(now);
         self.retry_window = RetryWindow::new(self.config.max_internal_error_retry);
         if let Some(interval) = self.config.poll_interval {
             return self.wait_to_poll(now, interval);
@@ -440,7 +462,7 @@ impl<T> ReflectorMachine<T> {
     fn delay_over(&mut self, now: Time, state: State) -> State {
         match state {
             State::BackingOff(AfterDelay::Round) => self.start_round(now),
-            State::BackingOff(AfterDelay::Watch) => self.start_watch(now),
+            State::BackingOff(AfterDelay::Watch) => self.reconnect(now),
             State::BackingOff(AfterDelay::WatchList(attempt)) => {
                 self.begin(now, Expensive::WatchList(attempt))
             }
@@ -454,11 +476,11 @@ impl<T> ReflectorMachine<T> {
         }
         self.abort_request(state);
         match state {
-            State::AwaitingPermit { .. } => self.output(Output::ReleasePermit),
             State::Listing(_) | State::WatchListing(_) | State::Committing(_) => {
                 self.output(Output::AbortReplace);
             }
             State::Idle
+            | State::AwaitingPermit { .. }
             | State::Watching(_)
             | State::Probing(_)
             | State::BackingOff(_)
@@ -471,9 +493,10 @@ impl<T> ReflectorMachine<T> {
         State::Stopped
     }
 
-    /// Gives up the request that a state stands for.
+    /// Gives up the request that a state stands for, or the wish for its permit.
     fn abort_request(&mut self, state: &State) {
         let attempt = match state {
+            State::AwaitingPermit { .. } => return self.output(Output::ReleasePermit),
             State::Listing(listing) => Some(listing.attempt),
             State::WatchListing(watch) => Some(watch.attempt),
             State::Watching(watch) => Some(watch.attempt),
@@ -484,7 +507,6 @@ impl<T> ReflectorMachine<T> {
             }) => *stream,
             State::Committing(_)
             | State::Idle
-            | State::AwaitingPermit { .. }
             | State::BackingOff(_)
             | State::Polling
             | State::Stopped => None,

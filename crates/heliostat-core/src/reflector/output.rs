@@ -199,13 +199,18 @@ pub enum Report {
     ResyncFailed(StoreError),
 }
 
-/// The source showed a version older than one already seen: a stale replica, or a restored backup.
+/// The source showed a version older than one already seen, or another history at the same versions:
+/// a stale replica, or a restored backup.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rewind {
     /// The newest version seen before.
     pub seen: ResourceVersion,
     /// The older version that came.
     pub got: ResourceVersion,
+    /// The object that shows it: it has the version `got`, which the history of the mirror does not
+    /// have, or is gone without a delete if `got` is unset. None if `got` is the version of the whole
+    /// source.
+    pub object: Option<ObjectKey>,
     /// True if a consistent read says so too: the source itself went back, and the store follows it.
     /// False if it is not applied and a consistent list follows.
     pub confirmed: bool,

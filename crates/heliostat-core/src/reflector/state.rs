@@ -1,10 +1,12 @@
 //! Where a reflector is: one small struct for each state, holding only what is known in it.
 
 use crate::event::ListMetadata;
+use crate::object::ObjectKey;
 use crate::time::Time;
 use crate::version::ResourceVersion;
 
 use super::input::AttemptId;
+use super::proof::AwaitedDelete;
 
 #[derive(Debug)]
 pub(super) enum State {
@@ -20,7 +22,7 @@ pub(super) enum State {
     Committing(Committing),
     /// A watch is open, or being opened.
     Watching(Watching),
-    /// The source is asked for its present version.
+    /// The source is asked to prove that it has the same history.
     Probing(Probing),
     /// Nothing is asked until the delay is over.
     BackingOff(AfterDelay),
@@ -35,6 +37,8 @@ pub(super) enum State {
 pub(super) enum Expensive {
     List,
     WatchList(WatchListTry),
+    /// Small, but made by all mirrors of a source that was lost.
+    Probe,
 }
 
 /// What a delay was for.
@@ -76,6 +80,8 @@ pub(super) struct Listing {
     pub(super) paginated: bool,
     /// The version was found to be of no use once already; a second time is a failure.
     pub(super) retried: bool,
+    /// A token expired once already; a second time is a failure.
+    pub(super) rescued: bool,
     pub(super) pages: u64,
     pub(super) items: u64,
     pub(super) started: Time,
@@ -127,12 +133,19 @@ pub(super) struct Watching {
     pub(super) alive: bool,
     /// The first events come in no order of versions: the watch began at no real version.
     pub(super) unordered: bool,
+    /// Events are held back until this delete has come.
+    pub(super) awaited: Option<Box<AwaitedDelete>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Probing {
     pub(super) attempt: AttemptId,
+    /// The object that is asked for; none if only the version is.
+    pub(super) object: Option<ObjectKey>,
+    /// The version of the source.
     pub(super) version: Option<ResourceVersion>,
+    /// The version of the object, if it is there.
+    pub(super) found: Option<ResourceVersion>,
 }
 
 /// What a reflector is doing, for people and programs.
@@ -149,7 +162,8 @@ pub enum Activity {
     WatchListing,
     /// Watching.
     Watching,
-    /// Asking the source for its present version, after a silence.
+    /// Asking the source to prove that it was not restored from a backup, after a failed connection
+    /// or a silence.
     Probing,
     /// Waiting before the next try.
     BackingOff,
@@ -206,6 +220,10 @@ impl State {
                 | Self::Probing(_)
                 | Self::BackingOff(AfterDelay::Watch)
                 | Self::Polling
+                | Self::AwaitingPermit {
+                    then: Expensive::Probe,
+                    ..
+                }
         )
     }
 }

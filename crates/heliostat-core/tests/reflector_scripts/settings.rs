@@ -81,6 +81,8 @@ impl Settings {
                 "stop" => RejectPolicy::Stop,
                 _ => return Err(unknown(name, value)),
             }),
+            "verify-history" => config.verify_history(flag(value)?),
+            "single-object-lists" => config.single_object_lists(flag(value)?),
             "budgeted" => {
                 self.budgeted = flag(value)?;
                 config.budgeted(self.budgeted)

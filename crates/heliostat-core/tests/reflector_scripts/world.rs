@@ -106,11 +106,11 @@ impl World {
         self.reached = version.clone();
         self.rewound = false;
         match machine.activity() {
-            Activity::Idle
-            | Activity::Watching
-            | Activity::Probing
-            | Activity::BackingOff
-            | Activity::Stopped => {
+            Activity::Probing => ensure(
+                self.store.staged.is_none(),
+                "staged objects wait for nothing",
+            ),
+            Activity::Idle | Activity::Watching | Activity::BackingOff | Activity::Stopped => {
                 ensure(self.permit == Permit::None, "a permit is held for nothing")?;
                 ensure(
                     self.store.staged.is_none(),
@@ -307,9 +307,7 @@ impl World {
                 self.say("release permit");
             }
             Output::List { attempt, options } => {
-                // A probe asks for one item at most, and is as cheap as a get.
-                let probe = self.machine().activity() == Activity::Probing;
-                self.requested(attempt, !probe)?;
+                self.requested(attempt, true)?;
                 self.say(format!("list {attempt} {}", print::list(&options)));
             }
             Output::Watch { attempt, options } => {

@@ -148,6 +148,7 @@ impl WatchStream {
         stream.phase = match stream.plan.start {
             Start::State(required) if required > stream.storage.revision() => Phase::Opening {
                 required,
+                // tidy: allow(instants): a year at most
                 deadline: Instant::now() + state.config.too_large_wait.min(TIMEOUT_MAX),
             },
             _ => stream.opened(),

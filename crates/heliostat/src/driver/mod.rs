@@ -34,6 +34,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
 use crate::budget::{ListBudget, ListPermit};
+use crate::clock::Clock;
 use crate::contain::contain;
 use crate::list_watch::ListerWatcher;
 use crate::metrics::ReflectorMetrics;
@@ -47,7 +48,8 @@ use request::{Request, Signal, next_signal};
 pub(crate) use crate::contain::panic_message;
 pub(crate) use report::log_watch_error;
 
-/// How many signals are taken from a busy stream before timers and wishes get their turn.
+/// Number of signals that are taken from a busy stream before timers, wishes and the other tasks of
+/// the runtime get their turn.
 const SIGNALS_IN_A_ROW: usize = 256;
 
 /// A deadline of the machine that is further away than this is as good as none.
@@ -59,7 +61,7 @@ pub(crate) struct Driver<S: ListerWatcher, W> {
     store: ContainedStore<S::Object, W>,
     options: Options<S::Object>,
     machine: ReflectorMachine<S::Object>,
-    started: Instant,
+    clock: Clock,
     request: Option<Request<S::Object>>,
     permit: Permit,
     wishes: watch::Receiver<Wish>,
@@ -117,13 +119,14 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         if !source.supports_watch_list() {
             config = config.watch_list(WatchListMode::Off);
         }
+        config = config.single_object_lists(source.supports_single_object());
         options.config = config.clone();
         Self {
             reporting: Reporting::new(&source.request_line()),
             source: Arc::new(source),
             store: ContainedStore::new(store),
             machine: ReflectorMachine::new(config, Time::ZERO, seed),
-            started: Instant::now(),
+            clock: Clock::start(),
             request: None,
             permit: Permit::None,
             wishes,
@@ -145,7 +148,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         let mut wishes = self.wishes.clone();
         let stop = wait_for_stop(&mut wishes);
         pin_mut!(stop);
-        self.tell(Input::Start);
+        self.tell(self.clock.now(), Input::Start);
         loop {
             self.publish();
             if let Some(end) = self.end.take() {
@@ -162,29 +165,36 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                 signal = next_signal(&mut self.request) => Wake::Signal(signal),
                 () = &mut sleep => Wake::Deadline,
             };
+            // One time for the whole turn: what is due together is seen together.
+            let now = self.clock.now();
+            let mut is_busy = false;
             match wake {
-                Wake::Stop => self.tell(Input::Stop),
+                Wake::Stop => self.tell(now, Input::Stop),
                 Wake::Granted(attempt, permit) => {
                     self.permit = Permit::Held {
                         _until_dropped: permit,
                     };
-                    self.tell(Input::PermitGranted { attempt });
+                    self.tell(now, Input::PermitGranted { attempt });
                 }
                 Wake::ResyncPeriod(period) => {
-                    let now = self.now();
                     self.machine.set_resync_period(now, Some(period));
                 }
-                Wake::Signal(signal) => self.take_signals(signal),
+                Wake::Signal(signal) => is_busy = self.take_signals(now, signal),
                 Wake::Deadline => {}
             }
-            self.handle_deadline();
+            self.handle_deadline(now);
+            // A source that is always ready must not keep the other tasks from running.
+            if is_busy {
+                tokio::task::yield_now().await;
+            } else {
+                tokio::task::coop::consume_budget().await;
+            }
         }
     }
 
-    /// Takes a signal, and those that are ready behind it.
-    fn take_signals(&mut self, first: Signal<S::Object>) {
-        self.draft.last_event = Some(Instant::now());
-        let now = self.now();
+    /// Takes a signal and those that are ready after it. Returns true if there may be more.
+    fn take_signals(&mut self, now: Time, first: Signal<S::Object>) -> bool {
+        self.draft.last_event = self.clock.instant(now);
         self.take_signal(now, first);
         for _ in 1..SIGNALS_IN_A_ROW {
             // A pending stream is polled again, with a real waker, before the driver sleeps.
@@ -194,9 +204,10 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                 .and_then(|request| request.signals.next().now_or_never());
             match ready.flatten() {
                 Some(signal) if self.end.is_none() => self.take_signal(now, signal),
-                Some(_) | None => return,
+                Some(_) | None => return false,
             }
         }
+        true
     }
 
     fn take_signal(&mut self, now: Time, signal: Signal<S::Object>) {
@@ -230,14 +241,12 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         self.execute_outputs(now);
     }
 
-    fn tell(&mut self, input: Input<S::Object>) {
-        let now = self.now();
+    fn tell(&mut self, now: Time, input: Input<S::Object>) {
         self.machine.handle_input(now, input);
         self.execute_outputs(now);
     }
 
-    fn handle_deadline(&mut self) {
-        let now = self.now();
+    fn handle_deadline(&mut self, now: Time) {
         if self
             .machine
             .poll_timeout()
@@ -248,19 +257,15 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         }
     }
 
-    fn now(&self) -> Time {
-        Time::since_start(self.started.elapsed())
-    }
-
     /// Sets the sleep to the machine's next deadline. A sleep that would end too early is left: the
     /// deadline of a busy watch moves with every event, and waking once in vain is cheaper.
     fn arm(&self, sleep: Pin<&mut Sleep>) {
+        let far_away = self.clock.now() + FAR_AWAY;
         let deadlines = [self.machine.poll_timeout(), self.reporting.poll_timeout()];
-        let deadline = match deadlines.into_iter().flatten().min() {
-            Some(deadline) => self.started + deadline.elapsed(),
-            None => Instant::now() + FAR_AWAY,
-        };
-        if sleep.is_elapsed() || deadline < sleep.deadline() {
+        let deadline = deadlines.into_iter().flatten().fold(far_away, Time::min);
+        if let Some(deadline) = self.clock.instant(deadline)
+            && (sleep.is_elapsed() || deadline < sleep.deadline())
+        {
             sleep.reset(deadline);
         }
     }
@@ -319,10 +324,10 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
             }
             Output::Moved { version } => self.move_version(&version),
             Output::Resync => {
-                let result = self.resync();
+                let result = self.resync(now);
                 self.machine.handle_input(now, Input::Resynced(result));
             }
-            Output::Report(report) => self.report(&report),
+            Output::Report(report) => self.report(now, &report),
             Output::Stopped { cause } => self.end = Some(End { cause }),
         }
     }
@@ -346,8 +351,11 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
 
     fn list(&mut self, attempt: AttemptId, options: ListOptions) {
         tracing::debug!(%attempt, version = %options.resource_version, limit = options.limit, "list");
-        self.metrics.listing();
-        self.draft.counts.lists += 1;
+        // A proof of the history is no list of the collection.
+        if self.machine.activity() != Activity::Probing {
+            self.metrics.listing();
+            self.draft.counts.lists += 1;
+        }
         self.reporting.attempt = Some(attempt);
         self.request = Some(Request::list(&self.source, attempt, options));
     }
@@ -395,9 +403,12 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         }
     }
 
-    fn resync(&mut self) -> Result<(), StoreError> {
+    fn resync(&mut self, now: Time) -> Result<(), StoreError> {
         let wanted = match &mut self.options.should_resync {
-            Some(ask) => contain(ask).map_err(StoreError::new)?,
+            Some(ask) => {
+                let now = self.clock.instant(now).unwrap_or_else(Instant::now);
+                contain(|| ask(now)).map_err(StoreError::new)?
+            }
             None => true,
         };
         if !wanted {

@@ -95,13 +95,13 @@ macro_rules! line {
 
 impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
     fn admits(&mut self, severity: Severity, kind: &'static str) -> bool {
-        let now = self.now();
+        let now = self.clock.now();
         self.reporting.limit.admit(now, (severity, kind))
     }
 
     /// Logs how many lines of a kind were held back, where the time for that has come.
     pub(super) fn log_summaries(&mut self) {
-        let now = self.now();
+        let now = self.clock.now();
         while let Some(((severity, kind), lines)) = self.reporting.limit.poll_summary(now) {
             let reflector = self.options.name.as_str();
             let request = self.reporting.request.as_deref();
@@ -142,7 +142,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         });
     }
 
-    pub(super) fn report(&mut self, report: &Report) {
+    pub(super) fn report(&mut self, now: Time, report: &Report) {
         match report {
             Report::RoundFailed { phase, error } => {
                 self.round_failed(None);
@@ -161,7 +161,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
             }
             Report::BackingOff { delay } => {
                 tracing::debug!(?delay, "backing off");
-                self.draft.retry_at = Some(Instant::now() + *delay);
+                self.draft.retry_at = self.clock.instant(now + *delay);
                 self.round_failed(Some(*delay));
             }
             Report::RetryAfterShortened { asked, granted } => {
@@ -197,7 +197,8 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
             Report::Rejected(rejection) => self.rejected(rejection),
             Report::Rewind(rewind) => {
                 let (seen, got) = (printable(&rewind.seen), printable(&rewind.got));
-                line!(self, Warn, warn, "rewind", %seen, %got, rewind.confirmed, "rewind");
+                let object = rewind.object.as_ref().map(display);
+                line!(self, Warn, warn, "rewind", %seen, %got, object, rewind.confirmed, "rewind");
                 self.metrics.rewind();
                 self.draft.counts.rewinds += 1;
                 self.draft.last_rewind = Some(rewind.clone());

@@ -518,7 +518,9 @@ impl<S: ListerWatcher> InformerBuilder<S> {
             let config = reflector.options.config.clone();
             reflector
                 .config(config.resync_period(resync_period))
-                .should_resync(move || checks.upgrade().is_some_and(|it| it.check_resync()))
+                .should_resync_at(move |now| {
+                    checks.upgrade().is_some_and(|it| it.check_resync(now))
+                })
                 .start()
         });
         SharedInformer {

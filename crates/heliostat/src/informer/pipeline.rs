@@ -220,9 +220,10 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         slots
     }
 
-    /// Looks which handlers are due for a resync; true if any is.
-    pub(super) fn check_resync(&self) -> bool {
-        let now = self.now();
+    /// Looks which handlers are due for a resync; true if any is. `now` is the time of the turn in
+    /// which the reflector asks: a later one would find a handler due that late the next time.
+    pub(super) fn check_resync(&self, now: Instant) -> bool {
+        let now = Time::since_start(now.saturating_duration_since(self.started));
         self.stage().fanout.check_resync(now)
     }
 
@@ -365,5 +366,30 @@ impl<T> Drop for QueueWriter<T> {
 impl<T> fmt::Debug for QueueWriter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("QueueWriter").field(&self.pipeline).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::HandlerOptions;
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_that_runs_late_does_not_skip_the_next_resync() {
+        let pipeline: Pipeline<String> = Pipeline::new(Indexer::new());
+        pipeline.configure("test", Duration::from_secs(60));
+        let slot = Arc::new(Slot::new(
+            "handler".into(),
+            &HandlerOptions::default(),
+            false,
+        ));
+        assert!(pipeline.add(None, &slot).is_some());
+        let period = pipeline.start();
+        let late = Duration::from_secs(1);
+        let due = Instant::now() + period;
+        tokio::time::advance(period + late).await;
+        assert!(pipeline.check_resync(due));
+        tokio::time::advance(period - late).await;
+        assert!(pipeline.check_resync(due + period));
     }
 }

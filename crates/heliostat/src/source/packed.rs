@@ -91,6 +91,10 @@ where
     fn supports_watch_list(&self) -> bool {
         self.source.supports_watch_list()
     }
+
+    fn supports_single_object(&self) -> bool {
+        self.source.supports_single_object()
+    }
 }
 
 fn list_part<T>(packer: &mut Packer<T>, part: ListPart<RawObject>) -> ListPart<Packed<T>> {

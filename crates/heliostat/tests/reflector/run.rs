@@ -124,7 +124,10 @@ async fn r_11_w_23_half_open_watches_are_noticed_on_the_injected_clock() {
     assert_eq!(started.elapsed().as_secs(), 8);
     source.create(key("b"), "b".to_owned()).unwrap();
     caught_up(&source, &store).await;
-    assert_eq!(words(&source.requests()), ["list 0", "watch 2", "watch 2"]);
+    assert_eq!(
+        words(&source.requests()),
+        ["list 0", "watch 2", "proof a", "watch 2"]
+    );
     drop(mirror);
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use heliostat::core::object::{Entry, ObjectKey};
+use heliostat::core::options::ListOptions;
 use heliostat::core::reflector::{BackoffConfig, ReflectorConfig, WatchListMode};
 use heliostat::core::store::{Staging, Store, StoreError};
 use heliostat::core::version::ResourceVersion;
@@ -54,9 +55,14 @@ pub(crate) fn keys(store: &Indexer<String>) -> Vec<String> {
     store.keys().iter().map(ToString::to_string).collect()
 }
 
-/// One word for each request: `list` or `watch`, with the version it was made at.
+/// One word for each request: `list` or `watch` with the version it was made at, or `proof` with the
+/// object that was asked for.
 pub(crate) fn words(requests: &[Request]) -> Vec<String> {
     let word = |request: &Request| match request {
+        Request::List(ListOptions {
+            object: Some(object),
+            ..
+        }) => format!("proof {object}"),
         Request::List(options) => format!("list {}", options.resource_version),
         Request::Watch(options) if options.send_initial_events => {
             format!("watch-list {}", options.resource_version)

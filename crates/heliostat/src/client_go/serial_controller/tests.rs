@@ -2,7 +2,7 @@
 
 use heliostat_core::object::{Entry, Header, Uid};
 use heliostat_core::queue::rate_limit::default_rate_limiter;
-use heliostat_core::store::Store;
+use heliostat_core::store::{Staging, Store};
 
 use super::*;
 
@@ -38,13 +38,13 @@ impl Loop {
     }
 
     fn list(&mut self, version: u64) {
-        self.writer.begin_replace();
-        self.finish_list(version);
+        let staging = self.writer.begin_replace();
+        self.finish_list(staging, version);
     }
 
-    fn finish_list(&mut self, version: u64) {
-        self.writer.stage(entry(version));
-        self.writer.commit_replace(&version.into()).unwrap();
+    fn finish_list(&mut self, mut staging: Staging<u64>, version: u64) {
+        staging.stage(entry(version));
+        self.writer.commit(staging, &version.into()).unwrap();
     }
 
     /// Takes in what is queued and returns what it means, in one word for each change.
@@ -78,9 +78,9 @@ fn i_05_a_list_that_finds_what_was_applied_while_it_was_collected_replaces_nothi
     it.list(1);
     assert_eq!(it.work(), ["Replaced"]);
     it.writer.update(entry(2)).unwrap();
-    it.writer.begin_replace();
+    let staging = it.writer.begin_replace();
     assert_eq!(it.work(), ["Updated"], "applied in the middle of the list");
-    it.finish_list(2);
+    it.finish_list(staging, 2);
     assert_eq!(it.work(), [""; 0]);
     it.list(3);
     assert_eq!(it.work(), ["Replaced"], "a list that brings something new");

@@ -142,18 +142,20 @@ impl Collection {
 
     /// The query of a list.
     pub(super) fn list_query(&self, options: &ListOptions) -> String {
-        self.query(options.query())
+        self.query(options.query(), options.field_selector().as_deref())
     }
 
     /// The query of a watch.
     pub(super) fn watch_query(&self, options: &WatchOptions) -> String {
-        self.query(options.query())
+        self.query(options.query(), None)
     }
 
     /// Pages need their selectors again: a continue token does not carry them.
-    fn query(&self, mut pairs: Vec<(&'static str, String)>) -> String {
-        if let Some(selector) = &self.fields {
-            pairs.push(("fieldSelector", selector.to_string()));
+    fn query(&self, mut pairs: Vec<(&'static str, String)>, fields: Option<&str>) -> String {
+        let selectors = [self.fields.as_deref(), fields];
+        let selectors: Vec<_> = selectors.into_iter().flatten().collect();
+        if !selectors.is_empty() {
+            pairs.push(("fieldSelector", selectors.join(",")));
         }
         if let Some(selector) = &self.labels {
             pairs.push(("labelSelector", selector.to_string()));
@@ -244,6 +246,14 @@ mod tests {
         assert_eq!(
             pods.list_query(&page),
             "continue=tok&fieldSelector=spec.nodeName%3Dn1&labelSelector=app%20in%20%28a%2Cb%29&limit=500"
+        );
+        let one = ListOptions {
+            object: Some("ns/web-0".parse().unwrap()),
+            ..ListOptions::default()
+        };
+        assert_eq!(
+            pods.list_query(&one),
+            "fieldSelector=spec.nodeName%3Dn1%2Cmetadata.name%3Dweb-0%2Cmetadata.namespace%3Dns&labelSelector=app%20in%20%28a%2Cb%29"
         );
         pods.set_labels("");
         pods.set_fields("");

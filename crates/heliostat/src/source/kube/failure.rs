@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use kube_client::client::AuthError;
 
-use heliostat_core::error::{SourceError, TransportError, TransportErrorKind};
+use heliostat_core::error::{DecodeError, SourceError, TransportError, TransportErrorKind};
 
 use super::credentials::CredentialsError;
 
@@ -61,6 +61,12 @@ impl RequestLine {
         };
         TransportError::new(kind, message).with_source(error).into()
     }
+
+    /// The answer ended in the middle of an event, and HTTP did not notice.
+    pub(super) fn cut_off(&self, error: &DecodeError) -> SourceError {
+        let message = format!("{self}: {error}");
+        TransportError::new(TransportErrorKind::Closed, message).into()
+    }
 }
 
 impl fmt::Display for RequestLine {
@@ -71,18 +77,6 @@ impl fmt::Display for RequestLine {
             None => Ok(()),
         }
     }
-}
-
-/// True for an end of the connection that a watch takes as the plain end of its stream.
-///
-/// The reference client does so for the end of file, expected or not, a reset, HTTP/2 GOAWAY and
-/// timeouts: everything up to the last whole event has been delivered, and the next watch goes on
-/// there.
-pub(super) fn is_end_of_watch(error: &kube_client::Error) -> bool {
-    matches!(
-        classify(error),
-        Some(TransportErrorKind::Closed | TransportErrorKind::TimedOut)
-    )
 }
 
 /// Why there are no credentials: those of a connection of ours, or of a client of the user's own.
@@ -221,10 +215,7 @@ mod tests {
             io::ErrorKind::NotConnected,
         ] {
             assert_eq!(classify(&wrapped(kind)), Some(TransportErrorKind::Closed));
-            assert!(is_end_of_watch(&wrapped(kind)));
         }
-        assert!(is_end_of_watch(&wrapped(io::ErrorKind::TimedOut)));
-        assert!(!is_end_of_watch(&wrapped(io::ErrorKind::InvalidData)));
     }
 
     #[test]

@@ -471,6 +471,10 @@ impl<T: Send + Sync + 'static> ListerWatcher for KubeSource<T> {
         Ok(self.reader.watch(answer, codec))
     }
 
+    fn supports_single_object(&self) -> bool {
+        true
+    }
+
     fn description(&self) -> String {
         match self.form {
             Form::Full => self.collection.to_string(),
