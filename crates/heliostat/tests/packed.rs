@@ -388,20 +388,23 @@ mod informers {
 
     fn drain<T: ReadRaw + Send + Sync>(subscription: &mut Subscription<T>) -> Vec<String> {
         std::iter::from_fn(|| subscription.try_recv())
-            .map(|told| word(&told))
+            .filter_map(|notification| word(&notification))
             .collect()
     }
 
-    fn word<T: ReadRaw>(notification: &Notification<T>) -> String {
-        match notification {
+    /// An update that changes nothing has no word: after an expiry, a list replaces every object that is
+    /// not the stored one in memory, and the source shares its objects with the plain mirror only.
+    fn word<T: ReadRaw>(notification: &Notification<T>) -> Option<String> {
+        Some(match notification {
             Notification::Added {
                 entry,
                 is_in_initial_list,
             } => format!("+ {} {is_in_initial_list}", told(entry)),
+            Notification::Updated { old, new } if told(old) == told(new) => return None,
             Notification::Updated { old, new } => format!("~ {} -> {}", told(old), told(new)),
             Notification::Deleted { last, tombstone } => format!("- {} {tombstone}", told(last)),
             Notification::Synced => "synced".to_owned(),
-        }
+        })
     }
 
     /// The clock is paused: by then all has happened that can, delays after failures among it.

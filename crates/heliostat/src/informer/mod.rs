@@ -20,6 +20,8 @@ mod notifications;
 mod options;
 mod pipeline;
 mod registration;
+#[cfg(test)]
+mod resync_tests;
 mod slot;
 mod subscription;
 mod weak;

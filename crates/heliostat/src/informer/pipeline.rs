@@ -368,28 +368,3 @@ impl<T> fmt::Debug for QueueWriter<T> {
         f.debug_tuple("QueueWriter").field(&self.pipeline).finish()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::super::options::HandlerOptions;
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_check_that_runs_late_does_not_skip_the_next_resync() {
-        let pipeline: Pipeline<String> = Pipeline::new(Indexer::new());
-        pipeline.configure("test", Duration::from_secs(60));
-        let slot = Arc::new(Slot::new(
-            "handler".into(),
-            &HandlerOptions::default(),
-            false,
-        ));
-        assert!(pipeline.add(None, &slot).is_some());
-        let period = pipeline.start();
-        let late = Duration::from_secs(1);
-        let due = Instant::now() + period;
-        tokio::time::advance(period + late).await;
-        assert!(pipeline.check_resync(due));
-        tokio::time::advance(period - late).await;
-        assert!(pipeline.check_resync(due + period));
-    }
-}

@@ -152,10 +152,19 @@ impl Model {
             (Step::Commit(version), _) => {
                 if let Some(mut staging) = self.staging.take() {
                     // What is kept stays as it is now, not as it was when the list began.
-                    for key in staging.kept {
+                    for key in std::mem::take(&mut staging.kept) {
                         if let Some(entry) = self.objects.get(&key) {
                             let next = staging.next.entry(key);
                             next.or_insert_with(|| entry.clone());
+                        }
+                    }
+                    // What came by other ways while the list was collected, and is unchanged in it, stays.
+                    for (key, entry) in &mut staging.next {
+                        let present = self.objects.get(key);
+                        if let Some(present) =
+                            present.filter(|it| it.header.is_same_state(&entry.header))
+                        {
+                            *entry = present.clone();
                         }
                     }
                     self.objects = staging.next;
