@@ -50,7 +50,8 @@ fn json_of(bytes: &[u8]) -> String {
 
 fn protobuf_of(json: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    to_protobuf(json.as_bytes(), &mut out).unwrap();
+    let options = TextOptions::new().with_null_as_zero();
+    options.write_json(json.as_bytes(), &mut out).unwrap();
     out
 }
 
@@ -70,8 +71,24 @@ fn protobuf_of_json_is_read_as_the_json() {
 
 #[test]
 fn protobuf_of_json_is_byte_for_byte_what_go_writes() {
+    let mut wrong = Vec::new();
     for row in rows() {
         let bytes = protobuf_of(&row.json);
-        assert!(bytes == row.protobuf(), "{}\n{}", row.name(), row.json);
+        if bytes != row.protobuf() {
+            wrong.push((row.name(), row.json.clone(), bytes, row.protobuf()));
+        }
+    }
+    for w in &wrong {
+        eprintln!("{} {}", w.0, w.1.len());
+    }
+    if let Some(w) = wrong.iter().min_by_key(|w| w.1.len()) {
+        panic!(
+            "{} of\n{:?}\n{}\n{:?}\n{:?}",
+            wrong.len(),
+            w.0,
+            w.1,
+            String::from_utf8_lossy(&w.2),
+            String::from_utf8_lossy(&w.3)
+        );
     }
 }

@@ -121,12 +121,6 @@ impl Encoder {
         }
     }
 
-    /// Forgets what the field of the slot was.
-    #[inline]
-    pub(crate) fn clear(&mut self, frame: &Frame, slot: usize) {
-        self.set(frame, slot, self.own.len());
-    }
-
     /// Ends a message; it is a field with the number of the message around it.
     pub(crate) fn close(&mut self, frame: &Frame, number: u32) {
         let collected = self.own.len() - frame.start;
