@@ -5,6 +5,7 @@ use std::str;
 
 use crate::schema::{Field, Message, Shape, ValueType};
 use crate::tables::{JSON_SCHEMA_PROPS, MESSAGES};
+use crate::text;
 use crate::wire::BYTES;
 use crate::write::encoder::{self, Encoder, Frame, Length, MapFrame, tag};
 use crate::write::error::WriteError;
@@ -278,8 +279,8 @@ impl<'a> Reader<'a> {
             | ValueType::Quantity
             | ValueType::IntOrString => self.text(value_type, number),
             ValueType::RawExtension | ValueType::FieldsV1 | ValueType::Json => {
-                let text = self.lexer.value()?;
-                value::json(self.encoder.out(), number, text);
+                let json = text::utf8(self.lexer.value()?);
+                value::json(self.encoder.out(), number, json.as_bytes());
                 Ok(())
             }
             ValueType::JsonSchemaPropsOrArray
