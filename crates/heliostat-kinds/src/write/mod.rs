@@ -26,7 +26,7 @@ use lexer::{Lexer, Quoted};
 use strict::Findings;
 
 pub use error::{WriteError, WriteErrorKind};
-pub use ser::{Serializer, to_message_of, to_protobuf_of};
+pub use ser::{to_message_of, to_protobuf_of};
 pub use strict::FieldValidation;
 pub use unknown::unknown_fields;
 
