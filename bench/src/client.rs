@@ -16,6 +16,9 @@ pub(crate) struct Options {
     /// What becomes of the managed fields.
     #[arg(long)]
     pub(crate) managed_fields: ManagedFields,
+    /// How the first state is asked for.
+    #[arg(long)]
+    pub(crate) initial: Initial,
     /// The replay server.
     #[arg(long)]
     pub(crate) server: String,
@@ -41,6 +44,14 @@ pub(crate) enum ManagedFields {
     Kept,
     /// `metadata.managedFields` is cleared before an object is kept.
     Cleared,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Initial {
+    /// A list in pages, then a watch.
+    List,
+    /// A watch that begins with the first state.
+    WatchList,
 }
 
 /// What one run cost.

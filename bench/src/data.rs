@@ -83,14 +83,24 @@ impl Pods {
         LIST_VERSION - self.count as u64 + index as u64
     }
 
+    /// The pod at `index` as an initial event of a watch.
+    pub(crate) fn added(&self, index: usize) -> Bytes {
+        self.event("ADDED", index, self.listed_version(index))
+    }
+
     /// The update with this number, as a frame of a watch.
     pub(crate) fn update(&self, number: usize) -> Bytes {
-        let mut frame = BytesMut::with_capacity(16 * 1024);
-        frame.put_slice(br#"{"type":"MODIFIED","object":{"kind":"Pod","apiVersion":"v1","#);
-        let mut object = BytesMut::with_capacity(16 * 1024);
         // A prime stride spreads consecutive updates over the collection.
         let index = number.wrapping_mul(7919) % self.count;
-        self.push(&mut object, index, LIST_VERSION + 1 + number as u64);
+        self.event("MODIFIED", index, LIST_VERSION + 1 + number as u64)
+    }
+
+    fn event(&self, event_type: &str, index: usize, version: u64) -> Bytes {
+        let mut frame = BytesMut::with_capacity(16 * 1024);
+        let head = format!(r#"{{"type":"{event_type}","object":{{"kind":"Pod","apiVersion":"v1","#);
+        frame.put_slice(head.as_bytes());
+        let mut object = BytesMut::with_capacity(16 * 1024);
+        self.push(&mut object, index, version);
         frame.put_slice(&object[1..]);
         frame.put_slice(b"}\n");
         frame.freeze()

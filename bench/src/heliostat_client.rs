@@ -1,4 +1,5 @@
-//! The mirror of this project: typed pods in an `Indexer`, lists in pages as the peer's.
+//! The mirror of this project: typed pods in an `Indexer`, by a list in pages as the peer's, or by a
+//! watch-list.
 
 use heliostat::Reflector;
 use heliostat::core::reflector::{ReflectorConfig, WatchListMode};
@@ -6,7 +7,7 @@ use heliostat::core::version::ResourceVersion;
 use heliostat::source::kube::KubeSource;
 use k8s_openapi::api::core::v1::Pod;
 
-use crate::client::{Cost, ManagedFields, Meter, Options, ask_for_updates, connect};
+use crate::client::{Cost, Initial, ManagedFields, Meter, Options, ask_for_updates, connect};
 use crate::data::LIST_VERSION;
 
 pub(crate) async fn run(
@@ -19,9 +20,12 @@ pub(crate) async fn run(
         source = source.without_managed_fields();
     }
     let (reflector, store) = Reflector::with_indexer(source);
-    let config = ReflectorConfig::default()
-        .watch_list(WatchListMode::Off)
-        .page_size(500);
+    let config = match options.initial {
+        Initial::List => ReflectorConfig::default()
+            .watch_list(WatchListMode::Off)
+            .page_size(500),
+        Initial::WatchList => ReflectorConfig::default().watch_list(WatchListMode::Auto),
+    };
     let mirror = reflector.config(config).start();
     mirror.wait_synced().await?;
     meter.synced()?;

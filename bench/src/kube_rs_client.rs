@@ -6,7 +6,7 @@ use kube_client::Api;
 use kube_core::ResourceExt;
 use kube_runtime::{WatchStreamExt, reflector, watcher};
 
-use crate::client::{Cost, ManagedFields, Meter, Options, ask_for_updates, connect};
+use crate::client::{Cost, Initial, ManagedFields, Meter, Options, ask_for_updates, connect};
 
 pub(crate) async fn run(options: Options) -> Result<Cost, Box<dyn std::error::Error>> {
     // On a task of the runtime, where programs run their watchers.
@@ -21,13 +21,15 @@ async fn mirror(options: &Options) -> Result<Cost, Box<dyn std::error::Error + S
     let api: Api<Pod> = Api::all(client.clone());
     let (reader, writer) = reflector::store();
     let cleared = options.managed_fields == ManagedFields::Cleared;
-    let events = watcher(api, watcher::Config::default())
-        .default_backoff()
-        .modify(move |pod| {
-            if cleared {
-                pod.managed_fields_mut().clear();
-            }
-        });
+    let config = match options.initial {
+        Initial::List => watcher::Config::default(),
+        Initial::WatchList => watcher::Config::default().streaming_lists(),
+    };
+    let events = watcher(api, config).default_backoff().modify(move |pod| {
+        if cleared {
+            pod.managed_fields_mut().clear();
+        }
+    });
     let mut events = Box::pin(reflector(writer, events));
     while let Some(event) = events.next().await {
         if matches!(event?, watcher::Event::InitDone) {

@@ -19,6 +19,8 @@ mod fanout;
 
 mod heliostat_client;
 
+mod kinds;
+
 mod kube_rs_client;
 
 mod packed;
@@ -65,6 +67,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             keep("reads", reads::run(&Default::default(), runs).await?);
             keep("stalled", stalled::run(&Default::default(), runs).await?);
             keep("packed", packed::run(&Default::default(), runs).await?);
+            keep("kinds", kinds::run(&Default::default(), runs)?);
         }
         Some(Command::Compare(options)) => {
             keep("compare", compare::run(&options, runs).await?);
@@ -80,6 +83,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         }
         Some(Command::Packed(options)) => {
             keep("packed", packed::run(&options, runs).await?);
+        }
+        Some(Command::Kinds(options)) => {
+            keep("kinds", kinds::run(&options, runs)?);
         }
         Some(Command::Serve {
             listen,
@@ -130,6 +136,8 @@ enum Command {
     Stalled(stalled::Options),
     /// Packed mirrors: sync, updates, relists and reads; time and memory.
     Packed(packed::Options),
+    /// Typed objects and JSON from protobuf, beside serde_json.
+    Kinds(kinds::Options),
     /// Serve recorded pods, then updates of them, on loopback.
     Serve {
         /// Where to listen; the address is printed.

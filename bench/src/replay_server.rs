@@ -36,7 +36,8 @@ pub fn connect(server: &str) -> Result<kube_client::Client, Failure> {
     Ok(kube_client::Client::try_from(config)?)
 }
 
-/// Has the server do something; gives the version that a mirror then has when it is through.
+/// Has the server do something; returns the version that a mirror then has when it is through, or for
+/// `/cpu` the CPU nanoseconds of the server so far.
 ///
 /// # Errors
 /// If the server does not answer with one.

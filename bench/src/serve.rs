@@ -28,6 +28,8 @@ const BATCH: usize = 64 * 1024;
 
 struct Replay {
     pages: Vec<Bytes>,
+    /// The first state as events, and the bookmark that ends it.
+    initial: Vec<Bytes>,
     updates: Vec<Bytes>,
     begin: Notify,
 }
@@ -41,7 +43,8 @@ pub(crate) async fn run(
     let pods = Pods::grown_to(pods)?;
     let replay = Arc::new(Replay {
         pages: pages(&pods),
-        updates: batches(&pods, updates),
+        initial: initial(&pods),
+        updates: batches((0..updates).map(|number| pods.update(number))),
         begin: Notify::new(),
     });
     let listener = TcpListener::bind(listen).await?;
@@ -78,11 +81,11 @@ fn answer(
         return respond(StatusCode::OK, Full::new(Bytes::new()).boxed());
     }
     if value("watch").is_some() {
-        if value("sendInitialEvents").is_some() {
-            let refused = Full::new(Bytes::from_static(REFUSED)).boxed();
-            return respond(StatusCode::UNPROCESSABLE_ENTITY, refused);
-        }
-        return respond(StatusCode::OK, watch(replay));
+        let initial = match value("sendInitialEvents") {
+            Some(_) => replay.initial.clone(),
+            None => Vec::new(),
+        };
+        return respond(StatusCode::OK, watch(replay, initial));
     }
     let page = value("continue")
         .and_then(|token| token.parse().ok())
@@ -92,9 +95,6 @@ fn answer(
         None => respond(StatusCode::GONE, Full::new(Bytes::new()).boxed()),
     }
 }
-
-/// As a server says it that does not know watch-lists.
-const REFUSED: &[u8] = br#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled","reason":"Invalid","code":422}"#;
 
 fn respond(
     status: StatusCode,
@@ -109,16 +109,17 @@ fn respond(
     response
 }
 
-/// Waits for the start signal, sends all updates, then stays open.
-fn watch(replay: &Arc<Replay>) -> BoxBody<Bytes, Infallible> {
+/// Sends the initial events, waits for the start signal, sends all updates, then stays open.
+fn watch(replay: &Arc<Replay>, initial: Vec<Bytes>) -> BoxBody<Bytes, Infallible> {
     let begun = Arc::clone(replay);
-    let frames = stream::once(async move {
+    let updates = stream::once(async move {
         begun.begin.notified().await;
         stream::iter(begun.updates.clone())
-    })
-    .flatten()
-    .chain(stream::pending())
-    .map(|bytes| Ok(Frame::data(bytes)));
+    });
+    let frames = stream::iter(initial)
+        .chain(updates.flatten())
+        .chain(stream::pending())
+        .map(|bytes| Ok(Frame::data(bytes)));
     BodyExt::boxed(StreamBody::new(Box::pin(frames) as BoxedFrames))
 }
 
@@ -154,11 +155,24 @@ fn page_of(pods: &Pods, page: usize, count: usize) -> Bytes {
     out.freeze()
 }
 
-fn batches(pods: &Pods, updates: usize) -> Vec<Bytes> {
+/// The initial events of a watch-list and the bookmark that ends them.
+fn initial(pods: &Pods) -> Vec<Bytes> {
+    let bookmark = format!(
+        "{{\"type\":\"BOOKMARK\",\"object\":{{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":\
+         {{\"resourceVersion\":\"{LIST_VERSION}\",\"creationTimestamp\":null,\
+         \"annotations\":{{\"k8s.io/initial-events-end\":\"true\"}}}},\
+         \"spec\":{{\"containers\":null}},\"status\":{{}}}}}}\n"
+    );
+    let added = (0..pods.len()).map(|index| pods.added(index));
+    batches(added.chain([bookmark.into()]))
+}
+
+/// Frames, gathered into pieces.
+fn batches(frames: impl Iterator<Item = Bytes>) -> Vec<Bytes> {
     let mut batches = Vec::new();
     let mut batch = BytesMut::new();
-    for number in 0..updates {
-        batch.put_slice(&pods.update(number));
+    for frame in frames {
+        batch.put_slice(&frame);
         if batch.len() >= BATCH {
             batches.push(batch.split().freeze());
         }

@@ -72,6 +72,8 @@ pub struct Bare {
     pub wall: f64,
     /// CPU seconds.
     pub cpu: f64,
+    /// CPU seconds of the server meanwhile.
+    pub server_cpu: f64,
     /// How many bytes there were.
     pub bytes: f64,
 }

@@ -13,6 +13,9 @@
 #[cfg(test)]
 mod informer;
 #[cfg(test)]
+#[path = "../../crates/heliostat/src/log_limit.rs"]
+mod log_limit;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod schedules;

@@ -43,6 +43,8 @@ promises! {
     PagesJoinToTheList = "pages-join-to-the-list",
     /// A limit is honoured, or the whole list comes in one page.
     LimitIsHonoured = "limit-is-honoured",
+    /// A list of one object is that object alone, at the version of the whole collection.
+    ListOfOneObjectIsIt = "list-of-one-object-is-it",
     /// A list not older than a version is not older.
     ListIsNotOlder = "list-is-not-older",
     /// A list at any version is true at the version it tells: a watch from there leads to the present.

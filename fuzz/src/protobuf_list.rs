@@ -122,8 +122,11 @@ fn expected(bytes: &[u8]) -> Option<Vec<Part>> {
             _ => {}
         }
     }
-    let has_metadata = parts.iter().any(|part| matches!(part, Part::Metadata(_)));
-    has_metadata.then_some(parts)
+    if !parts.iter().any(|part| matches!(part, Part::Metadata(_))) {
+        kind?;
+        parts.push(Part::Metadata(ListMetadata::default()));
+    }
+    Some(parts)
 }
 
 fn item(bytes: Vec<u8>) -> Part {

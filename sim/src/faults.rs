@@ -146,11 +146,13 @@ pub enum BodyFault {
     Endless,
     /// The token of a further page has expired.
     ExpiredToken,
+    /// Pages that were not asked for, with tokens that are expired from the start.
+    UnaskedPages,
 }
 
 impl BodyFault {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
+    /// Those that mix with the others.
+    pub const MIXED: [Self; 8] = [
         Self::Cut,
         Self::Truncated,
         Self::Stalled,
@@ -181,11 +183,20 @@ pub enum StreamFault {
     Overdue,
     /// An error event.
     Error,
+    /// A `Status` without an event around it, at once: the decoder hands it on as an error event.
+    BareStatus,
+    /// A frame that is no event, at once.
+    UnknownFrame,
+    /// Some events, old or new, and the end at once.
+    Hasty,
 }
 
 impl StreamFault {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
+    /// Those that a seed may have in every watch, so that nothing else ever comes.
+    pub const CONSTANT: [Self; 3] = [Self::BareStatus, Self::UnknownFrame, Self::Hasty];
+
+    /// Those that mix with the others.
+    pub const MIXED: [Self; 8] = [
         Self::Cut,
         Self::TimedOut,
         Self::Truncated,

@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use heliostat_core::error::SourceError;
 use heliostat_core::event::{ChangeKind, ListPart, WatchEvent};
 use heliostat_core::object::Entry;
 use heliostat_core::options::WatchOptions;
-use heliostat_core::reflector::{Activity, AttemptId, Input, Output, Report};
+use heliostat_core::reflector::{Activity, AttemptId, Input, Output, ReflectorConfig, Report};
+use heliostat_core::store::History;
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 
@@ -38,6 +40,8 @@ mutants! {
     KeepsWhatARelistMisses,
     /// A list older than the store is taken for a new one.
     AppliesStaleLists,
+    /// Equal versions mean the same object even after a restored backup.
+    TrustsAcrossRestores,
     /// Delays are announced and not waited for.
     SkipsBackoff,
     /// Delays are not even announced.
@@ -56,6 +60,18 @@ mutants! {
     HidesRewinds,
     /// The answer to a probe is not believed.
     IgnoresProbes,
+    /// A watch is opened after a failure as if nothing could have happened.
+    TrustsReconnects,
+    /// The object that changed last is not asked for.
+    IgnoresTheLastChange,
+    /// A watch that ended is opened again without a pause.
+    ReopensAtOnce,
+    /// A `Status` in a watch leads to a list without a pause.
+    ListsAtOnceAfterAStatus,
+    /// A frame that is no event leads to a list without a pause.
+    ListsAtOnceAfterAFrame,
+    /// A list whose tokens are always expired is asked for without a pause.
+    ListsAtOnceAfterATokenExpired,
     /// No timer ever fires.
     NeverTimesOut,
     /// No timer fires while watching.
@@ -141,6 +157,8 @@ pub struct Bug {
     /// The next event is lost.
     loses_next: bool,
     events: u64,
+    /// The bug that does not wait after what was reported last.
+    hasty: Option<Mutant>,
     last_change: Option<Output<Kept>>,
 }
 
@@ -152,6 +170,14 @@ impl Bug {
             mutant,
             ..Self::default()
         }
+    }
+
+    /// The configuration with the bugs that are an option.
+    #[must_use]
+    pub fn configure(&self, config: ReflectorConfig) -> ReflectorConfig {
+        config
+            .verify_history(self.mutant != Some(Mutant::TrustsReconnects))
+            .single_object_lists(self.mutant != Some(Mutant::IgnoresTheLastChange))
     }
 
     /// The time as the machine sees it.
@@ -237,6 +263,10 @@ impl Bug {
             } => self.change(mutant, change, entry, version),
             Output::Watch { attempt, options } => watch(mutant, attempt, options),
             Output::Report(report) => self.report(mutant, report),
+            Output::BeginReplace { .. } if mutant == Mutant::TrustsAcrossRestores => {
+                let history = History::Same;
+                vec![Output::BeginReplace { history }]
+            }
             Output::Unstage(_) if mutant == Mutant::ForgetsUnstage => Vec::new(),
             Output::Keep(_) if mutant == Mutant::ForgetsKeep => Vec::new(),
             Output::ReleasePermit if mutant == Mutant::KeepsPermits => Vec::new(),
@@ -279,6 +309,13 @@ impl Bug {
     }
 
     fn report(&mut self, mutant: Mutant, report: Report) -> Vec<Output<Kept>> {
+        if let Report::BackingOff { delay } = &report
+            && self.hasty.take() == Some(mutant)
+        {
+            self.ahead += *delay;
+            return Vec::new();
+        }
+        self.hasty = reason_to_wait(&report).or(self.hasty);
         match (&report, mutant) {
             (Report::Rewind(_), Mutant::HidesRewinds) => return Vec::new(),
             (Report::BackingOff { delay }, Mutant::SkipsBackoff) => self.ahead += *delay,
@@ -334,6 +371,20 @@ impl Bug {
     #[must_use]
     pub const fn is_some(&self) -> bool {
         self.mutant.is_some()
+    }
+}
+
+/// The bug that does not wait after this.
+fn reason_to_wait(report: &Report) -> Option<Mutant> {
+    match report {
+        Report::WatchCompleted { .. } => Some(Mutant::ReopensAtOnce),
+        Report::WatchFailed { error, .. } => match error {
+            SourceError::Decode(_) => Some(Mutant::ListsAtOnceAfterAFrame),
+            SourceError::Api(_) => Some(Mutant::ListsAtOnceAfterAStatus),
+            _ => None,
+        },
+        Report::RoundFailed { .. } => Some(Mutant::ListsAtOnceAfterATokenExpired),
+        _ => None,
     }
 }
 

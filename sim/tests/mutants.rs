@@ -43,6 +43,7 @@ caught! {
     a_delete_that_is_dropped_was_never_told: DropsDeletes by "reliable",
     a_delete_lost_on_a_relist_is_caught: KeepsWhatARelistMisses by "replayed",
     a_stale_list_that_is_applied_is_caught: AppliesStaleLists by "mirror",
+    a_version_trusted_across_a_restore_is_caught: TrustsAcrossRestores by "mirror",
     a_backoff_that_is_skipped_is_caught: SkipsBackoff by "polite",
     requests_without_any_backoff_are_caught: NeverBacksOff by "polite: too many requests",
     a_retry_after_that_is_ignored_is_caught: IgnoresRetryAfter by "polite",
@@ -52,6 +53,15 @@ caught! {
     half_a_list_is_caught: CommitsHalfLists by "mirror",
     a_rewind_that_is_hidden_is_caught: HidesRewinds by "monotonic",
     a_rewind_that_is_not_looked_for_is_caught: IgnoresProbes by "liveness",
+    a_reconnect_without_a_proof_is_caught: TrustsReconnects by "reliable",
+    a_proof_without_the_last_change_is_caught: IgnoresTheLastChange by "reliable",
+    a_watch_reopened_without_a_pause_is_caught: ReopensAtOnce by "polite: too many requests",
+    a_list_at_once_after_a_status_is_caught:
+        ListsAtOnceAfterAStatus by "polite: too many requests",
+    a_list_at_once_after_a_frame_is_caught:
+        ListsAtOnceAfterAFrame by "polite: too many requests",
+    a_list_at_once_after_a_token_expired_is_caught:
+        ListsAtOnceAfterATokenExpired by "polite: too many requests",
     a_machine_without_timers_is_caught: NeverTimesOut by "wedged",
     a_silence_that_is_not_noticed_is_caught: IgnoresSilence by "wedged",
     a_change_applied_twice_is_caught: AppliesTwice by "unique",

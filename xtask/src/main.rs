@@ -56,8 +56,7 @@ enum Task {
     Doc,
     Tidy(tasks::tidy::Arguments),
     Coverage(tasks::coverage::Arguments),
-    /// Check which crate may depend on which, and what the core may never depend on
-    Arrows,
+    Arrows(tasks::arrows::Arguments),
     /// Check the crate `heliostat` with each feature alone, with none and with all
     Features,
     /// Check bans, licences and sources of all dependencies against deny.toml
@@ -81,7 +80,7 @@ impl Task {
             Self::Doc => tasks::check::doc(workspace),
             Self::Tidy(arguments) => tasks::tidy::run(workspace, &arguments),
             Self::Coverage(arguments) => tasks::coverage::run(workspace, &arguments),
-            Self::Arrows => tasks::arrows::run(workspace),
+            Self::Arrows(arguments) => tasks::arrows::run(workspace, &arguments),
             Self::Features => tasks::features::run(workspace),
             Self::Deny => tasks::deny::run(workspace),
             Self::Sim(arguments) => tasks::sim::run(workspace, &arguments),

@@ -17,7 +17,8 @@ use heliostat_bench::stages::{Bare, Failure};
 const LIST: &str = "/api/v1/pods?resourceVersion=0";
 
 pub(super) async fn run(target: &Target, encoding: Encoding) -> Result<Bare, Failure> {
-    drive(&connect(&target.server)?, "/reset").await?;
+    let client = connect(&target.server)?;
+    drive(&client, "/reset").await?;
     let address = target.server.trim_start_matches("http://");
     let accept = match encoding {
         Encoding::Json => "application/json",
@@ -28,6 +29,7 @@ pub(super) async fn run(target: &Target, encoding: Encoding) -> Result<Bare, Fai
         .header(ACCEPT, accept)
         .body(Empty::<Bytes>::new())?;
 
+    let server_before = drive(&client, "/cpu").await?;
     let (begun, before) = (Instant::now(), process::cpu());
     let socket = TcpStream::connect(address).await?;
     let (mut sender, connection) =
@@ -40,9 +42,12 @@ pub(super) async fn run(target: &Target, encoding: Encoding) -> Result<Bare, Fai
             bytes += data.len();
         }
     }
+    let (wall, cpu) = (begun.elapsed().as_secs_f64(), process::cpu() - before);
+    let server_cpu = drive(&client, "/cpu").await? - server_before;
     Ok(Bare {
-        wall: begun.elapsed().as_secs_f64(),
-        cpu: process::cpu() - before,
+        wall,
+        cpu,
+        server_cpu: server_cpu as f64 / 1e9,
         bytes: bytes as f64,
     })
 }

@@ -50,10 +50,17 @@ pub(super) enum Bound {
 
 pub(super) const KUBE_RS: &str = "kube-rs";
 const BARE: &str = "W";
+/// W without what its server takes.
+const BARE_CLIENT: &str = "W's client";
 const BEFORE: &str = "before";
 
 const MB: f64 = 1e6;
 const GIB: f64 = (1_u64 << 30) as f64;
+
+/// The client's share of W's wall time: what the server takes is no measure of a client.
+fn client_share(bare: &Bare) -> f64 {
+    bare.wall * bare.cpu / (bare.cpu + bare.server_cpu)
+}
 
 impl Row {
     pub(super) fn new(
@@ -102,21 +109,20 @@ impl Table {
     fn sync(&mut self, results: &Results) {
         let wall = |runs: &[Stages]| median(runs, |run| run.sync.wall);
         let cpu = |runs: &[Stages]| median(runs, |run| run.sync.cpu);
-        let bare = |runs: &[Bare]| median(runs, |run| run.wall);
         let theirs = &results.kube_rs;
         let pods = results.pods;
         for (name, ours, bare, part, most_of_bare) in [
             (
                 "protobuf",
                 &results.protobuf,
-                bare(&results.bare_protobuf),
+                &results.bare_protobuf,
                 1.0 / 5.0,
                 Bound::RatioAtMost(2.5),
             ),
             (
                 "JSON",
                 &results.json,
-                bare(&results.bare_json),
+                &results.bare_json,
                 1.0 / 3.0,
                 Bound::Nothing,
             ),
@@ -142,8 +148,22 @@ impl Table {
                     format!("{work}: wall"),
                     "s",
                     wall(ours),
-                    Some((BARE, bare)),
+                    Some((BARE, median(bare, |run| run.wall))),
                     most_of_bare,
+                ),
+                Row::new(
+                    format!("{work}: wall"),
+                    "s",
+                    wall(ours),
+                    Some((BARE_CLIENT, median(bare, client_share))),
+                    Bound::Nothing,
+                ),
+                Row::new(
+                    format!("{work}: W's server, CPU"),
+                    "s",
+                    median(bare, |run| run.server_cpu),
+                    Some((BARE_CLIENT, median(bare, |run| run.cpu))),
+                    Bound::Nothing,
                 ),
             ]);
         }

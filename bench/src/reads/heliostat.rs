@@ -17,9 +17,7 @@ pub(super) fn run(options: &Options, pods: Vec<Pod>) -> Result<Reads, Box<dyn st
         BY_NODE,
         IndexFunc::new(|pod: &Entry<Pod>| node(&pod.object)),
     )?;
-    let updates: Vec<_> = prepared::updates(pods.clone(), 2 * pods.len())
-        .map(prepared::entry)
-        .collect();
+    let updates: Vec<_> = prepared::updates(pods.clone(), 2 * pods.len()).collect();
     let nodes: Vec<String> = pods.iter().filter_map(node).collect();
     let entries: Vec<_> = pods.into_iter().map(prepared::entry).collect();
     let keys: Vec<_> = entries.iter().map(|entry| entry.key().clone()).collect();
@@ -29,7 +27,8 @@ pub(super) fn run(options: &Options, pods: Vec<Pod>) -> Result<Reads, Box<dyn st
     beside_writer(
         options,
         |number| {
-            store.update(updates[number % updates.len()].clone());
+            // A pod of its own, as the peer makes one for each event that it applies.
+            store.update(prepared::entry(updates[number % updates.len()].clone()));
         },
         |number| usize::from(store.get(&keys[number * STRIDE % keys.len()]).is_some()),
         |number| {

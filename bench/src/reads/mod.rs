@@ -1,6 +1,7 @@
 //! Reads of a store of 10,000 pods while a writer replaces them as fast as it can.
 //!
-//! One thread writes, one reads and takes the time of every read. The clock's own share, some tens of
+//! One thread writes, one reads and takes the time of every read. Each write makes a pod of its own and
+//! frees the one that it replaces, on both sides. The clock's own share, some tens of
 //! nanoseconds, is in every number, ours and the peer's.
 
 mod heliostat;

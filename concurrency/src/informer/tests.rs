@@ -85,20 +85,20 @@ fn objects(store: &Indexer<u64>) -> Objects {
 /// What a reflector does: a list, changes, and another list that carries over what it cannot read.
 fn write(mut writer: QueueWriter<u64>) {
     let (a, b) = (ObjectKey::cluster("a"), ObjectKey::cluster("b"));
-    writer.begin_replace();
-    writer.stage(entry("a", 1));
-    writer.stage(entry("b", 1));
-    writer.commit_replace(&1.into()).unwrap();
+    let mut staging = writer.begin_replace();
+    staging.stage(entry("a", 1));
+    staging.stage(entry("b", 1));
+    writer.commit(staging, &1.into()).unwrap();
     writer.update(entry("a", 2)).unwrap();
     writer.update_resource_version(&2.into());
     writer.delete(&b, Some(entry("b", 3))).unwrap();
     writer.update_resource_version(&3.into());
     writer.add(entry("c", 4)).unwrap();
     writer.update_resource_version(&4.into());
-    writer.begin_replace();
-    writer.keep(&a);
-    writer.stage(entry("d", 5));
-    writer.commit_replace(&5.into()).unwrap();
+    let mut staging = writer.begin_replace();
+    staging.keep(&a);
+    staging.stage(entry("d", 5));
+    writer.commit(staging, &5.into()).unwrap();
 }
 
 fn written() -> Objects {
@@ -228,8 +228,8 @@ fn what_is_queued_reaches_the_store_while_the_reflector_goes_on() {
             }
         });
         let writing = thread::spawn(move || {
-            writer.begin_replace();
-            writer.commit_replace(&1.into()).unwrap();
+            let staging = writer.begin_replace();
+            writer.commit(staging, &1.into()).unwrap();
             writer.add(entry("a", 2)).unwrap();
             writer.update_resource_version(&2.into());
             writer.bookmark(&3.into());

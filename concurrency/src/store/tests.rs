@@ -12,10 +12,10 @@ use crate::schedules::{entry, try_out};
 
 /// Puts two objects of the same number in the place of all that is there.
 fn replace(writer: &mut IndexerWriter<u64>, number: u64) {
-    writer.begin_replace();
-    writer.stage(entry("a", number));
-    writer.stage(entry("b", number));
-    writer.commit_replace(&number.into()).unwrap();
+    let mut staging = writer.begin_replace();
+    staging.stage(entry("a", number));
+    staging.stage(entry("b", number));
+    writer.commit(staging, &number.into()).unwrap();
 }
 
 fn by_number() -> IndexFunc<u64> {

@@ -2,9 +2,10 @@
 
 use heliostat::core::options::{ListOptions, ResourceVersionMatch};
 use heliostat::core::version::ResourceVersion;
+use heliostat::list_watch::ListerWatcher;
 
 use crate::harness::Scope;
-use crate::report::{Checked, ensure};
+use crate::report::{Checked, Stop, ensure};
 use crate::seen::State;
 use crate::session::{Session, expect_same, watch_from};
 
@@ -93,6 +94,31 @@ pub(super) async fn limit_is_honoured<S: Scope>(session: &Session<'_, S>) -> Che
         }
     }
     Ok(())
+}
+
+pub(super) async fn list_of_one_object_is_it<S: Scope>(session: &Session<'_, S>) -> Checked {
+    if !session.scope().source().supports_single_object() {
+        return Err(Stop::PassOver("the source does not list single objects"));
+    }
+    let states = session.create_all(&["a", "b", "c"]).await?;
+    let present = session.list().await?.metadata.resource_version;
+    for state in &states {
+        let one = session.served_page(&object(state)).await?;
+        expect_same(std::slice::from_ref(state), &one.states)?;
+        not_older(&one.metadata.resource_version, &present)?;
+    }
+    session.delete(&states[0]).await?;
+    let present = session.list().await?.metadata.resource_version;
+    let none = session.served_page(&object(&states[0])).await?;
+    expect_same(&[], &none.states)?;
+    not_older(&none.metadata.resource_version, &present)
+}
+
+fn object(state: &State) -> ListOptions {
+    ListOptions {
+        object: Some(state.key.clone()),
+        ..ListOptions::default()
+    }
 }
 
 pub(super) async fn list_is_not_older<S: Scope>(session: &Session<'_, S>) -> Checked {

@@ -21,6 +21,7 @@ pub(crate) async fn check<S: Scope>(scope: &S, promise: Promise) -> Checked {
         Promise::ListTellsItsVersion => list::list_tells_its_version(session).await,
         Promise::PagesJoinToTheList => list::pages_join_to_the_list(session).await,
         Promise::LimitIsHonoured => list::limit_is_honoured(session).await,
+        Promise::ListOfOneObjectIsIt => list::list_of_one_object_is_it(session).await,
         Promise::ListIsNotOlder => list::list_is_not_older(session).await,
         Promise::AnyListIsConsistent => list::any_list_is_consistent(session).await,
         Promise::ExactListIsThatState => list::exact_list_is_that_state(session).await,

@@ -7,7 +7,7 @@ use crate::memory::MemoryHarness;
 use crate::mutant::{Defect, Mutant};
 
 /// Which promise each defect breaks.
-const MEANT: [(Defect, Promise); 39] = [
+const MEANT: [(Defect, Promise); 41] = [
     (
         Defect::EmptyListWithoutVersion,
         Promise::EmptyListHasVersion,
@@ -18,6 +18,11 @@ const MEANT: [(Defect, Promise); 39] = [
     (Defect::PagesMoveOn, Promise::PagesJoinToTheList),
     (Defect::PagesOverlap, Promise::PagesJoinToTheList),
     (Defect::LimitExceeded, Promise::LimitIsHonoured),
+    (
+        Defect::OneObjectWithItsVersion,
+        Promise::ListOfOneObjectIsIt,
+    ),
+    (Defect::OneObjectWithOthers, Promise::ListOfOneObjectIsIt),
     (Defect::PagesWithoutEnd, Promise::LimitIsHonoured),
     (Defect::ListTooOld, Promise::ListIsNotOlder),
     (Defect::AnyListFromThePast, Promise::AnyListIsConsistent),

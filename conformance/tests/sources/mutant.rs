@@ -23,6 +23,8 @@ pub(crate) enum Defect {
     PagesMoveOn,
     PagesOverlap,
     LimitExceeded,
+    OneObjectWithItsVersion,
+    OneObjectWithOthers,
     PagesWithoutEnd,
     ListTooOld,
     AnyListFromThePast,
@@ -92,6 +94,7 @@ impl Mutant {
                 }
             }
             Defect::LimitExceeded => options.limit = options.limit.map(|limit| limit + 1),
+            Defect::OneObjectWithOthers => options.object = None,
             Defect::ListTooOld if asked > 0 && !is_exact => exactly(options, asked - 1),
             Defect::AnyListFromThePast if options.resource_version.is_any() => {
                 exactly(options, now - 1);
@@ -114,6 +117,9 @@ impl Mutant {
                     }
                     Defect::ListVersionRunsAhead => {
                         metadata.resource_version = (version + 1).into();
+                    }
+                    Defect::OneObjectWithItsVersion if asked.object.is_some() => {
+                        metadata.resource_version = (version - 1).into();
                     }
                     Defect::PagesWithoutEnd if asked.continue_token.is_some() => {
                         metadata.continue_token.clone_from(&asked.continue_token);
@@ -245,6 +251,10 @@ impl ListerWatcher for Mutant {
         self.change_watch_request(&mut changed);
         let events = self.source.watch(changed).await?;
         Ok(self.change_events(&options, events))
+    }
+
+    fn supports_single_object(&self) -> bool {
+        true
     }
 
     fn description(&self) -> String {

@@ -14,6 +14,14 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     Duration::try_from(signed).map_err(|_| wrong())
 }
 
+/// Reads the time between two things, which is not zero.
+pub(crate) fn parse_interval(text: &str) -> Result<Duration, String> {
+    match parse(text)? {
+        Duration::ZERO => Err(format!("{text:?} is no interval, want for example 30s")),
+        interval => Ok(interval),
+    }
+}
+
 /// A duration for people: three digits, one unit, `850 µs`, `12.3 ms`, `1.60 s`; from two minutes
 /// on in minutes or hours.
 pub(crate) fn show(duration: Duration) -> String {

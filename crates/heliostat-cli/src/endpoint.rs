@@ -1,4 +1,8 @@
 //! The endpoint for operators: `/metrics` for Prometheus, `/healthz`, `/readyz`.
+//!
+//! Everything that a client may hold open has a deadline and a limit: see [`connections`].
+
+mod connections;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -9,15 +13,17 @@ use http::header::{ALLOW, CONTENT_TYPE};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
 
 use crate::failure::Failure;
+
+use connections::Connections;
 
 /// The upper bounds of durations, in seconds: from a list on loopback to the longest watch.
 const SECONDS_BUCKETS: &[f64] = &[
@@ -32,11 +38,14 @@ const ITEMS_BUCKETS: &[f64] = &[
 /// How often the recorder tidies up what it has collected: its own suggestion.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 
-/// How many connections are served at a time: a few scrapers, and no more than that.
-const CONNECTIONS_MAX: usize = 32;
-
-/// How long a client may take to send its request.
+/// How long a client may take to send its request, also the next one on the same connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection is used. What is under way then may end within [`LAST_ANSWER`].
+const CONNECTION_LIFETIME: Duration = Duration::from_secs(600);
+
+/// How long the last answer on a connection may take: a client that does not read does not keep it.
+const LAST_ANSWER: Duration = Duration::from_secs(10);
 
 /// The pause after a connection that could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -80,22 +89,18 @@ impl Endpoint {
             recorder: self.recorder,
             ready: Box::new(ready),
         });
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let mut connections = JoinSet::new();
+        let mut open: Connections<AbortHandle> = Connections::new();
+        let mut tasks = JoinSet::new();
         let mut upkeep = tokio::time::interval(UPKEEP_PERIOD);
         loop {
             tokio::select! {
                 _ = upkeep.tick() => shared.recorder.run_upkeep(),
-                Some(_) = connections.join_next() => {}
+                Some(_) = tasks.join_next() => open.retain(|task| !task.is_finished()),
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        // One connection too many is closed at once.
-                        if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
-                            let shared = Arc::clone(&shared);
-                            connections.spawn(async move {
-                                serve_connection(stream, shared).await;
-                                drop(permit);
-                            });
+                    Ok((stream, peer)) => {
+                        let task = tasks.spawn(serve_connection(stream, Arc::clone(&shared)));
+                        if let Some(oldest) = open.add(peer.ip(), task) {
+                            oldest.abort();
                         }
                     }
                     Err(error) => {
@@ -114,17 +119,23 @@ struct Shared {
 }
 
 async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT);
     let service = service_fn(|request| {
         let answer = shared.answer(&request);
         async move { Ok::<_, Infallible>(answer) }
     });
-    let served = builder.serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = served.await {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let served = match timeout(CONNECTION_LIFETIME, &mut connection).await {
+        Ok(served) => served,
+        Err(_) => {
+            connection.as_mut().graceful_shutdown();
+            timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = served {
         tracing::debug!(%error, "a connection for metrics ended early");
     }
 }

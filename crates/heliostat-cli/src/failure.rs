@@ -5,9 +5,13 @@ use std::process::ExitCode;
 
 use anstyle::AnsiColor;
 use heliostat::core::error::SourceError;
+use heliostat::core::printable::printable;
 use heliostat::source::kube::ConnectError;
 use heliostat::source::kube::discovery::ResolveError;
 use heliostat_server::Status;
+
+/// Number of bytes of an error that are printed. It may name several resources and what happened to them.
+const MESSAGE_BYTES_MAX: usize = 8192;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +40,19 @@ pub(crate) enum Failure {
     Resolve(#[from] ResolveError),
     #[error("cannot mirror {what}: {error}")]
     Source { what: String, error: SourceError },
+    #[error("{what} cannot be watched, only listed: the server does not send their changes")]
+    Unwatchable { what: String },
     #[error("gave up after {waited}: {reason}")]
     TooLate { waited: String, reason: String },
     #[error("interrupted before the mirror was complete")]
     Interrupted,
     #[error("{0}")]
     NotFound(String),
+    #[error(
+        "{} objects are missing from the output: {rejected} were rejected, {unprinted} cannot be printed",
+        rejected + unprinted
+    )]
+    Incomplete { rejected: u64, unprinted: u64 },
     #[error("the mirror stopped by itself")]
     Stopped,
     #[error("cannot fill the server: {0}")]
@@ -73,7 +84,8 @@ impl Failure {
         let hint = AnsiColor::Cyan.on_default().bold();
         let mut stderr = anstream::stderr().lock();
         // If stderr is gone, there is nobody left to tell.
-        let _ = writeln!(stderr, "{label}error:{label:#} {self}");
+        let message = printable(self).bytes_max(MESSAGE_BYTES_MAX);
+        let _ = writeln!(stderr, "{label}error:{label:#} {message}");
         if let Some(next) = self.next_step() {
             let _ = writeln!(stderr, "{hint} hint:{hint:#} {next}");
         }
@@ -92,6 +104,9 @@ impl Failure {
             Self::NotInProtobuf { .. } => Some(
                 "leave --encoding out: what is not there in protobuf is asked for in JSON then",
             ),
+            Self::Unwatchable { .. } => {
+                Some("give --poll 30s to list them at an interval, or --once to list them one time")
+            }
             Self::TooLate { .. } => Some(
                 "is the server running, and is this its address? Give another with --server, \
                  --context or --kubeconfig, or more time with --timeout",

@@ -1,11 +1,22 @@
 //! Logging on stderr: plain warnings by default, everything with `--log` or `RUST_LOG`.
+//!
+//! Every value of every line is escaped here, also those of lines that other libraries write: what a
+//! server or an object says neither reaches the terminal as anything but text nor forges a line.
 
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::Mutex;
 
+use heliostat::core::printable::printable;
 use indicatif::ProgressBar;
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{FormatFields, Writer, debug_fn};
+
+/// Number of bytes of a value that are logged.
+const VALUE_BYTES_MAX: usize = 4096;
 
 /// What is logged, as it was written on the command line.
 #[derive(Clone, Debug)]
@@ -30,12 +41,38 @@ pub(crate) fn install(filter: Option<&Filter>) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("warn")))
         .with_writer(Stderr)
+        .fmt_fields(fields())
         .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_target(detailed);
     if detailed {
         subscriber.init();
     } else {
         subscriber.without_time().init();
+    }
+}
+
+/// Writes fields: the message as it is, others with their names.
+fn fields() -> impl for<'writer> FormatFields<'writer> + Send + Sync + 'static {
+    debug_fn(
+        |out: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug| {
+            let value = printable(Value(value)).bytes_max(VALUE_BYTES_MAX);
+            match field.name() {
+                "message" => write!(out, "{value}"),
+                // Text in the log of a terminal is dimmed around its values.
+                name if out.has_ansi_escapes() => write!(out, "\x1b[2m{name}=\x1b[0m{value}"),
+                name => write!(out, "{name}={value}"),
+            }
+        },
+    )
+    .delimited(" ")
+}
+
+/// A value of a field, which displays as it debugs.
+struct Value<'a>(&'a dyn fmt::Debug);
+
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -72,5 +109,67 @@ impl MakeWriter<'_> for Stderr {
 
     fn make_writer(&self) -> Self {
         *self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// What is logged by this code.
+    fn logged(code: impl FnOnce()) -> String {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(Lines(Arc::clone(&lines)))
+            .fmt_fields(fields())
+            .with_ansi(false)
+            .without_time()
+            .finish();
+        tracing::subscriber::with_default(subscriber, code);
+        String::from_utf8(lines.lock().unwrap().clone()).unwrap()
+    }
+
+    #[derive(Clone)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl MakeWriter<'_> for Lines {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            self.clone()
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_line_whatever_is_in_it() {
+        let evil = "x\x1b[2J\r\nERROR forged";
+        let text = logged(|| {
+            tracing::warn!(said = %evil, quoted = evil, error = ?Some(evil), "{evil}");
+            tracing::info_span!("span", %evil).in_scope(|| tracing::warn!("inside"));
+        });
+        assert_eq!(text.lines().count(), 2, "{text}");
+        let is_harmful = |it| heliostat::core::printable::is_harmful(it) && it != '\n';
+        assert!(!text.contains(is_harmful), "{text:?}");
+        assert_eq!(text.matches(r"\u{1b}[2J\r\nERROR").count(), 5, "{text}");
+    }
+
+    #[test]
+    fn a_value_of_megabytes_is_cut() {
+        let long = "x".repeat(5_000_000);
+        let text = logged(|| tracing::warn!(kind = %long, "{long}"));
+        assert!(text.len() < 3 * VALUE_BYTES_MAX, "{} bytes", text.len());
     }
 }

@@ -7,7 +7,12 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::printable::{TEXT_BYTES_MAX, printable};
 use crate::status::Status;
+
+/// Number of bytes of a message about a request that are printed: it holds an address and a path beside
+/// what the other side said.
+const MESSAGE_BYTES_MAX: usize = 4 * TEXT_BYTES_MAX;
 
 /// Why a list or a watch failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -24,12 +29,12 @@ pub enum SourceError {
     Decode(DecodeError),
     /// The request cannot be made: a wrong name, selector or configuration. Trying again is of use
     /// only after somebody changed something.
-    #[error("{0}")]
+    #[error("{}", printable(.0).bytes_max(MESSAGE_BYTES_MAX))]
     Request(Arc<str>),
     /// The server and the mirror have no encoding in common: the kind is not served in the one that
     /// was asked for, or its objects cannot be decoded from the one that came. Trying again is of use
     /// only after somebody changed something.
-    #[error("{0}")]
+    #[error("{}", printable(.0).bytes_max(MESSAGE_BYTES_MAX))]
     Encoding(Arc<str>),
 }
 
@@ -132,7 +137,11 @@ impl TransportError {
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        write!(
+            f,
+            "{}",
+            printable(&self.message).bytes_max(MESSAGE_BYTES_MAX)
+        )
     }
 }
 
@@ -151,7 +160,7 @@ impl Error for TransportError {
 #[non_exhaustive]
 pub enum DecodeError {
     /// The bytes are not what the encoding allows.
-    #[error("malformed {what} at byte {offset}: {reason}")]
+    #[error("malformed {what} at byte {offset}: {}", printable(.reason))]
     Malformed {
         /// What was being read: `list`, `watch frame`.
         what: &'static str,
@@ -178,7 +187,9 @@ pub enum DecodeError {
     },
     /// The answer has a content type that was not asked for, such as a proxy's HTML page.
     #[error(
-        "the server answered with {content_type:?}, not with a Kubernetes {expected}: {excerpt}"
+        "the server answered with \"{}\", not with a Kubernetes {expected}: {}",
+        printable(.content_type),
+        printable(.excerpt)
     )]
     ContentType {
         /// The content type that came.
@@ -188,15 +199,16 @@ pub enum DecodeError {
         /// The beginning of the body, to recognise whose page it is.
         excerpt: String,
     },
-    /// A list without its metadata: it has no version to watch from.
+    /// A source sent a list without the part [`Metadata`](crate::event::ListPart::Metadata). The
+    /// decoders of this crate always yield one: metadata that is null or missing is empty.
     #[error("the list has no metadata")]
     NoListMetadata,
     /// A list of another shape: a `Table`, or a single object.
-    #[error("expected a list, got {0}")]
+    #[error("expected a list, got {}", printable(.0))]
     NotAList(String),
-    /// A `Status` where a list should be, under an HTTP success: what the server has to say counts
-    /// as if the request had failed with it.
-    #[error("expected a list, got a Status: {0}")]
+    /// A `Status` instead of a list or a watch stream, under an HTTP success. It has the same effect
+    /// as a request that failed with it.
+    #[error("the answer is a Status: {0}")]
     Status(Arc<Status>),
     /// The pages of a list do not come to an end.
     #[error("the list did not end after {pages} pages: {reason}")]
@@ -207,6 +219,74 @@ pub enum DecodeError {
         reason: &'static str,
     },
     /// An event of a type that the protocol does not have.
-    #[error("unknown watch event type {0:?}")]
+    #[error("unknown watch event type \"{}\"", printable(.0))]
     UnknownEventType(String),
+    /// A value without an event type in a watch stream: an object of this kind, or of none.
+    #[error("expected a watch event, got an object of kind {0:?}")]
+    NotAnEvent(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Rejection, RejectionReason};
+    use crate::object::{GroupVersionKind, ObjectKey};
+    use crate::printable::is_harmful;
+
+    /// Each error that holds a text from outside, made with this text.
+    fn errors(text: &str) -> Vec<Box<dyn Error>> {
+        let decode = |error: DecodeError| Box::new(SourceError::from(error)) as Box<dyn Error>;
+        let status = Status::failure(500, text, text);
+        let rejection = |reason| {
+            Box::new(Rejection {
+                key: Some(ObjectKey::cluster(text)),
+                resource_version: text.into(),
+                change: None,
+                reason,
+            }) as Box<dyn Error>
+        };
+        vec![
+            Box::new(SourceError::from(status.clone())),
+            Box::new(SourceError::Request(text.into())),
+            Box::new(SourceError::Encoding(text.into())),
+            Box::new(TransportError::new(TransportErrorKind::Other, text)),
+            decode(DecodeError::Malformed {
+                what: "list",
+                offset: 0,
+                reason: text.to_owned(),
+            }),
+            decode(DecodeError::ContentType {
+                content_type: text.to_owned(),
+                expected: "list",
+                excerpt: text.to_owned(),
+            }),
+            decode(DecodeError::NotAList(text.to_owned())),
+            decode(DecodeError::Status(Arc::new(status))),
+            decode(DecodeError::UnknownEventType(text.to_owned())),
+            rejection(RejectionReason::WrongKind {
+                expected: GroupVersionKind::new("v1", "Pod"),
+                actual: GroupVersionKind::new(text, text),
+            }),
+            rejection(RejectionReason::NoMetadata(text.to_owned())),
+            rejection(RejectionReason::Undecodable(text.to_owned())),
+            rejection(RejectionReason::Transform(text.to_owned())),
+        ]
+    }
+
+    #[test]
+    fn no_error_prints_a_text_from_outside_as_it_is() {
+        for error in errors("x\x1b[2J\r\n\u{202e}") {
+            let shown = error.to_string();
+            assert!(!shown.contains(is_harmful), "{shown:?}");
+            assert!(shown.contains(r"x\u{1b}[2J\r\n"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn no_error_prints_a_text_of_megabytes() {
+        for error in errors(&"x".repeat(5_000_000)) {
+            let shown = error.to_string();
+            assert!(shown.len() < 8 * TEXT_BYTES_MAX, "{} bytes", shown.len());
+        }
+    }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::object::{Entry, GroupVersionKind, ObjectKey};
+use crate::printable::printable;
 use crate::status::Status;
 use crate::version::ResourceVersion;
 
@@ -129,14 +130,24 @@ pub enum RejectionReason {
     #[error("a Table cannot be mirrored")]
     Table,
     /// No readable metadata: no name to file it under.
-    #[error("the object has no readable metadata: {0}")]
+    #[error("the object has no readable metadata: {}", printable(.0))]
     NoMetadata(String),
     /// The object does not decode as the mirror's type.
-    #[error("{0}")]
+    #[error("{}", printable(.0))]
     Undecodable(String),
     /// The user's transform refused it.
-    #[error("the transform failed: {0}")]
+    #[error("the transform failed: {}", printable(.0))]
     Transform(String),
+}
+
+impl Rejection {
+    /// True if the event said that this object of the collection is deleted.
+    #[must_use]
+    pub fn deletes(&self, key: &ObjectKey) -> bool {
+        self.change == Some(ChangeKind::Deleted)
+            && self.reason.is_member()
+            && self.key.as_ref() == Some(key)
+    }
 }
 
 impl RejectionReason {
@@ -154,7 +165,9 @@ impl RejectionReason {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.key {
-            Some(key) => write!(f, "object {key} was rejected: {}", self.reason),
+            Some(key) => {
+                write!(f, "object {} was rejected: {}", printable(key), self.reason)
+            }
             None => write!(f, "an object was rejected: {}", self.reason),
         }
     }

@@ -20,6 +20,8 @@
 //! | [`queue`] | queues that turn changes into work |
 //! | [`informer`] | one mirror, many listeners: what is told to whom |
 //! | [`selector`] | label selectors: which objects are asked for |
+//! | [`printable`] | text from outside, escaped and cut before it is printed |
+//! | [`log_limit`] | a limit for log lines of one kind |
 //! | [`time`], [`rng`] | the only time and the only randomness the engine knows |
 #![deny(missing_docs)]
 
@@ -56,3 +58,7 @@ pub mod queue;
 pub mod informer;
 
 pub mod selector;
+
+pub mod printable;
+
+pub mod log_limit;

@@ -5,8 +5,10 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::printable::printable;
 use crate::version::ResourceVersion;
 
 /// What an object is called within its collection: `namespace/name`, or `name` without a namespace.
@@ -23,7 +25,7 @@ use crate::version::ResourceVersion;
 /// assert_eq!(key.to_string(), "kube-system/dns");
 /// assert_eq!("kube-system/dns".parse(), Ok(key));
 /// ```
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ObjectKey(Arc<str>);
 
 impl ObjectKey {
@@ -75,6 +77,14 @@ impl Borrow<str> for ObjectKey {
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// The key as users write it, with what cannot be printed escaped: logs show keys with `Debug` where
+/// the type of a key is not known to have another form.
+impl fmt::Debug for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&printable(&self.0), f)
     }
 }
 
@@ -187,7 +197,8 @@ pub struct Header {
 }
 
 impl Header {
-    /// True if the other header tells of the very same state: same version of the same life.
+    /// Returns true if the other header has the same version and uid: within one history of the source,
+    /// this is the same state of the same object.
     ///
     /// An unset version proves nothing, so it is never the same state.
     #[must_use]
@@ -199,6 +210,9 @@ impl Header {
 }
 
 /// An object with its header. A clone shares the object.
+///
+/// Derefs to the object, so that an entry of a `kube_core::Resource` has the methods of kube's
+/// `ResourceExt`: `name_any()`, `namespace()`, `labels()`, `owner_references()`.
 #[derive(Debug)]
 pub struct Entry<T> {
     /// What the engine knows of the object.
@@ -216,10 +230,25 @@ impl<T> Entry<T> {
         }
     }
 
+    /// Returns true if the other entry is the same object in memory, with the same header. Two objects
+    /// that merely have the same version may differ: a restored backup uses a version a second time.
+    #[must_use]
+    pub fn is_unchanged(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.object, &other.object) && self.header == other.header
+    }
+
     /// What the object is called.
     #[must_use]
     pub const fn key(&self) -> &ObjectKey {
         &self.header.key
+    }
+}
+
+impl<T> Deref for Entry<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.object
     }
 }
 
@@ -253,13 +282,20 @@ impl GroupVersionKind {
 
 impl fmt::Display for GroupVersionKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, Kind={}", self.api_version, self.kind)
+        let (version, kind) = (printable(&self.api_version), printable(&self.kind));
+        write!(f, "{version}, Kind={kind}")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_debugged_as_users_write_it() {
+        assert_eq!(format!("{:?}", ObjectKey::namespaced("a", "b")), "a/b");
+        assert_eq!(format!("{:?}", ObjectKey::cluster("b\n")), r"b\n");
+    }
 
     #[test]
     fn s_01_keys_are_namespace_and_name() {

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use crate::object::ObjectKey;
 use crate::version::ResourceVersion;
 
 /// How a server may answer a request that names a version.
@@ -38,10 +39,30 @@ pub struct ListOptions {
     pub limit: Option<u32>,
     /// Go on where an earlier page ended.
     pub continue_token: Option<String>,
+    /// Only the object of this key, if the scope and the selectors of the source include it. The
+    /// version in the answer is still that of the whole collection. Default: all objects.
+    ///
+    /// On the wire this is a field selector, which the source joins with its own: see
+    /// [`field_selector`](Self::field_selector).
+    pub object: Option<ObjectKey>,
 }
 
 impl ListOptions {
-    /// The query parameters, in the order of their names.
+    /// The field selector that selects [`object`](Self::object), if it is set.
+    ///
+    /// `metadata.name` and `metadata.namespace` are the only fields that an API server selects by for
+    /// every resource; the second only for a namespaced one.
+    #[must_use]
+    pub fn field_selector(&self) -> Option<String> {
+        let key = self.object.as_ref()?;
+        let name = format!("metadata.name={}", key.name());
+        Some(match key.namespace() {
+            Some(namespace) => format!("{name},metadata.namespace={namespace}"),
+            None => name,
+        })
+    }
+
+    /// The query parameters, in the order of their names, without the field selector.
     #[must_use]
     pub fn query(&self) -> Vec<(&'static str, String)> {
         let mut query = Vec::with_capacity(4);
@@ -102,13 +123,13 @@ impl WatchOptions {
 /// What may be asked of a list that is to be streamed as a watch-list instead.
 ///
 /// Gives the watch that yields the same objects, or nothing where there is none: the match without a
-/// version, an exact version, a page of a list, or a limit with a version other than `0`.
+/// version, an exact version, a page of a list, a single object, or a limit with a version other than `0`.
 #[must_use]
 pub fn watch_list_options(list: &ListOptions) -> Option<WatchOptions> {
     let version = &list.resource_version;
     let exact = list.resource_version_match == Some(ResourceVersionMatch::Exact);
     let unbacked_match = list.resource_version_match.is_some() && version.is_unset();
-    let page = list.continue_token.is_some();
+    let page = list.continue_token.is_some() || list.object.is_some();
     let limited = list.limit.is_some_and(|limit| limit > 0) && !version.is_any();
     if exact || unbacked_match || page || limited {
         return None;
@@ -202,6 +223,24 @@ mod tests {
     }
 
     #[test]
+    fn one_object_is_selected_by_its_name_and_its_namespace_if_it_has_one() {
+        let one = |key: &str| {
+            ListOptions {
+                object: Some(key.parse().unwrap()),
+                ..ListOptions::default()
+            }
+            .field_selector()
+        };
+        let pod = one("default/web-0");
+        assert_eq!(
+            pod.as_deref(),
+            Some("metadata.name=web-0,metadata.namespace=default")
+        );
+        assert_eq!(one("node-1").as_deref(), Some("metadata.name=node-1"));
+        assert_eq!(ListOptions::default().field_selector(), None);
+    }
+
+    #[test]
     fn values_are_percent_encoded() {
         assert_eq!(
             encode_query([("labelSelector", "a in (b,c)")]),
@@ -216,6 +255,7 @@ mod tests {
             resource_version_match: version_match,
             limit,
             continue_token: token.map(str::to_owned),
+            object: None,
         };
         let ok = |options: &ListOptions| watch_list_options(options).is_some();
         let newer = Some(ResourceVersionMatch::NotOlderThan);

@@ -43,7 +43,9 @@ impl Rng {
 
     /// A uniform duration in `[0, bound)`; zero for a bound of zero.
     pub fn duration_below(&mut self, bound: Duration) -> Duration {
-        bound.mul_f64(self.unit())
+        let drawn = bound.as_secs_f64() * self.unit();
+        // Rounding may go past the longest duration.
+        Duration::try_from_secs_f64(drawn).unwrap_or(bound)
     }
 
     /// True once in `n` calls on average; never for zero.

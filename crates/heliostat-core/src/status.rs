@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::printable::printable;
+
 /// The answer of a Kubernetes API server that is not an object.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -78,10 +80,14 @@ pub struct StatusDetails {
     )]
     pub uid: String,
     /// More detailed causes.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        deserialize_with = "each_or_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub causes: Vec<StatusCause>,
-    /// How long to wait before the next try, in seconds; zero if the server did not say.
-    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_zero")]
+    /// How long to wait before the next try, in seconds; zero if the server did not say. A number
+    /// that is too large for the type is read as the largest.
+    #[serde(deserialize_with = "whole_seconds", skip_serializing_if = "is_zero")]
     pub retry_after_seconds: u32,
 }
 
@@ -334,9 +340,10 @@ impl fmt::Display for Status {
         } else {
             &self.message
         };
+        let message = printable(message);
         match (self.reason.as_str(), self.code) {
             ("", code) => write!(f, "{message} ({code})"),
-            (reason, code) => write!(f, "{message} ({code} {reason})"),
+            (reason, code) => write!(f, "{message} ({code} {})", printable(reason)),
         }
     }
 }
@@ -382,6 +389,29 @@ where
     V: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The same for the elements of a list.
+fn each_or_default<'de, D, V>(deserializer: D) -> Result<Vec<V>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    V: Default + Deserialize<'de>,
+{
+    let elements: Vec<Option<V>> = or_default(deserializer)?;
+    Ok(elements
+        .into_iter()
+        .map(Option::unwrap_or_default)
+        .collect())
+}
+
+/// A number outside the range must not cost the whole `Status`: its code and reason decide more.
+fn whole_seconds<'de, D>(deserializer: D) -> Result<u32, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let seconds: f64 = or_default(deserializer)?;
+    // The conversion ends at the bounds of the type.
+    Ok(seconds.ceil() as u32)
 }
 
 #[expect(
@@ -500,10 +530,41 @@ mod tests {
     }
 
     #[test]
+    fn a_time_to_wait_beyond_all_numbers_is_the_longest_one() {
+        let seconds = |text: &str| {
+            let body = format!(
+                r#"{{"kind":"Status","apiVersion":"v1","code":429,"details":{{"retryAfterSeconds":{text}}}}}"#
+            );
+            Status::parse(body.as_bytes())
+                .unwrap()
+                .retry_after()
+                .map(|wait| wait.as_secs())
+        };
+        assert_eq!(seconds("18446744073709551615"), Some(u64::from(u32::MAX)));
+        assert_eq!(
+            seconds("99999999999999999999999999"),
+            Some(u64::from(u32::MAX))
+        );
+        assert_eq!(seconds("1.5"), Some(2));
+        assert_eq!(seconds("-1"), None);
+        let wait = Some(Duration::from_secs(u64::MAX));
+        let status = Status::from_response(429, "GET", wait, b"");
+        assert_eq!(
+            status.retry_after(),
+            Some(Duration::from_secs(u64::from(u32::MAX)))
+        );
+    }
+
+    #[test]
     fn nulls_and_missing_fields_are_tolerated() {
         let body =
             br#"{"kind":"Status","apiVersion":"v1","metadata":null,"reason":null,"code":null}"#;
         assert_eq!(Status::parse(body), Some(Status::default()));
+        let body =
+            br#"{"kind":"Status","apiVersion":"v1","details":{"causes":[null,{"reason":null}],
+            "retryAfterSeconds":null}}"#;
+        let causes = Status::parse(body).unwrap().details.unwrap().causes;
+        assert_eq!(causes, [StatusCause::default(), StatusCause::default()]);
         assert_eq!(Status::parse(br#"{"kind":"Pod","apiVersion":"v1"}"#), None);
         assert_eq!(Status::parse(b"<html>"), None);
     }

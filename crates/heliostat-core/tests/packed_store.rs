@@ -6,10 +6,10 @@ use std::sync::Arc;
 use heliostat_core::object::{Entry, Header, ObjectKey};
 use heliostat_core::packed::{Packed, Packing};
 use heliostat_core::raw::{Encoding, RawObject, RawView, ReadRaw};
-use heliostat_core::store::Store;
 use heliostat_core::store::index::{IndexFunc, NAMESPACE_INDEX};
 use heliostat_core::store::indexer::IndexedObjects;
 use heliostat_core::store::snapshot::Snapshot;
+use heliostat_core::store::{Staging, Store};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -148,6 +148,7 @@ fn indexes<T: ReadRaw>() -> [(&'static str, IndexFunc<T>); 4] {
 
 fn take<T: ReadRaw + Send + Sync>(
     store: &mut IndexedObjects<T>,
+    staging: &mut Option<Staging<T>>,
     step: &Step,
     form: impl Fn(Entry<RawObject>) -> Entry<T>,
 ) {
@@ -159,13 +160,25 @@ fn take<T: ReadRaw + Send + Sync>(
             let key = last.key().clone();
             store.delete(&key, Some(form(last))).expect("taken");
         }
-        Step::Begin => store.begin_replace(),
-        Step::Stage(object) => store.stage(form(object.entry())),
-        Step::Unstage(object) => store.unstage(object.entry().key()),
-        Step::Keep(object) => store.keep(object.entry().key()),
-        // Without a begin it is refused and changes nothing, in both.
-        Step::Commit(version) => drop(store.commit_replace(&(*version).into())),
-        Step::Abort => store.abort_replace(),
+        Step::Begin => *staging = Some(store.begin_replace()),
+        Step::Stage(object) => {
+            let entry = form(object.entry());
+            staging.iter_mut().for_each(|it| it.stage(entry.clone()));
+        }
+        Step::Unstage(object) => {
+            staging
+                .iter_mut()
+                .for_each(|it| it.unstage(object.entry().key()));
+        }
+        Step::Keep(object) => staging
+            .iter_mut()
+            .for_each(|it| it.keep(object.entry().key())),
+        Step::Commit(version) => {
+            if let Some(staging) = staging.take() {
+                store.commit(staging, &(*version).into()).expect("taken");
+            }
+        }
+        Step::Abort => *staging = None,
         Step::Bookmark(version) => store.bookmark(&(*version).into()),
         // The second time the name is taken, and nothing changes.
         Step::AddIndex => {
@@ -225,10 +238,13 @@ fn compare(steps: &[Step], packing: &Packing<RawObject>) -> Result<(), TestCaseE
     let mut packed = IndexedObjects::<Packed<RawObject>>::new();
     plain.add_indexes(indexes()).expect("new names");
     packed.add_indexes(indexes()).expect("new names");
+    let (mut plain_staging, mut packed_staging) = (None, None);
     let mut kept = Vec::new();
     for step in steps {
-        take(&mut plain, step, |entry| entry);
-        take(&mut packed, step, |entry| packing.pack(entry));
+        take(&mut plain, &mut plain_staging, step, |entry| entry);
+        take(&mut packed, &mut packed_staging, step, |entry| {
+            packing.pack(entry)
+        });
         match step {
             Step::Read(object) => {
                 let key = object.entry().key().clone();
@@ -248,7 +264,7 @@ fn compare(steps: &[Step], packing: &Packing<RawObject>) -> Result<(), TestCaseE
     for (plain, packed) in &kept {
         prop_assert_eq!(answers(plain), answers(packed));
     }
-    drop((kept, packed));
+    drop((kept, packed, packed_staging));
     let stats = packing.stats();
     prop_assert_eq!(
         (stats.objects, stats.packed_bytes, stats.decoded_objects),

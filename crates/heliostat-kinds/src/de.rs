@@ -89,10 +89,9 @@ impl<'de> MapAccess<'de> for &mut MessageAccess<'_, 'de> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, ReadError> {
-        let Some((field, value)) = self.fields.next(self.reader)? else {
+        let Some(field) = self.fields.next(self.reader, &mut self.value)? else {
             return Ok(None);
         };
-        self.value = value;
         let key = BorrowedStrDeserializer::new(field.name());
         seed.deserialize(key).map(Some)
     }
@@ -101,7 +100,7 @@ impl<'de> MapAccess<'de> for &mut MessageAccess<'_, 'de> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
         seed.deserialize(ValueDeserializer {
             reader: self.reader,
-            value: self.value,
+            value: &self.value,
         })
     }
 }
@@ -111,6 +110,7 @@ struct ListAccess<'a, 'de> {
     reader: &'a mut Reader<'de>,
     field: &'static Field,
     elements: Elements,
+    value: Value<'de>,
 }
 
 impl<'de> SeqAccess<'de> for ListAccess<'_, 'de> {
@@ -125,10 +125,12 @@ impl<'de> SeqAccess<'de> for ListAccess<'_, 'de> {
         let Some(at) = self.elements.next_place(self.reader, is_number)? else {
             return Ok(None);
         };
-        let value = Value::element(self.reader, self.field, at)?;
-        let reader = &mut *self.reader;
-        seed.deserialize(ValueDeserializer { reader, value })
-            .map(Some)
+        read_element(&mut self.value, self.reader, self.field, at)?;
+        let deserializer = ValueDeserializer {
+            reader: self.reader,
+            value: &self.value,
+        };
+        seed.deserialize(deserializer).map(Some)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -151,12 +153,14 @@ impl<'de> MapAccess<'de> for EntriesAccess<'_, 'de> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, ReadError> {
-        let Some((key, value)) = self.entries.next(self.reader, self.field)? else {
+        let next = self
+            .entries
+            .next(self.reader, self.field, &mut self.value)?;
+        let Some(key) = next else {
             return Ok(None);
         };
-        self.value = value;
         let reader = &mut *self.reader;
-        let value = Value::Str(key);
+        let value = &Value::Str(key);
         seed.deserialize(ValueDeserializer { reader, value })
             .map(Some)
     }
@@ -164,7 +168,7 @@ impl<'de> MapAccess<'de> for EntriesAccess<'_, 'de> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
         seed.deserialize(ValueDeserializer {
             reader: self.reader,
-            value: self.value,
+            value: &self.value,
         })
     }
 
@@ -176,7 +180,7 @@ impl<'de> MapAccess<'de> for EntriesAccess<'_, 'de> {
 /// One value.
 struct ValueDeserializer<'a, 'de> {
     reader: &'a mut Reader<'de>,
-    value: Value<'de>,
+    value: &'a Value<'de>,
 }
 
 impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
@@ -185,7 +189,7 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
     #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         let reader = self.reader;
-        match self.value {
+        match *self.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(value),
             Value::Int(value) => visit_int(value, visitor),
@@ -208,6 +212,7 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
                 reader,
                 field,
                 elements,
+                value: Value::Null,
             }),
             Value::Map(field, elements) => {
                 let entries = Entries::of(reader, field, elements)?;
@@ -223,7 +228,7 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
 
     #[inline]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        match self.value {
+        match *self.value {
             Value::Null => visitor.visit_none(),
             // Its text may be null.
             Value::Json(text) => visit_json_option(text, visitor),
@@ -246,7 +251,7 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ReadError> {
-        match self.value {
+        match *self.value {
             Value::Json(text) => {
                 let mut json = serde_json::Deserializer::from_slice(text);
                 let value = json.deserialize_enum(name, variants, visitor);
@@ -276,11 +281,12 @@ impl<'a, 'de> EnumAccess<'de> for ValueDeserializer<'a, 'de> {
         self,
         seed: V,
     ) -> Result<(V::Value, Self::Variant), ReadError> {
-        let (reader, value) = (self.reader, self.value);
-        let (name, content) = match value {
+        let reader = self.reader;
+        let (name, content) = match *self.value {
             Value::Message(message, content) => {
                 let mut fields = Fields::open(reader, message, content)?;
-                let Some((field, value)) = fields.next(reader)? else {
+                let mut value = Value::Null;
+                let Some(field) = fields.next(reader, &mut value)? else {
                     return Err(de::Error::custom("an enum has no variant"));
                 };
                 (Value::Str(field.name().as_bytes()), Some(value))
@@ -289,7 +295,7 @@ impl<'a, 'de> EnumAccess<'de> for ValueDeserializer<'a, 'de> {
         };
         let variant = seed.deserialize(ValueDeserializer {
             reader,
-            value: name,
+            value: &name,
         })?;
         Ok((variant, VariantDeserializer { reader, content }))
     }
@@ -301,11 +307,11 @@ struct VariantDeserializer<'a, 'de> {
     content: Option<Value<'de>>,
 }
 
-impl<'a, 'de> VariantDeserializer<'a, 'de> {
-    fn content(self) -> ValueDeserializer<'a, 'de> {
+impl<'de> VariantDeserializer<'_, 'de> {
+    fn content(&mut self) -> ValueDeserializer<'_, 'de> {
         ValueDeserializer {
             reader: self.reader,
-            value: self.content.unwrap_or(Value::Null),
+            value: self.content.as_ref().unwrap_or(&Value::Null),
         }
     }
 }
@@ -313,28 +319,46 @@ impl<'a, 'de> VariantDeserializer<'a, 'de> {
 impl<'de> VariantAccess<'de> for VariantDeserializer<'_, 'de> {
     type Error = ReadError;
 
-    fn unit_variant(self) -> Result<(), ReadError> {
+    fn unit_variant(mut self) -> Result<(), ReadError> {
         match self.content {
             None => Ok(()),
             Some(_) => de::Deserialize::deserialize(self.content()),
         }
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, ReadError> {
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(
+        mut self,
+        seed: T,
+    ) -> Result<T::Value, ReadError> {
         seed.deserialize(self.content())
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, ReadError> {
+    fn tuple_variant<V: Visitor<'de>>(
+        mut self,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
         self.content().deserialize_any(visitor)
     }
 
     fn struct_variant<V: Visitor<'de>>(
-        self,
+        mut self,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ReadError> {
         self.content().deserialize_any(visitor)
     }
+}
+
+/// Reads an element in one place for all types of visitors.
+#[inline(never)]
+fn read_element<'de>(
+    value: &mut Value<'de>,
+    reader: &mut Reader<'de>,
+    field: &'static Field,
+    at: u32,
+) -> Result<(), ReadError> {
+    value.read_element(reader, field, at)
 }
 
 #[inline]

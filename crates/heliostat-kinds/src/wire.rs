@@ -55,19 +55,19 @@ impl<'de> Cursor<'de> {
     }
 
     /// Where the next byte is.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn at(&self) -> usize {
         self.at
     }
 
     /// Whether nothing is left.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_at_end(&self) -> bool {
         self.at >= self.bytes.len()
     }
 
     /// The bytes from the start to the end of what is read.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slice(&self, span: Span) -> &'de [u8] {
         self.bytes
             .get(span.start as usize..span.end as usize)
@@ -75,7 +75,7 @@ impl<'de> Cursor<'de> {
     }
 
     /// Reads a field's number and wire type.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn tag(&mut self) -> Result<(u32, u8), ReadError> {
         let at = self.at;
         let tag = self.varint()?;
@@ -88,7 +88,7 @@ impl<'de> Cursor<'de> {
     }
 
     /// Reads a varint.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn varint(&mut self) -> Result<u64, ReadError> {
         match self.bytes.get(self.at) {
             Some(&byte) if byte < 0x80 => {
@@ -99,6 +99,7 @@ impl<'de> Cursor<'de> {
         }
     }
 
+    #[inline(never)]
     fn long_varint(&mut self) -> Result<u64, ReadError> {
         let start = self.at;
         let mut value = 0;
@@ -116,7 +117,7 @@ impl<'de> Cursor<'de> {
     }
 
     /// Reads a length and passes over so many bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn span(&mut self) -> Result<Span, ReadError> {
         let at = self.at;
         let len = self.varint()?;
@@ -146,7 +147,7 @@ impl<'de> Cursor<'de> {
     }
 
     /// Passes over a value.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn skip(&mut self, wire_type: u8) -> Result<(), ReadError> {
         match wire_type {
             VARINT => self.varint().map(drop),
@@ -155,6 +156,7 @@ impl<'de> Cursor<'de> {
         }
     }
 
+    #[inline(never)]
     fn skip_other(&mut self, wire_type: u8) -> Result<(), ReadError> {
         let mut wire_type = wire_type;
         let mut groups = 0;

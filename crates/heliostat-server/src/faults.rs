@@ -25,7 +25,7 @@ pub struct Faults {
 pub(crate) enum Order {
     Stall,
     Cut,
-    /// End as soon as there is nothing to send.
+    /// End once the changes up to now have been sent.
     Close,
     /// End at once.
     End,
@@ -103,7 +103,7 @@ impl Faults {
         self.order(resource, Order::Cut);
     }
 
-    /// Open watches send what there is and end cleanly, as at their timeout; stalled requests lose
+    /// Open watches send the changes up to now and end cleanly, as at their timeout; stalled requests lose
     /// their connection.
     pub fn close_watches(&self, resource: Option<&str>) {
         self.order(resource, Order::Close);

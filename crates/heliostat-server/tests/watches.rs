@@ -552,3 +552,51 @@ async fn watches_end_with_the_definition_of_their_kind() {
     assert_eq!(get(&server, path).await.code, 404);
     server.shutdown().await;
 }
+
+#[tokio::test]
+async fn versions_before_a_kind_was_defined_again_are_expired() {
+    let server = serve().await;
+    let storage = server.storage();
+    let crds = "customresourcedefinitions.apiextensions.k8s.io";
+    let definition = json!({
+        "metadata": {"name": "gadgets.test.dev"},
+        "spec": {
+            "group": "test.dev",
+            "scope": "Cluster",
+            "names": {"plural": "gadgets", "kind": "Gadget"},
+            "versions": [{"name": "v1", "served": true, "storage": true}],
+        },
+    });
+    let gadget = json!({"apiVersion": "test.dev/v1", "kind": "Gadget", "metadata": {"name": "g"}});
+    storage.create(crds, definition.clone()).unwrap();
+    storage.create("gadgets.test.dev", gadget.clone()).unwrap();
+    let other = json!({"apiVersion": "test.dev/v1", "kind": "Gadget", "metadata": {"name": "h"}});
+    storage.create("gadgets.test.dev", other).unwrap();
+    let version = storage.revision();
+    let path = "/apis/test.dev/v1/gadgets";
+    let page = format!("{path}?limit=1&resourceVersion={version}");
+    let first = get(&server, &page).await.json();
+    let token = first["metadata"]["continue"].as_str().unwrap();
+    storage.delete(crds, "gadgets.test.dev").unwrap();
+    storage.create(crds, definition).unwrap();
+
+    let mut watch = Watch::open(
+        &server,
+        &format!("{path}?watch=1&resourceVersion={version}"),
+    )
+    .await;
+    assert_eq!(watch.next_short().await, "ERROR(410 Expired)");
+    assert_eq!(watch.next_short().await, "end");
+    let exact = format!("{path}?resourceVersion={version}&resourceVersionMatch=Exact");
+    assert_eq!(get(&server, &exact).await.code, 410);
+    assert_eq!(get(&server, &page).await.code, 410);
+    let next = format!("{path}?limit=1&continue={token}");
+    assert_eq!(get(&server, &next).await.code, 410);
+
+    // From its own beginning on, the new collection has a history.
+    let now = storage.revision();
+    storage.create("gadgets.test.dev", gadget).unwrap();
+    let mut watch = Watch::open(&server, &format!("{path}?watch=1&resourceVersion={now}")).await;
+    assert_eq!(watch.next_short().await, "ADDED g");
+    server.shutdown().await;
+}

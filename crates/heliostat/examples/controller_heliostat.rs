@@ -5,52 +5,45 @@
 #![expect(clippy::print_stdout, reason = "an example talks")]
 
 use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
 
-use heliostat::core::object::ObjectKey;
-use heliostat::informer::{HandlerFuncs, SharedInformer};
-use heliostat::queue::{Action, WorkQueue};
+use heliostat::controller::{Action, Controller};
 use heliostat::source::kube::KubeSource;
 use heliostat_server::ApiServer;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::api::{Patch, PatchParams};
 use kube_client::{Api, Client, Config};
+use kube_core::ResourceExt as _;
 use serde_json::json;
 
-/// Runs the controller until `stop` ends.
-pub async fn run(client: Client, stop: impl Future<Output = ()>) -> Result<(), Box<dyn Error>> {
-    let cluster = client.clone().into();
-    let maps = SharedInformer::new(KubeSource::<ConfigMap>::all(&cluster).labels("greet"));
-    let queue = WorkQueue::new();
-    let (added, updated) = (queue.clone(), queue.clone());
-    let handler = maps.add_handler(
-        HandlerFuncs::new()
-            .on_add(move |map, _| added.add(map.key().clone()))
-            .on_update(move |_, map| updated.add(map.key().clone())),
-    )?;
-    maps.start();
-    handler.wait_synced().await?;
-
-    let reader = maps.indexer().clone();
-    let reconcile = move |key: ObjectKey| {
-        let (client, map) = (client.clone(), reader.get(&key));
-        async move {
-            // It may be gone by now, or have been greeted.
-            let Some(map) = map.filter(|map| !is_greeted(&map.object)) else {
-                return Ok(Action::Done);
-            };
-            let api = Api::<ConfigMap>::namespaced(client, key.namespace().unwrap_or_default());
-            let patch = Patch::Merge(json!({"data": {"greeting": greeting(map.key().name())}}));
-            api.patch(key.name(), &PatchParams::default(), &patch)
-                .await?;
-            // On an error the key comes back later and later; nothing needs to be said of it here.
-            Ok::<_, kube_client::Error>(Action::Done)
-        }
-    };
-    tokio::select! {
-        () = queue.process(2, reconcile) => {}
-        () = stop => {}
+async fn reconcile(map: Arc<ConfigMap>, client: Client) -> Result<Action, kube_client::Error> {
+    if is_greeted(&map) {
+        return Ok(Action::Done);
     }
-    maps.stop().await;
+    let namespace = map.namespace().unwrap_or_default();
+    let api = Api::<ConfigMap>::namespaced(client, &namespace);
+    let patch = Patch::Merge(json!({"data": {"greeting": greeting(&map.name_any())}}));
+    api.patch(&map.name_any(), &PatchParams::default(), &patch)
+        .await?;
+    Ok(Action::Done)
+}
+
+fn on_error(_: &ConfigMap, _: &kube_client::Error, _attempt: u32) -> Action {
+    Action::After(Duration::from_secs(5))
+}
+
+/// Runs the controller until `stop` ends.
+pub async fn run(
+    client: Client,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Box<dyn Error>> {
+    let maps = KubeSource::<ConfigMap>::all(&client).labels("greet");
+    Controller::new(maps)
+        .on_error(on_error)
+        .shutdown_on(stop)
+        .run(reconcile, client)
+        .await?;
     Ok(())
 }
 

@@ -14,7 +14,8 @@ use heliostat_core::budget::{RequestBudget, RequestId};
 use heliostat_core::rng::Rng;
 use heliostat_core::time::Time;
 use tokio::sync::Notify;
-use tokio::time::Instant;
+
+use crate::clock::Clock;
 
 /// One limit for the lists and watch-lists of several reflectors. A clone is another handle to the
 /// same budget: give one to each reflector of the process.
@@ -38,7 +39,7 @@ struct Shared {
     machine: Mutex<RequestBudget>,
     /// Wakes all waiters: a permit came back, or a wish was given up.
     changed: Notify,
-    started: Instant,
+    clock: Clock,
 }
 
 impl ListBudget {
@@ -56,7 +57,7 @@ impl ListBudget {
             shared: Arc::new(Shared {
                 machine: Mutex::new(RequestBudget::new(config, Rng::seeded(seed))),
                 changed: Notify::new(),
-                started: Instant::now(),
+                clock: Clock::start(),
             }),
         }
     }
@@ -78,7 +79,7 @@ impl ListBudget {
             let changed = self.shared.changed.notified();
             let wake_at = match self.shared.look(id) {
                 Look::Granted => return permit,
-                Look::WaitUntil(time) => Some(self.shared.started + time.elapsed()),
+                Look::WaitUntil(time) => self.shared.clock.instant(time),
                 Look::WaitForRoom => None,
             };
             match wake_at {
@@ -152,7 +153,7 @@ enum Look {
 impl Shared {
     fn look(&self, id: RequestId) -> Look {
         let mut machine = self.lock();
-        let now = Time::since_start(self.started.elapsed());
+        let now = self.clock.now();
         // Grants for others need no word to them: the next grant comes sooner only when a permit
         // comes back, which wakes everyone, and else everyone who could be next sleeps no longer.
         while machine.poll_grant(now).is_some() {}
@@ -177,6 +178,7 @@ mod tests {
     use std::time::Duration;
 
     use futures_util::{FutureExt, poll};
+    use tokio::time::Instant;
 
     use super::*;
 

@@ -30,7 +30,8 @@
 //! | [`Indexer`] | the store: by key, by namespace, by your own indexes; snapshots; `wait_for` |
 //! | [`informer`] | one mirror that many listen to: handlers and streams |
 //! | [`factory`] | one informer for each thing that is mirrored, shared by all who ask |
-//! | [`controller`] | a mirror and a loop that is called for every object that changed, with retries |
+//! | [`controller`] | mirrors, a work queue and a function that reconciles one object |
+//! | [`client_go`] | types for code that is moved over from client-go |
 //! | [`adapter`] | an informer under the controllers of `kube-runtime` *(feature `kube-runtime`)* |
 //! | [`store`] | a store that tells every change ([`store::tap`]), one that several namespaces share; expiry, own writes laid over |
 //! | [`queue`] | keys to be worked, with retries and delays; newest states; priorities |
@@ -74,6 +75,8 @@ pub mod factory;
 
 pub mod controller;
 
+pub mod client_go;
+
 pub mod status;
 
 pub mod metrics;
@@ -88,7 +91,13 @@ pub mod queue;
 
 pub mod adapter;
 
+mod clock;
+
+mod contain;
+
 mod driver;
+
+mod log_limit;
 
 mod sync;
 

@@ -15,8 +15,9 @@ use heliostat_core::options::{ListOptions, WatchOptions};
 /// answer; an answer that is cut off ends with an error.
 pub type ListStream<T> = BoxStream<'static, Result<ListPart<T>, SourceError>>;
 
-/// The events of one watch, as they arrive. The end of the stream is the end of the watch, clean or
-/// not: nothing of value is lost with it. An error is the last item.
+/// The events of one watch, as they arrive. The end of the stream is a clean end of the watch. An error
+/// is the last item, also where a connection broke: the reflector then proves that the source is
+/// still the same before it goes on.
 pub type WatchStream<T> = BoxStream<'static, Result<WatchEvent<T>, SourceError>>;
 
 /// A collection that can be listed and watched.
@@ -56,8 +57,21 @@ pub trait ListerWatcher: Send + Sync + 'static {
     /// What is mirrored, for people: `pods in all namespaces`.
     fn description(&self) -> String;
 
+    /// Returns what the source asks and where, for logs: `GET /api/v1/pods at https://10.0.0.1:6443`.
+    /// Empty, as by default, for a source that has no address.
+    fn request_line(&self) -> String {
+        String::new()
+    }
+
     /// False if the source is known not to know watch-lists; the reflector then never asks for one.
     fn supports_watch_list(&self) -> bool {
         true
+    }
+
+    /// True if [`list`](Self::list) obeys [`ListOptions::object`]: it returns that object alone, or
+    /// none, at the version of the whole collection. The reflector then asks for the object that
+    /// changed last before it trusts a source that was out of reach.
+    fn supports_single_object(&self) -> bool {
+        false
     }
 }

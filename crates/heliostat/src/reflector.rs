@@ -3,19 +3,21 @@
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
+use std::time::Duration;
 
 use heliostat_core::event::Rejection;
 use heliostat_core::object::Header;
-use heliostat_core::reflector::{Phase, ReflectorConfig, RoundError};
+use heliostat_core::reflector::{AttemptId, Phase, ReflectorConfig, RoundError};
 use heliostat_core::store::Store;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::budget::ListBudget;
 use crate::driver::{self, Driver};
 use crate::list_watch::ListerWatcher;
 use crate::status::ReflectorStatus;
-use crate::store::{Indexer, IndexerWriter, NamespaceWriter};
+use crate::store::{Indexer, IndexerWriter, NamespaceWriter, NamespacesError};
 
 /// Lists a source, watches it from the version the list ended at, and keeps a store faithful to it.
 ///
@@ -53,7 +55,7 @@ pub(crate) struct Options<T> {
     pub(crate) seed: Option<u64>,
     pub(crate) transform: Option<Transform<T>>,
     pub(crate) on_error: WatchErrorHandler,
-    pub(crate) should_resync: Option<Box<dyn FnMut() -> bool + Send>>,
+    pub(crate) should_resync: Option<Box<dyn FnMut(Instant) -> bool + Send>>,
 }
 
 /// Changes an object at the door, or says why it must not come in.
@@ -67,10 +69,18 @@ type WatchErrorHandler = Box<dyn FnMut(&WatchError<'_>) + Send>;
 pub struct WatchError<'a> {
     /// The reflector's name.
     pub reflector: &'a str,
+    /// What the source asked and where; none for a source without an address.
+    pub request: Option<&'a str>,
+    /// The number of the request that failed.
+    pub attempt: Option<AttemptId>,
     /// What was going on.
     pub phase: Phase,
     /// Why it failed. A new round begins after a delay, whatever the handler does.
     pub error: &'a RoundError,
+    /// How often the mirror failed since its last progress, this failure included.
+    pub failures: u64,
+    /// The delay before the next round; none if it begins at once.
+    pub retry_in: Option<Duration>,
 }
 
 impl<S: ListerWatcher> Reflector<S, IndexerWriter<S::Object>> {
@@ -87,18 +97,21 @@ impl<S: ListerWatcher> Reflector<S, NamespaceWriter<S::Object>> {
     ///
     /// Each namespace fails and recovers for itself; the store is synced when all have been listed,
     /// and its version is the oldest of theirs.
+    ///
+    /// # Errors
+    /// If a namespace is given twice or has an empty name.
     #[track_caller]
     pub fn with_namespaces<N: AsRef<str>>(
         sources: impl IntoIterator<Item = (N, S)>,
-    ) -> (Vec<Self>, Indexer<S::Object>) {
+    ) -> Result<(Vec<Self>, Indexer<S::Object>), NamespacesError> {
         let (names, sources): (Vec<N>, Vec<S>) = sources.into_iter().unzip();
         let store = Indexer::with_namespace_index();
-        let writers = store.namespace_writers(names.iter().map(AsRef::as_ref));
+        let writers = store.namespace_writers(names.iter().map(AsRef::as_ref))?;
         let reflectors = sources
             .into_iter()
             .zip(writers)
             .map(|(source, writer)| Self::new(source, writer));
-        (reflectors.collect(), store)
+        Ok((reflectors.collect(), store))
     }
 }
 
@@ -190,7 +203,15 @@ impl<S: ListerWatcher, W: Store<S::Object> + 'static> Reflector<S, W> {
 
     /// Is asked before every resync; `false` skips it.
     #[must_use]
-    pub fn should_resync(mut self, ask: impl FnMut() -> bool + Send + 'static) -> Self {
+    pub fn should_resync(self, mut ask: impl FnMut() -> bool + Send + 'static) -> Self {
+        self.should_resync_at(move |_| ask())
+    }
+
+    /// As [`should_resync`](Self::should_resync), with the time at which the resync is due.
+    pub(crate) fn should_resync_at(
+        mut self,
+        ask: impl FnMut(Instant) -> bool + Send + 'static,
+    ) -> Self {
         self.options.should_resync = Some(Box::new(ask));
         self
     }
@@ -202,12 +223,14 @@ impl<S: ListerWatcher, W: Store<S::Object> + 'static> Reflector<S, W> {
     pub fn start(self) -> ReflectorHandle {
         let name: Arc<str> = self.options.name.as_str().into();
         let (wish, wishes) = watch::channel(Wish::Run);
+        let (resync_period, resync_periods) = watch::channel(Duration::ZERO);
         let (status_sender, status) = watch::channel(ReflectorStatus::new());
-        let driver = Driver::new(self, status_sender, wishes);
+        let driver = Driver::new(self, status_sender, wishes, resync_periods);
         let task = tokio::spawn(driver.run());
         ReflectorHandle {
             name,
             wish,
+            resync_period,
             status,
             task: Some(task),
         }
@@ -229,6 +252,8 @@ impl<S: ListerWatcher, W> fmt::Debug for Reflector<S, W> {
 pub struct ReflectorHandle {
     name: Arc<str>,
     wish: watch::Sender<Wish>,
+    /// Zero until it is changed.
+    resync_period: watch::Sender<Duration>,
     status: watch::Receiver<ReflectorStatus>,
     task: Option<JoinHandle<Option<Rejection>>>,
 }
@@ -283,6 +308,12 @@ impl ReflectorHandle {
     /// stopped it.
     pub async fn stopped(mut self) -> Option<Rejection> {
         self.join().await
+    }
+
+    /// Changes how often the store resyncs. Nothing happens for the period that was set last.
+    pub(crate) fn set_resync_period(&self, period: Duration) {
+        self.resync_period
+            .send_if_modified(|present| std::mem::replace(present, period) != period);
     }
 
     /// Lets the mirror run for as long as the runtime does.

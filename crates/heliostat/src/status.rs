@@ -4,9 +4,10 @@
 //! of events, not for each event, so watching it costs a busy mirror nothing.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use heliostat_core::reflector::{Activity, Rewind};
+use heliostat_core::reflector::{Activity, AttemptId, Rewind};
 use heliostat_core::version::ResourceVersion;
 use tokio::time::Instant;
 
@@ -39,9 +40,17 @@ pub struct ReflectorStatus {
 
 /// A failure and its time.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LastError {
-    /// What failed and why, with what follows.
+    /// What failed and why. Text from outside is escaped and cut in it.
     pub message: String,
+    /// What the source asked and where; none for a source without an address.
+    pub request: Option<Arc<str>>,
+    /// The number of the request that was under way, if there was one.
+    pub attempt: Option<AttemptId>,
+    /// How often the mirror failed since its last progress; 1 for a first failure, 0 for a rejected
+    /// object before any.
+    pub failures: u64,
     /// A stable word for the kind of failure: `refused`, `forbidden`, `expired`, `decode`, …
     pub class: &'static str,
     /// When.

@@ -11,5 +11,5 @@ pub(crate) use futures_util::task::AtomicWaker;
 pub(crate) use tokio::sync::Notify;
 
 pub(crate) mod atomic {
-    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 }

@@ -15,6 +15,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
+use crate::informer::{Registration, SharedInformer};
 use crate::reflector::ReflectorHandle;
 
 #[cfg(test)]
@@ -51,6 +52,59 @@ impl<'a> Check<'a> {
 impl<'a> From<&'a ReflectorHandle> for Check<'a> {
     fn from(mirror: &'a ReflectorHandle) -> Self {
         Self::new(mirror.name(), mirror.wait_synced())
+    }
+}
+
+/// An informer is done when its store is synced.
+impl<'a, T: Send + Sync + 'static> From<&'a SharedInformer<T>> for Check<'a> {
+    fn from(informer: &'a SharedInformer<T>) -> Self {
+        Self::new(informer.name(), informer.wait_synced())
+    }
+}
+
+/// A handler is done when it has handled the whole initial state.
+impl<'a, T: Send + Sync + 'static> From<&'a Registration<T>> for Check<'a> {
+    fn from(handler: &'a Registration<T>) -> Self {
+        Self::new(handler.name(), handler.wait_synced())
+    }
+}
+
+impl ReflectorHandle {
+    /// [`wait_synced`](Self::wait_synced) with a deadline.
+    ///
+    /// # Errors
+    /// If the mirror is not synced after `limit`, or stops before.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn wait_synced_within(&self, limit: Duration) -> Result<(), NotSynced> {
+        wait_for_all("", limit, [self.into()]).await
+    }
+}
+
+impl<T: Send + Sync + 'static> SharedInformer<T> {
+    /// [`wait_synced`](Self::wait_synced) with a deadline.
+    ///
+    /// # Errors
+    /// If the store is not synced after `limit`, or the informer is stopped before.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn wait_synced_within(&self, limit: Duration) -> Result<(), NotSynced> {
+        wait_for_all("", limit, [self.into()]).await
+    }
+}
+
+impl<T: Send + Sync + 'static> Registration<T> {
+    /// [`wait_synced`](Self::wait_synced) with a deadline.
+    ///
+    /// # Errors
+    /// If the handler is not synced after `limit`, or ends before.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn wait_synced_within(&self, limit: Duration) -> Result<(), NotSynced> {
+        wait_for_all("", limit, [self.into()]).await
     }
 }
 

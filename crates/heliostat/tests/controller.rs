@@ -1,16 +1,26 @@
-//! `Controller`: the loop that is called for what changed, against the source in memory.
+//! `Controller`: what it reconciles, when, and how it ends.
 //!
-//! Time is tokio's paused clock: it moves only when nothing else can.
-#![cfg(feature = "memory")]
+//! Sources are in memory, and time is tokio's paused clock; finalizers and owners are tried against the
+//! embedded server.
+#![cfg(all(feature = "memory", feature = "kube"))]
 
 #[path = "controller/support.rs"]
 mod support;
 
-#[path = "controller/run.rs"]
-mod run;
+#[path = "controller/reconcile.rs"]
+mod reconcile;
 
-#[path = "controller/retry.rs"]
-mod retry;
+#[path = "controller/errors.rs"]
+mod errors;
 
-#[path = "controller/handler.rs"]
-mod handler;
+#[path = "controller/inputs.rs"]
+mod inputs;
+
+#[path = "controller/shutdown.rs"]
+mod shutdown;
+
+#[path = "controller/metrics.rs"]
+mod metrics;
+
+#[path = "controller/cluster.rs"]
+mod cluster;

@@ -6,6 +6,10 @@
 #[expect(dead_code, reason = "its main is not called")]
 mod config_reloader;
 
+#[path = "../examples/controller_events.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod controller_events;
+
 #[path = "../examples/controller_heliostat.rs"]
 #[expect(dead_code, reason = "its main is not called")]
 mod controller_heliostat;
@@ -51,12 +55,13 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 
 /// Waits until the ConfigMap is as wanted: by asking again, since this is what a user would see.
 async fn until(server: &RunningServer, key: &str, wanted: impl Fn(Option<&Value>) -> bool) {
+    let look = || wanted(server.storage().get("configmaps", key).unwrap().as_ref());
+    until_true(look).await;
+}
+
+async fn until_true(look: impl Fn() -> bool) {
     let looked = async {
-        loop {
-            let map = server.storage().get("configmaps", key).unwrap();
-            if wanted(map.as_ref()) {
-                return;
-            }
+        while !look() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -270,5 +275,21 @@ async fn the_controllers_that_stand_side_by_side_do_the_same() {
     let theirs = start!(controller_kube_rs::run, client);
     until(&server, "shop/world", greeted).await;
     theirs.stop().await;
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_publishes_events() {
+    let server = controller_events::stand_in().await.unwrap();
+    let client = Client::try_from(Config::new(server.url().parse().unwrap())).unwrap();
+    let running = start!(controller_events::run, client);
+    until_true(|| {
+        let events = server.storage().list("events.events.k8s.io").unwrap();
+        events
+            .iter()
+            .any(|event| event["reason"] == "Greeted" && event["regarding"]["name"] == "world")
+    })
+    .await;
+    running.stop().await;
     server.shutdown().await;
 }

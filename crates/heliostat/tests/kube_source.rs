@@ -26,11 +26,21 @@ mod encodings;
 #[path = "kube_source/protobuf.rs"]
 mod protobuf;
 
+#[path = "kube_source/metadata_only.rs"]
+mod metadata_only;
+
+#[path = "kube_source/polling.rs"]
+mod polling;
+
 #[path = "kube_source/discovery.rs"]
 mod discovery;
 
 #[path = "kube_source/connection.rs"]
 mod connection;
+
+#[cfg(unix)]
+#[path = "kube_source/credentials.rs"]
+mod credentials;
 
 use std::path::Path;
 

@@ -69,6 +69,7 @@ fn exact(revision: u64, limit: Option<u32>) -> ListOptions {
         resource_version_match: Some(ResourceVersionMatch::Exact),
         limit,
         continue_token: None,
+        object: None,
     }
 }
 
@@ -250,6 +251,7 @@ fn ask(collection: &Collection<u32>, version: &str, exact: &str, limit: u32) -> 
         },
         limit: (limit > 0).then_some(limit),
         continue_token: None,
+        object: None,
     };
     match collection.list(&options, all) {
         Err(error) => error.status().unwrap().code.to_string(),
@@ -326,6 +328,7 @@ fn l_16_continued_pages_take_no_version() {
             resource_version_match: version_match,
             limit: Some(2),
             continue_token: token.clone(),
+            object: None,
         };
         let answer = collection.list(&options, all);
         answer.map_or_else(|error| error.status().unwrap().code, |_| 200)

@@ -26,3 +26,9 @@ mod metrics;
 
 #[path = "reflector/progress.rs"]
 mod progress;
+
+#[path = "reflector/logs.rs"]
+mod logs;
+
+#[path = "reflector/limits.rs"]
+mod limits;

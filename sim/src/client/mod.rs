@@ -16,7 +16,7 @@ use heliostat_core::rng::Rng;
 use heliostat_core::store::index::IndexFunc;
 use heliostat_core::store::indexer::IndexedObjects;
 use heliostat_core::store::snapshot::Snapshot;
-use heliostat_core::store::{Store, StoreError};
+use heliostat_core::store::{Staging, Store, StoreError};
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 
@@ -88,6 +88,15 @@ pub struct Seat {
     /// What becomes of the objects that it hears of.
     pub intake: Intake,
     store_faults: StoreFaults,
+    /// The replace that is under way.
+    replacing: Option<Replacing>,
+}
+
+/// A replace of both stores.
+#[derive(Debug)]
+struct Replacing {
+    store: Staging<Kept>,
+    informer: Staging<Kept>,
 }
 
 /// How often the store refuses, out of a thousand.
@@ -111,7 +120,8 @@ impl Seat {
     ) -> Self {
         let informer = Informer::new(behind, plan.resync, bug.mutant());
         plan.resync = informer.check_period();
-        let machine = ReflectorMachine::new(plan.config(), Time::ZERO, plan.seed);
+        let config = bug.configure(plan.config());
+        let machine = ReflectorMachine::new(config, Time::ZERO, plan.seed);
         let rng = Rng::seeded(plan.seed ^ 0x0005_703e);
         let mut store = IndexedObjects::new();
         let residue = if bug.misfiles_objects() {
@@ -141,6 +151,7 @@ impl Seat {
                 commit: chances.0,
                 change: chances.1,
             },
+            replacing: None,
         }
     }
 
@@ -181,23 +192,34 @@ impl Seat {
         coverage: &mut Coverage,
     ) {
         match output {
-            Output::BeginReplace => {
+            Output::BeginReplace { history } => {
                 self.collecting = None;
-                self.both(|store| store.begin_replace());
+                self.replacing = Some(Replacing {
+                    store: self.store.begin_replace().in_history(history),
+                    informer: self.informer.begin_replace().in_history(history),
+                });
             }
             Output::Stage(entries) => {
                 for entry in entries {
                     if self.bug.leaks_staged() {
                         let _ = self.store.add(entry.clone());
                     }
-                    self.both(|store| store.stage(entry.clone()));
+                    if let Some(replacing) = &mut self.replacing {
+                        replacing.store.stage(entry.clone());
+                        replacing.informer.stage(entry);
+                    }
                 }
             }
-            Output::Unstage(key) => self.both(|store| store.unstage(&key)),
+            Output::Unstage(key) => {
+                if let Some(replacing) = &mut self.replacing {
+                    replacing.store.unstage(&key);
+                    replacing.informer.unstage(&key);
+                }
+            }
             Output::Keep(key) => self.keep(&key, coverage),
             Output::AbortReplace => {
                 self.collecting = None;
-                self.both(|store| store.abort_replace());
+                self.replacing = None;
             }
             Output::Commit { version } => self.commit(now, &version, origin, coverage),
             Output::Apply {
@@ -253,7 +275,10 @@ impl Seat {
         if differs {
             coverage.count(Seen::KeptBehind);
         }
-        self.both(|store| store.keep(key));
+        if let Some(replacing) = &mut self.replacing {
+            replacing.store.keep(key);
+            self.informer.keep(&mut replacing.informer, key);
+        }
     }
 
     fn apply(&mut self, change: ChangeKind, entry: &Entry<Kept>, coverage: &mut Coverage) {
@@ -284,14 +309,11 @@ impl Seat {
     ) {
         self.collecting = None;
         let refuses = self.store_faults.rng.below(1000) < self.store_faults.commit;
-        let result = if refuses {
-            coverage.count(Seen::CommitFailed);
-            self.both(|store| store.abort_replace());
-            Err(StoreError::new("simulated"))
-        } else {
+        let replacing = self.replacing.take().filter(|_| !refuses);
+        let result = if let Some(replacing) = replacing {
             let before = self.store.snapshot();
-            let result = self.store.commit_replace(version);
-            let queued = self.informer.commit_replace(version);
+            let result = self.store.commit(replacing.store, version);
+            let queued = self.informer.commit(replacing.informer, version);
             debug_assert!(queued.is_ok(), "a replace was begun");
             let gone = before
                 .iter()
@@ -312,6 +334,9 @@ impl Seat {
                 high: version.as_decimal().unwrap_or_default(),
             };
             result
+        } else {
+            coverage.count(Seen::CommitFailed);
+            Err(StoreError::new("simulated"))
         };
         self.committed = result.is_ok();
         self.machine.handle_input(now, Input::Committed(result));

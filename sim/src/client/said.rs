@@ -71,7 +71,7 @@ impl Said {
             Output::List { attempt, options } => Self::List(*attempt, options.clone()),
             Output::Watch { attempt, options } => Self::Watch(*attempt, options.clone()),
             Output::Abort { attempt } => Self::Abort(*attempt),
-            Output::BeginReplace => Self::BeginReplace,
+            Output::BeginReplace { .. } => Self::BeginReplace,
             Output::Stage(entries) => {
                 let widgets = entries.iter().map(|entry| entry.object.widget());
                 Self::Stage(widgets.collect())
@@ -185,10 +185,11 @@ impl fmt::Display for Said {
         match self {
             Self::List(attempt, options) => write!(
                 f,
-                "list {attempt} at {:?} limit {:?} token {:?}",
+                "list {attempt} at {:?} limit {:?} token {:?} object {:?}",
                 options.resource_version.to_string(),
                 options.limit,
-                options.continue_token
+                options.continue_token,
+                options.object.as_ref().map(ToString::to_string)
             ),
             Self::Watch(attempt, options) => write!(
                 f,

@@ -51,6 +51,9 @@ pub struct Informer {
     pub works: u64,
     /// True once the first list was applied.
     pub is_synced: bool,
+    /// True once a list was queued whose versions could not be trusted, or a watch without a version
+    /// sent an object again: that is an update, whatever its version.
+    pub doubted: bool,
     /// Since when something has been waiting in the queue with nothing applied.
     pub waits_since: Option<Time>,
     queue: Queue,
@@ -99,6 +102,7 @@ impl Informer {
             log: Log::default(),
             works: 0,
             is_synced: false,
+            doubted: false,
             waits_since: None,
             queue: Queue::new(&plan, &far),
             in_work: None,

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use heliostat_core::object::ObjectKey;
 use heliostat_core::queue::DeltaFifo;
 use heliostat_core::queue::ordered_fifo::{OrderedFifo, Popped, Work};
-use heliostat_core::store::Store;
 use heliostat_core::store::snapshot::Snapshot;
+use heliostat_core::store::{Staging, Store};
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 
@@ -85,11 +85,11 @@ impl Queue {
     }
 
     /// A replace begins. `base` is what is in the store that the queue leads to.
-    pub(super) fn begin_replace(&mut self, now: Time, base: &Snapshot<Kept>) {
+    pub(super) fn begin_replace(&mut self, now: Time, base: &Snapshot<Kept>) -> Staging<Kept> {
         match self {
             Self::Ordered(queue) => {
                 queue.set_now(now);
-                queue.begin_replace_on(base);
+                queue.begin_replace_on(base)
             }
             Self::ByKey(_) => self.writer(now).begin_replace(),
         }

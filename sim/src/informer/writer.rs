@@ -1,7 +1,7 @@
 //! The writing end: what a mirror writes goes into the queue.
 
 use heliostat_core::object::{Entry, ObjectKey};
-use heliostat_core::store::{Store, StoreError};
+use heliostat_core::store::{History, Staging, Store, StoreError};
 use heliostat_core::version::ResourceVersion;
 
 use super::Informer;
@@ -11,6 +11,7 @@ use crate::mutant::Mutant;
 
 impl Store<Kept> for Informer {
     fn add(&mut self, entry: Entry<Kept>) -> Result<(), StoreError> {
+        self.doubted |= self.store.view().get(entry.key()).is_some();
         self.queue.writer(self.now).add(entry)
     }
 
@@ -22,38 +23,22 @@ impl Store<Kept> for Informer {
         self.queue.writer(self.now).delete(key, last)
     }
 
-    fn begin_replace(&mut self) {
+    fn begin_replace(&mut self) -> Staging<Kept> {
         if self.in_work.is_some() {
             self.seen.push(Seen::ReplaceBegunInWork);
         } else if !self.queue.is_empty() {
             self.seen.push(Seen::ReplaceBegunBehind);
         }
-        self.queue.begin_replace(self.now, self.store.view());
+        self.queue.begin_replace(self.now, self.store.view())
     }
 
-    fn stage(&mut self, entry: Entry<Kept>) {
-        self.queue.writer(self.now).stage(entry);
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        self.queue.writer(self.now).unstage(key);
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        let old = self.store.view().get(key).cloned();
-        let writer = self.queue.writer(self.now);
-        match old.filter(|_| self.mutant == Some(Mutant::KeepsWhatWasApplied)) {
-            Some(old) => writer.stage(old),
-            None => writer.keep(key),
-        }
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
-        self.queue.writer(self.now).commit_replace(version)
-    }
-
-    fn abort_replace(&mut self) {
-        self.queue.writer(self.now).abort_replace();
+    fn commit(
+        &mut self,
+        staging: Staging<Kept>,
+        version: &ResourceVersion,
+    ) -> Result<(), StoreError> {
+        self.doubted |= staging.history() == History::Unknown;
+        self.queue.writer(self.now).commit(staging, version)
     }
 
     fn bookmark(&mut self, version: &ResourceVersion) {
@@ -65,5 +50,16 @@ impl Store<Kept> for Informer {
             self.store.set_resource_version(version);
         }
         self.queue.writer(self.now).update_resource_version(version);
+    }
+}
+
+impl Informer {
+    /// Keeps an object in a staging of this informer.
+    pub(crate) fn keep(&self, staging: &mut Staging<Kept>, key: &ObjectKey) {
+        let old = self.store.view().get(key).cloned();
+        match old.filter(|_| self.mutant == Some(Mutant::KeepsWhatWasApplied)) {
+            Some(old) => staging.stage(old),
+            None => staging.keep(key),
+        }
     }
 }

@@ -160,7 +160,7 @@ impl Guards {
             Box::new(attempts::Attempts::default()),
             Box::new(late::Late::default()),
             Box::new(polite::Polite::default()),
-            Box::new(permits::Permits::default()),
+            Box::new(permits::Permits),
             Box::new(resumable::Resumable),
             Box::new(resynced::Resynced::default()),
             Box::new(ordered::Ordered::default()),

@@ -1,4 +1,5 @@
-//! The version never goes back unless the source's did, and then a rewind is reported first.
+//! The version never goes back unless the source's did, and then a rewind is reported first. An object
+//! with a version that the mirror's history does not have is reported only of another history.
 //!
 //! Where the last writer's version counts, a watch may take the version back; a replace may not.
 
@@ -25,6 +26,12 @@ impl Promise for Monotonic {
         let Said::Report(Report::Rewind(rewind)) = said else {
             return Ok(());
         };
+        let position = view.seat.position;
+        let version = position.version.unwrap_or_default();
+        let by_object = rewind.object.is_some() && rewind.got.is_real();
+        if by_object && !view.world.is_foreign(position.timeline, version) {
+            return Err(format!("{rewind:?}, and the source has the same history"));
+        }
         if !rewind.confirmed {
             return Ok(());
         }

@@ -1,5 +1,5 @@
-//! Permits: a list or watch-list of a budgeted mirror has a permit, no permit is asked for twice, and
-//! none is held by a mirror that watches, waits or has stopped.
+//! Permits: a list, a watch-list or a probe of a budgeted mirror has a permit, no permit is asked for
+//! twice, and none is held by a mirror that watches, waits or has stopped.
 
 use heliostat_core::reflector::Activity;
 
@@ -7,11 +7,8 @@ use super::{Promise, Verdict, View};
 use crate::client::{Permit, Said};
 
 /// See the module.
-#[derive(Debug, Default)]
-pub(super) struct Permits {
-    /// A set is being collected: a list belongs to it, otherwise it is a probe.
-    collecting: bool,
-}
+#[derive(Debug)]
+pub(super) struct Permits;
 
 impl Promise for Permits {
     fn name(&self) -> &'static str {
@@ -19,16 +16,10 @@ impl Promise for Permits {
     }
 
     fn say(&mut self, view: View<'_>, said: &Said) -> Verdict {
-        match said {
-            Said::BeginReplace => self.collecting = true,
-            Said::AbortReplace | Said::Commit(_) => self.collecting = false,
-            _ => {}
-        }
         let permit = view.seat.permit;
         let held = matches!(permit, Permit::Held(_));
         let expensive = match said {
-            // A probe asks for one object and needs none.
-            Said::List(..) => self.collecting,
+            Said::List(..) => true,
             Said::Watch(_, options) => options.send_initial_events,
             Said::AcquirePermit(_) if permit != Permit::None => {
                 return Err(format!("{said} with {permit:?}"));
@@ -51,7 +42,7 @@ impl Promise for Permits {
         let permit = view.seat.permit;
         let fine = match view.seat.activity() {
             Activity::AwaitingPermit => matches!(permit, Permit::Wanted(_)),
-            Activity::Listing | Activity::WatchListing => {
+            Activity::Listing | Activity::WatchListing | Activity::Probing => {
                 !view.seat.plan.budgeted || matches!(permit, Permit::Held(_))
             }
             _ => permit == Permit::None,

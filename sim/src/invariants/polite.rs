@@ -1,12 +1,12 @@
 //! Polite: a server in trouble is left alone. Nothing is asked before an announced delay is over,
 //! nor before the time that the server named; and in no ten seconds are there more requests than the
-//! backoff and real progress account for.
+//! backoff and a reconnect a second account for, whatever the answers are. Only the further pages of a
+//! list are not counted: a list has a limit of its own.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use heliostat_core::error::SourceError;
-use heliostat_core::event::WatchEvent;
+use heliostat_core::event::ListPart;
 use heliostat_core::reflector::Report;
 use heliostat_core::status::Status;
 use heliostat_core::time::Time;
@@ -24,7 +24,9 @@ pub(super) struct Polite {
     asked_for: Time,
     /// The requests of the window that nothing paid for.
     requests: VecDeque<Time>,
-    /// What brought something counts as progress and pays for one request.
+    /// The page that is being read has another one after it.
+    is_page: bool,
+    /// The next request is that page.
     progress: bool,
 }
 
@@ -32,8 +34,9 @@ pub(super) struct Polite {
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// How many requests one round may make without a delay: a watch-list, the same once more, a list,
-/// the same for the most recent state, the same whole, the watch and a probe, with some room.
-const REQUESTS_A_ROUND: usize = 8;
+/// the same for the most recent state, the same whole, the watch, and after a failure a proof, the
+/// same without the object, and the watch again, with some room.
+const REQUESTS_A_ROUND: usize = 10;
 
 impl Promise for Polite {
     fn name(&self) -> &'static str {
@@ -54,13 +57,17 @@ impl Promise for Polite {
                 if let Some(wait) = wait {
                     self.asked_for = view.now + wait;
                 }
-                if matches!(error, SourceError::Decode(_)) {
-                    self.hear_internal_error(view);
-                }
+                self.is_page = false;
             }
-            Answer::Event(WatchEvent::Error(_)) => self.hear_internal_error(view),
-            Answer::Event(_) | Answer::ListEnded => self.progress = true,
-            Answer::Part(_) | Answer::Opened | Answer::WatchEnded => {}
+            Answer::Part(ListPart::Metadata(metadata)) => {
+                let token = metadata.continue_token.as_deref().unwrap_or_default();
+                self.is_page = !token.is_empty();
+            }
+            Answer::ListEnded => self.progress = std::mem::take(&mut self.is_page),
+            Answer::Part(ListPart::Items(_))
+            | Answer::Event(_)
+            | Answer::Opened
+            | Answer::WatchEnded => {}
         }
         Ok(())
     }
@@ -107,15 +114,6 @@ impl Promise for Polite {
     }
 }
 
-impl Polite {
-    /// An internal error, or what counts as one, may be retried in place for a while.
-    const fn hear_internal_error(&mut self, view: View<'_>) {
-        if !view.seat.plan.retry.is_zero() {
-            self.progress = true;
-        }
-    }
-}
-
 /// No delay is longer than the cap with its jitter, or the server's word.
 fn longest_delay(view: View<'_>, delay: Duration) -> Verdict {
     let longest = (view.seat.plan.backoff.1 * 2).max(crate::faults::WAIT_MAX);
@@ -140,7 +138,7 @@ fn most_requests(view: View<'_>) -> usize {
     } else {
         1
     };
-    // A watch that lasts a second may be opened again at once.
+    // A watch may be opened again at once, once a second.
     let watches = usize::try_from(WINDOW.as_secs()).unwrap_or_default();
     backoffs * rounds * REQUESTS_A_ROUND + watches
 }

@@ -12,7 +12,7 @@ use crate::world::Widget;
 /// The label that says what a widget is filed under.
 pub(super) const RESIDUE: &str = "residue";
 
-/// The label that says which write made this state.
+/// The label that says which write made this state: the history and the revision.
 const REVISION: &str = "revision";
 
 const API_VERSION: &str = "sim/v1";
@@ -47,11 +47,16 @@ pub(super) fn widget_of(view: RawView<'_>) -> Result<Widget, String> {
     };
     let entry = codec.decode(view.bytes(), view.kind());
     let entry = entry.map_err(|reason| reason.to_string())?;
-    let revision = entry.object.label(REVISION).unwrap_or_default();
+    let written = entry.object.label(REVISION).unwrap_or_default();
+    let (history, revision) = written.split_once('-').unwrap_or_default();
     let uid = entry.header.uid.to_string();
     let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is no number"));
     let uid = number(uid.strip_prefix("uid-").unwrap_or_default())?;
-    Ok(Widget::new(entry.header.key, uid, number(&revision)?, true))
+    let widget = Widget::new(entry.header.key, uid, number(revision)?, true);
+    let history = history
+        .parse()
+        .map_err(|_| format!("{history:?} is no number"))?;
+    Ok(widget.in_history(history))
 }
 
 fn json(widget: &Widget, version: &ResourceVersion) -> String {
@@ -67,7 +72,8 @@ fn json(widget: &Widget, version: &ResourceVersion) -> String {
     let _ = write!(text, r#""resourceVersion":"{version}","labels":{{"#);
     let _ = write!(
         text,
-        r#""{RESIDUE}":"{residue}","{REVISION}":"{revision}"}}}},"#
+        r#""{RESIDUE}":"{residue}","{REVISION}":"{}-{revision}"}}}},"#,
+        widget.history
     );
     let _ = write!(text, r#""look":"{}"}}"#, look(revision));
     text
@@ -81,7 +87,7 @@ fn protobuf(widget: &Widget, version: &ResourceVersion) -> Vec<u8> {
     field(&mut metadata, 3, namespace.as_bytes());
     field(&mut metadata, 5, format!("uid-{}", widget.uid).as_bytes());
     field(&mut metadata, 6, version.to_string().as_bytes());
-    let revision = widget.revision.to_string();
+    let revision = format!("{}-{}", widget.history, widget.revision);
     for (key, value) in [(RESIDUE, widget.residue()), (REVISION, &revision)] {
         let mut label = Vec::new();
         field(&mut label, 1, key.as_bytes());
@@ -130,7 +136,7 @@ mod tests {
     fn a_widget_comes_back_out_of_either_encoding() {
         for encoding in [Encoding::Json, Encoding::Protobuf] {
             for (number, version) in [(1, ResourceVersion::from(7)), (2, ResourceVersion::UNSET)] {
-                let widget = Widget::new(widget_key(number), 5, 300 + number, true);
+                let widget = Widget::new(widget_key(number), 5, 300 + number, true).in_history(2);
                 let bytes = bytes_of(&widget, &version, encoding);
                 let read = widget_of(RawView::new(encoding, None, &bytes)).unwrap();
                 assert!(read.is_same_state(&widget) && read.key == widget.key);

@@ -135,6 +135,7 @@ impl ClientPlan {
             .max_internal_error_retry(self.retry)
             .version_tracking(self.tracking)
             .budgeted(self.budgeted)
+            .single_object_lists(true)
             .backoff(backoff.clone());
         if self.own_connection_backoff {
             config.connection_backoff(backoff)

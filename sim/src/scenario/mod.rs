@@ -128,6 +128,8 @@ pub struct StoryPlan {
     pub restarts: Vec<Time>,
     /// When the source is restored from a backup.
     pub restores: Vec<Time>,
+    /// After a restore the source runs past the versions of mirrors that can still notice it.
+    pub overtakes: bool,
     /// When all requests fail in one way.
     pub outages: Vec<Outage>,
     /// When the faults stop and nobody writes any more.
@@ -168,6 +170,7 @@ impl StoryPlan {
             compactions,
             restarts,
             restores,
+            overtakes: false,
             outages: outages.collect(),
             quiet,
             written_before: rng.below(40),
@@ -194,7 +197,7 @@ impl Scenario {
             .map(|_| ClientPlan::draw(rng, budgeted))
             .collect();
         let mut server = ServerPlan::draw(rng);
-        let story = StoryPlan::draw(rng);
+        let mut story = StoryPlan::draw(rng);
         let mut faults = draw_faults(rng);
         for client in &mut clients {
             let moment = Time::ZERO + rng.duration_below(story.quiet.elapsed());
@@ -230,17 +233,22 @@ impl Scenario {
                     .retain(|fault| *fault != EventFault::StaleBookmark);
             }
         }
-        let informers = clients.iter().map(|client| {
-            // A generator of its own: whatever is drawn here, the mirror's story stays as it is.
-            let mut rng = Rng::seeded(client.seed ^ 0x11fa_3e55);
-            InformerPlan::draw(&mut rng, &story)
-        });
+        let informers: Vec<_> = clients
+            .iter()
+            .map(|client| {
+                // A generator of its own: whatever is drawn here, the mirror's story stays as it is.
+                let mut rng = Rng::seeded(client.seed ^ 0x11fa_3e55);
+                InformerPlan::draw(&mut rng, &story)
+            })
+            .collect();
         // For the same reason, whatever form the objects have, the story stays as it is.
         let mut other = Rng::seeded(seed ^ 0x0bac_4ed5);
         let packs = other.one_in(4);
         let packing = packs.then(|| PackingPlan::draw(&mut other, story.quiet.elapsed()));
+        story.overtakes = other.one_in(2);
+        draw_constant_fault(&mut faults, &mut other);
         Self {
-            informers: informers.collect(),
+            informers,
             packing,
             clients,
             server,
@@ -267,15 +275,30 @@ fn draw_faults(rng: &mut Rng) -> FaultPlan {
     FaultPlan {
         request: some_of(&RequestFault::ALL, rng),
         request_chance: choose(rng, &[20, 100, 300]),
-        body: some_of(&BodyFault::ALL, rng),
+        body: some_of(&BodyFault::MIXED, rng),
         body_chance: choose(rng, &[50, 200, 400]),
-        stream: some_of(&StreamFault::ALL, rng),
+        stream: some_of(&StreamFault::MIXED, rng),
         stream_chance: choose(rng, &[100, 400, 800]),
         event: some_of(&EventFault::ALL, rng),
         event_chance: choose(rng, &[0, 30, 150]),
         slow_chance: choose(rng, &[0, 30]),
         commit_chance: choose(rng, &[0, 0, 0, 100]),
         change_chance: choose(rng, &[0, 0, 0, 20]),
+    }
+}
+
+/// Some servers do one thing wrong, and always.
+fn draw_constant_fault(faults: &mut FaultPlan, rng: &mut Rng) {
+    match rng.below(12) {
+        0 | 1 => {
+            faults.stream = pick(&StreamFault::CONSTANT, rng).into_iter().collect();
+            faults.stream_chance = 1000;
+        }
+        2 => {
+            faults.body = vec![BodyFault::UnaskedPages];
+            faults.body_chance = 1000;
+        }
+        _ => {}
     }
 }
 

@@ -1,12 +1,12 @@
 //! How watches end: at their time, for being idle, or by what goes wrong with them.
 
-use heliostat_core::error::{SourceError, TransportError, TransportErrorKind};
+use heliostat_core::error::{DecodeError, SourceError, TransportError, TransportErrorKind};
 use heliostat_core::event::WatchEvent;
 
 use super::{Answer, ConnectionId, Origin, Server, Surroundings};
 use crate::agenda::Happening;
 use crate::coverage::Seen;
-use crate::faults::{StreamFault, stream_error, truncated};
+use crate::faults::{StreamFault, expired, stream_error, truncated};
 
 impl Server {
     /// A watch has reached the time that it was asked to last.
@@ -76,10 +76,35 @@ impl Server {
                 self.send(around, id, Answer::Event(event), Origin::default());
                 (Seen::StreamError, Some(Answer::WatchEnded))
             }
+            StreamFault::BareStatus => {
+                self.open(around, id);
+                let event = WatchEvent::Error(expired(&mut self.rng));
+                self.send(around, id, Answer::Event(event), Origin::default());
+                (Seen::BareStatus, Some(Answer::WatchEnded))
+            }
+            StreamFault::UnknownFrame => {
+                self.open(around, id);
+                let error = DecodeError::UnknownEventType("HEARTBEAT".to_owned());
+                (
+                    Seen::UnknownFrame,
+                    Some(Answer::Failed(SourceError::Decode(error))),
+                )
+            }
+            StreamFault::Hasty => {
+                self.bookmark_now(around, id);
+                (Seen::HastyWatch, Some(Answer::WatchEnded))
+            }
             StreamFault::Overdue => return,
         };
         around.coverage.count(seen);
-        let loses_what_is_under_way = fault != StreamFault::Error && self.rng.one_in(2);
+        let says_something = matches!(
+            fault,
+            StreamFault::Error
+                | StreamFault::BareStatus
+                | StreamFault::UnknownFrame
+                | StreamFault::Hasty
+        );
+        let loses_what_is_under_way = !says_something && self.rng.one_in(2);
         if loses_what_is_under_way {
             self.drop_in_flight(around.now, id);
         }

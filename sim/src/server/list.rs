@@ -24,6 +24,9 @@ struct Page {
 /// How long a repeated token lasts, in seconds: longer than a machine's limit of pages.
 const ENDLESS_SECONDS: u64 = 20;
 
+/// Items on a page that was not asked for.
+const UNASKED_LIMIT: usize = 2;
+
 impl Server {
     pub(super) fn answer_list(
         &mut self,
@@ -109,10 +112,14 @@ impl Server {
             return Err(Status::failure(410, "Expired", "version too old").into());
         }
         let whole = version.is_any() && self.plan.whole_from_cache;
+        let limit = match fault {
+            Some(BodyFault::UnaskedPages) => Some(UNASKED_LIMIT),
+            _ => limit.filter(|_| !whole),
+        };
         Ok(Page {
             revision,
             after: None,
-            limit: limit.filter(|_| !whole),
+            limit,
             odd_version: stale,
         })
     }
@@ -139,8 +146,10 @@ impl Server {
         fault: Option<BodyFault>,
     ) -> Vec<ListPart<Widget>> {
         let objects = around.world.truth().state_at(page.revision);
+        let asked = options.object.as_ref();
         let left = objects
             .values()
+            .filter(|widget| asked.is_none_or(|key| widget.key == *key))
             .filter(|widget| page.after.as_ref().is_none_or(|after| widget.key > *after));
         let shown: Vec<_> = left
             .clone()
@@ -153,6 +162,11 @@ impl Server {
             .map(|widget| widget.key.clone())
             .or_else(|| page.after.clone());
         let mut token = more.then(|| make_token(page.revision, last_key.as_ref(), 0));
+        if more && fault == Some(BodyFault::UnaskedPages) {
+            around.coverage.count(Seen::UnaskedPages);
+            // Revision 0 has left every history.
+            token = Some(make_token(0, last_key.as_ref(), around.agenda.count()));
+        }
         if around.now < self.endless_until && options.limit.is_some() {
             around.coverage.count(Seen::EndlessToken);
             let number = self.rng.below(2) * around.agenda.count();
@@ -210,7 +224,8 @@ impl Server {
                 | BodyFault::MetadataTwice
                 | BodyFault::Stale
                 | BodyFault::Endless
-                | BodyFault::ExpiredToken,
+                | BodyFault::ExpiredToken
+                | BodyFault::UnaskedPages,
             )
             | None => (None, None),
         };

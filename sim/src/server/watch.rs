@@ -115,6 +115,9 @@ impl Server {
         let doomed = match doom {
             None | Some(StreamFault::Overdue) => return,
             Some(StreamFault::VeryShort) => Duration::from_millis(900),
+            Some(StreamFault::BareStatus | StreamFault::UnknownFrame | StreamFault::Hasty) => {
+                Duration::from_millis(10)
+            }
             Some(_) if self.rng.one_in(2) => Duration::from_secs(5),
             Some(_) => Duration::from_secs(60),
         };
@@ -328,6 +331,11 @@ impl Server {
         around
             .agenda
             .plan(around.now + period, Happening::Bookmark(id));
+        self.bookmark_now(around, id);
+    }
+
+    /// Sends what has happened, and a bookmark after it.
+    pub(super) fn bookmark_now(&mut self, around: &mut Surroundings<'_>, id: ConnectionId) {
         self.pump(around, id);
         let present = around.world.revision();
         match self.stream_mut(id) {

@@ -13,6 +13,7 @@ use heliostat_core::event::ListPart;
 use heliostat_core::reflector::{Activity, AttemptId, Input, Output};
 use heliostat_core::rng::Rng;
 use heliostat_core::time::Time;
+use heliostat_core::version::ResourceVersion;
 
 use crate::agenda::{Agenda, Happening};
 use crate::client::{Said, Seat};
@@ -320,14 +321,33 @@ impl Simulation {
     }
 
     fn drain(&mut self, number: usize, origin: Origin) {
-        while let Some(output) = self.seats[number].machine.poll_output() {
-            if self.seats[number].bug.is_some() {
-                for output in self.seats[number].bug.output(output) {
-                    self.execute(number, output, origin);
-                }
-            } else {
+        loop {
+            let machine = &mut self.seats[number].machine;
+            let outputs: Vec<_> = std::iter::from_fn(|| machine.poll_output()).collect();
+            if outputs.is_empty() {
+                return;
+            }
+            let changes = outputs.iter().filter(|output| is_change(output)).count();
+            for output in outputs {
+                // A single event comes from where its answer does.
+                let origin = if changes > 1 || comes_before(&output, origin) {
+                    let high = self.seats[number].position.high;
+                    origin_of_released(&self.world, &output, origin, high)
+                } else {
+                    origin
+                };
+                self.spoil_and_execute(number, output, origin);
+            }
+        }
+    }
+
+    fn spoil_and_execute(&mut self, number: usize, output: Output<Kept>, origin: Origin) {
+        if self.seats[number].bug.is_some() {
+            for output in self.seats[number].bug.output(output) {
                 self.execute(number, output, origin);
             }
+        } else {
+            self.execute(number, output, origin);
         }
     }
 
@@ -418,6 +438,47 @@ const fn view<'a>(world: &'a World, seat: &'a Seat, now: Time, origin: Origin) -
         world,
         seat,
         origin,
+    }
+}
+
+const fn is_change(output: &Output<Kept>) -> bool {
+    matches!(
+        output,
+        Output::Apply { .. }
+            | Output::Remove { .. }
+            | Output::Bookmark { .. }
+            | Output::Moved { .. }
+    )
+}
+
+/// True if an output reaches an older version than its answer, which does not lie.
+fn comes_before(output: &Output<Kept>, answer: Origin) -> bool {
+    let said = Said::of(output);
+    let reached = said.reaches().and_then(ResourceVersion::as_decimal);
+    !answer.odd_version && reached.is_some_and(|reached| reached < answer.revision)
+}
+
+/// Where an event that was held back comes from: its version, or the first change of its object after
+/// `high`, the newest revision that the mirror was told of.
+fn origin_of_released(world: &World, output: &Output<Kept>, answer: Origin, high: u64) -> Origin {
+    let said = Said::of(output);
+    let key = match &said {
+        Said::Apply { widget, .. } => Some(&widget.key),
+        Said::Remove(key, _) => Some(key),
+        _ => None,
+    };
+    let reached = said.reaches().and_then(ResourceVersion::as_decimal);
+    let changed = || {
+        let timeline = world.timeline(answer.timeline);
+        let mut later = timeline.changes(high, answer.revision).iter();
+        let change = later.find(|record| Some(&record.key) == key)?;
+        Some(change.revision)
+    };
+    let revision = reached.or_else(changed).unwrap_or(answer.revision);
+    Origin {
+        revision,
+        odd_version: answer.odd_version || (key.is_some() && reached.is_none()),
+        ..answer
     }
 }
 

@@ -45,7 +45,9 @@ fn seen_in(report: &Report) -> Option<Seen> {
         Report::WatchListFellBack { .. } => Seen::FellBack,
         Report::WatchListWaiting { .. } => Seen::WaitingForEndMark,
         Report::Rewind(rewind) if rewind.confirmed => Seen::RewindConfirmed,
-        Report::Rewind(_) => Seen::RewindRejected,
+        Report::Rewind(rewind) if rewind.object.is_none() => Seen::RewindRejected,
+        Report::Rewind(rewind) if rewind.got.is_unset() => Seen::DeleteMissed,
+        Report::Rewind(_) => Seen::RewindByObject,
         _ => return None,
     })
 }

@@ -4,9 +4,10 @@ use heliostat_core::time::Time;
 
 use super::Simulation;
 use crate::agenda::{Agenda, Happening};
+use crate::client::Seat;
 use crate::coverage::Seen;
 use crate::scenario::Scenario;
-use crate::world::Write;
+use crate::world::{World, Write};
 
 /// Puts on the agenda what a scenario says will happen.
 pub(super) fn plan_story(scenario: &Scenario, agenda: &mut Agenda) {
@@ -43,12 +44,20 @@ impl Simulation {
             .story
             .workload
             .next(&self.world, &mut self.writer);
+        let write = self.spare_the_evidence(write);
         let recreated =
             matches!(&write, Write::Put { key, .. } if !self.world.present().contains_key(key));
+        let overtaken = self.foreign_seats().any(|seat| {
+            let version = seat.position.version.unwrap_or_default();
+            self.world.revision() + 1 == version
+        });
         if self.world.is_held_back() {
             self.coverage.count(Seen::WriteHeldBack);
         } else if self.world.write(&write) {
             self.coverage.count(Seen::Write);
+            if overtaken {
+                self.coverage.count(Seen::Overtaken);
+            }
             if recreated {
                 self.coverage.count(Seen::Recreated);
             }
@@ -91,17 +100,58 @@ impl Simulation {
         self.liveness.begin(self.now);
     }
 
-    /// After a restore the source must not write past the version of a mirror that has not noticed:
-    /// nobody could then tell the histories apart.
+    /// After a restore the source must not write past the version of a mirror that has not noticed,
+    /// unless the mirror can still tell the histories apart.
     pub(super) fn hold_writes_back(&mut self) {
         let world = &self.world;
+        let overtakes = self.scenario.story.overtakes;
         let positions = self.seats.iter().flat_map(|seat| {
             let position = seat.position;
             let stands = position.version.map(|version| (position.timeline, version));
+            let stands = stands.filter(|_| !overtakes || !can_notice(world, seat));
             stands.into_iter().chain(seat.collecting)
         });
         let foreign = positions.filter(|(timeline, version)| world.is_foreign(*timeline, *version));
         let ceiling = foreign.map(|(_, version)| version).min();
         self.world.set_ceiling(ceiling);
+    }
+
+    /// The mirrors that stand in a history that is no more.
+    fn foreign_seats(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.iter().filter(|seat| {
+            let position = seat.position;
+            let version = position.version.unwrap_or_default();
+            self.world.is_foreign(position.timeline, version)
+        })
+    }
+
+    /// What changed last in a mirror of another history stays as the restore left it: the mirror
+    /// tells the histories apart by nothing else.
+    fn spare_the_evidence(&self, write: Write) -> Write {
+        let (Write::Put { key, .. } | Write::Delete { key }) = &write else {
+            return write;
+        };
+        let is_evidence = self.scenario.story.overtakes
+            && self.foreign_seats().any(|seat| {
+                let change = seat.machine.last_change();
+                change.is_some_and(|(evidence, _)| evidence == key)
+            });
+        if is_evidence { Write::Elsewhere } else { write }
+    }
+}
+
+/// True if the source shows the object that changed last in the mirror otherwise than the mirror's
+/// history does.
+fn can_notice(world: &World, seat: &Seat) -> bool {
+    let Some((key, version)) = seat.machine.last_change() else {
+        return false;
+    };
+    let changed_at = version.as_decimal().unwrap_or_default();
+    let known = world.state_at(seat.position.timeline, changed_at).get(key);
+    let present = world.present().get(key);
+    match (known, present) {
+        (Some(known), Some(present)) => known.revision != present.revision,
+        (None, None) => false,
+        (Some(_), None) | (None, Some(_)) => true,
     }
 }

@@ -48,6 +48,7 @@ impl World {
                     None => self.draw_uid(),
                 };
                 let widget = Widget::new(key.clone(), uid, revision, *decodable);
+                let widget = widget.in_history(self.current());
                 (key.clone(), Some(Arc::new(widget)))
             }
             Write::Delete { key } => {

@@ -20,6 +20,8 @@ pub struct Widget {
     pub revision: u64,
     /// False if the mirror's decoder cannot read this state.
     pub decodable: bool,
+    /// The history in which it was written: a restored backup uses a revision for a second state.
+    pub history: usize,
     wire_uid: Uid,
 }
 
@@ -33,8 +35,16 @@ impl Widget {
             uid,
             revision,
             decodable,
+            history: 0,
             wire_uid,
         }
+    }
+
+    /// The same, written in this history.
+    #[must_use]
+    pub fn in_history(mut self, history: usize) -> Self {
+        self.history = history;
+        self
     }
 
     /// What stands for an object that a mirror cannot read any more: no source ever had it.
@@ -78,6 +88,6 @@ impl Widget {
     /// True for the very same state of the same life.
     #[must_use]
     pub fn is_same_state(&self, other: &Self) -> bool {
-        self.uid == other.uid && self.revision == other.revision
+        self.uid == other.uid && self.revision == other.revision && self.history == other.history
     }
 }

@@ -1,14 +1,28 @@
-//! `arrows`: the order of the crates, and what the core may never reach.
+//! `arrows`: the order of the crates, what the core may never reach, and circles of modules.
+
+use std::fs;
 
 use crate::error::TaskError;
 use crate::process;
-use crate::tidy::arrows;
+use crate::tidy::modules::{self, KNOWN, Modules};
+use crate::tidy::tree::Tree;
+use crate::tidy::{Finding, arrows};
 use crate::ui;
 use crate::workspace::Workspace;
 
-/// Checks both; every finding is printed.
-pub(crate) fn run(workspace: &Workspace) -> Result<(), TaskError> {
-    let wrong = arrows::check(&workspace.packages()?);
+/// Check which crate may depend on which, what the core may never depend on, and that the modules
+/// of a folder do not use each other in a circle
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Arguments {
+    /// Write the list of known circles of modules, once some are gone
+    #[arg(long)]
+    write_circles: bool,
+}
+
+/// Checks all; every finding is printed.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<(), TaskError> {
+    let mut wrong = arrows::check(&workspace.packages()?);
+    wrong.extend(circles(workspace, arguments.write_circles)?);
     for finding in &wrong {
         ui::bad(&finding.to_string());
     }
@@ -40,4 +54,21 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), TaskError> {
         "the crates are in order; the core reaches {reached} others, none banned"
     ));
     Ok(())
+}
+
+/// Finds circles of modules that are not known yet.
+fn circles(workspace: &Workspace, write: bool) -> Result<Vec<Finding>, TaskError> {
+    let tree = Tree::load(workspace)?;
+    let (found, known) = (Modules::of(&tree), modules::known(&tree));
+    let findings = found.check(&known);
+    let circles = found.circles();
+    if findings.is_empty() && circles != known {
+        if write {
+            let path = workspace.root().join(KNOWN);
+            fs::write(&path, modules::to_text(&circles)).map_err(TaskError::file("write", path))?;
+        } else {
+            ui::warning("circles of modules are gone: `cargo xtask arrows --write-circles`");
+        }
+    }
+    Ok(findings)
 }

@@ -9,7 +9,8 @@ use crate::workspace::Workspace;
 /// Run the benchmarks in release mode
 ///
 /// Without a part: all of them, in about an hour. The parts are `compare` (sync and updates of typed
-/// objects), `fanout`, `reads`, `stalled`, and `packed` (wire speed and memory of packed mirrors).
+/// objects), `fanout`, `reads`, `stalled`, `packed` (wire speed and memory of packed mirrors), and `kinds` (typed objects and JSON from
+/// protobuf).
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The allocator of the measured processes

@@ -26,12 +26,14 @@ const STEPS: [Step; 14] = [
         tasks::check::fmt(it, &tasks::check::FmtArguments { check: true })
     }),
     ("tidy", |it| {
-        tasks::tidy::run(it, &tasks::tidy::Arguments {})
+        tasks::tidy::run(it, &tasks::tidy::Arguments::default())
     }),
     ("coverage", |it| {
         tasks::coverage::run(it, &tasks::coverage::Arguments { missing: true })
     }),
-    ("arrows", tasks::arrows::run),
+    ("arrows", |it| {
+        tasks::arrows::run(it, &tasks::arrows::Arguments::default())
+    }),
     ("lint", tasks::check::lint),
     ("features", tasks::features::run),
     ("doc", tasks::check::doc),

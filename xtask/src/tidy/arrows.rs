@@ -34,6 +34,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     (
         "heliostat-bench",
         &[
+            "heliostat-kinds",
             "heliostat-core",
             "heliostat",
             "heliostat-server",

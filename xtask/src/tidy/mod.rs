@@ -9,25 +9,31 @@ pub(crate) mod arrows;
 pub(crate) mod behaviour;
 mod core_purity;
 pub(crate) mod coverage;
+pub(crate) mod glossary;
 mod ignored_tests;
+mod instants;
 mod machine_paths;
 mod module_docs;
+pub(crate) mod modules;
+pub(crate) mod new_lines;
 mod rust_source;
 mod sizes;
 mod test_names;
 pub(crate) mod tree;
+mod use_paths;
 
 use std::fmt;
 
 use crate::tidy::tree::Tree;
 
 /// Every check of the sources, in the order in which they report.
-const CHECKS: [fn(&Tree) -> Vec<Finding>; 6] = [
+const CHECKS: [fn(&Tree) -> Vec<Finding>; 7] = [
     module_docs::check,
     sizes::check,
     machine_paths::check,
     core_purity::check,
     ignored_tests::check,
+    instants::check,
     test_names::check,
 ];
 

@@ -11,8 +11,18 @@ use std::ops::Range;
 #[derive(Debug)]
 pub(crate) struct RustSource {
     code: String,
+    hidden: Vec<Hidden>,
     attributes: Vec<Attribute>,
     tests: Vec<Range<usize>>,
+}
+
+/// A comment, or a literal of a string or character.
+#[derive(Debug)]
+pub(crate) struct Hidden {
+    /// Where it is, its delimiters included.
+    pub(crate) span: Range<usize>,
+    /// Whether it is a comment.
+    pub(crate) is_comment: bool,
 }
 
 /// An attribute, outer or inner.
@@ -39,14 +49,20 @@ pub(crate) struct Function {
 impl RustSource {
     /// Reads a file.
     pub(crate) fn parse(text: &str) -> Self {
-        let code = blank_out(text);
+        let (code, hidden) = blank_out(text);
         let attributes = find_attributes(&code);
         let tests = find_test_items(&code, &attributes);
         Self {
             code,
+            hidden,
             attributes,
             tests,
         }
+    }
+
+    /// Every comment and literal, in order.
+    pub(crate) fn hidden(&self) -> &[Hidden] {
+        &self.hidden
     }
 
     /// Every attribute, in order.
@@ -135,7 +151,7 @@ pub(crate) fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = us
         })
 }
 
-fn is_word(c: char) -> bool {
+pub(crate) fn is_word(c: char) -> bool {
     c == '_' || c.is_alphanumeric()
 }
 
@@ -152,8 +168,9 @@ fn lines(text: &str) -> usize {
 }
 
 /// Blanks out the content of comments, strings and characters; newlines stay.
-fn blank_out(text: &str) -> String {
+fn blank_out(text: &str) -> (String, Vec<Hidden>) {
     let mut code = String::with_capacity(text.len());
+    let mut all = Vec::new();
     let mut rest = text;
     let mut before = None;
     while let Some(first) = rest.chars().next() {
@@ -162,13 +179,18 @@ fn blank_out(text: &str) -> String {
             code.push(first);
             rest = &rest[first.len_utf8()..];
         } else {
+            let start = code.len();
+            all.push(Hidden {
+                span: start..start + hidden,
+                is_comment: first == '/',
+            });
             let blank = |byte: u8| if byte == b'\n' { '\n' } else { ' ' };
             code.extend(rest.bytes().take(hidden).map(blank));
             rest = &rest[hidden..];
         }
         before = Some(first);
     }
-    code
+    (code, all)
 }
 
 /// The length of the comment or literal that the text begins with, 0 if it begins with neither.

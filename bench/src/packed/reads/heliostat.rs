@@ -1,5 +1,7 @@
 //! Ours: an `Indexer` of packed pods, in protobuf and without managed fields, as a mirror holds them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::BytesMut;
 use heliostat::Indexer;
 use heliostat::core::object::{Entry, GroupVersionKind, ObjectKey};
@@ -22,62 +24,90 @@ pub(super) fn run(count: usize) -> Result<Ours, Failure> {
     let raw = Packing::<RawObject>::raw().memory_budget(0);
     let typed = Packing::<Pod>::protobuf().memory_budget(0);
     Ok(Ours {
-        within: within(&pods, PODS_WITHIN, 2 * DEFAULT_MEMORY_BUDGET)?,
+        within: within(&pods, PODS_WITHIN, DEFAULT_MEMORY_BUDGET)?,
         large: within(&pods, count, usize::MAX)?,
-        raw: beyond(&packed(&pods, count, 1, &raw)?)?,
-        typed: beyond(&packed(&pods, count, 1, &typed)?)?,
-        scan: scan(&packed(&pods, count, 1, &raw)?)?,
+        raw: beyond(&packed(&pods, count, &raw)?)?,
+        typed: beyond(&packed(&pods, count, &typed)?)?,
+        scan: scan(&packed(&pods, count, &raw)?)?,
     })
 }
 
-/// The pods with these versions, packed.
+/// Packs pods from the bytes that a socket brings.
+struct Packer<'a, T> {
+    pods: &'a Pods,
+    codec: PackedCodec<T>,
+    kind: GroupVersionKind,
+    bytes: BytesMut,
+}
+
+impl<'a, T: Send + Sync + 'static> Packer<'a, T> {
+    fn new(pods: &'a Pods, packing: &Packing<T>) -> Self {
+        let codec = RawCodec::protobuf().without_managed_fields();
+        Self {
+            pods,
+            codec: PackedCodec::new(codec, packing),
+            kind: GroupVersionKind {
+                api_version: "v1".into(),
+                kind: "Pod".into(),
+            },
+            bytes: BytesMut::new(),
+        }
+    }
+
+    fn pack(&mut self, index: usize, version: u64) -> Result<Entry<Packed<T>>, String> {
+        self.bytes.clear();
+        self.pods.push(&mut self.bytes, index, version);
+        let entry = self.codec.decode(&self.bytes, Some(&self.kind));
+        entry.map_err(|reason| format!("pod {index}: {reason}"))
+    }
+}
+
+/// So many pods, packed.
 fn packed<T: Send + Sync + 'static>(
     pods: &Pods,
     count: usize,
-    version: u64,
     packing: &Packing<T>,
-) -> Result<Vec<Entry<Packed<T>>>, Failure> {
-    let codec = RawCodec::protobuf().without_managed_fields();
-    let mut codec = PackedCodec::new(codec, packing);
-    let kind = GroupVersionKind {
-        api_version: "v1".into(),
-        kind: "Pod".into(),
-    };
-    let mut bytes = BytesMut::new();
-    let mut entries = Vec::with_capacity(count);
-    for index in 0..count {
-        bytes.clear();
-        pods.push(&mut bytes, index, version);
-        let entry = codec.decode(&bytes, Some(&kind));
-        entries.push(entry.map_err(|reason| format!("pod {index}: {reason}"))?);
-    }
-    Ok(entries)
+) -> Result<Vec<Entry<Packed<T>>>, String> {
+    let mut packer = Packer::new(pods, packing);
+    (0..count).map(|index| packer.pack(index, 1)).collect()
 }
 
-/// Everything is kept decoded. So is what is written, which is there beforehand, and counts against the
-/// same budget: that is as large again as a store's alone would be.
+/// Everything is kept decoded. Each write packs a pod from its bytes and decodes it, as a handler that
+/// looks at it does; the pod that it replaces is freed.
 fn within(pods: &Pods, count: usize, budget: usize) -> Result<Beside, Failure> {
     let packing = Packing::<Pod>::protobuf().memory_budget(budget);
-    let store = filled(packed(pods, count, 1, &packing)?);
-    let updates = packed(pods, count, 2, &packing)?;
+    let mut packer = Packer::new(pods, &packing);
+    let first: Result<Vec<_>, _> = (0..count).map(|index| packer.pack(index, 1)).collect();
+    let store = filled(first?);
     let entries = store.list();
-    for entry in entries.iter().chain(&updates) {
+    for entry in &entries {
         entry.object.get()?;
     }
-    let is_kept = |entry: &Entry<Packed<Pod>>| entry.object.kept().is_some();
-    if !entries.iter().chain(&updates).all(is_kept) {
+    if !entries.iter().all(|entry| entry.object.kept().is_some()) {
         return Err("the budget is too small".into());
     }
     let keys = keys(&entries);
     drop(entries);
+    let failed = AtomicU64::new(0);
     let beside = beside_writer(
         count,
         |number| {
-            store.update(updates[number * STRIDE % count].clone());
+            let written = packer.pack(number * STRIDE % count, 2 + number as u64);
+            match written {
+                Ok(entry) if entry.object.get().is_ok() => {
+                    store.update(entry);
+                }
+                Ok(_) | Err(_) => {
+                    failed.fetch_add(1, Ordering::Relaxed);
+                }
+            }
         },
         |number| read(&store, &keys, number),
     )?;
-    Ok(beside)
+    match failed.into_inner() {
+        0 => Ok(beside),
+        failed => Err(format!("{failed} pods could not be written").into()),
+    }
 }
 
 fn beyond<T: Send + Sync + 'static>(entries: &[Entry<Packed<T>>]) -> Result<f64, Failure> {

@@ -9,8 +9,9 @@
 //! | `POST /updates` | the open watch gets all updates, as fast as it is read |
 //! | `POST /expire` | the open watch ends as expired; lists have a new version, their objects have not |
 //! | `POST /expire?changed` | the same, but all objects have changed, too |
+//! | `POST /cpu` | nothing; the answer is the CPU time of the server so far, in nanoseconds |
 //!
-//! Each answers with the version that a mirror has when it is through with it.
+//! Each of the others answers with the version that a mirror has when it is through with it.
 
 mod answers;
 
@@ -35,6 +36,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use answers::Lists;
+use heliostat_bench::process;
 use heliostat_bench::replay_server::Encoding;
 use state::{State, Step};
 
@@ -107,6 +109,10 @@ impl Replay {
                 .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
         };
         let number = |name| value(name).and_then(|text| text.parse::<usize>().ok());
+        if request.method() == Method::POST && request.uri().path() == "/cpu" {
+            let nanoseconds = (process::cpu() * 1e9) as u64;
+            return respond(Encoding::Json, whole(nanoseconds.to_string()));
+        }
         if request.method() == Method::POST {
             let version = self.drive(request.uri().path(), query);
             return respond(Encoding::Json, whole(version.to_string()));

@@ -25,10 +25,15 @@ use super::target::{Collection, Target};
 use super::totals::Totals;
 use super::wire::Wire;
 
+/// The interval of what is listed once: its only list is printed long before.
+const NO_SECOND_LIST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How the mirrors are kept.
 #[derive(Debug, Default)]
 pub(crate) struct FleetOptions<'a> {
     pub(crate) config: ReflectorConfig,
+    /// How often what cannot be watched is listed; without it, once.
+    pub(crate) poll: Option<Duration>,
     pub(crate) resync_period: Duration,
     pub(crate) indexes: &'a [FieldPath],
     pub(crate) wire: Wire,
@@ -252,6 +257,22 @@ impl Fleet {
         }
     }
 
+    /// How many objects were rejected until all were complete. The store may be complete a moment before
+    /// the status that counts them.
+    pub(crate) async fn rejected(&self) -> u64 {
+        let mut rejected = 0;
+        for mirror in &self.mirrors {
+            let Some(mut statuses) = mirror.informer.watch_status() else {
+                continue;
+            };
+            // An error says that the mirror has ended; there is nothing to count any more.
+            if let Ok(status) = statuses.wait_for(|status| status.synced).await {
+                rejected += status.counts.rejected;
+            }
+        }
+        rejected
+    }
+
     /// What all hold, and what it took.
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
@@ -321,7 +342,11 @@ fn informer(
     hopeless: impl Fn(Failure) + Send + 'static,
 ) -> Result<SharedInformer<Stored>, Failure> {
     let what = collection.kind.resource.clone();
-    let setup = |builder: InformerBuilder<_>| {
+    let setup = |mut builder: InformerBuilder<_>| {
+        if !collection.is_watchable {
+            let interval = options.poll.unwrap_or(NO_SECOND_LIST);
+            builder = builder.config(options.config.clone().poll_interval(interval));
+        }
         builder.on_error(move |failed| {
             if let Some(failure) = hopeless_failure(&what, failed.error) {
                 hopeless(failure);

@@ -131,6 +131,7 @@ pub(crate) async fn run(args: GetArgs) -> Result<(), Failure> {
     let values = args.by.iter().map(|by| by.value.as_str());
     let wanted: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
     let mut items = fleet.by_indexes(&wanted);
+    let rejected = fleet.rejected().await;
     fleet.stop().await;
     let missing = missing(&args.names, &items, &target.resources());
     if !args.names.is_empty() {
@@ -139,10 +140,10 @@ pub(crate) async fn run(args: GetArgs) -> Result<(), Failure> {
     if items.is_empty() && missing.is_none() && args.output == Format::Table {
         telling::say(&format!("no {} found", target.resources()));
     }
-    once::print(args.output, items, None, &mut signals).await?;
+    let unprinted = once::print(args.output, items, None, &mut signals).await?;
     match missing {
         Some(text) => Err(Failure::NotFound(text)),
-        None => Ok(()),
+        None => once::complete(rejected, unprinted),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 
+use heliostat::core::printable::printable;
 use heliostat::status::ReflectorStatus;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
@@ -25,6 +26,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// A bar, if there is a terminal to see it.
     pub(crate) fn new(what: &str) -> Self {
+        let what = printable(what).to_string();
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(style(COUNT));
@@ -34,7 +36,7 @@ impl Progress {
         });
         Self {
             bar,
-            what: what.to_owned(),
+            what,
             total_known: false,
         }
     }

@@ -31,6 +31,8 @@ pub(crate) struct Target {
 pub(crate) struct Collection {
     pub(crate) kind: Arc<Kind>,
     pub(crate) source: KubeSource<RawObject>,
+    /// False if it can only be listed.
+    pub(crate) is_watchable: bool,
 }
 
 /// What is asked for.
@@ -45,8 +47,32 @@ pub(crate) struct Wanted<'a> {
 impl Target {
     /// Asks the server what the names mean there.
     pub(crate) async fn find(selection: &Selection, wanted: Wanted<'_>) -> Result<Self, Failure> {
-        let cluster = selection.connection().connect().await?;
-        let discovery = discover(wanted, &cluster).await?;
+        let (cluster, discovery) = reach(selection, wanted).await?;
+        Self::resolve(selection, wanted, &cluster, &discovery)
+    }
+
+    /// Those of the resources that the server has; for a set that was not asked for by name.
+    pub(crate) async fn find_served(
+        selection: &Selection,
+        wanted: Wanted<'_>,
+    ) -> Result<Self, Failure> {
+        let (cluster, discovery) = reach(selection, wanted).await?;
+        let served = wanted.resources.iter();
+        let served = served.filter(|resource| discovery.resolve(resource).is_ok());
+        let resources: Vec<String> = served.cloned().collect();
+        let wanted = Wanted {
+            resources: &resources,
+            ..wanted
+        };
+        Self::resolve(selection, wanted, &cluster, &discovery)
+    }
+
+    fn resolve(
+        selection: &Selection,
+        wanted: Wanted<'_>,
+        cluster: &Cluster,
+        discovery: &Discovery,
+    ) -> Result<Self, Failure> {
         let mut all: Vec<DiscoveredResource> = Vec::new();
         for resource in wanted.resources {
             let found = discovery.resolve(resource)?.clone();
@@ -63,29 +89,27 @@ impl Target {
         for found in all {
             let kind = Kind::of(&found, wanted.metadata_only).one_of_several(several);
             let kind = Arc::new(kind);
-            for source in selection.sources(&cluster, &found, wanted.metadata_only) {
+            for source in selection.sources(cluster, &found, wanted.metadata_only) {
                 let kind = Arc::clone(&kind);
-                collections.push(Collection { kind, source });
+                collections.push(Collection {
+                    kind,
+                    source,
+                    is_watchable: found.is_watchable(),
+                });
             }
         }
         Ok(Self { collections })
     }
 
-    /// Those of the resources that the server has; for a set that was not asked for by name.
-    pub(crate) async fn find_served(
-        selection: &Selection,
-        wanted: Wanted<'_>,
-    ) -> Result<Self, Failure> {
-        let cluster = selection.connection().connect().await?;
-        let discovery = discover(wanted, &cluster).await?;
-        let served = wanted.resources.iter();
-        let served = served.filter(|resource| discovery.resolve(resource).is_ok());
-        let resources: Vec<String> = served.cloned().collect();
-        let wanted = Wanted {
-            resources: &resources,
-            ..wanted
-        };
-        Self::find(selection, wanted).await
+    /// Fails if something cannot be followed: what cannot be watched is, where it is polled.
+    pub(crate) fn check_followed(&self, poll: Option<Duration>) -> Result<(), Failure> {
+        let unwatchable = |collection: &&Collection| !collection.is_watchable;
+        match self.collections.iter().find(unwatchable) {
+            Some(collection) if poll.is_none() => Err(Failure::Unwatchable {
+                what: collection.kind.resource.clone(),
+            }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// What is mirrored, for people: `pods, services`.
@@ -100,9 +124,32 @@ impl Target {
     }
 }
 
-async fn discover(wanted: Wanted<'_>, cluster: &Cluster) -> Result<Discovery, Failure> {
+/// Connects and discovers, both within the time that there is.
+async fn reach(selection: &Selection, wanted: Wanted<'_>) -> Result<(Cluster, Discovery), Failure> {
     let started = Instant::now();
+    let connecting = selection.connection().connect();
+    let cluster = match wanted.patience {
+        // A kubeconfig may be a pipe, and a plugin may ask its user something.
+        Some(patience) => match tokio::time::timeout(patience, connecting).await {
+            Ok(connected) => connected?,
+            Err(_) => {
+                let reason = "the configuration and the credentials were not there yet";
+                return Err(too_late(patience, reason.to_owned()));
+            }
+        },
+        None => connecting.await?,
+    };
+    let discovery = discover(wanted, &cluster, started).await?;
+    Ok((cluster, discovery))
+}
+
+async fn discover(
+    wanted: Wanted<'_>,
+    cluster: &Cluster,
+    started: Instant,
+) -> Result<Discovery, Failure> {
     let mut pause = PAUSE_MIN;
+    let mut failures: u64 = 0;
     loop {
         let attempt = Discovery::of(cluster);
         // A server that accepts and never answers must not hold up who has no patience.
@@ -131,7 +178,14 @@ async fn discover(wanted: Wanted<'_>, cluster: &Cluster) -> Result<Discovery, Fa
         {
             return Err(too_late(patience, error.to_string()));
         }
-        tracing::warn!("{error}; trying again in {}", duration::show(pause));
+        failures += 1;
+        let what = wanted.resources.join(", ");
+        let (server, delay) = (cluster.server(), duration::show(pause));
+        tracing::warn!(
+            server,
+            failures,
+            "discovery of {what} failed: {error}; trying again in {delay}"
+        );
         sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }

@@ -3,10 +3,14 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
+use heliostat::core::log_limit::LogLimit;
+use heliostat::core::printable::printable;
 use heliostat::core::raw::FieldPath;
 use heliostat::core::reflector::Activity;
-use heliostat::status::ReflectorStatus;
+use heliostat::core::time::Time;
+use heliostat::status::{LastError, ReflectorStatus};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -29,10 +33,16 @@ const LOGGED: [&str; 5] = [
 /// write programs; before a mirror is complete it ends this one, with words of its own.
 const ENCODING: &str = "encoding";
 
+/// Number of bytes of a line that are printed: some name several resources.
+const LINE_BYTES_MAX: usize = 4096;
+
 /// Says something on stderr that is no warning.
 pub(crate) fn say(text: &str) {
-    // If stderr is gone, there is nobody left to tell.
-    let _ = writeln!(anstream::stderr().lock(), "{text}");
+    let mut stderr = anstream::stderr().lock();
+    for line in text.lines() {
+        // If stderr is gone, there is nobody left to tell.
+        let _ = writeln!(stderr, "{}", printable(line).bytes_max(LINE_BYTES_MAX));
+    }
 }
 
 /// What came in, what is kept of it, and what is in the indexes of these fields: the last lines of a
@@ -48,7 +58,7 @@ pub(crate) fn costs(fleet: &Fleet, indexes: &[FieldPath]) -> String {
         let index = fleet.index(&path.to_string());
         let (values, objects) = (index.values, index.objects);
         lines += &format!("\n  index {path}: {values} values of {objects} objects");
-        if let Some(reason) = index.last_failure {
+        if let Some(reason) = index.last_failure.map(printable) {
             lines += &format!(", {} could not be filed: {reason}", index.failures);
         }
     }
@@ -72,6 +82,8 @@ pub(crate) fn tell(
         last_error: None,
         failing_since: None,
         fallbacks: 0,
+        started: Instant::now(),
+        limit: LogLimit::default(),
     };
     tasks.spawn(async move {
         while statuses.changed().await.is_ok() {
@@ -88,6 +100,9 @@ struct Teller {
     last_error: Option<Instant>,
     failing_since: Option<Instant>,
     fallbacks: u64,
+    started: Instant,
+    /// Of failures of a class: how many of them come is up to the server.
+    limit: LogLimit<&'static str>,
 }
 
 impl Teller {
@@ -103,20 +118,12 @@ impl Teller {
         if let Some(error) = new_error.filter(|error| Some(error.at) != self.last_error) {
             self.last_error = Some(error.at);
             let retry_in = status.retry_at.map(|at| at - Instant::now());
-            let ends_the_program = error.class == ENCODING && !status.synced;
-            if !LOGGED.contains(&error.class) && !ends_the_program {
-                self.say_failure(&error.message, retry_in);
-            }
             if retry_in.is_some() {
                 self.failing_since.get_or_insert(error.at);
             }
-            if let Some(outlet) = &self.outlet {
-                outlet.put(Message::Error {
-                    source: Arc::clone(&self.name),
-                    class: error.class,
-                    message: error.message.clone(),
-                    retry_in,
-                });
+            let now = Time::since_start(self.started.elapsed());
+            if let Some(held_back) = self.limit.admit_with_summary(now, error.class) {
+                self.report(error, retry_in, held_back, status.synced);
             }
         }
         // A watch that was asked for is one that works when something has come since the failure.
@@ -129,11 +136,48 @@ impl Teller {
         }
     }
 
-    /// An end that is followed up at once is everyday life; one that is waited for is not.
-    fn say_failure(&self, message: &str, retry_in: Option<std::time::Duration>) {
-        match retry_in {
-            Some(retry_in) => tracing::warn!("{message} in {}", duration::show(retry_in)),
-            None => tracing::info!("{message}"),
+    /// Reports a failure on stderr and, where changes are printed, there.
+    fn report(
+        &self,
+        error: &LastError,
+        retry_in: Option<Duration>,
+        held_back: u64,
+        is_synced: bool,
+    ) {
+        let ends_the_program = error.class == ENCODING && !is_synced;
+        if !LOGGED.contains(&error.class) && !ends_the_program {
+            log_failure(error, retry_in, held_back);
         }
+        if let Some(outlet) = &self.outlet {
+            outlet.put(Message::Error {
+                source: Arc::clone(&self.name),
+                class: error.class,
+                message: error.message.clone(),
+                retry_in,
+            });
+        }
+    }
+}
+
+/// An end that is followed up at once is everyday life; one that is waited for is not.
+fn log_failure(error: &LastError, retry_in: Option<Duration>, held_back: u64) {
+    let LastError {
+        message, failures, ..
+    } = error;
+    let request = error.request.as_deref();
+    let attempt = error.attempt.map(tracing::field::display);
+    let held_back = (held_back > 0).then_some(held_back);
+    match retry_in {
+        Some(retry_in) => {
+            let delay = duration::show(retry_in);
+            tracing::warn!(
+                request,
+                attempt,
+                failures,
+                held_back,
+                "{message}; retrying in {delay}"
+            );
+        }
+        None => tracing::info!(request, attempt, failures, held_back, "{message}"),
     }
 }

@@ -3,18 +3,20 @@
 use std::io::{self, Write};
 
 use heliostat::core::version::ResourceVersion;
-use serde::Serialize;
-use serde_json::ser::{PrettyFormatter, Serializer};
 
+use super::layout::Json;
+use super::unprintable::{PrintError, Skipped};
 use super::{Follow, Item, Message};
 
-/// As kubectl indents.
-const INDENT: &[u8] = b"    ";
+/// How many levels of the List enclose an item.
+const LEVELS_OF_ITEMS: usize = 2;
 
-/// Prints a List, object by object: a whole collection is never in memory as JSON.
+/// Prints a List, object by object: a whole collection is never in memory as text. The List is
+/// complete also where some of its objects cannot be printed.
 pub(super) fn print(
     items: &[Item],
     version: Option<&ResourceVersion>,
+    skipped: &mut Skipped,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let version = version.map(ToString::to_string).unwrap_or_default();
@@ -24,40 +26,26 @@ pub(super) fn print(
         out,
         "    \"metadata\": {{\n        \"resourceVersion\": {version}\n    }},"
     )?;
-    if items.is_empty() {
-        return out.write_all(b"    \"items\": []\n}\n");
+    out.write_all(b"    \"items\": [")?;
+    let mut separator = "\n        ";
+    for item in items {
+        let printed = item.read_text(|text| {
+            out.write_all(separator.as_bytes())?;
+            separator = ",\n        ";
+            item.write(text, &mut Json::indented(LEVELS_OF_ITEMS), out)
+        });
+        skipped.note(printed)?;
     }
-    out.write_all(b"    \"items\": [\n")?;
-    let mut text = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            out.write_all(b",\n")?;
-        }
-        text.clear();
-        pretty(&item.value()?, &mut text)?;
-        let mut lines = text.split(|byte| *byte == b'\n').peekable();
-        while let Some(line) = lines.next() {
-            out.write_all(b"        ")?;
-            out.write_all(line)?;
-            if lines.peek().is_some() {
-                out.write_all(b"\n")?;
-            }
-        }
-    }
-    out.write_all(b"\n    ]\n}\n")
+    let is_empty = skipped.count() == items.len() as u64;
+    out.write_all(if is_empty { b"]\n}\n" } else { b"\n    ]\n}\n" })
 }
 
 #[derive(Debug)]
 pub(super) struct Follower;
 
 impl Follow for Follower {
-    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()> {
-        pretty(&message.to_record()?, &mut *out)?;
-        out.write_all(b"\n")
+    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> Result<(), PrintError> {
+        message.write(&mut Json::indented(0), out)?;
+        Ok(out.write_all(b"\n")?)
     }
-}
-
-fn pretty(value: &impl Serialize, out: impl Write) -> io::Result<()> {
-    let mut serializer = Serializer::with_formatter(out, PrettyFormatter::with_indent(INDENT));
-    Ok(value.serialize(&mut serializer)?)
 }

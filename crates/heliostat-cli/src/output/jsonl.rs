@@ -2,13 +2,17 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
-
+use super::layout::Json;
+use super::unprintable::{PrintError, Skipped};
 use super::{Follow, Item, Message};
 
-pub(super) fn print(items: &[Item], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print(items: &[Item], skipped: &mut Skipped, out: &mut dyn Write) -> io::Result<()> {
     for item in items {
-        line(&item.value()?, out)?;
+        let printed = item.read_text(|text| {
+            item.write(text, &mut Json::compact(), out)?;
+            out.write_all(b"\n")
+        });
+        skipped.note(printed)?;
     }
     Ok(())
 }
@@ -17,12 +21,8 @@ pub(super) fn print(items: &[Item], out: &mut dyn Write) -> io::Result<()> {
 pub(super) struct Follower;
 
 impl Follow for Follower {
-    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()> {
-        line(&message.to_record()?, out)
+    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> Result<(), PrintError> {
+        message.write(&mut Json::compact(), out)?;
+        Ok(out.write_all(b"\n")?)
     }
-}
-
-fn line(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
-    out.write_all(b"\n")
 }

@@ -1,10 +1,17 @@
 //! What is printed: the words for objects and changes, one file for each format, and the thread that
 //! writes them.
 //!
-//! Objects are bytes until they are printed: tables read a few fields out of them, and only the formats
-//! that print whole objects take them apart, which is why those need objects that came in JSON.
+//! Objects are bytes, also when they are printed: tables read a few fields out of them, and the formats
+//! that print whole objects lay their JSON out anew, which is why those need objects that came in JSON.
+//! An object that cannot be printed is named and passed over.
 
 mod columns;
+
+mod json_text;
+
+mod layout;
+
+mod unprintable;
 
 mod json;
 
@@ -18,19 +25,23 @@ mod yaml;
 
 pub(crate) mod printer;
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use heliostat::core::object::{Entry, Header};
 use heliostat::core::packed::Packed;
-use heliostat::core::raw::{FieldError, FieldPath, RawObject, RawView};
+use heliostat::core::printable::printable;
+use heliostat::core::raw::{Encoding, FieldPath, RawObject, RawView};
 use heliostat::core::version::ResourceVersion;
 use heliostat::informer::Notification;
 use heliostat::source::kube::DiscoveredResource;
 use serde::Serialize;
-use serde_json::Value;
+
+use json_text::{Defect, JsonText, Token, Tokens};
+use layout::Layout;
+use unprintable::{PrintError, Skipped, Unprintable};
 
 /// The formats.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
@@ -88,40 +99,75 @@ impl Item {
         }
     }
 
+    /// What the object is called where it is printed alone.
+    fn name(&self, destination: Destination) -> String {
+        match destination {
+            Destination::Terminal => printable(self.label()).to_string(),
+            Destination::Pipe => self.label(),
+        }
+    }
+
     /// Reads the object's bytes.
-    fn read<R>(&self, read: impl FnOnce(RawView<'_>) -> R) -> io::Result<R> {
+    fn read<R>(&self, read: impl FnOnce(RawView<'_>) -> R) -> Result<R, PrintError> {
         match self.reading {
             Reading::Once => self.object.inspect(read),
             Reading::Again => self.object.get().map(|object| read(object.view())),
         }
-        .map_err(|error| self.unreadable(&error))
+        .map_err(|error| self.unprintable(&error))
     }
 
-    /// The whole object, which came in JSON. Items of lists may come without their kind; here they
-    /// have it.
-    fn value(&self) -> io::Result<Value> {
-        let value = self.read(decode)?;
-        let mut value = value.map_err(|error| self.unreadable(&error))?;
-        if let Value::Object(fields) = &mut value {
-            let kind = &self.kind;
-            let mut name = |field: &str, text: &str| {
-                fields
-                    .entry(field)
-                    .or_insert_with(|| Value::String(text.to_owned()));
-            };
-            name("apiVersion", &kind.api_version);
-            name("kind", &kind.kind);
-        }
-        Ok(value)
+    /// Reads the object as JSON that has been checked.
+    fn read_text(
+        &self,
+        read: impl FnOnce(JsonText<'_>) -> io::Result<()>,
+    ) -> Result<(), PrintError> {
+        let outcome = self.read(|object| match object.encoding() {
+            Encoding::Json => JsonText::check(object.bytes()).map(read),
+            _ => Err(Defect::OtherEncoding),
+        })?;
+        Ok(outcome.map_err(|defect| self.unprintable(&defect))??)
     }
 
-    fn unreadable(&self, error: &dyn std::error::Error) -> io::Error {
-        io::Error::other(format!("{}: {error}", self.label()))
+    /// Writes the object. Items of lists may come without their kind; here they have it.
+    fn write(
+        &self,
+        text: JsonText<'_>,
+        layout: &mut dyn Layout,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let kind = &self.kind;
+        text.visit(&kind.api_version, &kind.kind, &mut |token| {
+            layout.token(token, out)
+        })
+    }
+
+    fn unprintable(&self, reason: &dyn std::error::Error) -> PrintError {
+        PrintError::Object(Box::new(Unprintable {
+            kind: Arc::clone(&self.kind),
+            key: self.header.key.clone(),
+            reason: reason.to_string(),
+        }))
     }
 }
 
-fn decode(object: RawView<'_>) -> Result<Value, FieldError> {
-    object.decode_json()
+/// Where the output goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Destination {
+    /// To a person: what a terminal obeys is escaped.
+    Terminal,
+    /// To a program: names go out as they are.
+    Pipe,
+}
+
+impl Destination {
+    /// Where stdout goes.
+    pub(crate) fn of_stdout() -> Self {
+        if io::stdout().is_terminal() {
+            Self::Terminal
+        } else {
+            Self::Pipe
+        }
+    }
 }
 
 /// What a format reads of objects, beside their keys.
@@ -208,6 +254,8 @@ pub(crate) enum Message {
         message: String,
         retry_in: Option<Duration>,
     },
+    /// A change of an object that cannot be printed.
+    Unprintable(Box<Unprintable>),
 }
 
 /// A change of one object.
@@ -282,9 +330,25 @@ impl Message {
         })))
     }
 
-    /// The message as one object: what jsonl, json and yaml print.
-    fn to_record(&self) -> io::Result<Record<'_>> {
-        Ok(match self {
+    /// Writes the message as one object: what jsonl, json and yaml print.
+    fn write(&self, layout: &mut dyn Layout, out: &mut dyn Write) -> Result<(), PrintError> {
+        let record = serde_json::to_string(&self.to_record()).map_err(io::Error::from)?;
+        let Self::Change(change) = self else {
+            return Ok(write_record(&record, layout, out)?);
+        };
+        change.item.read_text(|text| {
+            // All but the bracket at its end, before which the object goes.
+            let open = record.strip_suffix('}').unwrap_or(&record);
+            write_record(open, layout, out)?;
+            layout.token(Token::Key("\"object\""), out)?;
+            change.item.write(text, layout, out)?;
+            layout.token(Token::End, out)
+        })
+    }
+
+    /// The message as one object, without that which it is about.
+    fn to_record(&self) -> Record<'_> {
+        match self {
             Self::Change(change) => {
                 let header = &change.item.header;
                 Record {
@@ -293,7 +357,6 @@ impl Message {
                     key: Some(header.key.as_str()),
                     resource_version: Some(header.resource_version.to_string()),
                     tombstone: change.tombstone,
-                    object: Some(change.item.value()?),
                     ..Record::default()
                 }
             }
@@ -322,8 +385,25 @@ impl Message {
                 retry_in_seconds: retry_in.map(|it| (it.as_secs_f64() * 1e3).round() / 1e3),
                 ..Record::default()
             },
-        })
+            Self::Unprintable(unprintable) => Record {
+                word: "Error",
+                resource: unprintable.kind.if_several(),
+                key: Some(unprintable.key.as_str()),
+                class: Some("unprintable"),
+                message: Some(&unprintable.reason),
+                ..Record::default()
+            },
+        }
     }
+}
+
+/// Writes the tokens of a text that was made here, which may lack its end.
+fn write_record(text: &str, layout: &mut dyn Layout, out: &mut dyn Write) -> io::Result<()> {
+    let mut tokens = Tokens::new(text);
+    while let Ok(Some(token)) = tokens.next() {
+        layout.token(token, out)?;
+    }
+    Ok(())
 }
 
 /// A message for programs. The fields come in this order.
@@ -348,8 +428,6 @@ struct Record<'a> {
     message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_in_seconds: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    object: Option<Value>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -359,8 +437,8 @@ const fn is_false(flag: &bool) -> bool {
 
 /// Prints what a mirror tells, as it comes.
 trait Follow: Send {
-    /// Prints one message.
-    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()>;
+    /// Prints one message. Nothing is written of one that cannot be printed.
+    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> Result<(), PrintError>;
 }
 
 /// How many bytes are collected before they are written, unless there is nothing more to print.
@@ -407,10 +485,10 @@ impl Format {
     }
 
     /// What follows mirrors in this format.
-    fn follow(self) -> Box<dyn Follow> {
+    fn follow(self, destination: Destination) -> Box<dyn Follow> {
         match self {
             Self::Table => Box::new(table::Follower::default()),
-            Self::Name => Box::new(name::Follower),
+            Self::Name => Box::new(name::Follower(destination)),
             Self::Json => Box::new(json::Follower),
             Self::Jsonl => Box::new(jsonl::Follower),
             Self::Yaml => Box::new(yaml::Follower),
@@ -418,21 +496,24 @@ impl Format {
     }
 
     /// Prints a whole collection, or several, in the order given: the objects of a kind next to each
-    /// other.
+    /// other. Returns how many of them cannot be printed; the first of these are logged.
     pub(crate) fn print(
         self,
         items: &[Item],
         version: Option<&ResourceVersion>,
+        destination: Destination,
         out: &mut dyn Write,
-    ) -> io::Result<()> {
+    ) -> io::Result<u64> {
+        let mut skipped = Skipped::default();
         match self {
-            Self::Table => table::print(items, out),
-            Self::Name => name::print(items, out),
-            Self::Json => json::print(items, version, out),
-            Self::Jsonl => jsonl::print(items, out),
-            Self::Yaml => yaml::print(items, out),
+            Self::Table => table::print(items, &mut skipped, out),
+            Self::Name => name::print(items, destination, out),
+            Self::Json => json::print(items, version, &mut skipped, out),
+            Self::Jsonl => jsonl::print(items, &mut skipped, out),
+            Self::Yaml => yaml::print(items, &mut skipped, out),
         }?;
-        out.flush()
+        out.flush()?;
+        Ok(skipped.count())
     }
 }
 

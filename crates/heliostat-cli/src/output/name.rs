@@ -2,25 +2,28 @@
 
 use std::io::{self, Write};
 
-use super::{Follow, Item, Message};
+use super::unprintable::PrintError;
+use super::{Destination, Follow, Item, Message};
 
-pub(super) fn print(items: &[Item], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print(
+    items: &[Item],
+    destination: Destination,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     for item in items {
-        writeln!(out, "{}", item.label())?;
+        writeln!(out, "{}", item.name(destination))?;
     }
     Ok(())
 }
 
 #[derive(Debug)]
-pub(super) struct Follower;
+pub(super) struct Follower(pub(super) Destination);
 
 impl Follow for Follower {
-    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()> {
-        match message {
-            Message::Change(change) => {
-                writeln!(out, "{} {}", change.verb.sign(), change.item.label())
-            }
-            Message::Synced { .. } | Message::Error { .. } => Ok(()),
+    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> Result<(), PrintError> {
+        if let Message::Change(change) = message {
+            writeln!(out, "{} {}", change.verb.sign(), change.item.name(self.0))?;
         }
+        Ok(())
     }
 }

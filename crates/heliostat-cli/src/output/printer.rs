@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
 
-use super::{Follow, Format, Message};
+use super::unprintable::{PrintError, UnprintableLog};
+use super::{Destination, Follow, Format, Message};
 
 /// How many messages may wait to be printed. When there are more, the mirror waits: the server then
 /// holds the rest back, and in the end cuts the watch, which costs a list and loses nothing.
@@ -46,7 +47,7 @@ impl Outlet {
 impl Printer {
     /// Starts to print to stdout.
     pub(crate) fn start(format: Format) -> io::Result<(Self, Outlet)> {
-        let mut follower = format.follow();
+        let mut follower = format.follow(Destination::of_stdout());
         let (sender, mut messages) = mpsc::channel(WAITING_MAX);
         let (finished, done) = oneshot::channel();
         thread::Builder::new()
@@ -86,6 +87,7 @@ fn print(
     messages: &mut mpsc::Receiver<Message>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    let mut log = UnprintableLog::new();
     loop {
         let message = match messages.try_recv() {
             Ok(message) => message,
@@ -98,6 +100,21 @@ fn print(
                 }
             }
         };
-        follower.tell(&message, out)?;
+        match follower.tell(&message, out) {
+            Err(PrintError::Object(unprintable)) => {
+                log.log(&unprintable);
+                tell(follower, &Message::Unprintable(unprintable), out)?;
+            }
+            Err(PrintError::Write(error)) => return Err(error),
+            Ok(()) => {}
+        }
+    }
+}
+
+/// Prints a message that has no object.
+fn tell(follower: &mut dyn Follow, message: &Message, out: &mut dyn Write) -> io::Result<()> {
+    match follower.tell(message, out) {
+        Err(PrintError::Write(error)) => Err(error),
+        Err(PrintError::Object(_)) | Ok(()) => Ok(()),
     }
 }

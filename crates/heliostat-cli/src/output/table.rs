@@ -5,31 +5,33 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use heliostat::core::printable::{is_harmful, printable};
 use jiff::Timestamp;
 
 use super::columns::Columns;
+use super::unprintable::{PrintError, Skipped};
 use super::{Change, Follow, Item, Kind, Message, Verb};
 
 /// Prints a whole table, or one for each kind.
-pub(super) fn print(items: &[Item], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print(items: &[Item], skipped: &mut Skipped, out: &mut dyn Write) -> io::Result<()> {
     let kinds = items.chunk_by(|one, other| one.kind.resource == other.kind.resource);
     for (index, items) in kinds.enumerate() {
         if index > 0 {
             writeln!(out)?;
         }
-        print_kind(items, out)?;
+        print_kind(items, skipped, out)?;
     }
     Ok(())
 }
 
-fn print_kind(items: &[Item], out: &mut dyn Write) -> io::Result<()> {
+fn print_kind(items: &[Item], skipped: &mut Skipped, out: &mut dyn Write) -> io::Result<()> {
     let Some(first) = items.first() else {
         return Ok(());
     };
     let mut table = Table::new(&first.kind);
     let rows = items
         .iter()
-        .map(|item| table.row(item))
+        .filter_map(|item| skipped.note(table.row(item)).transpose())
         .collect::<io::Result<Vec<_>>>()?;
     table.widen(&rows);
     table.heading("", out)?;
@@ -67,7 +69,7 @@ impl Follower {
 }
 
 impl Follow for Follower {
-    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()> {
+    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> Result<(), PrintError> {
         match message {
             Message::Change(change) => self.kind(&change.item.kind).change(change, out),
             Message::Synced { kind, .. } => {
@@ -76,10 +78,10 @@ impl Follow for Follower {
                 if follower.initial.is_some() && separate {
                     writeln!(out)?;
                 }
-                follower.synced(out)
+                Ok(follower.synced(out)?)
             }
             // Told on stderr.
-            Message::Error { .. } => Ok(()),
+            Message::Error { .. } | Message::Unprintable(_) => Ok(()),
         }
     }
 }
@@ -95,7 +97,7 @@ impl KindFollower {
             .try_for_each(|row| self.table.line("  ", row, None, out))
     }
 
-    fn change(&mut self, change: &Change, out: &mut dyn Write) -> io::Result<()> {
+    fn change(&mut self, change: &Change, out: &mut dyn Write) -> Result<(), PrintError> {
         let row = self.table.row(&change.item)?;
         if let Some(initial) = &mut self.initial
             && change.verb == Verb::Added
@@ -120,7 +122,7 @@ impl KindFollower {
             },
             old: old.as_deref(),
         };
-        self.table.line("", &row, Some(&paint), out)
+        Ok(self.table.line("", &row, Some(&paint), out)?)
     }
 }
 
@@ -155,7 +157,7 @@ impl Table {
         }
     }
 
-    fn row(&self, item: &Item) -> io::Result<Vec<String>> {
+    fn row(&self, item: &Item) -> Result<Vec<String>, PrintError> {
         let (key, kind) = (&item.header.key, &item.kind);
         let mut row = Vec::with_capacity(self.headings.len());
         if kind.namespaced {
@@ -169,10 +171,10 @@ impl Table {
             row.extend(self.columns.cells(object));
             row.push(self.columns.age(object, Timestamp::now()));
         })?;
-        // What an object says must not reach a terminal as anything but text.
+        // A row is a line for people, wherever it goes: a line break would forge another row.
         for cell in &mut row {
-            if cell.contains(char::is_control) {
-                *cell = cell.replace(char::is_control, "?");
+            if cell.contains(is_harmful) {
+                *cell = printable(&*cell).bytes_max(usize::MAX).to_string();
             }
         }
         Ok(row)

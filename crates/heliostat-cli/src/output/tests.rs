@@ -4,7 +4,7 @@ use anstyle::AnsiColor;
 use heliostat::core::object::ObjectKey;
 use heliostat::core::packed::Packing;
 use heliostat::core::raw::Encoding;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -51,15 +51,14 @@ fn items(entries: &[Entry<Stored>]) -> Vec<Item> {
 fn printed(format: Format, entries: &[Entry<Stored>]) -> String {
     let mut out = Vec::new();
     let version = ResourceVersion::from(9);
-    format
-        .print(&items(entries), Some(&version), &mut out)
-        .unwrap();
+    let skipped = format.print(&items(entries), Some(&version), Destination::Pipe, &mut out);
+    assert_eq!(skipped.unwrap(), 0);
     String::from_utf8(out).unwrap()
 }
 
 /// What is printed of these notifications, colours and all.
 fn followed(format: Format, notifications: Vec<Notification<Stored>>) -> String {
-    let mut follower = format.follow();
+    let mut follower = format.follow(Destination::Pipe);
     let mut out = Vec::new();
     let kind = pods();
     for notification in notifications {
@@ -169,7 +168,7 @@ fn records_have_the_type_first_and_tombstones_are_marked() {
 
 #[test]
 fn an_error_tells_its_class_and_the_next_try() {
-    let mut follower = Format::Jsonl.follow();
+    let mut follower = Format::Jsonl.follow(Destination::Pipe);
     let mut out = Vec::new();
     let message = Message::Error {
         source: "pods".into(),
@@ -225,16 +224,138 @@ fn an_object_cannot_write_to_the_terminal() {
         !without_colours(&text).contains(['\x1b', '\x07']),
         "{text:?}"
     );
-    assert!(text.contains("?]0;owned?Running"), "{text:?}");
+    let escaped = r"\u{1b}]0;owned\u{7}Running";
+    assert!(text.contains(escaped), "{text:?}");
 }
 
 #[test]
-fn an_object_that_cannot_be_read_is_named() {
-    let header = entry("a", 1, "Running").header;
-    let bytes = b"not JSON".as_slice().into();
-    let broken = Entry::new(header, RawObject::new(Encoding::Json, None, bytes));
-    let items = items(&[Packing::raw().pack(broken)]);
-    let error = Format::Jsonl.print(&items, None, &mut Vec::new());
-    let error = error.unwrap_err().to_string();
-    assert!(error.starts_with("ns/a: "), "{error}");
+fn names_are_escaped_for_a_terminal_and_raw_in_a_pipe() {
+    let name = "a\x1b[2J\nb";
+    let items = items(&[entry(name, 1, "Running")]);
+    let names = |destination| {
+        let mut out = Vec::new();
+        Format::Name
+            .print(&items, None, destination, &mut out)
+            .unwrap();
+        let mut follower = Format::Name.follow(destination);
+        let change = Message::of(&pods(), added(name, 1), Reading::Once).unwrap();
+        follower.tell(&change, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let raw = format!("ns/{name}\n+ ns/{name}\n");
+    assert_eq!(names(Destination::Pipe), raw);
+    let escaped = r"a\u{1b}[2J\nb";
+    assert_eq!(
+        names(Destination::Terminal),
+        format!("ns/{escaped}\n+ ns/{escaped}\n")
+    );
+    assert!(printed(Format::Table, &[entry(name, 1, "Running")]).contains(escaped));
+}
+
+/// An object of this name, with this JSON in its spec.
+fn raw(name: &str, spec: &str) -> Entry<Stored> {
+    let header = entry(name, 1, "Running").header;
+    let text = format!(r#"{{"metadata":{{"name":"{name}"}},"spec":{spec}}}"#);
+    let bytes = text.into_bytes().into();
+    Packing::raw().pack(Entry::new(
+        header,
+        RawObject::new(Encoding::Json, None, bytes),
+    ))
+}
+
+const WHOLE: [Format; 3] = [Format::Json, Format::Jsonl, Format::Yaml];
+
+#[test]
+fn objects_that_cannot_be_printed_are_passed_over() {
+    let defects = [r#""\ud800""#, "1e400", "tru", "[1}"];
+    for format in WHOLE {
+        for at in 0..3 {
+            for defect in defects {
+                let mut entries = [raw("a", "1"), raw("b", "2"), raw("c", "3")];
+                entries[at] = raw("bad", defect);
+                let mut out = Vec::new();
+                let skipped = format
+                    .print(&items(&entries), None, Destination::Pipe, &mut out)
+                    .unwrap();
+                assert_eq!(skipped, 1, "{format:?} {defect}");
+                let text = String::from_utf8(out).unwrap();
+                assert!(!text.contains("bad"), "{text}");
+                let documents = match format {
+                    Format::Json => {
+                        let list: Value = serde_json::from_str(&text).unwrap();
+                        list["items"].as_array().unwrap().len()
+                    }
+                    Format::Jsonl => {
+                        let lines = text.lines().map(serde_json::from_str::<Value>);
+                        lines.filter(Result::is_ok).count()
+                    }
+                    _ => text.matches("---\napiVersion: v1\nkind: Pod\n").count(),
+                };
+                assert_eq!(documents, 2, "{text}");
+            }
+        }
+        let mut out = Vec::new();
+        let bad = items(&[raw("bad", "1e400")]);
+        assert_eq!(
+            format
+                .print(&bad, None, Destination::Pipe, &mut out)
+                .unwrap(),
+            1
+        );
+        if format == Format::Json {
+            let list: Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(list["items"], json!([]));
+        } else {
+            assert_eq!(out, b"");
+        }
+    }
+}
+
+#[test]
+fn objects_that_are_nested_deeply_are_printed() {
+    let deep = format!("{}1{}", r#"{"a":["#.repeat(100), "]}".repeat(100));
+    for format in WHOLE {
+        let text = printed(format, &[raw("deep", &deep)]);
+        let dense: String = text.split_whitespace().collect();
+        assert!(dense.ends_with(match format {
+            Format::Json => "}]}",
+            Format::Jsonl => "}",
+            _ => "]",
+        }));
+        assert_eq!(
+            text.matches('1').count() - text.matches("v1").count(),
+            1,
+            "{text}"
+        );
+    }
+    assert_eq!(
+        printed(Format::Jsonl, &[raw("deep", &deep)]),
+        format!(
+            "{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"deep\"}},\
+             \"spec\":{deep}}}\n"
+        )
+    );
+}
+
+#[test]
+fn a_follow_names_what_it_cannot_print() {
+    for format in WHOLE {
+        let mut follower = format.follow(Destination::Pipe);
+        let mut out = Vec::new();
+        let added = Notification::Added {
+            entry: raw("bad", r#""\ud800""#),
+            is_in_initial_list: true,
+        };
+        let message = Message::of(&pods(), added, Reading::Once).unwrap();
+        let Err(PrintError::Object(unprintable)) = follower.tell(&message, &mut out) else {
+            panic!("{format:?} printed it");
+        };
+        assert_eq!(out, b"", "{format:?}");
+        let message = Message::Unprintable(unprintable);
+        follower.tell(&message, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        for word in ["Error", "ns/bad", "unprintable", "surrogate"] {
+            assert!(text.contains(word), "{text}");
+        }
+    }
 }

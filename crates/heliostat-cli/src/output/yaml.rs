@@ -2,13 +2,18 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
-
+use super::json_text::Token;
+use super::layout::{Layout, Yaml};
+use super::unprintable::{PrintError, Skipped};
 use super::{Follow, Item, Message};
 
-pub(super) fn print(items: &[Item], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn print(items: &[Item], skipped: &mut Skipped, out: &mut dyn Write) -> io::Result<()> {
     for item in items {
-        document(&item.value()?, out)?;
+        let printed = item.read_text(|text| {
+            item.write(text, &mut Document::new(), out)?;
+            out.write_all(b"\n")
+        });
+        skipped.note(printed)?;
     }
     Ok(())
 }
@@ -17,12 +22,33 @@ pub(super) fn print(items: &[Item], out: &mut dyn Write) -> io::Result<()> {
 pub(super) struct Follower;
 
 impl Follow for Follower {
-    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> io::Result<()> {
-        document(&message.to_record()?, out)
+    fn tell(&mut self, message: &Message, out: &mut dyn Write) -> Result<(), PrintError> {
+        message.write(&mut Document::new(), out)?;
+        Ok(out.write_all(b"\n")?)
     }
 }
 
-fn document(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    let text = serde_saphyr::to_string(value).map_err(io::Error::other)?;
-    writeln!(out, "---\n{}", text.trim_end_matches('\n'))
+/// YAML with the mark of a document before it.
+#[derive(Debug)]
+struct Document {
+    yaml: Yaml,
+    has_begun: bool,
+}
+
+impl Document {
+    const fn new() -> Self {
+        Self {
+            yaml: Yaml::new(),
+            has_begun: false,
+        }
+    }
+}
+
+impl Layout for Document {
+    fn token(&mut self, token: Token<'_>, out: &mut dyn Write) -> io::Result<()> {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            out.write_all(b"---\n")?;
+        }
+        self.yaml.token(token, out)
+    }
 }

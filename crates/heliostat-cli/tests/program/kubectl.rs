@@ -28,12 +28,18 @@ fn kubectl(server: &Server, program: &PathBuf, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// kubectl, if the environment names one.
+pub(crate) fn named_kubectl() -> Option<PathBuf> {
+    std::env::var_os("HELIOSTAT_KUBECTL").map(PathBuf::from)
+}
+
 #[expect(
     clippy::print_stdout,
     reason = "a skipped suite must say so in the test log"
 )]
-fn skipped() {
-    let line = "SKIPPED suite cli-kubectl: HELIOSTAT_KUBECTL is not set (run `cargo xtask test`)";
+pub(crate) fn skipped(suite: &str) {
+    let line =
+        format!("SKIPPED suite {suite}: HELIOSTAT_KUBECTL is not set (run `cargo xtask test`)");
     println!("{line}");
     if let Some(path) = std::env::var_os("HELIOSTAT_SKIP_LOG") {
         let mut log = std::fs::OpenOptions::new()
@@ -47,8 +53,8 @@ fn skipped() {
 
 #[test]
 fn both_list_the_same_and_what_kubectl_changes_is_told() {
-    let Some(program) = std::env::var_os("HELIOSTAT_KUBECTL").map(PathBuf::from) else {
-        skipped();
+    let Some(program) = named_kubectl() else {
+        skipped("cli-kubectl");
         return;
     };
     let server = Server::with(&["--pods", "25"]);

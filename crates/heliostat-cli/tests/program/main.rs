@@ -5,6 +5,8 @@
 
 mod common;
 
+mod fake;
+
 mod once;
 
 mod several;
@@ -15,6 +17,10 @@ mod follow;
 
 mod failures;
 
+mod hostile;
+
 mod whole;
 
 mod kubectl;
+
+mod configuration;

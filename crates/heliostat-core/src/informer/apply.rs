@@ -3,7 +3,6 @@
 //! The store is always changed first. Whoever is told of a change finds it, or a newer one, in the
 //! store.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::coalesced::is_other_life;
@@ -12,9 +11,10 @@ use super::notification::Notification;
 use crate::object::{Entry, ObjectKey};
 use crate::queue::ordered_fifo::{Popped, ReplacedAll, Work};
 use crate::queue::{Deletion, Delta};
+use crate::store::Staging;
+use crate::store::difference::Difference;
 use crate::store::indexer::IndexedObjects;
 use crate::store::snapshot::Snapshot;
-use crate::store::staging::Staging;
 use crate::version::ResourceVersion;
 
 /// A store that changes are applied to.
@@ -124,38 +124,32 @@ pub fn differences<T>(
 ) -> Vec<Notification<T>> {
     let mut gone = Vec::new();
     let mut here = Vec::new();
-    let mut olds = before.iter().peekable();
-    let mut news = after.iter().peekable();
-    loop {
-        let order = match (olds.peek(), news.peek()) {
-            (None, None) => break,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(old), Some(new)) => old.key().cmp(new.key()),
-        };
-        let old = olds.next_if(|_| order.is_le());
-        let new = news.next_if(|_| order.is_ge());
-        match (old, new) {
-            (Some(last), None) => gone.push(Notification::Deleted {
-                last: last.clone(),
-                tombstone: true,
-            }),
-            (None, Some(entry)) => here.push(Notification::Added {
-                entry: entry.clone(),
-                is_in_initial_list,
-            }),
-            // What a replace keeps is the same allocation, whatever its version says.
-            (Some(old), Some(new)) if tells_unchanged || !Arc::ptr_eq(&old.object, &new.object) => {
-                here.push(Notification::Updated {
-                    old: old.clone(),
-                    new: new.clone(),
-                });
-            }
-            _ => {}
-        }
+    let mut sort = |difference: Difference<'_, T>| match difference {
+        Difference::Removed(last) => gone.push(Notification::Deleted {
+            last: (**last).clone(),
+            tombstone: true,
+        }),
+        Difference::Added(entry) => here.push(Notification::Added {
+            entry: (**entry).clone(),
+            is_in_initial_list,
+        }),
+        Difference::Changed { old, new } => here.push(updated(old, new)),
+        Difference::Unchanged(entry) => here.push(updated(entry, entry)),
+    };
+    if tells_unchanged {
+        before.compare(after).for_each(&mut sort);
+    } else {
+        before.differences(after).for_each(&mut sort);
     }
     gone.append(&mut here);
     gone
+}
+
+fn updated<T>(old: &Entry<T>, new: &Entry<T>) -> Notification<T> {
+    Notification::Updated {
+        old: old.clone(),
+        new: new.clone(),
+    }
 }
 
 impl<T> Target<T> for IndexedObjects<T> {

@@ -65,7 +65,7 @@ struct Member<S> {
 }
 
 impl<S> Fanout<S> {
-    /// Nobody listens yet. A `period` of zero means that nothing is ever told again.
+    /// No handlers yet. With a `period` of zero, only handlers that ask for resyncs get them.
     #[must_use]
     pub const fn new(period: Duration) -> Self {
         Self {
@@ -79,15 +79,17 @@ impl<S> Fanout<S> {
 
     /// Somebody listens from now on. Without a period of its own a handler gets the mirror's.
     ///
-    /// A period of zero means never; one below [`RESYNC_PERIOD_MIN`] is raised to it. Before the start
-    /// a shorter period than the mirror's shortens the mirror's, for all; after the start the mirror's
-    /// stands, and a shorter one is raised to it. A mirror that never checks tells nobody again.
+    /// A period of zero means never; one below [`RESYNC_PERIOD_MIN`] is raised to it. A mirror that does
+    /// not check yet checks from now on in the period of the first handler that has one. Otherwise a
+    /// shorter period than the mirror's shortens the mirror's, for all, before the start; after it the
+    /// mirror's stands, and a shorter one is raised to it.
     pub fn add(&mut self, now: Time, period: Option<Duration>, sink: S) -> HandlerId {
         let requested = match period.unwrap_or(self.default_period) {
             Duration::ZERO => Duration::ZERO,
             period => period.max(RESYNC_PERIOD_MIN),
         };
-        if !self.started && !requested.is_zero() && requested < self.check_period {
+        let is_shorter = !self.started && requested < self.check_period;
+        if !requested.is_zero() && (self.check_period.is_zero() || is_shorter) {
             self.check_period = requested;
             for member in self.members.values_mut() {
                 member.effective = effective(member.requested, requested);
@@ -118,7 +120,7 @@ impl<S> Fanout<S> {
         members.into_values().map(|member| member.sink)
     }
 
-    /// The mirror starts: its check period stands.
+    /// The mirror starts: its check period stands, if it has one.
     pub const fn start(&mut self) {
         self.started = true;
     }
@@ -329,11 +331,23 @@ mod tests {
     }
 
     #[test]
-    fn i_22_i_23_a_mirror_that_never_resyncs_tells_nobody_again() {
-        let mut fanout = Fanout::new(Duration::ZERO);
-        let id = fanout.add(Time::ZERO, Some(secs(5)), "wants to");
-        assert_eq!(fanout.period(id), Some(Duration::ZERO));
-        assert!(!fanout.check_resync(at(100)));
+    fn i_22_i_23_the_first_handler_that_asks_for_resyncs_gets_them() {
+        for is_started in [false, true] {
+            let mut fanout = Fanout::new(Duration::ZERO);
+            if is_started {
+                fanout.start();
+            }
+            let never = fanout.add(Time::ZERO, None, "never");
+            assert_eq!(fanout.check_period(), Duration::ZERO);
+            fanout.add(at(1), Some(secs(5)), "first");
+            assert_eq!(fanout.check_period(), secs(5));
+            fanout.start();
+            let later = fanout.add(at(1), Some(secs(2)), "later");
+            assert_eq!(fanout.period(never), Some(Duration::ZERO));
+            assert_eq!(fanout.period(later), Some(secs(5)));
+            assert!(fanout.check_resync(at(6)));
+            assert_eq!(due(&fanout), ["first", "later"]);
+        }
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! `Notification`: what a handler is told; `Told`: the same, borrowed.
 
-use std::sync::Arc;
-
 use crate::object::{Entry, ObjectKey};
 
 /// What a handler is told of the mirror that it listens to.
@@ -88,14 +86,12 @@ impl<T> Notification<T> {
         }
     }
 
-    /// True if nothing changed and the object is told again: a resync, or a list that found it as it
-    /// was.
+    /// Returns true if the object is unchanged and is delivered again: by a resync, or by a relist that
+    /// found it unchanged. An update to another object of the same version is a change.
     #[must_use]
     pub fn is_sync(&self) -> bool {
         match self {
-            Self::Updated { old, new } => {
-                Arc::ptr_eq(&old.object, &new.object) || old.header.is_same_state(&new.header)
-            }
+            Self::Updated { old, new } => old.is_unchanged(new),
             Self::Added { .. } | Self::Deleted { .. } | Self::Synced => false,
         }
     }

@@ -210,7 +210,11 @@ fn a_recreated_object_is_an_update_or_a_delete_and_an_add() {
 #[test]
 fn p_03_who_is_not_due_is_not_told_what_did_not_change() {
     let mut buffer = buffer(100);
-    let same = updated("a", 1, 1);
+    let there = entry("a", "u", 1);
+    let same = Notification::Updated {
+        old: there.clone(),
+        new: there,
+    };
     let batch: Arc<[_]> = Arc::new([same.clone(), added("b", 2), same]);
     buffer.changes(Time::ZERO, Arc::clone(&batch), false);
     assert_eq!(words(&mut buffer), ["+b@2"]);
@@ -435,12 +439,11 @@ impl World {
                 self.queue.delete(&key(number), last).unwrap();
             }
             Step::Replace(items) => {
-                self.queue.begin_replace_on(&self.store.snapshot());
+                let mut staging = self.queue.begin_replace_on(&self.store.snapshot());
                 for (number, uid) in items {
-                    self.queue
-                        .stage(entry(&name(number), &uid.to_string(), version));
+                    staging.stage(entry(&name(number), &uid.to_string(), version));
                 }
-                self.queue.commit_replace(&version.into()).unwrap();
+                self.queue.commit(staging, &version.into()).unwrap();
             }
             Step::Resync => {
                 self.fanout

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::compression::UNPACKED_BYTES_MAX;
 use super::object::Packed;
 use super::packer::Packer;
 use super::packing::Packing;
@@ -12,6 +13,9 @@ use crate::wire::{Codec, Finisher};
 
 /// Reads each object's header, cuts out what is not kept, and packs the rest: between the bytes of the
 /// answer and the packed form there is no copy of an object but the compressor's.
+///
+/// An object of more than [`UNPACKED_BYTES_MAX`] bytes is rejected, whatever the limits of the decoder
+/// are: it could not be unpacked.
 ///
 /// ```
 /// use heliostat_core::event::ListPart;
@@ -39,6 +43,8 @@ pub struct PackedCodec<T> {
     packer: Packer<T>,
     /// Objects are only taken, for the finisher to pack.
     defers: bool,
+    /// Larger objects are rejected.
+    pub(super) object_bytes_max: usize,
 }
 
 impl<T> PackedCodec<T> {
@@ -50,6 +56,7 @@ impl<T> PackedCodec<T> {
             packing: packing.clone(),
             packer: packing.packer(),
             defers: false,
+            object_bytes_max: UNPACKED_BYTES_MAX,
         }
     }
 }
@@ -63,6 +70,13 @@ impl<T: Send + Sync + 'static> Codec for PackedCodec<T> {
         envelope_kind: Option<&GroupVersionKind>,
     ) -> Result<Entry<Packed<T>>, RejectionReason> {
         let (header, object) = self.codec.read(bytes, envelope_kind)?;
+        let len = object.bytes().len();
+        let limit = self.object_bytes_max;
+        if len > limit {
+            return Err(RejectionReason::Undecodable(format!(
+                "the object has {len} bytes, and a packed object has {limit} at most"
+            )));
+        }
         Ok(match self.defers {
             true => self.packer.take(header, object),
             false => self.packer.pack(header, object),
@@ -71,6 +85,10 @@ impl<T: Send + Sync + 'static> Codec for PackedCodec<T> {
 
     fn expected_kind(&self) -> Option<&GroupVersionKind> {
         self.codec.expected_kind()
+    }
+
+    fn accepted_kind(&self) -> Option<&GroupVersionKind> {
+        self.codec.accepted_kind()
     }
 
     fn defer(&mut self) -> Option<Arc<dyn Finisher<Packed<T>>>> {

@@ -24,9 +24,11 @@ const SAMPLES_PER_DICTIONARY: usize = 8;
 /// takes time for every byte: 2 ms for 200 KiB.
 const SAMPLE_BYTES_MAX: usize = 8 << 10;
 
-/// The largest object that is unpacked: four times the largest that a decoder takes by default.
+/// The largest object that is packed and unpacked, in bytes: 64 MiB, four times the largest that a
+/// decoder takes by default.
 ///
-/// What packed it told its size, so this only bounds what broken bytes can ask for.
+/// A [`PackedCodec`](super::PackedCodec) rejects larger objects, and [`Packing::pack`](super::Packing::pack)
+/// leaves them uncompressed.
 pub const UNPACKED_BYTES_MAX: usize = 64 << 20;
 
 /// Room above this is given back after an object: most are far smaller.

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::compression::{Dictionary, read_frame, unpack};
+use super::compression::{Dictionary, UNPACKED_BYTES_MAX, read_frame, unpack};
 use super::packing::Collection;
 use crate::object::GroupVersionKind;
 use crate::raw::{Encoding, RawObject, RawView, ReadRaw};
@@ -72,10 +72,10 @@ impl UnpackError {
 impl<T> Packed<T> {
     /// An object of a frame, or of plain bytes if there is none.
     pub(super) fn new(shape: Arc<Shape<T>>, frame: Option<&[u8]>, plain: &[u8]) -> Self {
-        // Whatever does not fit the number is kept plain; no decoder takes an object of that size.
-        let (bytes, len, is_compressed) = match (frame, u32::try_from(plain.len())) {
-            (Some(frame), Ok(len)) => (frame, len, true),
-            (_, len) => (plain, len.unwrap_or(u32::MAX), false),
+        let (bytes, len, is_compressed) = match (frame, compressible_len(plain)) {
+            (Some(frame), Some(len)) => (frame, len, true),
+            (None, Some(len)) => (plain, len, false),
+            (_, None) => (plain, u32::MAX, false),
         };
         shape.collection.counters.came(plain.len(), bytes.len());
         Self {
@@ -202,8 +202,7 @@ impl<T> Packed<T> {
 
     /// Puts a frame of the plain bytes in their place.
     pub(super) fn compressed(&mut self, shape: Arc<Shape<T>>, frame: &[u8]) {
-        // What is too long for the number stays plain.
-        if let Ok(len) = u32::try_from(self.bytes.len()) {
+        if let Some(len) = compressible_len(&self.bytes) {
             let counters = &shape.collection.counters;
             counters.repacked(self.bytes.len(), frame.len());
             self.shape = shape;
@@ -234,6 +233,13 @@ impl<T> Packed<T> {
     fn lock(&self) -> MutexGuard<'_, Option<Arc<T>>> {
         self.decoded.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns the length of bytes that can be unpacked again; larger objects stay plain, so that whatever
+/// is packed can be read.
+fn compressible_len(plain: &[u8]) -> Option<u32> {
+    let len = u32::try_from(plain.len()).ok();
+    len.filter(|_| plain.len() <= UNPACKED_BYTES_MAX)
 }
 
 impl<T> ReadRaw for Packed<T> {

@@ -303,6 +303,39 @@ fn what_cannot_be_decoded_says_so_and_stays() {
     assert!(matches!(error, UnpackError::Encoding { .. }), "{error}");
 }
 
+/// The limit on reading back is not below the limit on taking in.
+#[test]
+fn an_object_that_is_too_large_to_unpack_is_rejected_with_its_key() {
+    let packing = Packing::<RawObject>::raw();
+    let mut codec = PackedCodec::new(RawCodec::json(), &packing);
+    assert_eq!(codec.object_bytes_max, UNPACKED_BYTES_MAX);
+    codec.object_bytes_max = 1000;
+    let mut decoder = crate::wire::json::ListDecoder::new(codec, DecodeLimits::default());
+    let large = "x".repeat(1000);
+    let list = format!(
+        r#"{{"metadata":{{"resourceVersion":"7"}},"items":[{{"metadata":{{"name":"small"}}}},{{"metadata":{{"name":"large"}},"x":"{large}"}}]}}"#
+    );
+    let mut parts = Vec::new();
+    decoder.push(list.as_bytes(), &mut parts).unwrap();
+    decoder.finish().unwrap();
+    let items = parts.into_iter().filter_map(|part| match part {
+        ListPart::Items(items) => Some(items),
+        ListPart::Metadata(_) => None,
+    });
+    let items: Vec<_> = items.flatten().collect();
+    assert!(items[0].as_ref().unwrap().object.unpack().is_ok());
+    let rejection = items[1].as_ref().unwrap_err();
+    assert_eq!(rejection.key, Some(ObjectKey::cluster("large")));
+    assert!(rejection.reason.is_member());
+
+    // By hand, it is taken uncompressed, and can be read.
+    let packed = packing.pack(json("large", &"x".repeat(UNPACKED_BYTES_MAX + 1)));
+    assert_eq!(
+        packed.object.unpack().unwrap().bytes().len(),
+        packed.object.packed_bytes()
+    );
+}
+
 #[test]
 fn one_object_is_read_while_another_is() {
     let packing = Packing::raw();

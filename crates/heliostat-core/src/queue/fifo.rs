@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use crate::object::{Entry, ObjectKey};
-use crate::store::{Store, StoreError};
+use crate::store::{History, Staging, Store, StoreError};
 use crate::version::ResourceVersion;
 
 /// How many places of the line may be empty before those that nobody needs are taken out, beyond the
@@ -50,7 +50,6 @@ pub struct Fifo<T> {
     /// The keys in the order of their turns. A waiting key has its turn at its first place; every
     /// other place of it, and every place of a key that does not wait, is a hole.
     line: VecDeque<ObjectKey>,
-    staged: Option<Staged<T>>,
     population: Population,
     is_closed: bool,
 }
@@ -71,7 +70,6 @@ impl<T> Fifo<T> {
         Self {
             waiting: BTreeMap::new(),
             line: VecDeque::new(),
-            staged: None,
             population: Population::Unset,
             is_closed: false,
         }
@@ -159,10 +157,19 @@ impl<T> Fifo<T> {
 
     fn put(&mut self, entry: Entry<T>) {
         let key = entry.key().clone();
-        if self.waiting.insert(key.clone(), entry).is_none() {
+        if self.line_up(entry) {
             self.population.came(&key);
+        }
+    }
+
+    /// Adds a state; true if no state of the object was waiting.
+    fn line_up(&mut self, entry: Entry<T>) -> bool {
+        let key = entry.key().clone();
+        let is_new = self.waiting.insert(key.clone(), entry).is_none();
+        if is_new {
             self.line.push_back(key);
         }
+        is_new
     }
 
     /// Takes holes out of the line when they are many: a producer that adds and deletes while nobody
@@ -185,10 +192,6 @@ impl<T: Send + Sync> Store<T> for Fifo<T> {
         Ok(())
     }
 
-    fn update(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
-        self.add(entry)
-    }
-
     /// The object is not given out any more. Its place in the line stays, and serves it again if it
     /// comes back before that place is reached, or before there are so many empty places that they
     /// are swept out.
@@ -201,54 +204,32 @@ impl<T: Send + Sync> Store<T> for Fifo<T> {
         Ok(())
     }
 
-    fn begin_replace(&mut self) {
-        self.staged = Some(Staged::new());
-    }
-
-    fn stage(&mut self, entry: Entry<T>) {
-        if let Some(staged) = &mut self.staged {
-            staged.put(entry);
-        }
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        if let Some(staged) = &mut self.staged {
-            staged.entries.remove(key);
-        }
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        if let (Some(staged), Some(entry)) = (&mut self.staged, self.waiting.get(key))
-            && !staged.entries.contains_key(key)
-        {
-            staged.put(entry.clone());
-        }
-    }
-
-    /// What waits is from now on the new set, in the order of the list: also objects that were popped
-    /// before in the very same state.
-    fn commit_replace(&mut self, _version: &ResourceVersion) -> Result<(), StoreError> {
-        let mut staged = self.staged.take().ok_or_else(StoreError::not_begun)?;
-        let before = std::mem::take(&mut self.waiting);
+    /// The listed objects wait in the order of the list, also those that were popped before in the same
+    /// state.
+    fn commit(
+        &mut self,
+        staging: Staging<T>,
+        _version: &ResourceVersion,
+    ) -> Result<(), StoreError> {
+        let history = staging.history();
+        let (entries, kept) = staging.into_parts();
+        let mut before = std::mem::take(&mut self.waiting);
         self.line.clear();
-        for key in staged.line {
-            // A key that was unstaged and staged again is in the line twice.
-            let Some(new) = staged.entries.remove(&key) else {
-                continue;
-            };
-            let entry = match before.get(&key) {
-                Some(old) if old.header.is_same_state(&new.header) => old.clone(),
-                _ => new,
-            };
-            self.waiting.insert(key.clone(), entry);
-            self.line.push_back(key);
+        for new in entries {
+            let unchanged = before
+                .get(new.key())
+                .filter(|old| history == History::Same && old.header.is_same_state(&new.header));
+            self.line_up(unchanged.cloned().unwrap_or(new));
+        }
+        for key in kept {
+            if !self.waiting.contains_key(&key)
+                && let Some(entry) = before.remove(&key)
+            {
+                self.line_up(entry);
+            }
         }
         self.population.replaced(self.waiting.keys());
         Ok(())
-    }
-
-    fn abort_replace(&mut self) {
-        self.staged = None;
     }
 
     /// Nothing to do: whatever the queue knows waits in the line already.
@@ -278,29 +259,6 @@ impl<T> fmt::Debug for Fifo<T> {
             .field("population", &self.population)
             .field("is_closed", &self.is_closed)
             .finish_non_exhaustive()
-    }
-}
-
-/// A new set while it is being collected.
-struct Staged<T> {
-    entries: BTreeMap<ObjectKey, Entry<T>>,
-    /// The keys as they came.
-    line: Vec<ObjectKey>,
-}
-
-impl<T> Staged<T> {
-    const fn new() -> Self {
-        Self {
-            entries: BTreeMap::new(),
-            line: Vec::new(),
-        }
-    }
-
-    fn put(&mut self, entry: Entry<T>) {
-        let key = entry.key().clone();
-        if self.entries.insert(key.clone(), entry).is_none() {
-            self.line.push(key);
-        }
     }
 }
 
@@ -424,11 +382,11 @@ mod tests {
     }
 
     fn replace(queue: &mut Fifo<u64>, entries: &[(&str, u64)]) {
-        queue.begin_replace();
+        let mut staging = queue.begin_replace();
         for (name, number) in entries {
-            queue.stage(entry(name, *number));
+            staging.stage(entry(name, *number));
         }
-        queue.commit_replace(&1.into()).unwrap();
+        queue.commit(staging, &1.into()).unwrap();
     }
 
     fn add(queue: &mut Fifo<u64>, entries: &[(&str, u64)]) {
@@ -550,31 +508,42 @@ mod tests {
     fn q_03_a_replace_is_seen_whole_or_not_at_all() {
         let mut queue = Fifo::new();
         add(&mut queue, &[("a", 1), ("b", 2), ("c", 3)]);
-        assert!(queue.commit_replace(&1.into()).is_err());
-        queue.begin_replace();
-        queue.stage(entry("x", 9));
+        let mut staging = queue.begin_replace();
+        staging.stage(entry("x", 9));
         assert_eq!(queue.len(), 3);
-        queue.abort_replace();
-        assert!(queue.commit_replace(&1.into()).is_err());
+        drop(staging);
+        assert_eq!(queue.len(), 3);
 
         let kept = queue.get(&ObjectKey::cluster("b")).unwrap().clone();
-        queue.begin_replace();
-        queue.stage(entry("x", 9));
-        queue.stage(entry("y", 8));
-        queue.stage(entry("b", 2));
-        queue.keep(&ObjectKey::cluster("b"));
-        queue.keep(&ObjectKey::cluster("a"));
-        queue.keep(&ObjectKey::cluster("nobody"));
-        queue.unstage(&ObjectKey::cluster("x"));
-        queue.unstage(&ObjectKey::cluster("y"));
-        queue.stage(entry("y", 7));
-        queue.commit_replace(&1.into()).unwrap();
+        let mut staging = queue.begin_replace();
+        staging.stage(entry("x", 9));
+        staging.stage(entry("y", 8));
+        staging.stage(entry("b", 2));
+        staging.keep(&ObjectKey::cluster("b"));
+        staging.keep(&ObjectKey::cluster("a"));
+        staging.keep(&ObjectKey::cluster("nobody"));
+        staging.unstage(&ObjectKey::cluster("x"));
+        staging.unstage(&ObjectKey::cluster("y"));
+        staging.stage(entry("y", 7));
+        queue.commit(staging, &1.into()).unwrap();
         let now = queue.get(&ObjectKey::cluster("b")).unwrap();
         assert!(
             std::sync::Arc::ptr_eq(&kept.object, &now.object),
             "not kept but replaced"
         );
-        assert_eq!(drain(&mut queue), [7, 2, 1]);
+        assert_eq!(drain(&mut queue), [2, 7, 1]);
+    }
+
+    #[test]
+    fn q_03_in_an_unknown_history_the_listed_object_wins() {
+        for (history, expected) in [(History::Same, 10), (History::Unknown, 11)] {
+            let mut queue = Fifo::new();
+            add(&mut queue, &[("foo", 10)]);
+            let mut staging = queue.begin_replace().in_history(history);
+            staging.stage(Entry::new(entry("foo", 10).header, 11));
+            queue.commit(staging, &1.into()).unwrap();
+            assert_eq!(drain(&mut queue), [expected]);
+        }
     }
 
     #[test]

@@ -9,9 +9,9 @@ pub mod delta;
 mod key_hasher;
 pub mod known;
 
-mod population;
+mod known_changes;
 
-mod staged_items;
+mod population;
 
 pub mod delta_fifo;
 

@@ -86,8 +86,12 @@ pub struct ReflectorConfig {
     pub(super) backoff: BackoffConfig,
     pub(super) connection_backoff: Option<BackoffConfig>,
     pub(super) max_internal_error_retry: Duration,
+    pub(super) retry_after_max: Duration,
+    pub(super) poll_interval: Option<Duration>,
     pub(super) reject_policy: RejectPolicy,
     pub(super) budgeted: bool,
+    pub(super) verify_history: bool,
+    pub(super) single_object_lists: bool,
 }
 
 /// The shortest time a watch is asked to last: five minutes, as the reference reflector has it.
@@ -115,8 +119,12 @@ impl Default for ReflectorConfig {
             backoff: BackoffConfig::default(),
             connection_backoff: None,
             max_internal_error_retry: Duration::ZERO,
+            retry_after_max: Duration::from_secs(5 * 60),
+            poll_interval: None,
             reject_policy: RejectPolicy::KeepLast,
             budgeted: false,
+            verify_history: true,
+            single_object_lists: false,
         }
     }
 }
@@ -124,7 +132,7 @@ impl Default for ReflectorConfig {
 impl ReflectorConfig {
     /// The options that behave as the reference reflector of Kubernetes 1.25 to 1.27 did.
     ///
-    /// No watch-list; one backoff between rounds and another for connections, each starting over
+    /// No watch-list; no proof of the history after a failure; one backoff between rounds and another for connections, each starting over
     /// after two quiet minutes; every event moves the version, wherever the watch began.
     #[must_use]
     pub fn as_of_kubernetes_1_26() -> Self {
@@ -134,6 +142,7 @@ impl ReflectorConfig {
             .watch_list(WatchListMode::Off)
             .version_tracking(VersionTracking::LastWriter)
             .record_initial_versions(true)
+            .verify_history(false)
             .connection_backoff(backoff.clone())
             .backoff(backoff)
     }
@@ -298,6 +307,26 @@ impl ReflectorConfig {
         self
     }
 
+    /// The longest delay that a server may ask for, with `Retry-After` or in a `Status`; it bounds
+    /// every such delay. Default 5 min: busy servers ask for seconds, and a wrong clock or a
+    /// misconfigured proxy must not stop a mirror for a day.
+    #[must_use]
+    pub const fn retry_after_max(mut self, delay: Duration) -> Self {
+        self.retry_after_max = delay;
+        self
+    }
+
+    /// Lists again at this interval instead of watching. The interval is counted from the end of one
+    /// list to the start of the next. Zero and the default: never; the source is watched.
+    ///
+    /// For resources that can be listed and not watched, such as the metrics of pods. Each interval
+    /// costs the server a whole list, and changes in between are not seen one by one.
+    #[must_use]
+    pub fn poll_interval(mut self, interval: Duration) -> Self {
+        self.poll_interval = (!interval.is_zero()).then_some(interval);
+        self
+    }
+
     /// What to do about an object that cannot be understood. Default [`RejectPolicy::KeepLast`].
     #[must_use]
     pub const fn reject_policy(mut self, policy: RejectPolicy) -> Self {
@@ -305,7 +334,31 @@ impl ReflectorConfig {
         self
     }
 
-    /// Ask for a permit before every list and watch-list, so that all reflectors of a process can
+    /// Whether a reconnect that follows a failure (refused, reset, timed out, an error, silence) first
+    /// proves that the source was not restored from a backup. Costs one small list for each such
+    /// reconnect, at the pace of the backoff and within the shared budget. No event is delivered
+    /// before the proof. Default on: a mirror that watches on in another history misses changes and
+    /// keeps deleted objects until its next list, as the reference reflector does.
+    ///
+    /// The proof compares the version of the source and the object that changed last. It does not
+    /// notice a restore if that object is the same in the backup, or has changed again after it, and
+    /// the new changes have passed the version of the mirror.
+    #[must_use]
+    pub const fn verify_history(mut self, verify: bool) -> Self {
+        self.verify_history = verify;
+        self
+    }
+
+    /// The source understands [`ListOptions::object`](crate::options::ListOptions::object), so that
+    /// the proof of the history can ask for the object that changed last. Default off: only the
+    /// version of the source is compared. A driver sets it to what the source supports.
+    #[must_use]
+    pub const fn single_object_lists(mut self, supported: bool) -> Self {
+        self.single_object_lists = supported;
+        self
+    }
+
+    /// Ask for a permit before every list, watch-list and proof of the history, so that all reflectors of a process can
     /// share one budget. Default off; a driver that has a budget sets it.
     #[must_use]
     pub const fn budgeted(mut self, budgeted: bool) -> Self {

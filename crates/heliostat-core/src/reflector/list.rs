@@ -2,7 +2,9 @@
 
 use crate::error::{DecodeError, SourceError, TransportError, TransportErrorKind};
 use crate::event::{Item, ListPart, Rejection};
+use crate::object::ObjectKey;
 use crate::options::ListOptions;
+use crate::store::History;
 use crate::time::Time;
 use crate::version::ResourceVersion;
 
@@ -10,6 +12,7 @@ use super::ReflectorMachine;
 use super::config::{FirstList, RejectPolicy};
 use super::input::AttemptId;
 use super::output::{Output, Report, Rewind};
+use super::proof::Fence;
 use super::recovery::{Phase, Recovery, recovery};
 use super::state::{CommitSource, Committing, Listing, State};
 use super::timers::Timer;
@@ -32,11 +35,12 @@ impl<T> ReflectorMachine<T> {
             list_version: None,
             paginated: false,
             retried: false,
+            rescued: false,
             pages: 0,
             items: 0,
             started: now,
         };
-        self.output(Output::BeginReplace);
+        self.begin_replace();
         self.request_page(now, listing)
     }
 
@@ -76,6 +80,7 @@ impl<T> ReflectorMachine<T> {
             resource_version_match: None,
             limit: listing.limit,
             continue_token: listing.token.clone(),
+            object: None,
         };
         self.timers.clear_request();
         self.timers
@@ -112,8 +117,11 @@ impl<T> ReflectorMachine<T> {
             State::Probing(mut probe) if probe.attempt == attempt => {
                 self.timers
                     .set(Timer::ListIdle, now + self.config.list_idle_timeout);
-                if let ListPart::Metadata(metadata) = part {
-                    probe.version = Some(metadata.resource_version);
+                match part {
+                    ListPart::Metadata(metadata) => {
+                        probe.version = Some(metadata.resource_version);
+                    }
+                    ListPart::Items(items) => probe.look_at(&items),
                 }
                 State::Probing(probe)
             }
@@ -127,7 +135,10 @@ impl<T> ReflectorMachine<T> {
         let mut entries = Vec::with_capacity(items.len());
         for item in items {
             match item {
-                Ok(entry) => entries.push(entry),
+                Ok(entry) => {
+                    self.note_staged(entry.key(), &entry.header.resource_version);
+                    entries.push(entry);
+                }
                 Err(rejection) => {
                     self.output(Output::Stage(std::mem::take(&mut entries)));
                     self.stage_rejected(rejection)?;
@@ -138,11 +149,18 @@ impl<T> ReflectorMachine<T> {
         Ok(())
     }
 
+    pub(super) fn note_staged(&mut self, key: &ObjectKey, version: &ResourceVersion) {
+        Fence::advance(&mut self.proof.staged_fence, key, version, false);
+    }
+
     /// Applies the policy to an object of a set being staged that could not be understood.
     pub(super) fn stage_rejected(&mut self, rejection: Rejection) -> Result<(), Box<Rejection>> {
         self.report(Report::Rejected(rejection.clone()));
         if !rejection.reason.is_member() {
             return Ok(());
+        }
+        if let Some(key) = &rejection.key {
+            self.note_staged(key, &rejection.resource_version);
         }
         match (self.config.reject_policy, rejection.key.clone()) {
             (RejectPolicy::Stop, _) => Err(Box::new(rejection)),
@@ -213,10 +231,11 @@ impl<T> ReflectorMachine<T> {
             items: listing.items,
             pages: listing.pages,
         });
-        let consistent = listing.version.is_unset();
         if self.is_rewind(&version) {
-            self.report_rewind(version.clone(), consistent);
-            if !consistent {
+            // Of a list that began without this doubt, unchanged objects were not even staged.
+            let settles = listing.version.is_unset() && self.history == History::Unknown;
+            self.report_rewind(version.clone(), None, settles);
+            if !settles {
                 return self.list_consistently(now, listing);
             }
         }
@@ -236,11 +255,17 @@ impl<T> ReflectorMachine<T> {
         version.is_older_than(&self.last_version)
     }
 
-    pub(super) fn report_rewind(&mut self, got: ResourceVersion, confirmed: bool) {
+    pub(super) fn report_rewind(
+        &mut self,
+        got: ResourceVersion,
+        object: Option<ObjectKey>,
+        confirmed: bool,
+    ) {
         let seen = self.last_version.clone();
         self.report(Report::Rewind(Rewind {
             seen,
             got,
+            object,
             confirmed,
         }));
     }
@@ -248,7 +273,7 @@ impl<T> ReflectorMachine<T> {
     /// Starts the list over, at once, for the most recent state, with the same limit.
     fn list_consistently(&mut self, now: Time, listing: Listing) -> State {
         self.version_unavailable = true;
-        self.output(Output::BeginReplace);
+        self.begin_replace();
         let listing = Listing {
             attempt: self.next_attempt(),
             version: ResourceVersion::UNSET,
@@ -273,9 +298,14 @@ impl<T> ReflectorMachine<T> {
             && error
                 .status()
                 .is_some_and(crate::status::Status::is_resource_expired);
+        if expired_midway && listing.rescued {
+            // A server that pages although it is not asked to would expire the next token too.
+            return self.list_given_up(now, error, None);
+        }
         if expired_midway {
             // The rest of the pages is gone: the whole list in one answer, as first asked for.
-            self.output(Output::BeginReplace);
+            listing.rescued = true;
+            self.begin_replace();
             listing.attempt = self.next_attempt();
             listing.limit = None;
             listing.token = None;
@@ -324,7 +354,7 @@ impl<T> ReflectorMachine<T> {
         let error = TransportError::new(TransportErrorKind::TimedOut, message).into();
         match state {
             State::Listing(listing) => self.list_failed(now, listing, error),
-            State::Probing(_) => self.probe_failed(now, error),
+            State::Probing(probe) => self.probe_failed(now, probe.object.as_ref(), error),
             other => other,
         }
     }

@@ -10,18 +10,20 @@
 //!             ┌────────────── delay ◀─────────────────────────────┐
 //!             ▼                                                   │ round over
 //!  Idle ─▶ WatchListing ──refused, no end mark──▶ Listing ──▶ Committing ──▶ Watching ⇄ BackingOff
-//!             │                                                   ▲             │ silence
-//!             └──────────────── end mark ─────────────────────────┘          Probing
+//!             │                                                   ▲             ▲ failure │
+//!             └──────────────── end mark ─────────────────────────┘          Probing ◀────┘
 //! ```
 //!
 //! One round is a list or a watch-list, then watches until one of them cannot simply be opened again.
-//! The transitions live by state: `list`, `watch_list` and `watch`.
+//! Where a source is polled, one round is a list and the wait for the next one.
+//! The transitions live by state: `list`, `watch_list`, `watch` and `proof`.
 
 mod backoff;
 mod config;
 mod input;
 mod list;
 mod output;
+mod proof;
 mod recovery;
 mod retry_window;
 mod state;
@@ -33,11 +35,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::event::Rejection;
+use crate::object::ObjectKey;
 use crate::rng::Rng;
-use crate::store::StoreError;
+use crate::store::{History, StoreError};
 use crate::time::Time;
 use crate::version::ResourceVersion;
 
+use proof::Proof;
 use retry_window::RetryWindow;
 use state::{AfterDelay, CommitSource, Committing, Expensive, State, WatchListTry};
 use timers::{Timer, Timers};
@@ -66,6 +70,9 @@ pub struct ReflectorMachine<T> {
     last_version: ResourceVersion,
     /// The last version is of no use: the next list or watch-list asks for the most recent state.
     version_unavailable: bool,
+    /// The history of the source, compared with that of the store; unknown from a replace that was begun
+    /// without a version until a replace is committed.
+    history: History,
     /// The version at which a watch expired last.
     expired_version: ResourceVersion,
     /// A list from `0` came in pages, so the server keeps no watch cache: page every list.
@@ -79,6 +86,11 @@ pub struct ReflectorMachine<T> {
     /// No watch-list is tried before this.
     watch_list_suspended_until: Option<Time>,
     resync_running: bool,
+    /// When the resync period of a polled source began. Its rounds may be shorter than the period.
+    polled_resync_from: Option<Time>,
+    /// When a watch was last opened again without a delay.
+    resumed_at: Option<Time>,
+    proof: Proof<T>,
 }
 
 impl<T> ReflectorMachine<T> {
@@ -95,6 +107,7 @@ impl<T> ReflectorMachine<T> {
             holds_permit: false,
             last_version: ResourceVersion::UNSET,
             version_unavailable: false,
+            history: History::Same,
             expired_version: ResourceVersion::UNSET,
             always_paginate: false,
             backoff: Backoff::new(config.backoff.clone(), now),
@@ -106,6 +119,9 @@ impl<T> ReflectorMachine<T> {
             proved_at: now,
             watch_list_suspended_until: None,
             resync_running: false,
+            polled_resync_from: None,
+            resumed_at: None,
+            proof: Proof::default(),
             config,
         }
     }
@@ -140,6 +156,7 @@ impl<T> ReflectorMachine<T> {
             let state = std::mem::replace(&mut self.state, State::Stopped);
             self.state = match timer {
                 Timer::Backoff => self.delay_over(now, state),
+                Timer::Poll => self.poll_due(now, state),
                 Timer::ListIdle => self.list_stalled(now, state),
                 Timer::Silence => self.watch_silent(now, state),
                 Timer::WatchEnd => self.watch_overdue(now, state),
@@ -150,6 +167,16 @@ impl<T> ReflectorMachine<T> {
             if !self.state.is_watch_phase() {
                 self.timers.clear(Timer::Resync);
             }
+        }
+    }
+
+    /// Changes how often the store resyncs, from now on; none for never.
+    pub fn set_resync_period(&mut self, now: Time, period: Option<Duration>) {
+        self.config.resync_period = period.filter(|period| !period.is_zero());
+        // A resync that is under way arms the timer when it is done, and a watch phase when it begins.
+        if self.state.is_watch_phase() && !self.resync_running {
+            let next = self.config.resync_period.map(|period| now + period);
+            self.timers.set_or_clear(Timer::Resync, next);
         }
     }
 
@@ -176,6 +203,13 @@ impl<T> ReflectorMachine<T> {
         &self.last_version
     }
 
+    /// The object that changed last in the store, with its version: what a reconnect asks for to prove
+    /// that the source has the same history. None if it is not known.
+    #[must_use]
+    pub fn last_change(&self) -> Option<(&ObjectKey, &ResourceVersion)> {
+        self.proof.fence.as_ref().map(proof::Fence::change)
+    }
+
     /// How many answers came to requests that were over.
     #[must_use]
     pub const fn late_answers(&self) -> u64 {
@@ -184,11 +218,13 @@ impl<T> ReflectorMachine<T> {
 
     /// Begins a round: a watch-list if one may be tried, otherwise a list.
     fn start_round(&mut self, now: Time) -> State {
+        self.drop_held_back();
         let suspended = self
             .watch_list_suspended_until
             .is_some_and(|until| now < until);
+        let polled = self.config.poll_interval.is_some();
         match self.config.watch_list {
-            WatchListMode::Auto if !suspended => {
+            WatchListMode::Auto if !suspended && !polled => {
                 self.begin(now, Expensive::WatchList(WatchListTry::default()))
             }
             WatchListMode::Auto | WatchListMode::Off => self.begin(now, Expensive::List),
@@ -208,6 +244,7 @@ impl<T> ReflectorMachine<T> {
         match request {
             Expensive::List => self.start_list(now),
             Expensive::WatchList(attempt) => self.start_watch_list(now, attempt),
+            Expensive::Probe => self.probe(now),
         }
     }
 
@@ -222,6 +259,17 @@ impl<T> ReflectorMachine<T> {
             }
             other => self.late(other),
         }
+    }
+
+    /// Begins a replace. The source may be in another history if the last version is of no use, or if
+    /// a failure has not been followed by a proof.
+    fn begin_replace(&mut self) {
+        self.proof.staged_fence = None;
+        if self.version_unavailable || self.proof.in_doubt {
+            self.history = History::Unknown;
+        }
+        let history = self.history;
+        self.output(Output::BeginReplace { history });
     }
 
     fn release_permit(&mut self) {
@@ -247,7 +295,9 @@ impl<T> ReflectorMachine<T> {
             State::Watching(watch) if watch.attempt == attempt => {
                 self.watch_failed(now, &watch, error)
             }
-            State::Probing(probe) if probe.attempt == attempt => self.probe_failed(now, error),
+            State::Probing(probe) if probe.attempt == attempt => {
+                self.probe_failed(now, probe.object.as_ref(), error)
+            }
             State::Committing(committing) => self.stream_lost(committing, attempt),
             other => self.late(other),
         }
@@ -275,7 +325,9 @@ impl<T> ReflectorMachine<T> {
             (Ok(()), source) => {
                 let watch_list = matches!(source, CommitSource::WatchList { .. });
                 let version = committing.version.clone();
+                self.history = History::Same;
                 self.last_version = committing.version;
+                self.proof.fence = self.proof.staged_fence.take();
                 self.report(Report::Synced {
                     version,
                     watch_list,
@@ -303,8 +355,11 @@ impl<T> ReflectorMachine<T> {
     }
 
     fn enter_watch_phase(&mut self, now: Time, source: CommitSource) -> State {
-        self.proved_at = now;
+        self.history_proved(now);
         self.retry_window = RetryWindow::new(self.config.max_internal_error_retry);
+        if let Some(interval) = self.config.poll_interval {
+            return self.wait_to_poll(now, interval);
+        }
         let resync = self.config.resync_period.map(|period| now + period);
         self.timers.set_or_clear(Timer::Resync, resync);
         match source {
@@ -312,6 +367,23 @@ impl<T> ReflectorMachine<T> {
                 stream: Some(attempt),
             } => self.adopt_stream(now, attempt),
             CommitSource::WatchList { stream: None } | CommitSource::List => self.start_watch(now),
+        }
+    }
+
+    /// Waits for the next list of a source that is polled.
+    fn wait_to_poll(&mut self, now: Time, interval: Duration) -> State {
+        self.timers.clear_request();
+        self.timers.set(Timer::Poll, now + interval);
+        let from = *self.polled_resync_from.get_or_insert(now);
+        let resync = self.config.resync_period.map(|period| from + period);
+        self.timers.set_or_clear(Timer::Resync, resync);
+        State::Polling
+    }
+
+    fn poll_due(&mut self, now: Time, state: State) -> State {
+        match state {
+            State::Polling => self.start_round(now),
+            other => other,
         }
     }
 
@@ -325,6 +397,7 @@ impl<T> ReflectorMachine<T> {
 
     fn resynced(&mut self, now: Time, state: State, result: Result<(), StoreError>) -> State {
         self.resync_running = false;
+        self.polled_resync_from = Some(now);
         if !state.is_watch_phase() {
             return state;
         }
@@ -340,31 +413,43 @@ impl<T> ReflectorMachine<T> {
                 self.abort_request(&state);
                 // A delay that runs, perhaps at the server's wish, is not made shorter by this.
                 let left = self.timers.left(Timer::Backoff, now);
-                self.end_round(now, left)
+                self.end_round_for(now, left.unwrap_or_default())
             }
         }
     }
 
-    /// Ends the round: a delay, then the next one.
-    fn end_round(&mut self, now: Time, at_least: Option<Duration>) -> State {
+    /// Ends the round: a delay, which a server may ask to be longer, then the next one.
+    fn end_round(&mut self, now: Time, asked: Option<Duration>) -> State {
+        let at_least = self.granted_delay(asked);
+        self.end_round_for(now, at_least)
+    }
+
+    fn end_round_for(&mut self, now: Time, at_least: Duration) -> State {
         self.release_permit();
         let delay = self.backoff.draw(now, &mut self.rng);
-        self.back_off(
-            now,
-            delay.max(at_least.unwrap_or_default()),
-            AfterDelay::Round,
-        )
+        self.back_off(now, delay.max(at_least), AfterDelay::Round)
     }
 
     /// Waits before the same request is made again.
-    fn retry_later(&mut self, now: Time, at_least: Option<Duration>, then: AfterDelay) -> State {
+    fn retry_later(&mut self, now: Time, asked: Option<Duration>, then: AfterDelay) -> State {
         self.release_permit();
+        let at_least = self.granted_delay(asked);
         let backoff = self
             .connection_backoff
             .as_mut()
             .unwrap_or(&mut self.backoff);
         let delay = backoff.draw(now, &mut self.rng);
-        self.back_off(now, delay.max(at_least.unwrap_or_default()), then)
+        self.back_off(now, delay.max(at_least), then)
+    }
+
+    /// How much of the delay that a server asked for is waited.
+    fn granted_delay(&mut self, asked: Option<Duration>) -> Duration {
+        let asked = asked.unwrap_or_default();
+        let granted = asked.min(self.config.retry_after_max);
+        if granted < asked {
+            self.report(Report::RetryAfterShortened { asked, granted });
+        }
+        granted
     }
 
     fn back_off(&mut self, now: Time, delay: Duration, then: AfterDelay) -> State {
@@ -377,7 +462,7 @@ impl<T> ReflectorMachine<T> {
     fn delay_over(&mut self, now: Time, state: State) -> State {
         match state {
             State::BackingOff(AfterDelay::Round) => self.start_round(now),
-            State::BackingOff(AfterDelay::Watch) => self.start_watch(now),
+            State::BackingOff(AfterDelay::Watch) => self.reconnect(now),
             State::BackingOff(AfterDelay::WatchList(attempt)) => {
                 self.begin(now, Expensive::WatchList(attempt))
             }
@@ -391,14 +476,15 @@ impl<T> ReflectorMachine<T> {
         }
         self.abort_request(state);
         match state {
-            State::AwaitingPermit { .. } => self.output(Output::ReleasePermit),
             State::Listing(_) | State::WatchListing(_) | State::Committing(_) => {
                 self.output(Output::AbortReplace);
             }
             State::Idle
+            | State::AwaitingPermit { .. }
             | State::Watching(_)
             | State::Probing(_)
             | State::BackingOff(_)
+            | State::Polling
             | State::Stopped => {}
         }
         self.release_permit();
@@ -407,9 +493,10 @@ impl<T> ReflectorMachine<T> {
         State::Stopped
     }
 
-    /// Gives up the request that a state stands for.
+    /// Gives up the request that a state stands for, or the wish for its permit.
     fn abort_request(&mut self, state: &State) {
         let attempt = match state {
+            State::AwaitingPermit { .. } => return self.output(Output::ReleasePermit),
             State::Listing(listing) => Some(listing.attempt),
             State::WatchListing(watch) => Some(watch.attempt),
             State::Watching(watch) => Some(watch.attempt),
@@ -420,8 +507,8 @@ impl<T> ReflectorMachine<T> {
             }) => *stream,
             State::Committing(_)
             | State::Idle
-            | State::AwaitingPermit { .. }
             | State::BackingOff(_)
+            | State::Polling
             | State::Stopped => None,
         };
         if let Some(attempt) = attempt {

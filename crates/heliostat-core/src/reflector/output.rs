@@ -6,7 +6,7 @@ use crate::error::SourceError;
 use crate::event::{ChangeKind, Rejection};
 use crate::object::{Entry, ObjectKey};
 use crate::options::{ListOptions, WatchOptions};
-use crate::store::StoreError;
+use crate::store::{History, StoreError};
 use crate::version::ResourceVersion;
 
 use super::input::AttemptId;
@@ -46,17 +46,21 @@ pub enum Output<T> {
         /// Which request.
         attempt: AttemptId,
     },
-    /// [`Store::begin_replace`](crate::store::Store::begin_replace).
-    BeginReplace,
-    /// [`Store::stage`](crate::store::Store::stage), each in turn.
+    /// [`Store::begin_replace`](crate::store::Store::begin_replace); a replace that is under way is
+    /// aborted.
+    BeginReplace {
+        /// Whether versions in the store can be compared with those of the source.
+        history: History,
+    },
+    /// [`Staging::stage`](crate::store::Staging::stage), each in turn.
     Stage(Vec<Entry<T>>),
-    /// [`Store::unstage`](crate::store::Store::unstage).
+    /// [`Staging::unstage`](crate::store::Staging::unstage).
     Unstage(ObjectKey),
-    /// [`Store::keep`](crate::store::Store::keep).
+    /// [`Staging::keep`](crate::store::Staging::keep).
     Keep(ObjectKey),
-    /// [`Store::abort_replace`](crate::store::Store::abort_replace).
+    /// Drop the [`Staging`](crate::store::Staging), if a replace is under way.
     AbortReplace,
-    /// [`Store::commit_replace`](crate::store::Store::commit_replace); answer with
+    /// [`Store::commit`](crate::store::Store::commit); answer with
     /// [`Committed`](super::Input::Committed).
     Commit {
         /// The version of the new set.
@@ -123,6 +127,14 @@ pub enum Report {
         /// The delay.
         delay: Duration,
     },
+    /// The server asked for a longer delay than
+    /// [`retry_after_max`](super::ReflectorConfig::retry_after_max).
+    RetryAfterShortened {
+        /// What the server asked for.
+        asked: Duration,
+        /// What it gets.
+        granted: Duration,
+    },
     /// A whole list arrived, in one page or several.
     ListCompleted {
         /// From the first request to the last byte.
@@ -187,13 +199,18 @@ pub enum Report {
     ResyncFailed(StoreError),
 }
 
-/// The source showed a version older than one already seen: a stale replica, or a restored backup.
+/// The source showed a version older than one already seen, or another history at the same versions:
+/// a stale replica, or a restored backup.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rewind {
     /// The newest version seen before.
     pub seen: ResourceVersion,
     /// The older version that came.
     pub got: ResourceVersion,
+    /// The object that shows it: it has the version `got`, which the history of the mirror does not
+    /// have, or is gone without a delete if `got` is unset. None if `got` is the version of the whole
+    /// source.
+    pub object: Option<ObjectKey>,
     /// True if a consistent read says so too: the source itself went back, and the store follows it.
     /// False if it is not applied and a consistent list follows.
     pub confirmed: bool,

@@ -1,10 +1,12 @@
 //! Where a reflector is: one small struct for each state, holding only what is known in it.
 
 use crate::event::ListMetadata;
+use crate::object::ObjectKey;
 use crate::time::Time;
 use crate::version::ResourceVersion;
 
 use super::input::AttemptId;
+use super::proof::AwaitedDelete;
 
 #[derive(Debug)]
 pub(super) enum State {
@@ -20,10 +22,12 @@ pub(super) enum State {
     Committing(Committing),
     /// A watch is open, or being opened.
     Watching(Watching),
-    /// The source is asked for its present version.
+    /// The source is asked to prove that it has the same history.
     Probing(Probing),
     /// Nothing is asked until the delay is over.
     BackingOff(AfterDelay),
+    /// Nothing is asked until the next list is due.
+    Polling,
     /// The end.
     Stopped,
 }
@@ -33,6 +37,8 @@ pub(super) enum State {
 pub(super) enum Expensive {
     List,
     WatchList(WatchListTry),
+    /// Small, but made by all mirrors of a source that was lost.
+    Probe,
 }
 
 /// What a delay was for.
@@ -74,6 +80,8 @@ pub(super) struct Listing {
     pub(super) paginated: bool,
     /// The version was found to be of no use once already; a second time is a failure.
     pub(super) retried: bool,
+    /// A token expired once already; a second time is a failure.
+    pub(super) rescued: bool,
     pub(super) pages: u64,
     pub(super) items: u64,
     pub(super) started: Time,
@@ -125,12 +133,19 @@ pub(super) struct Watching {
     pub(super) alive: bool,
     /// The first events come in no order of versions: the watch began at no real version.
     pub(super) unordered: bool,
+    /// Events are held back until this delete has come.
+    pub(super) awaited: Option<Box<AwaitedDelete>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Probing {
     pub(super) attempt: AttemptId,
+    /// The object that is asked for; none if only the version is.
+    pub(super) object: Option<ObjectKey>,
+    /// The version of the source.
     pub(super) version: Option<ResourceVersion>,
+    /// The version of the object, if it is there.
+    pub(super) found: Option<ResourceVersion>,
 }
 
 /// What a reflector is doing, for people and programs.
@@ -147,10 +162,14 @@ pub enum Activity {
     WatchListing,
     /// Watching.
     Watching,
-    /// Asking the source for its present version, after a silence.
+    /// Asking the source to prove that it was not restored from a backup, after a failed connection
+    /// or a silence.
     Probing,
     /// Waiting before the next try.
     BackingOff,
+    /// Synced, and waiting for the next list; see
+    /// [`poll_interval`](super::ReflectorConfig::poll_interval).
+    Polling,
     /// At its end.
     Stopped,
 }
@@ -167,6 +186,7 @@ impl Activity {
             Self::Watching => "watching",
             Self::Probing => "probing",
             Self::BackingOff => "backing off",
+            Self::Polling => "polling",
             Self::Stopped => "stopped",
         }
     }
@@ -186,15 +206,24 @@ impl State {
             Self::Watching(_) => Activity::Watching,
             Self::Probing(_) => Activity::Probing,
             Self::BackingOff(_) => Activity::BackingOff,
+            Self::Polling => Activity::Polling,
             Self::Stopped => Activity::Stopped,
         }
     }
 
-    /// True from the first watch of a round to its end: the time in which the store resyncs.
+    /// True from the first watch of a round to its end, and between polls: the time in which the store
+    /// resyncs.
     pub(super) const fn is_watch_phase(&self) -> bool {
         matches!(
             self,
-            Self::Watching(_) | Self::Probing(_) | Self::BackingOff(AfterDelay::Watch)
+            Self::Watching(_)
+                | Self::Probing(_)
+                | Self::BackingOff(AfterDelay::Watch)
+                | Self::Polling
+                | Self::AwaitingPermit {
+                    then: Expensive::Probe,
+                    ..
+                }
         )
     }
 }

@@ -9,6 +9,8 @@ use crate::time::Time;
 pub(super) enum Timer {
     /// The delay before the next request is over.
     Backoff,
+    /// The next list of a polled source is due.
+    Poll,
     /// No part of a list came for too long.
     ListIdle,
     /// No sign of life came on a watch for too long.
@@ -25,7 +27,7 @@ pub(super) enum Timer {
     WatchListWarning,
 }
 
-const COUNT: usize = 8;
+const COUNT: usize = 9;
 
 /// All deadlines that are set.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +36,7 @@ pub(super) struct Timers([Option<Time>; COUNT]);
 impl Timers {
     const ALL: [Timer; COUNT] = [
         Timer::Backoff,
+        Timer::Poll,
         Timer::ListIdle,
         Timer::Silence,
         Timer::WatchEnd,

@@ -5,16 +5,18 @@ use std::time::Duration;
 use crate::error::{SourceError, TransportError, TransportErrorKind};
 use crate::event::{ChangeKind, Rejection, WatchEvent};
 use crate::object::Entry;
-use crate::options::{ListOptions, WatchOptions};
+use crate::options::WatchOptions;
 use crate::status::Status;
+use crate::store::History;
 use crate::time::Time;
 use crate::version::ResourceVersion;
 
 use super::config::{RejectPolicy, VersionTracking};
 use super::input::AttemptId;
 use super::output::{Output, Report};
+use super::proof::{AwaitedDelete, Fence};
 use super::recovery::{Phase, Recovery, recovery};
-use super::state::{AfterDelay, CommitSource, Committing, Probing, State, Watching};
+use super::state::{AfterDelay, CommitSource, Committing, State, Watching};
 use super::timers::Timer;
 use super::watch_list::whole_seconds;
 use super::{ReflectorMachine, RoundError};
@@ -28,6 +30,13 @@ const WATCH_TIMEOUT_SHORTEST: Duration = Duration::from_secs(1);
 impl<T> ReflectorMachine<T> {
     /// Opens a watch at the last version.
     pub(super) fn start_watch(&mut self, now: Time) -> State {
+        self.open_watch(now, None)
+    }
+
+    /// Opens a watch at the last version, which must deliver this delete before its events count.
+    pub(super) fn open_watch(&mut self, now: Time, awaited: Option<Box<AwaitedDelete>>) -> State {
+        self.release_permit();
+        self.drop_held_back();
         let timeout = self.draw_watch_timeout();
         let attempt = self.next_attempt();
         self.timers.clear_request();
@@ -51,6 +60,7 @@ impl<T> ReflectorMachine<T> {
             events: 0,
             alive: false,
             unordered: !self.last_version.is_real() && !self.config.record_initial_versions,
+            awaited,
         })
     }
 
@@ -64,16 +74,17 @@ impl<T> ReflectorMachine<T> {
             events: 0,
             alive: true,
             unordered: false,
+            awaited: None,
         })
     }
 
     pub(super) fn draw_watch_timeout(&mut self) -> Duration {
         let (min, max) = self.config.watch_timeout;
-        let timeout = min + self.rng.duration_below(max.saturating_sub(min));
+        let timeout = min.saturating_add(self.rng.duration_below(max.saturating_sub(min)));
         timeout.max(WATCH_TIMEOUT_SHORTEST)
     }
 
-    fn sign_of_life(&mut self, now: Time) {
+    pub(super) fn sign_of_life(&mut self, now: Time) {
         let deadline = self.config.silence_timeout.map(|silence| now + silence);
         self.timers.set_or_clear(Timer::Silence, deadline);
     }
@@ -103,7 +114,7 @@ impl<T> ReflectorMachine<T> {
     ) -> State {
         match state {
             State::Watching(watch) if watch.attempt == attempt => {
-                self.watch_event(now, watch, event)
+                self.prove_by_event(now, watch, event)
             }
             State::WatchListing(watch) if watch.attempt == attempt => {
                 self.watch_list_event(now, watch, event)
@@ -122,11 +133,19 @@ impl<T> ReflectorMachine<T> {
         }
     }
 
-    fn watch_event(&mut self, now: Time, mut watch: Watching, event: WatchEvent<T>) -> State {
-        watch.alive = true;
+    pub(super) fn watch_event(
+        &mut self,
+        now: Time,
+        mut watch: Watching,
+        event: WatchEvent<T>,
+    ) -> State {
         watch.opened = true;
-        self.sign_of_life(now);
-        self.proved_at = now;
+        let news = self.is_news(&event);
+        if news {
+            watch.alive = true;
+            self.sign_of_life(now);
+            self.proved_at = now;
+        }
         match event {
             WatchEvent::Added(entry) => self.change(now, watch, ChangeKind::Added, entry),
             WatchEvent::Modified(entry) => self.change(now, watch, ChangeKind::Modified, entry),
@@ -139,13 +158,10 @@ impl<T> ReflectorMachine<T> {
                 resource_version,
             } => {
                 self.report(Report::UnknownEvent { event_type });
-                watch.events += 1;
-                if !watch.unordered
-                    && let Some(version) = self.move_version(&resource_version)
-                {
-                    self.output(Output::Moved { version });
+                if !news {
+                    return State::Watching(watch);
                 }
-                State::Watching(watch)
+                self.unknown_event(watch, &resource_version)
             }
             WatchEvent::Rejected(rejection) => self.rejected(now, watch, rejection),
             WatchEvent::Error(status) => {
@@ -155,6 +171,35 @@ impl<T> ReflectorMachine<T> {
                 self.watch_failed(now, &watch, status.into())
             }
         }
+    }
+
+    /// False for an event of an unknown type whose version is known or missing: a stream of these is
+    /// no progress and no sign of life, however long it is.
+    fn is_news(&self, event: &WatchEvent<T>) -> bool {
+        match event {
+            WatchEvent::Unknown {
+                resource_version, ..
+            } => !resource_version.is_unset() && *resource_version != self.last_version,
+            WatchEvent::Added(_)
+            | WatchEvent::Modified(_)
+            | WatchEvent::Deleted(_)
+            | WatchEvent::Bookmark { .. }
+            | WatchEvent::Error(_)
+            | WatchEvent::Rejected(_) => true,
+        }
+    }
+
+    /// The version of an event of an unknown type is news.
+    fn unknown_event(&mut self, mut watch: Watching, version: &ResourceVersion) -> State {
+        watch.events += 1;
+        if !watch.unordered
+            && let Some(version) = self.move_version(version)
+        {
+            // Which object changed is not known.
+            self.proof.fence = None;
+            self.output(Output::Moved { version });
+        }
+        State::Watching(watch)
     }
 
     fn change(
@@ -172,6 +217,8 @@ impl<T> ReflectorMachine<T> {
             return self.version_went_back(now, &watch, version);
         }
         watch.events += 1;
+        let deleted = change == ChangeKind::Deleted;
+        Fence::advance(&mut self.proof.fence, entry.key(), &version, deleted);
         let version = if watch.unordered {
             None
         } else {
@@ -213,6 +260,9 @@ impl<T> ReflectorMachine<T> {
         if keeps {
             return None;
         }
+        if self.is_rewind(version) {
+            self.history = History::Unknown;
+        }
         self.last_version = version.clone();
         Some(version.clone())
     }
@@ -224,7 +274,7 @@ impl<T> ReflectorMachine<T> {
             attempt: watch.attempt,
         });
         self.watch_completed(now, watch);
-        self.report_rewind(got, false);
+        self.report_rewind(got, None, false);
         self.version_unavailable = true;
         self.end_round(now, None)
     }
@@ -242,6 +292,13 @@ impl<T> ReflectorMachine<T> {
             return self.version_went_back(now, &watch, rejection.resource_version);
         }
         watch.events += 1;
+        match &rejection.key {
+            Some(key) => {
+                let version = &rejection.resource_version;
+                Fence::advance(&mut self.proof.fence, key, version, gone);
+            }
+            None => self.proof.fence = None,
+        }
         if self.config.reject_policy == RejectPolicy::Stop && !gone {
             return self.stop(&State::Watching(watch), Some(rejection));
         }
@@ -291,6 +348,7 @@ impl<T> ReflectorMachine<T> {
         if watch.opened {
             self.watch_completed(now, watch);
         }
+        self.doubt();
         if error.status().is_some_and(Status::is_expired) {
             self.version_expired();
         }
@@ -310,7 +368,7 @@ impl<T> ReflectorMachine<T> {
                         error,
                         relist: false,
                     });
-                    return self.start_watch(now);
+                    return self.resume(now);
                 }
                 self.report(Report::WatchFailed {
                     error,
@@ -350,11 +408,11 @@ impl<T> ReflectorMachine<T> {
             self.report(Report::VeryShortWatch);
             return self.end_round(now, None);
         }
-        self.watch_again(now, watch)
+        self.watch_on(now, watch)
     }
 
     /// Only a request that failed goes to the watch error handler; the end of a stream does not.
-    fn round_over(&mut self, phase: Phase, error: SourceError) {
+    pub(super) fn round_over(&mut self, phase: Phase, error: SourceError) {
         match phase {
             Phase::WatchRequest => {
                 let error = RoundError::Source(error);
@@ -369,16 +427,14 @@ impl<T> ReflectorMachine<T> {
         }
     }
 
-    fn watch_completed(&mut self, now: Time, watch: &Watching) {
+    pub(super) fn watch_completed(&mut self, now: Time, watch: &Watching) {
         self.report(Report::WatchCompleted {
             duration: now - watch.started,
             events: watch.events,
         });
     }
 
-    /// No sign of life came for too long. A stream that was alive is simply opened again; where
-    /// nothing came at all the source is first asked for its version, since a server that went back
-    /// behind our version stays silent too.
+    /// No sign of life came for too long: a connection that failed without a word.
     pub(super) fn watch_silent(&mut self, now: Time, state: State) -> State {
         let State::Watching(watch) = state else {
             return state;
@@ -394,78 +450,43 @@ impl<T> ReflectorMachine<T> {
         }
         self.watch_completed(now, &watch);
         self.report(Report::SilentWatch { silence });
+        self.doubt();
         self.watch_again(now, &watch)
     }
 
-    /// Opens a watch after one that brought something; after one that brought nothing too, unless
-    /// nothing has come for so long, over all watches, that the source is asked for its version
-    /// first. A watch that always ends before the silence timeout would otherwise hide for ever that
-    /// the source went back.
+    /// Opens a watch after one that ended, unless it should have brought a delete.
     fn watch_again(&mut self, now: Time, watch: &Watching) -> State {
+        match &watch.awaited {
+            Some(awaited) => self.delete_did_not_come(now, awaited),
+            None => self.watch_on(now, watch),
+        }
+    }
+
+    /// Opens a watch after one that ended. If no event has come for a long time, over all watches,
+    /// the history is in doubt: watches that always end before the silence timeout would otherwise
+    /// hide for ever that the source went back.
+    fn watch_on(&mut self, now: Time, watch: &Watching) -> State {
         let long_silent = self
             .config
             .silence_timeout
             .is_some_and(|silence| now - self.proved_at >= silence);
-        if watch.alive || !long_silent || !self.last_version.is_real() {
-            return self.start_watch(now);
+        if !watch.alive && long_silent {
+            self.proof.in_doubt = true;
         }
-        self.probe(now)
+        self.resume(now)
     }
 
-    /// Asks the source for its present version.
-    fn probe(&mut self, now: Time) -> State {
-        let attempt = self.next_attempt();
-        self.timers.clear_request();
-        self.timers
-            .set(Timer::ListIdle, now + self.config.list_idle_timeout);
-        let options = ListOptions {
-            limit: Some(1),
-            ..ListOptions::default()
-        };
-        self.output(Output::List { attempt, options });
-        State::Probing(Probing {
-            attempt,
-            version: None,
-        })
-    }
-
-    /// The source told its present version.
-    pub(super) fn probe_ended(&mut self, now: Time, probe: Probing) -> State {
-        match probe.version {
-            Some(version) if self.is_rewind(&version) => {
-                self.report_rewind(version, false);
-                self.version_unavailable = true;
-                self.timers.clear_request();
-                self.start_round(now)
-            }
-            Some(_) | None => {
-                self.proved_at = now;
-                self.start_watch(now)
-            }
+    /// Reconnects without a delay, but once a second at most. A source that ends every watch at once
+    /// is asked again at the pace of the backoff, whatever its watches brought.
+    fn resume(&mut self, now: Time) -> State {
+        let just_resumed = self.resumed_at.is_some_and(|last| now - last < VERY_SHORT);
+        if just_resumed {
+            // The delay is long enough for a restart that is not noticed.
+            self.doubt();
+            return self.retry_later(now, None, AfterDelay::Watch);
         }
-    }
-
-    pub(super) fn probe_failed(&mut self, now: Time, error: SourceError) -> State {
-        match recovery(&error, Phase::WatchRequest, self.config.watch_list_fallback) {
-            Recovery::Backoff { at_least } => {
-                self.report(Report::WatchFailed {
-                    error,
-                    relist: false,
-                });
-                self.retry_later(now, at_least, AfterDelay::Watch)
-            }
-            Recovery::Relist { at_least } => {
-                self.round_over(Phase::WatchRequest, error);
-                self.end_round(now, at_least)
-            }
-            Recovery::Resume
-            | Recovery::RetryInPlace
-            | Recovery::ListConsistently
-            | Recovery::FallBack => {
-                self.round_over(Phase::WatchRequest, error);
-                self.end_round(now, None)
-            }
-        }
+        self.resumed_at = Some(now);
+        self.reconnect(now)
     }
 
     /// The server should have ended the watch, and did not.
@@ -477,6 +498,7 @@ impl<T> ReflectorMachine<T> {
                 });
                 self.watch_completed(now, &watch);
                 self.report(Report::OverdueWatch);
+                self.doubt();
                 self.watch_again(now, &watch)
             }
             State::WatchListing(_) => self.end_mark_overdue(now, state),

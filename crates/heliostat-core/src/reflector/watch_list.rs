@@ -9,6 +9,7 @@ use crate::time::Time;
 use crate::version::ResourceVersion;
 
 use super::output::{FallBackReason, Output, Report};
+use super::proof::Fence;
 use super::recovery::{Phase, Recovery, recovery};
 use super::state::{
     AfterDelay, CommitSource, Committing, Expensive, State, WatchListTry, WatchListing,
@@ -57,7 +58,7 @@ impl<T> ReflectorMachine<T> {
             .set(Timer::WatchListWarning, now + WARNING_PERIOD);
         self.timers
             .set(Timer::WatchEnd, now + timeout + self.config.watch_end_grace);
-        self.output(Output::BeginReplace);
+        self.begin_replace();
         self.output(Output::Watch {
             attempt: watch.attempt,
             options: WatchOptions {
@@ -86,15 +87,19 @@ impl<T> ReflectorMachine<T> {
         let (version, added) = match event {
             WatchEvent::Added(entry) => {
                 let version = entry.header.resource_version.clone();
+                self.note_staged(entry.key(), &version);
                 self.output(Output::Stage(vec![entry]));
                 (version, true)
             }
             WatchEvent::Modified(entry) => {
                 let version = entry.header.resource_version.clone();
+                self.note_staged(entry.key(), &version);
                 self.output(Output::Stage(vec![entry]));
                 (version, false)
             }
             WatchEvent::Deleted(entry) => {
+                let staged = &mut self.proof.staged_fence;
+                Fence::advance(staged, entry.key(), &entry.header.resource_version, true);
                 self.output(Output::Unstage(entry.header.key));
                 (entry.header.resource_version, false)
             }
@@ -113,6 +118,11 @@ impl<T> ReflectorMachine<T> {
                 resource_version,
             } => {
                 self.report(Report::UnknownEvent { event_type });
+                if resource_version.is_unset() {
+                    return State::WatchListing(watch);
+                }
+                // Which object changed is not known.
+                self.proof.staged_fence = None;
                 (resource_version, true)
             }
             WatchEvent::Rejected(rejection) => return self.watch_list_rejected(watch, rejection),
@@ -142,6 +152,8 @@ impl<T> ReflectorMachine<T> {
                 .clone()
                 .filter(|_| rejection.reason.is_member())
             {
+                let staged = &mut self.proof.staged_fence;
+                Fence::advance(staged, &key, &rejection.resource_version, true);
                 self.output(Output::Unstage(key));
             }
             self.report(Report::Rejected(rejection));
@@ -167,7 +179,7 @@ impl<T> ReflectorMachine<T> {
         };
         let consistent = watch.version.is_unset();
         if self.is_rewind(&version) {
-            self.report_rewind(version.clone(), consistent);
+            self.report_rewind(version.clone(), None, consistent);
             if !consistent {
                 self.output(Output::Abort {
                     attempt: watch.attempt,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::indexer::IndexedObjects;
 use super::snapshot::Snapshot;
-use super::{SnapshotStore, Store, StoreError};
+use super::{SnapshotStore, Staging, Store, StoreError};
 use crate::object::{Entry, ObjectKey};
 use crate::time::Time;
 use crate::version::ResourceVersion;
@@ -219,33 +219,16 @@ impl<T: Send + Sync, S: SnapshotStore<T>> Store<T> for ExpiringStore<T, S> {
         Ok(())
     }
 
-    fn begin_replace(&mut self) {
-        self.store.begin_replace();
+    fn begin_replace(&mut self) -> Staging<T> {
+        self.store.begin_replace()
     }
 
-    fn stage(&mut self, entry: Entry<T>) {
-        self.store.stage(entry);
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        self.store.unstage(key);
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        // What has expired is not there to be kept.
-        if !self.is_expired(self.now, key) {
-            self.store.keep(key);
-        }
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
-        self.store.commit_replace(version)?;
+    /// An object that has expired is no longer stored, so a replace does not keep it.
+    fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError> {
+        self.expire(self.now)?;
+        self.store.commit(staging, version)?;
         self.stamp_all();
         Ok(())
-    }
-
-    fn abort_replace(&mut self) {
-        self.store.abort_replace();
     }
 
     fn resync(&mut self) -> Result<(), StoreError> {

@@ -8,10 +8,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::difference::{Difference, differences};
 use super::index::{Index, IndexChange, IndexError, IndexFailures, IndexFunc};
 use super::snapshot::{Indexes, Objects, Snapshot};
-use super::staging::{Staging, with_key_of};
-use super::{SnapshotStore, Store, StoreError};
+use super::staging::with_key_of;
+use super::{SnapshotStore, Staging, Store, StoreError};
 use crate::object::{Entry, ObjectKey};
 use crate::version::ResourceVersion;
 
@@ -28,7 +29,6 @@ use crate::version::ResourceVersion;
 /// in any order.
 pub struct IndexedObjects<T> {
     present: Snapshot<T>,
-    staging: Option<Staging<T>>,
 }
 
 impl<T> IndexedObjects<T> {
@@ -77,7 +77,12 @@ impl<T> IndexedObjects<T> {
         std::mem::replace(&mut self.present, replacement.next)
     }
 
-    /// Moves the version of the store. The last word counts, whatever it is.
+    /// Marks the store as having had its first complete content.
+    pub(super) const fn set_synced(&mut self) {
+        self.present.synced = true;
+    }
+
+    /// Sets the version of the store, whatever it was before.
     pub fn set_resource_version(&mut self, version: &ResourceVersion) {
         self.present.version.clone_from(version);
     }
@@ -96,10 +101,7 @@ impl<T> IndexedObjects<T> {
 
     /// A store that holds this state.
     pub(super) const fn of(present: Snapshot<T>) -> Self {
-        Self {
-            present,
-            staging: None,
-        }
+        Self { present }
     }
 
     /// Puts another state in place, and gives back the one before it.
@@ -158,13 +160,13 @@ impl<T> IndexedObjects<T> {
         Ok(NewIndexes { built })
     }
 
-    /// Starts to collect a new set of objects aside.
+    /// Begins a replace of the whole content.
     #[must_use]
     pub fn begin(&self) -> Staging<T> {
-        Staging::new(self.present.objects.clone())
+        Staging::on(&self.present)
     }
 
-    /// Works out the state after a replace by what was collected.
+    /// Works out the state after a replace.
     pub fn prepare_replace(
         &self,
         staging: Staging<T>,
@@ -189,7 +191,6 @@ impl<T> Default for IndexedObjects<T> {
     fn default() -> Self {
         Self {
             present: Snapshot::default(),
-            staging: None,
         }
     }
 }
@@ -201,47 +202,20 @@ impl<T: Send + Sync> Store<T> for IndexedObjects<T> {
         Ok(())
     }
 
-    fn update(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
-        self.add(entry)
-    }
-
     fn delete(&mut self, key: &ObjectKey, _last_state: Option<Entry<T>>) -> Result<(), StoreError> {
         let change = self.prepare_delete(key);
         self.apply(change);
         Ok(())
     }
 
-    fn begin_replace(&mut self) {
-        self.staging = Some(self.begin());
+    fn begin_replace(&mut self) -> Staging<T> {
+        self.begin()
     }
 
-    fn stage(&mut self, entry: Entry<T>) {
-        if let Some(staging) = &mut self.staging {
-            staging.stage(entry);
-        }
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        if let Some(staging) = &mut self.staging {
-            staging.unstage(key);
-        }
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        if let Some(staging) = &mut self.staging {
-            staging.keep(key);
-        }
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
-        let staging = self.staging.take().ok_or_else(StoreError::not_begun)?;
+    fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError> {
         let replacement = self.prepare_replace(staging, version);
         self.swap(replacement);
         Ok(())
-    }
-
-    fn abort_replace(&mut self) {
-        self.staging = None;
     }
 
     fn bookmark(&mut self, version: &ResourceVersion) {
@@ -263,7 +237,6 @@ impl<T> fmt::Debug for IndexedObjects<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IndexedObjects")
             .field("present", &self.present)
-            .field("staging", &self.staging)
             .finish()
     }
 }
@@ -386,7 +359,7 @@ fn reindex<T>(
     if before.indexes.is_empty() {
         return Arc::clone(&before.indexes);
     }
-    let differences = differences(&before.objects, objects);
+    let differences: Vec<_> = differences(&before.objects, objects).collect();
     if differences.is_empty() {
         return Arc::clone(&before.indexes);
     }
@@ -408,55 +381,18 @@ fn reindex<T>(
         return Arc::new(rebuilt.collect());
     }
     let mut indexes = (*before.indexes).clone();
-    for (old, new) in differences {
-        let (old, new) = (old.map(|entry| &**entry), new.map(|entry| &**entry));
-        let Some(key) = new.or(old).map(Entry::key) else {
-            continue;
+    for difference in differences {
+        let (old, new, known) = match difference {
+            Difference::Added(new) => (None, Some(&**new), new),
+            Difference::Changed { old, new } => (Some(&**old), Some(&**new), new),
+            Difference::Removed(old) => (Some(&**old), None, old),
+            Difference::Unchanged(_) => continue,
         };
         for (name, index) in &mut indexes {
             let change = index.prepare(name, old, new);
             failures.merge(change.failures());
-            index.apply(key, change);
+            index.apply(known.key(), change);
         }
     }
     Arc::new(indexes)
-}
-
-/// The states before and after of every object that is not the same in both sets, by key.
-fn differences<'a, T>(before: &'a Objects<T>, after: &'a Objects<T>) -> Vec<Difference<'a, T>> {
-    let mut differences = Vec::new();
-    if before.ptr_eq(after) {
-        return differences;
-    }
-    let mut before = before.values().peekable();
-    let mut after = after.values().peekable();
-    loop {
-        let pair = match (before.peek(), after.peek()) {
-            (None, None) => return differences,
-            (Some(old), Some(new)) => match old.key().cmp(new.key()) {
-                std::cmp::Ordering::Less => (before.next(), None),
-                std::cmp::Ordering::Greater => (None, after.next()),
-                std::cmp::Ordering::Equal => (before.next(), after.next()),
-            },
-            (Some(_), None) => (before.next(), None),
-            (None, Some(_)) => (None, after.next()),
-        };
-        if !is_unchanged(pair) {
-            differences.push(pair);
-        }
-    }
-}
-
-/// The states of one object before and after; at least one is there.
-type Difference<'a, T> = (Option<&'a Arc<Entry<T>>>, Option<&'a Arc<Entry<T>>>);
-
-fn is_unchanged<T>(pair: Difference<'_, T>) -> bool {
-    match pair {
-        (Some(old), Some(new)) => {
-            Arc::ptr_eq(&old.object, &new.object)
-                && old.header.resource_version == new.header.resource_version
-                && old.header.uid == new.header.uid
-        }
-        _ => false,
-    }
 }

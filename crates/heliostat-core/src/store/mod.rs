@@ -1,14 +1,16 @@
 //! The store contract: what a reflector asks of the thing it keeps true.
 //!
-//! Single-writer logic lives here as plain structs with `&mut self`; whoever shares a store between
-//! threads wraps it. A replace is staged: readers see the old set until the commit, and the new set
-//! from then on, never a half.
+//! Single-writer logic lives here as plain structs with `&mut self`; the `heliostat` crate shares them
+//! between threads. A replace is a [`Staging`] value: readers see the old content until it is
+//! committed, and the new content from then on, never a half.
 
 pub mod indexer;
 
 pub mod snapshot;
 
 pub mod index;
+
+pub mod difference;
 
 pub mod staging;
 
@@ -30,83 +32,106 @@ use std::sync::Arc;
 use crate::object::{Entry, ObjectKey};
 use crate::version::ResourceVersion;
 
+pub use staging::{History, Staging};
+
 /// What a reflector feeds.
 ///
-/// The calls come from one task, in the order of the source's events. Between
-/// [`begin_replace`](Self::begin_replace) and the commit or the abort come only
-/// [`stage`](Self::stage), [`unstage`](Self::unstage) and [`keep`](Self::keep); another
-/// `begin_replace` starts the staging over.
+/// A store needs three methods: [`add`](Self::add), [`delete`](Self::delete) and
+/// [`commit`](Self::commit). The calls come from one task, in the order of the source's events. A
+/// method that panics is contained by the driver of the reflector, as if it had returned an error.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use std::sync::Arc;
+///
+/// use heliostat_core::object::{Entry, ObjectKey};
+/// use heliostat_core::store::{Staging, Store, StoreError};
+/// use heliostat_core::version::ResourceVersion;
+///
+/// #[derive(Default)]
+/// struct Colours(BTreeMap<ObjectKey, Entry<String>>);
+///
+/// impl Store<String> for Colours {
+///     fn add(&mut self, entry: Entry<String>) -> Result<(), StoreError> {
+///         self.0.insert(entry.key().clone(), entry);
+///         Ok(())
+///     }
+///
+///     fn delete(&mut self, key: &ObjectKey, _: Option<Entry<String>>) -> Result<(), StoreError> {
+///         self.0.remove(key);
+///         Ok(())
+///     }
+///
+///     fn commit(&mut self, staging: Staging<String>, _: &ResourceVersion) -> Result<(), StoreError> {
+///         let entries = staging.into_entries(|key| self.0.get(key).cloned());
+///         self.0 = entries.map(|entry| (entry.key().clone(), entry)).collect();
+///         Ok(())
+///     }
+/// }
+/// ```
 pub trait Store<T>: Send {
-    /// The object came.
+    /// Adds an object that was created at the source.
     ///
     /// # Errors
-    /// The event is then lost for this store until the key's next event or the next replace; the
+    /// The event is then lost for this store until the next event of the key or the next replace; the
     /// reflector counts and reports it.
     fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError>;
 
-    /// The object changed.
+    /// Replaces an object that was changed at the source. Calls [`add`](Self::add) by default.
     ///
     /// # Errors
     /// As for [`add`](Self::add).
-    fn update(&mut self, entry: Entry<T>) -> Result<(), StoreError>;
+    fn update(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
+        self.add(entry)
+    }
 
-    /// The object went. Its last state is missing if it could not be understood.
+    /// Removes an object that was deleted at the source. `last_state` is `None` if it could not be
+    /// decoded.
     ///
     /// # Errors
     /// As for [`add`](Self::add).
     fn delete(&mut self, key: &ObjectKey, last_state: Option<Entry<T>>) -> Result<(), StoreError>;
 
-    /// Starts to collect a new set of objects aside, dropping what was collected and not committed.
-    fn begin_replace(&mut self);
+    /// Begins a replace of the whole content. The store does not change until the staging is committed;
+    /// dropping the staging aborts the replace. Returns [`Staging::new`] by default; a store that has a
+    /// [`Snapshot`](snapshot::Snapshot) shares unchanged objects with [`Staging::on`].
+    fn begin_replace(&mut self) -> Staging<T> {
+        Staging::new()
+    }
 
-    /// Adds an object to the set aside; a later one of the same key wins.
-    fn stage(&mut self, entry: Entry<T>);
-
-    /// Takes an object out of the set aside.
-    fn unstage(&mut self, key: &ObjectKey);
-
-    /// Carries the present state of this object, if there is one, over into the new set: the object
-    /// exists at the source, but its new state cannot be understood. The state is the one that the
-    /// store has at the commit. A state of it that is in the set aside is newer, and stays.
-    fn keep(&mut self, key: &ObjectKey);
-
-    /// Puts the set aside in the place of the present one, in one step. Objects that did not change
-    /// (same uid and version) are kept, not replaced.
+    /// Replaces the whole content by the staged one, in one step. `version` is the version of the list.
     ///
     /// # Errors
-    /// The present set then stays as it is.
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError>;
+    /// The content then stays as it is, and the reflector lists again after a delay.
+    fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError>;
 
-    /// Drops the set aside.
-    fn abort_replace(&mut self);
-
-    /// Delivers again what the store already knows, to whoever listens behind it.
+    /// Delivers the stored objects again to the consumers behind the store.
     ///
     /// # Errors
-    /// Ends the present watch; the reflector lists again after a delay.
+    /// Ends the current watch; the reflector lists again after a delay.
     fn resync(&mut self) -> Result<(), StoreError> {
         Ok(())
     }
 
-    /// All up to this version has been applied, and nothing else changed.
+    /// Records that all changes up to this version have been applied.
     fn bookmark(&mut self, _version: &ResourceVersion) {}
 
-    /// The version that the reflector has reached while watching.
+    /// Records the version that the reflector has reached while watching.
     fn update_resource_version(&mut self, _version: &ResourceVersion) {}
 
-    /// How many objects the store holds, where it can say so at once; for status and metrics.
+    /// Returns the number of stored objects, if the store knows it at once; for status and metrics.
     fn object_count(&self) -> Option<usize> {
         None
     }
 }
 
-/// A store whose whole state can be had at once, for the stores that are laid around one.
+/// A store that returns its whole state at once, for the stores that wrap another one.
 pub trait SnapshotStore<T>: Store<T> {
-    /// The present state, to keep; in constant time.
+    /// Returns the current state, in constant time.
     fn snapshot(&self) -> snapshot::Snapshot<T>;
 }
 
-/// Why a store could not take a change.
+/// Why a store did not apply a change.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct StoreError {
@@ -116,18 +141,12 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// A store error for people.
+    /// Creates an error with a message.
     pub fn new(message: impl Into<Arc<str>>) -> Self {
         Self {
             message: message.into(),
             source: None,
         }
-    }
-
-    /// A commit came without a `begin_replace` before it.
-    #[must_use]
-    pub fn not_begun() -> Self {
-        Self::new("cannot commit a replace that was not begun")
     }
 
     /// Keeps the error that caused this one.

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
+use super::compact::compact_map;
+use super::difference::{Difference, compare, differences};
 use super::index::{Index, IndexError, IndexFailures, IndexFunc};
 use crate::object::{Entry, ObjectKey};
 use crate::version::ResourceVersion;
@@ -93,6 +95,30 @@ impl<T> Snapshot<T> {
         self.objects.ptr_eq(&other.objects)
     }
 
+    /// Returns how a later state of the same store differs, in the order of the keys.
+    pub fn differences<'a>(&'a self, later: &'a Self) -> impl Iterator<Item = Difference<'a, T>> {
+        differences(&self.objects, &later.objects)
+    }
+
+    /// Returns every object of this state and of a later one of the same store, in the order of the
+    /// keys.
+    pub fn compare<'a>(&'a self, later: &'a Self) -> impl Iterator<Item = Difference<'a, T>> {
+        compare(&self.objects, &later.objects)
+    }
+
+    /// Returns the objects of one namespace as a state of their own, without indexes. Takes time for
+    /// these objects and not for the others.
+    #[must_use]
+    pub fn restricted_to(&self, namespace: &str) -> Self {
+        let objects = self.shared_in_namespace(namespace);
+        Self {
+            objects: compact_map(objects.map(|(key, entry)| (key.clone(), Arc::clone(entry)))),
+            indexes: Arc::default(),
+            version: self.version.clone(),
+            synced: self.synced,
+        }
+    }
+
     /// All keys, in order.
     pub fn keys(&self) -> impl Iterator<Item = &ObjectKey> {
         self.objects.keys()
@@ -103,6 +129,14 @@ impl<T> Snapshot<T> {
     ///
     /// This needs no index: it walks the part of the order where the namespace is.
     pub fn in_namespace(&self, namespace: &str) -> impl Iterator<Item = &Entry<T>> {
+        self.shared_in_namespace(namespace)
+            .map(|(_, entry)| &**entry)
+    }
+
+    fn shared_in_namespace(
+        &self,
+        namespace: &str,
+    ) -> impl Iterator<Item = (&ObjectKey, &Arc<Entry<T>>)> {
         let (first, end) = if namespace.is_empty() {
             (Bound::Unbounded, Bound::Unbounded)
         } else {
@@ -114,9 +148,7 @@ impl<T> Snapshot<T> {
             )
         };
         let range = (as_str_bound(&first), as_str_bound(&end));
-        self.objects
-            .range::<_, str>(range)
-            .map(|(_, entry)| &**entry)
+        self.objects.range::<_, str>(range)
     }
 
     /// The objects that have this value in the index `name`, in the order of their keys.

@@ -119,6 +119,11 @@ impl<T> Transaction<T> {
         self.next.set_resource_version(version);
     }
 
+    /// Marks the content as complete: with these changes, the store is synced.
+    pub const fn set_synced(&mut self) {
+        self.next.set_synced();
+    }
+
     /// The state to be, to read.
     #[must_use]
     pub const fn view(&self) -> &Snapshot<T> {

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 use super::indexer::IndexedObjects;
 use super::snapshot::Snapshot;
-use super::{SnapshotStore, Store, StoreError};
+use super::{SnapshotStore, Staging, Store, StoreError};
 use crate::object::{Entry, ObjectKey};
 use crate::version::ResourceVersion;
 
@@ -96,29 +96,13 @@ where
         self.tell(changed)
     }
 
-    fn begin_replace(&mut self) {
-        self.store.begin_replace();
+    fn begin_replace(&mut self) -> Staging<T> {
+        self.store.begin_replace()
     }
 
-    fn stage(&mut self, entry: Entry<T>) {
-        self.store.stage(entry);
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        self.store.unstage(key);
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        self.store.keep(key);
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
-        let changed = self.store.commit_replace(version);
+    fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError> {
+        let changed = self.store.commit(staging, version);
         self.tell(changed)
-    }
-
-    fn abort_replace(&mut self) {
-        self.store.abort_replace();
     }
 
     fn resync(&mut self) -> Result<(), StoreError> {

@@ -1,50 +1,54 @@
 //! What the frames of a watch mean, whatever their encoding.
 
+use crate::error::DecodeError;
 use crate::event::{ChangeKind, Rejection, RejectionReason, WatchEvent};
+use crate::object::GroupVersionKind;
 use crate::status::{CAUSE_UNEXPECTED_SERVER_RESPONSE, Status, StatusCause, StatusDetails};
 use crate::version::ResourceVersion;
 
 /// The type of an event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum EventType {
     Change(ChangeKind),
     Bookmark,
     Error,
-    Other(String),
 }
 
-impl From<&str> for EventType {
-    fn from(name: &str) -> Self {
-        match name {
+impl EventType {
+    /// The type of this name.
+    ///
+    /// The reference client fails the stream of an unknown type, too: skipping the frame could skip a
+    /// change.
+    pub(super) fn named(name: &str) -> Result<Self, DecodeError> {
+        Ok(match name {
             "ADDED" => Self::Change(ChangeKind::Added),
             "MODIFIED" => Self::Change(ChangeKind::Modified),
             "DELETED" => Self::Change(ChangeKind::Deleted),
             "BOOKMARK" => Self::Bookmark,
             "ERROR" => Self::Error,
-            _ => Self::Other(name.to_owned()),
-        }
+            _ => {
+                let excerpt = name.chars().take(EVENT_TYPE_CHARS).collect();
+                return Err(DecodeError::UnknownEventType(excerpt));
+            }
+        })
     }
 }
 
-impl From<String> for EventType {
-    fn from(name: String) -> Self {
-        Self::from(name.as_str())
-    }
+/// How many characters of an unknown type are kept for the message. The longest known type has eight.
+const EVENT_TYPE_CHARS: usize = 128;
+
+/// A frame without a type, which holds an object of this kind, or of none that can be read.
+pub(super) fn not_an_event(kind: Option<GroupVersionKind>) -> DecodeError {
+    DecodeError::NotAnEvent(kind.map_or_else(String::new, |kind| kind.to_string()))
 }
 
 /// How much of an unexpected object is kept for the message.
 const EXCERPT_BYTES: usize = 256;
 
-/// An event of this type without an object: nothing to file and no version to move to.
+/// An event of this type without an object: it has no key and no version.
 pub(super) fn without_object<T>(event_type: EventType) -> WatchEvent<T> {
     let change = match event_type {
         EventType::Error => return WatchEvent::Error(unexpected_object(b"")),
-        EventType::Other(event_type) => {
-            return WatchEvent::Unknown {
-                event_type,
-                resource_version: ResourceVersion::UNSET,
-            };
-        }
         EventType::Change(change) => Some(change),
         EventType::Bookmark => None,
     };

@@ -43,6 +43,12 @@ pub trait Codec: Send {
     /// The kind that the objects of a watch must have, if that is to be checked.
     fn expected_kind(&self) -> Option<&GroupVersionKind>;
 
+    /// A second kind that the objects of a watch may have: one that [`decode`](Self::decode) turns into
+    /// the expected kind. By default there is none.
+    fn accepted_kind(&self) -> Option<&GroupVersionKind> {
+        None
+    }
+
     /// From now on leaves for later what can be done to several objects at once, by several threads:
     /// what [`decode`](Self::decode) gives is whole only when this finisher is through with it. By
     /// default nothing can be left.
@@ -71,7 +77,9 @@ impl DecodeLimits {
     ///
     /// The default is the largest watch frame that the reference client takes. etcd refuses values
     /// above 1.5 MiB unless it is told otherwise, and JSON may be several times its protobuf. A
-    /// decoder that is cut in the middle of an object holds up to this much.
+    /// decoder that is cut in the middle of an object holds up to this much. A mirror of packed objects
+    /// rejects those above [`UNPACKED_BYTES_MAX`](crate::packed::UNPACKED_BYTES_MAX) even if this is
+    /// higher.
     #[must_use]
     pub const fn object_bytes_max(mut self, bytes: usize) -> Self {
         self.object_bytes_max = bytes;

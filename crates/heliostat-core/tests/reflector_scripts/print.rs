@@ -45,6 +45,9 @@ pub(crate) fn list(options: &ListOptions) -> String {
         Some(limit) => text += &format!(" limit={limit}"),
         None => text += " no-limit",
     }
+    if let Some(key) = &options.object {
+        text += &format!(" object={key}");
+    }
     if let Some(token) = &options.continue_token {
         text += &format!(" continue={token}");
     }
@@ -107,6 +110,11 @@ pub(crate) fn report(report: &Report) -> Option<String> {
         Report::WatchCompleted { duration, events } => {
             format!("watch completed: events={events} in {}", seconds(*duration))
         }
+        Report::RetryAfterShortened { asked, granted } => format!(
+            "the server asked for {}, and gets {}",
+            seconds(*asked),
+            seconds(*granted)
+        ),
         Report::VeryShortWatch => "very short watch".to_owned(),
         Report::SilentWatch { silence } => format!("silent watch: {}", seconds(*silence)),
         Report::OverdueWatch => "overdue watch".to_owned(),
@@ -136,9 +144,13 @@ pub(crate) fn report(report: &Report) -> Option<String> {
         Report::Rejected(rejection) => rejection.to_string(),
         Report::UnknownEvent { event_type } => format!("unknown event {event_type}"),
         Report::Rewind(rewind) => format!(
-            "rewind: seen {} got {}{}",
+            "rewind: seen {} got {}{}{}",
             rewind.seen,
             rewind.got,
+            rewind
+                .object
+                .as_ref()
+                .map_or_else(String::new, |key| format!(" of {key}")),
             if rewind.confirmed { ", confirmed" } else { "" }
         ),
         Report::ResyncFailed(error) => format!("resync failed: {error}"),

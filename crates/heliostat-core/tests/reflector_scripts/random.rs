@@ -14,10 +14,11 @@ const STORIES: u64 = 3000;
 const COMMANDS: usize = 60;
 
 /// Options that bring a machine to other places than the defaults do.
-const CONFIGS: [&str; 12] = [
+const CONFIGS: [&str; 15] = [
     "config watch-list=off",
     "config budgeted=on",
     "config watch-list=off budgeted=on resync-period=20s",
+    "config poll-interval=25s budgeted=on resync-period=40s retry-after-max=3s",
     "config resync-period=15s max-internal-error-retry=30s",
     "config version-tracking=last-writer record-initial-versions=on watch-list=off",
     "config reject-policy=drop watch-list-timeout=20s",
@@ -27,10 +28,12 @@ const CONFIGS: [&str; 12] = [
     "config list-from-any-always=on first-list=most-recent budgeted=on",
     "config silence-timeout=none watch-timeout=20s watch-end-grace=5s",
     "config silence-timeout=10s watch-list-retry-after=1m budgeted=on",
+    "config single-object-lists=on watch-list=off resync-period=20s budgeted=on",
+    "config single-object-lists=on silence-timeout=10s",
 ];
 
 /// What may happen, many of them out of place: answers to requests of another kind come late.
-const HAPPENINGS: [&str; 52] = [
+const HAPPENINGS: [&str; 53] = [
     "page rv=10 a@3 b@7",
     "page rv=20 a@13",
     "page rv=30",
@@ -66,6 +69,7 @@ const HAPPENINGS: [&str; 52] = [
     "end-mark 4",
     "end-mark",
     "unknown FUTURE@47",
+    "unknown HEARTBEAT",
     "error 410 Expired",
     "error 429 TooManyRequests retry-after=3",
     "error 500 InternalError",

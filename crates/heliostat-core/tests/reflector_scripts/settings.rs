@@ -71,6 +71,8 @@ impl Settings {
                 })
             }
             "record-initial-versions" => config.record_initial_versions(flag(value)?),
+            "retry-after-max" => config.retry_after_max(duration(value)?),
+            "poll-interval" => config.poll_interval(duration(value)?),
             "resync-period" => config.resync_period(duration(value)?),
             "max-internal-error-retry" => config.max_internal_error_retry(duration(value)?),
             "reject-policy" => config.reject_policy(match value {
@@ -79,6 +81,8 @@ impl Settings {
                 "stop" => RejectPolicy::Stop,
                 _ => return Err(unknown(name, value)),
             }),
+            "verify-history" => config.verify_history(flag(value)?),
+            "single-object-lists" => config.single_object_lists(flag(value)?),
             "budgeted" => {
                 self.budgeted = flag(value)?;
                 config.budgeted(self.budgeted)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use heliostat_core::event::{ChangeKind, Item, ListPart, WatchEvent};
 use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::reflector::{Activity, AttemptId, Input, Output, ReflectorMachine, Report};
-use heliostat_core::store::StoreError;
+use heliostat_core::store::{History, StoreError};
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 
@@ -106,11 +106,11 @@ impl World {
         self.reached = version.clone();
         self.rewound = false;
         match machine.activity() {
-            Activity::Idle
-            | Activity::Watching
-            | Activity::Probing
-            | Activity::BackingOff
-            | Activity::Stopped => {
+            Activity::Probing => ensure(
+                self.store.staged.is_none(),
+                "staged objects wait for nothing",
+            ),
+            Activity::Idle | Activity::Watching | Activity::BackingOff | Activity::Stopped => {
                 ensure(self.permit == Permit::None, "a permit is held for nothing")?;
                 ensure(
                     self.store.staged.is_none(),
@@ -307,9 +307,7 @@ impl World {
                 self.say("release permit");
             }
             Output::List { attempt, options } => {
-                // A probe asks for one item at most, and is as cheap as a get.
-                let probe = self.machine().activity() == Activity::Probing;
-                self.requested(attempt, !probe)?;
+                self.requested(attempt, true)?;
                 self.say(format!("list {attempt} {}", print::list(&options)));
             }
             Output::Watch { attempt, options } => {
@@ -345,9 +343,12 @@ impl World {
 
     fn execute_on_store(&mut self, output: Output<()>) -> Result<Option<Input<()>>, String> {
         match output {
-            Output::BeginReplace => {
+            Output::BeginReplace { history } => {
                 self.store.staged = Some(BTreeMap::new());
-                self.say("begin replace");
+                self.say(match history {
+                    History::Same => "begin replace",
+                    History::Unknown => "begin replace in an unknown history",
+                });
             }
             Output::AbortReplace => {
                 if self.store.staged.take().is_some() {

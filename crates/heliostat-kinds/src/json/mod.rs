@@ -50,21 +50,21 @@ impl<'de> Writer<'_, 'de> {
         let mut fields = Fields::open(&mut self.reader, message, content)?;
         self.out.push(b'{');
         let start = self.out.len();
-        while let Some((field, value)) = fields.next(&mut self.reader)? {
+        let mut value = Value::Null;
+        while let Some(field) = fields.next(&mut self.reader, &mut value)? {
             if self.out.len() > start {
                 self.out.push(b',');
             }
             self.out.extend_from_slice(field.json_key().as_bytes());
-            self.value(value)?;
+            self.value(&value)?;
         }
         self.out.push(b'}');
         fields.close(&mut self.reader);
         Ok(())
     }
 
-    #[inline]
-    fn value(&mut self, value: Value<'de>) -> Result<(), ReadError> {
-        match value {
+    fn value(&mut self, value: &Value<'de>) -> Result<(), ReadError> {
+        match *value {
             Value::Null => self.out.extend_from_slice(b"null"),
             Value::Bool(true) => self.out.extend_from_slice(b"true"),
             Value::Bool(false) => self.out.extend_from_slice(b"false"),
@@ -91,11 +91,12 @@ impl<'de> Writer<'_, 'de> {
     fn list(&mut self, field: &'static Field, mut elements: Elements) -> Result<(), ReadError> {
         let is_number = field.can_be_packed();
         let mut before = b'[';
+        let mut value = Value::Null;
         while let Some(at) = elements.next_place(&self.reader, is_number)? {
             self.out.push(before);
             before = b',';
-            let value = Value::element(&mut self.reader, field, at)?;
-            self.value(value)?;
+            value.read_element(&mut self.reader, field, at)?;
+            self.value(&value)?;
         }
         if before == b'[' {
             self.out.push(before);
@@ -107,12 +108,13 @@ impl<'de> Writer<'_, 'de> {
     fn map(&mut self, field: &'static Field, elements: Elements) -> Result<(), ReadError> {
         let mut entries = Entries::of(&self.reader, field, elements)?;
         let mut before = b'{';
-        while let Some((key, value)) = entries.next(&mut self.reader, field)? {
+        let mut value = Value::Null;
+        while let Some(key) = entries.next(&mut self.reader, field, &mut value)? {
             self.out.push(before);
             before = b',';
             string::write(key, self.out);
             self.out.push(b':');
-            self.value(value)?;
+            self.value(&value)?;
         }
         self.out.push(b'}');
         Ok(())

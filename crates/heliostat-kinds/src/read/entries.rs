@@ -52,12 +52,14 @@ impl<'de> Entries<'de> {
         }
     }
 
-    /// The next entry.
+    /// The key of the next entry; its value is written to `value`.
+    #[inline(never)]
     pub(crate) fn next(
         &mut self,
         reader: &mut Reader<'de>,
         field: &'static Field,
-    ) -> Result<Option<(&'de [u8], Value<'de>)>, ReadError> {
+        value: &mut Value<'de>,
+    ) -> Result<Option<&'de [u8]>, ReadError> {
         let entry = match self {
             Self::InOrder(elements) => match elements.next_bytes(reader)? {
                 Some((_, span)) => Some(read_entry(reader, field, span)?),
@@ -68,11 +70,11 @@ impl<'de> Entries<'de> {
         let Some(entry) = entry else {
             return Ok(None);
         };
-        let value = match entry.value {
-            Some(at) => Value::element(reader, field, at)?,
-            None => Value::without_bytes(reader, field)?,
-        };
-        Ok(Some((entry.key, value)))
+        match entry.value {
+            Some(at) => value.read_element(reader, field, at)?,
+            None => value.read_nothing(reader, field)?,
+        }
+        Ok(Some(entry.key))
     }
 }
 

@@ -33,14 +33,14 @@ pub(crate) struct Fields {
 
 impl Fields {
     /// Opens a message.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open(
         reader: &mut Reader<'_>,
         message: &'static Message,
         content: Content,
     ) -> Result<Self, ReadError> {
         let mark = reader.open(message, content)?;
-        let mut left = mark.present.bits() | message.shown_when_absent();
+        let mut left = mark.present | message.shown_when_absent();
         if reader.is_outermost() && message.has_type_meta() {
             left |= reader.type_meta().present();
         }
@@ -52,29 +52,33 @@ impl Fields {
     }
 
     /// Forgets the message.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn close(self, reader: &mut Reader<'_>) {
         reader.close(self.mark);
     }
 
-    /// The next field that JSON shows, and its value.
-    #[inline]
+    /// The next field that JSON shows; its value is written to `value`.
+    ///
+    /// Values are written to their place and not returned: a copy would have to wait for it.
+    #[inline(never)]
     pub(crate) fn next<'de>(
         &mut self,
         reader: &mut Reader<'de>,
-    ) -> Result<Option<(&'static Field, Value<'de>)>, ReadError> {
+        value: &mut Value<'de>,
+    ) -> Result<Option<&'static Field>, ReadError> {
         while self.left != 0 {
             let slot = self.left.trailing_zeros() as usize;
             self.left &= self.left - 1;
             let Some(field) = self.message.field_of_slot(slot) else {
                 continue;
             };
-            if !self.mark.present.contains(slot) {
-                return Ok(Some((field, self.absent(reader, field, slot))));
+            if !self.mark.contains(slot) {
+                *value = self.absent(reader, field, slot);
+                return Ok(Some(field));
             }
             let place = reader.slot(self.mark, slot);
-            if let Some(value) = Value::of_field(reader, field, place)? {
-                return Ok(Some((field, value)));
+            if value.read_field(reader, field, place)? {
+                return Ok(Some(field));
             }
         }
         Ok(None)

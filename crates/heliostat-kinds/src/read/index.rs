@@ -56,7 +56,8 @@ pub(crate) struct Link {
 pub(crate) struct Mark {
     slots: u32,
     links: u32,
-    pub(crate) present: Present,
+    /// Which fields there are, a bit for each slot.
+    pub(crate) present: u64,
 }
 
 /// Slots for two messages of the largest kind. There are as many as are in use, and more.
@@ -91,26 +92,26 @@ impl<'de> Reader<'de> {
     }
 
     /// Whether one message is open, which is the object itself.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_outermost(&self) -> bool {
         self.depth == self.depth_around + 1
     }
 
     /// A cursor over a part of the input.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn cursor(&self, span: Span) -> Cursor<'de> {
         Cursor::new(self.input, span)
     }
 
     /// A cursor from a position on; what it reads was passed over before.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn cursor_at(&self, start: u32) -> Cursor<'de> {
         let end = self.input.len() as u32;
         self.cursor(Span { start, end })
     }
 
     /// Notes where the fields of a message are. [`Reader::close`] forgets it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open(
         &mut self,
         message: &'static Message,
@@ -125,24 +126,29 @@ impl<'de> Reader<'de> {
         if self.used > self.slots.len() {
             self.slots.resize(2 * self.used, Slot::default());
         }
-        let mut mark = Mark {
-            slots: slots as u32,
-            links: self.links.len() as u32,
-            present: Present::default(),
+        let links = self.links.len() as u32;
+        let start = Start {
+            base: slots,
+            offset: 0,
         };
+        let mut present = 0;
         match content {
-            Content::Span(span) => self.index(message, slots, span, &mut mark.present)?,
+            Content::Span(span) => present = self.index(message, start, span, present)?,
             Content::Merged(mut elements) => {
                 while let Some((_, span)) = elements.next_bytes(self)? {
-                    self.index(message, slots, span, &mut mark.present)?;
+                    present = self.index(message, start, span, present)?;
                 }
             }
         }
-        Ok(mark)
+        Ok(Mark {
+            slots: slots as u32,
+            links,
+            present,
+        })
     }
 
     /// Forgets a message that was opened.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn close(&mut self, mark: Mark) {
         self.links.truncate(mark.links as usize);
         self.close_slots(mark);
@@ -151,27 +157,29 @@ impl<'de> Reader<'de> {
     /// Forgets where the fields of a message are, but not the occurrences of a field that is to be read.
     ///
     /// These are forgotten with the message around it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn close_slots(&mut self, mark: Mark) {
         self.used = mark.slots as usize;
         self.depth -= 1;
     }
 
     /// The slot of a field of an open message. It means nothing if the field is absent.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot(&self, mark: Mark, at: usize) -> Slot {
         let slot = self.slots.get(mark.slots as usize + at);
         slot.copied().unwrap_or_default()
     }
 
-    /// Notes where fields are, and which. Those of an inlined struct are among those of its parent.
+    /// Notes where fields are. Those of an inlined struct are among those of its parent.
+    ///
+    /// Takes and returns which fields there are, a bit for each slot.
     fn index(
         &mut self,
         message: &'static Message,
-        base: usize,
+        start: Start,
         span: Span,
-        present: &mut Present,
-    ) -> Result<(), ReadError> {
+        mut present: u64,
+    ) -> Result<u64, ReadError> {
         let fields = message.fields();
         let mut cursor = self.cursor(span);
         while !cursor.is_at_end() {
@@ -192,20 +200,22 @@ impl<'de> Reader<'de> {
                 }
                 .into());
             }
-            let slot = present.offset + field.slot();
+            let slot = start.offset + field.slot();
             if field.is_inline() {
                 let inner = cursor.span()?;
                 if let Some(inlined) = field.message() {
-                    let offset = std::mem::replace(&mut present.offset, slot);
-                    self.index(inlined, base, inner, present)?;
-                    present.offset = offset;
+                    let start = Start {
+                        offset: slot,
+                        ..start
+                    };
+                    present = self.index(inlined, start, inner, present)?;
                 }
                 continue;
             }
             cursor.skip(wire_type)?;
-            let is_first = !present.contains(slot);
-            present.bits |= 1 << slot;
-            let Some(place) = self.slots.get_mut(base + slot) else {
+            let is_first = present >> slot & 1 == 0;
+            present |= 1 << slot;
+            let Some(place) = self.slots.get_mut(start.base + slot) else {
                 continue;
             };
             // The input has less than 4 GiB.
@@ -220,29 +230,22 @@ impl<'de> Reader<'de> {
                 note_further(place, &mut self.links, tag_at as u32, end);
             }
         }
-        Ok(())
+        Ok(present)
     }
 }
 
-/// Which fields of a message there are.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Present {
-    bits: u64,
-    /// The slot of the first field of the inlined struct that is being passed over.
+/// Where the slots of a message start, and how far behind those of an inlined struct.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    base: usize,
     offset: usize,
 }
 
-impl Present {
+impl Mark {
     /// Whether there is the field of the slot.
-    #[inline]
-    pub(crate) const fn contains(self, slot: usize) -> bool {
-        self.bits >> slot & 1 != 0
-    }
-
-    /// A bit for each slot.
-    #[inline]
-    pub(crate) const fn bits(self) -> u64 {
-        self.bits
+    #[inline(always)]
+    pub(crate) const fn contains(&self, slot: usize) -> bool {
+        self.present >> slot & 1 != 0
     }
 }
 
@@ -257,7 +260,7 @@ impl Slot {
     }
 
     /// Whether there is one occurrence.
-    #[inline]
+    #[inline(always)]
     pub(super) const fn is_single(self) -> bool {
         self.count == 1 && self.link == 0
     }

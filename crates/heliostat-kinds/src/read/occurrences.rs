@@ -26,7 +26,7 @@ impl Content {
     pub(crate) const EMPTY: Self = Self::Span(Span { start: 0, end: 0 });
 
     /// The content of a message that is the value of a field.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(reader: &Reader<'_>, slot: Slot) -> Result<Self, ReadError> {
         let mut elements = Elements::of(slot);
         if slot.is_single() {
@@ -39,7 +39,7 @@ impl Content {
 
 impl Elements {
     /// The occurrences that are noted in the slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(slot: Slot) -> Self {
         Self {
             at: slot.first,
@@ -50,13 +50,13 @@ impl Elements {
     }
 
     /// How many there are at least: exactly so many, unless they are scattered or packed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn len_hint(&self) -> usize {
         self.count as usize
     }
 
     /// The next occurrence: where its value starts and its wire type.
-    #[inline]
+    #[inline(always)]
     fn next_value(&mut self, reader: &Reader<'_>) -> Result<Option<(u32, u8)>, ReadError> {
         if self.count == 0 {
             let Some(link) = reader.links.get((self.link as usize).wrapping_sub(1)) else {
@@ -71,7 +71,7 @@ impl Elements {
     }
 
     /// The next occurrence as a run of bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_bytes(
         &mut self,
         reader: &Reader<'_>,
@@ -86,7 +86,7 @@ impl Elements {
     }
 
     /// The next element: where its value starts. Numbers may be packed, several in one occurrence.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_place(
         &mut self,
         reader: &Reader<'_>,

@@ -40,23 +40,48 @@ pub(crate) enum Value<'de> {
 const ZERO_TIME: i64 = -62_135_596_800;
 
 impl<'de> Value<'de> {
-    /// The value of a field that is present, or `None` if JSON does not show it.
-    #[inline]
-    pub(crate) fn of_field(
+    /// Reads a field that is present. Returns false if JSON does not show it.
+    #[inline(always)]
+    pub(crate) fn read_field(
+        &mut self,
         reader: &mut Reader<'de>,
         field: &'static Field,
         slot: Slot,
-    ) -> Result<Option<Self>, ReadError> {
+    ) -> Result<bool, ReadError> {
         match field.shape() {
-            Shape::Singular => Self::singular(reader, field, slot),
+            Shape::Singular if field.last_counts() => {
+                self.read_scalar(field.value_type(), &mut reader.cursor_at(slot.first))?;
+                return Ok(!self.is_hidden(field));
+            }
+            Shape::Singular => {
+                let content = Content::of(reader, slot)?;
+                self.read_message(reader, field.value_type(), content)?;
+            }
             Shape::List => {
                 let elements = Elements::of(slot);
                 if field.can_be_packed() && elements.clone().next_place(reader, true)?.is_none() {
-                    return Ok((!field.omits_empty()).then_some(Self::Null));
+                    *self = Self::Null;
+                    return Ok(!field.omits_empty());
                 }
-                Ok(Some(Self::List(field, elements)))
+                *self = Self::List(field, elements);
             }
-            Shape::Map => Ok(Some(Self::Map(field, Elements::of(slot)))),
+            Shape::Map => *self = Self::Map(field, Elements::of(slot)),
+        }
+        Ok(true)
+    }
+
+    /// Whether JSON does not show the scalar, which is present.
+    #[inline(always)]
+    fn is_hidden(&self, field: &Field) -> bool {
+        match self {
+            Self::Bytes(bytes) => field.omits_empty() && bytes.is_empty(),
+            _ if field.is_pointer() => false,
+            Self::Null => field.omits_zero(),
+            Self::Str(text) => field.omits_empty() && text.is_empty(),
+            Self::Bool(value) => field.omits_empty() && !value,
+            Self::Int(value) => field.omits_empty() && *value == 0,
+            Self::Float(value) => field.omits_empty() && *value == 0.0,
+            _ => false,
         }
     }
 
@@ -91,77 +116,54 @@ impl<'de> Value<'de> {
         }
     }
 
-    fn singular(
-        reader: &mut Reader<'de>,
-        field: &'static Field,
-        slot: Slot,
-    ) -> Result<Option<Self>, ReadError> {
-        let value_type = field.value_type();
-        if !field.last_counts() {
-            let content = Content::of(reader, slot)?;
-            return Self::of_message(reader, value_type, content).map(Some);
-        }
-        let value = Self::scalar(value_type, &mut reader.cursor_at(slot.first))?;
-        let is_hidden = match value {
-            Self::Bytes(bytes) => field.omits_empty() && bytes.is_empty(),
-            _ if field.is_pointer() => false,
-            Self::Null => field.omits_zero(),
-            Self::Str(text) => field.omits_empty() && text.is_empty(),
-            Self::Bool(value) => field.omits_empty() && !value,
-            Self::Int(value) => field.omits_empty() && value == 0,
-            Self::Float(value) => field.omits_empty() && value == 0.0,
-            _ => false,
-        };
-        Ok((!is_hidden).then_some(value))
-    }
-
-    /// The value of an element of a list, or of a map, at a place.
-    #[inline]
-    pub(crate) fn element(
+    /// Reads an element of a list, or the value of an entry of a map, at a place.
+    #[inline(always)]
+    pub(crate) fn read_element(
+        &mut self,
         reader: &mut Reader<'de>,
         field: &'static Field,
         at: u32,
-    ) -> Result<Self, ReadError> {
+    ) -> Result<(), ReadError> {
         let mut cursor = reader.cursor_at(at);
         if field.has_scalar_values() {
-            return Self::scalar(field.value_type(), &mut cursor);
+            return self.read_scalar(field.value_type(), &mut cursor);
         }
         let content = Content::Span(cursor.span()?);
-        Self::of_message(reader, field.value_type(), content)
+        self.read_message(reader, field.value_type(), content)
     }
 
-    /// The value of an entry of a map that has a key alone.
-    pub(crate) fn without_bytes(
+    /// Reads the value of an entry of a map that has a key alone.
+    pub(crate) fn read_nothing(
+        &mut self,
         reader: &mut Reader<'de>,
         field: &'static Field,
-    ) -> Result<Self, ReadError> {
-        match field.value_type() {
-            ValueType::Bytes => Ok(Self::Bytes(b"")),
-            ValueType::Time | ValueType::MicroTime => Ok(Self::Null),
+    ) -> Result<(), ReadError> {
+        *self = match field.value_type() {
+            ValueType::Bytes => Self::Bytes(b""),
+            ValueType::Time | ValueType::MicroTime => Self::Null,
             value_type => match Self::zero(value_type) {
-                Some(zero) => Ok(zero),
-                None => Self::of_message(reader, value_type, Content::EMPTY),
+                Some(zero) => zero,
+                None => return self.read_message(reader, value_type, Content::EMPTY),
             },
-        }
+        };
+        Ok(())
     }
 
-    /// A value of which the last occurrence counts.
-    #[inline]
-    fn scalar(value_type: ValueType, cursor: &mut Cursor<'de>) -> Result<Self, ReadError> {
-        Ok(match value_type {
+    /// Reads a value of which the last occurrence counts.
+    #[inline(always)]
+    fn read_scalar(
+        &mut self,
+        value_type: ValueType,
+        cursor: &mut Cursor<'de>,
+    ) -> Result<(), ReadError> {
+        *self = match value_type {
             ValueType::Bool => Self::Bool(cursor.varint()? != 0),
             ValueType::Int32 => Self::Int(i64::from(cursor.varint()? as i32)),
             ValueType::Int64 => Self::Int(cursor.varint()?.cast_signed()),
             ValueType::Float64 => Self::Float(cursor.float64()?),
-            ValueType::Time => {
+            ValueType::Time | ValueType::MicroTime => {
                 let span = cursor.span()?;
-                let time = time_of(cursor, span)?.filter(|&(seconds, _)| seconds != ZERO_TIME);
-                time.map_or(Self::Null, |(seconds, _)| Self::Time(seconds))
-            }
-            ValueType::MicroTime => {
-                let span = cursor.span()?;
-                let time = time_of(cursor, span)?;
-                time.map_or(Self::Null, |(seconds, nanos)| micro_time(seconds, nanos))
+                time_of(cursor, span, matches!(value_type, ValueType::MicroTime))?
             }
             ValueType::Bytes => {
                 let span = cursor.span()?;
@@ -171,44 +173,58 @@ impl<'de> Value<'de> {
                 let span = cursor.span()?;
                 Self::Str(cursor.slice(span))
             }
-        })
+        };
+        Ok(())
     }
 
-    /// A value that is a message in protobuf, whatever it is in JSON.
-    #[inline]
-    fn of_message(
+    /// Reads a value that is a message in protobuf, whatever it is in JSON.
+    #[inline(always)]
+    fn read_message(
+        &mut self,
         reader: &mut Reader<'de>,
         value_type: ValueType,
         content: Content,
-    ) -> Result<Self, ReadError> {
-        match value_type {
-            ValueType::Message(message) => Ok(Self::Message(message, content)),
-            ValueType::Quantity => {
-                let text = last_bytes(reader, content)?;
-                Ok(Self::Str(text.unwrap_or(b"0")))
-            }
-            ValueType::IntOrString => int_or_string(reader, content),
-            ValueType::RawExtension => Ok(match last_bytes(reader, content)? {
-                Some(object) if object.starts_with(MAGIC) => Self::Envelope(object),
-                Some(json) => Self::Json(json),
-                None => Self::Null,
-            }),
-            ValueType::FieldsV1 => {
-                let json = last_bytes(reader, content)?;
-                Ok(json.map_or(Self::Null, Self::Json))
-            }
-            ValueType::Json => {
-                let json = last_bytes(reader, content)?.filter(|json| !json.is_empty());
-                Ok(json.map_or(Self::Null, Self::Json))
-            }
-            ValueType::JsonSchemaPropsOrArray => schema_or(reader, SCHEMA_OR_ARRAY, content),
-            ValueType::JsonSchemaPropsOrBool => schema_or(reader, SCHEMA_OR_BOOL, content),
-            ValueType::JsonSchemaPropsOrStringArray => {
-                schema_or(reader, SCHEMA_OR_STRINGS, content)
-            }
-            ValueType::StringList => string_list(reader, content),
-            _ => Ok(Self::Null),
+    ) -> Result<(), ReadError> {
+        if let ValueType::Message(message) = value_type {
+            *self = Self::Message(message, content);
+            return Ok(());
         }
+        *self = special(reader, value_type, content)?;
+        Ok(())
+    }
+}
+
+/// A value of a type that has an encoding of its own.
+#[inline(never)]
+fn special<'de>(
+    reader: &mut Reader<'de>,
+    value_type: ValueType,
+    content: Content,
+) -> Result<Value<'de>, ReadError> {
+    match value_type {
+        ValueType::Quantity => {
+            let text = last_bytes(reader, content)?;
+            Ok(Value::Str(text.unwrap_or(b"0")))
+        }
+        ValueType::IntOrString => int_or_string(reader, content),
+        ValueType::RawExtension => Ok(match last_bytes(reader, content)? {
+            Some(object) if object.starts_with(MAGIC) => Value::Envelope(object),
+            Some(json) => Value::Json(json),
+            None => Value::Null,
+        }),
+        ValueType::FieldsV1 => {
+            let json = last_bytes(reader, content)?;
+            Ok(json.map_or(Value::Null, Value::Json))
+        }
+        ValueType::Json => {
+            let json = last_bytes(reader, content)?.filter(|json| !json.is_empty());
+            Ok(json.map_or(Value::Null, Value::Json))
+        }
+        ValueType::JsonSchemaPropsOrArray => schema_or(reader, SCHEMA_OR_ARRAY, content),
+        ValueType::JsonSchemaPropsOrBool => schema_or(reader, SCHEMA_OR_BOOL, content),
+        ValueType::JsonSchemaPropsOrStringArray => schema_or(reader, SCHEMA_OR_STRINGS, content),
+        ValueType::StringList => string_list(reader, content),
+        _ => Ok(Value::Null),
     }
 }
 
@@ -280,10 +296,11 @@ fn for_each_field<'de>(
     }
 }
 
-/// Seconds and nanoseconds of a time, or `None` for no bytes, which are Go's zero time.
-fn time_of(outer: &Cursor<'_>, span: Span) -> Result<Option<(i64, i32)>, ReadError> {
+/// A time, or null for Go's zero time. The server drops what is below a microsecond, or a second.
+#[inline(never)]
+fn time_of<'de>(outer: &Cursor<'_>, span: Span, is_micro: bool) -> Result<Value<'de>, ReadError> {
     if span.start == span.end {
-        return Ok(None);
+        return Ok(Value::Null);
     }
     let mut cursor = outer.within(span);
     let (mut seconds, mut nanos) = (0, 0);
@@ -296,11 +313,14 @@ fn time_of(outer: &Cursor<'_>, span: Span) -> Result<Option<(i64, i32)>, ReadErr
             (_, wire_type) => cursor.skip(wire_type)?,
         }
     }
-    Ok(Some((seconds, nanos)))
+    Ok(match is_micro {
+        true => micro_time(seconds, nanos),
+        false if seconds == ZERO_TIME => Value::Null,
+        false => Value::Time(seconds),
+    })
 }
 
 fn micro_time<'de>(seconds: i64, nanos: i32) -> Value<'de> {
-    // The server drops what is below a microsecond.
     let micros = i64::from(nanos / 1000);
     let seconds = seconds.wrapping_add(micros.div_euclid(1_000_000));
     match micros.rem_euclid(1_000_000) {
@@ -321,7 +341,7 @@ fn schema_or<'de>(
     let slot = |reader: &Reader<'_>, it| {
         let index = number(it);
         let slot = reader.slot(mark, index);
-        Some(slot).filter(|_| mark.present.contains(index))
+        Some(slot).filter(|_| mark.contains(index))
     };
     let schema = |reader: &Reader<'_>, slot: Slot| {
         let content = Content::of(reader, slot)?;
@@ -330,7 +350,7 @@ fn schema_or<'de>(
     let value = match (slot(reader, 1), slot(reader, 2)) {
         (_, Some(slot)) if message == SCHEMA_OR_BOOL => schema(reader, slot)?,
         (Some(slot), None) if message == SCHEMA_OR_BOOL => {
-            Value::scalar(ValueType::Bool, &mut reader.cursor_at(slot.first))?
+            Value::Bool(reader.cursor_at(slot.first).varint()? != 0)
         }
         (None, None) if message == SCHEMA_OR_BOOL => Value::Bool(false),
         (_, Some(slot)) => {
@@ -348,7 +368,7 @@ fn schema_or<'de>(
 fn string_list<'de>(reader: &mut Reader<'de>, content: Content) -> Result<Value<'de>, ReadError> {
     let message: &'static Message = &MESSAGES[STRING_LIST];
     let mark = reader.open(message, content)?;
-    let is_present = mark.present.contains(0);
+    let is_present = mark.contains(0);
     let slot = Some(reader.slot(mark, 0)).filter(|_| is_present);
     reader.close_slots(mark);
     let elements = Elements::of(slot.unwrap_or_default());

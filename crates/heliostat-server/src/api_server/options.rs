@@ -146,10 +146,10 @@ impl WatchPlan {
             (Some(false) | None, version) => Start::After(version),
         };
         let seconds = integer(query, "timeoutSeconds")?;
+        // A negative time is over at once, as in kube-apiserver; 0 is no time.
         let timeout = seconds
-            .and_then(|seconds| u64::try_from(seconds).ok())
-            .filter(|seconds| *seconds > 0)
-            .map(Duration::from_secs);
+            .filter(|seconds| *seconds != 0)
+            .map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
         let bookmarks = query.flag("allowWatchBookmarks");
         Ok(Self {
             start,
@@ -339,6 +339,8 @@ mod tests {
         let status = watch("resourceVersion=abc").unwrap_err();
         assert_eq!((status.code(), status.reason()), (500, ""));
         assert_eq!(watch("timeoutSeconds=0").unwrap().timeout, None);
+        let over = watch("timeoutSeconds=-1").unwrap().timeout;
+        assert_eq!(over, Some(Duration::ZERO));
         assert_eq!(
             watch("timeoutSeconds=5").unwrap().timeout,
             Some(Duration::from_secs(5))

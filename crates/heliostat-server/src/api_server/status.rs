@@ -354,6 +354,12 @@ impl Status {
         Self::failure(504, "Timeout", message).with_details(details)
     }
 
+    /// 504: the request was not complete in time.
+    pub(crate) fn request_timeout() -> Self {
+        let message = "Timeout: request did not complete within the allotted timeout";
+        Self::failure(504, "Timeout", message)
+    }
+
     /// The HTTP status code; a success has 200.
     pub fn code(&self) -> u16 {
         if self.wire.code == 0 {

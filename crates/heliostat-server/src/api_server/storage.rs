@@ -1,9 +1,10 @@
 //! The whole state of a server as a plain struct: objects of every kind, their histories, and one
 //! revision counter for all of them. No lock, socket or clock: callers hand in time and entropy.
 //!
-//! Reads are here; the rules of writing are in `write.rs`. The invariant to know: every change
-//! takes the next revision, enters the objects and the history together, and nothing else moves
-//! the revision.
+//! Reads are here; the rules of writing are in `write.rs`. Two invariants: every change takes the
+//! next revision, enters the objects and the history together, and nothing else moves the revision;
+//! and exactly the served kinds have a collection, whose history begins at the revision at which the
+//! kind was registered. A kind that is defined again therefore knows no version before that.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -75,11 +76,17 @@ impl Backup {
 impl Storage {
     /// An empty storage at revision 1 that keeps `window` events of each kind.
     pub(crate) fn new(window: usize) -> Self {
+        // An empty etcd is at revision 1, and "0" must stay free: it means "any version".
+        let revision = 1;
+        let registry = Registry::builtin();
+        let names = registry.kinds().iter().map(|kind| kind.qualified());
+        let collections = names
+            .map(|name| (name.to_owned(), Collection::new(revision)))
+            .collect();
         Self {
-            registry: Registry::builtin(),
-            collections: BTreeMap::new(),
-            // An empty etcd is at revision 1, and "0" must stay free: it means "any version".
-            revision: 1,
+            registry,
+            collections,
+            revision,
             epoch: 0,
             window: window.max(1),
         }
@@ -87,6 +94,9 @@ impl Storage {
 
     /// Adds a kind, or replaces the one of that name.
     pub(crate) fn register(&mut self, kind: Kind) {
+        self.collections
+            .entry(kind.qualified().to_owned())
+            .or_insert_with(|| Collection::new(self.revision));
         self.registry.register(kind);
     }
 
@@ -130,30 +140,30 @@ impl Storage {
 
     /// Forgets the events of one kind, or of all.
     pub(crate) fn expire(&mut self, qualified: Option<&str>) {
-        let known: Vec<String> = self
-            .registry
-            .kinds()
-            .iter()
-            .map(|kind| kind.qualified().to_owned())
-            .filter(|name| qualified.is_none_or(|wanted| wanted == name))
-            .collect();
-        let revision = self.revision;
-        for name in known {
-            self.collection_mut(&name).history.expire(revision);
+        for (name, collection) in &mut self.collections {
+            if qualified.is_none_or(|wanted| wanted == name) {
+                collection.history.expire(self.revision);
+            }
         }
     }
 
     /// Takes the next revision for an object and enters it.
-    pub(super) fn commit(&mut self, kind: &Kind, object: Arc<StoredObject>) {
+    ///
+    /// # Errors
+    /// 404 if the kind is no longer served.
+    pub(super) fn commit(&mut self, kind: &Kind, object: Arc<StoredObject>) -> Result<(), Status> {
         debug_assert_eq!(object.version(), self.revision + 1);
+        let collection = self
+            .collections
+            .get_mut(kind.qualified())
+            .ok_or_else(Status::no_such_resource)?;
         self.revision += 1;
-        let window = self.window;
-        let collection = self.collection_mut(kind.qualified());
         let key = Arc::clone(object.key());
         let previous = collection.objects.insert(key, Arc::clone(&object));
         collection
             .history
-            .push(Arc::new(Event::written(object, previous)), window);
+            .push(Arc::new(Event::written(object, previous)), self.window);
+        Ok(())
     }
 
     /// Takes the next revision for the end of an object; returns its last state at that revision.
@@ -168,13 +178,10 @@ impl Storage {
         Some(last)
     }
 
-    fn collection_mut(&mut self, name: &str) -> &mut Collection {
+    fn collection(&self, kind: &Kind) -> Result<&Collection, Status> {
         self.collections
-            .entry(name.to_owned())
-            .or_insert_with(|| Collection {
-                objects: Objects::new(),
-                history: History::new(0),
-            })
+            .get(kind.qualified())
+            .ok_or_else(Status::no_such_resource)
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -220,18 +227,20 @@ impl Storage {
     /// Answers a list whose required version has been reached.
     ///
     /// # Errors
-    /// 504 if it has not, 410 if the version it names is no longer known.
+    /// 504 if it has not, 410 if the version it names is no longer known, 404 if the kind is no
+    /// longer served.
     pub(crate) fn list(&self, kind: &Kind, plan: &ListPlan) -> Result<Page, Status> {
         let required = plan.required_version();
         if required > self.revision {
             return Err(Status::too_large_version(required, self.revision));
         }
+        let collection = self.collection(kind)?;
         let (objects, version, start) = match &plan.read {
             Read::AtLeast(_) | Read::Continue(Continue { at: At::Newest, .. }) => {
-                (self.objects(kind), self.revision, plan.start())
+                (collection.objects.clone(), self.revision, plan.start())
             }
             Read::Exact(version) => {
-                let objects = self.at(kind, *version).ok_or_else(Status::exact_expired)?;
+                let objects = collection.at(*version).ok_or_else(Status::exact_expired)?;
                 (objects, *version, "")
             }
             Read::Continue(
@@ -241,21 +250,11 @@ impl Storage {
                 },
             ) => {
                 let expired = || Status::continue_expired(token.inconsistent());
-                (
-                    self.at(kind, *version).ok_or_else(expired)?,
-                    *version,
-                    plan.start(),
-                )
+                let objects = collection.at(*version).ok_or_else(expired)?;
+                (objects, *version, plan.start())
             }
         };
         Ok(page(&objects, version, start, plan))
-    }
-
-    fn at(&self, kind: &Kind, version: u64) -> Option<Objects> {
-        match self.collections.get(kind.qualified()) {
-            Some(collection) => collection.history.rewind(&collection.objects, version),
-            None => Some(Objects::new()),
-        }
     }
 
     /// Opens a watch whose required version has been reached: no change between the initial state
@@ -263,31 +262,29 @@ impl Storage {
     ///
     /// # Errors
     /// 504 if the required version has not been reached, 410 if the history does not go back far
-    /// enough. Both belong into the stream as ERROR events.
+    /// enough, 404 if the kind is no longer served. All belong into the stream as ERROR events.
     pub(crate) fn open_watch(&self, kind: &Kind, plan: &WatchPlan) -> Result<Opening, Status> {
         let opening = |initial, position| Opening {
             initial,
             position,
             epoch: self.epoch,
         };
+        let collection = self.collection(kind)?;
         match plan.start {
             Start::State(required) if required > self.revision => {
                 Err(Status::too_large_version(required, self.revision))
             }
             Start::State(_) => Ok(opening(
-                matching(&self.objects(kind), &plan.selection),
+                matching(&collection.objects, &plan.selection),
                 self.revision,
             )),
             Start::Now => Ok(opening(Vec::new(), self.revision)),
             Start::After(version) => {
-                let floor = self
-                    .collections
-                    .get(kind.qualified())
-                    .map(|it| it.history.floor());
-                match floor {
-                    Some(floor) if version < floor => Err(Status::too_old(version, floor)),
-                    _ => Ok(opening(Vec::new(), version)),
+                let floor = collection.history.floor();
+                if version < floor {
+                    return Err(Status::too_old(version, floor));
                 }
+                Ok(opening(Vec::new(), version))
             }
         }
     }
@@ -296,10 +293,7 @@ impl Storage {
     pub(crate) fn read(&self, kind: &Kind, position: u64, max: usize) -> HistoryRead {
         match self.collections.get(kind.qualified()) {
             Some(collection) => collection.history.read(position, self.revision, max),
-            None => HistoryRead::Events {
-                events: Vec::new(),
-                up_to: self.revision.max(position),
-            },
+            None => HistoryRead::Overrun,
         }
     }
 
@@ -308,6 +302,21 @@ impl Storage {
         self.collections
             .get(kind.qualified())
             .map_or(0, |it| it.history.len())
+    }
+}
+
+impl Collection {
+    /// A collection without objects, of which every version from `floor` on is known.
+    fn new(floor: u64) -> Self {
+        Self {
+            objects: Objects::new(),
+            history: History::new(floor),
+        }
+    }
+
+    /// The objects as of a version; `None` if that is no longer known.
+    fn at(&self, version: u64) -> Option<Objects> {
+        self.history.rewind(&self.objects, version)
     }
 }
 
@@ -540,5 +549,31 @@ mod tests {
             check(seed, 1_000);
             check(seed, 7);
         }
+    }
+
+    #[test]
+    fn a_request_that_outlives_its_kind_gets_404() {
+        let mut storage = Storage::new(10);
+        let kind = Kind::custom("test.dev", "v1", "Gadget", "gadgets").cluster_scoped();
+        storage.register(kind.clone());
+        storage.unregister(kind.qualified());
+        let writer = Writer {
+            stamp: Stamp {
+                now: Timestamp::UNIX_EPOCH,
+                entropy: 1,
+            },
+            dry_run: false,
+            internal: true,
+        };
+        let object =
+            json!({"apiVersion": "test.dev/v1", "kind": "Gadget", "metadata": {"name": "g"}});
+        let object = object.as_object().unwrap().clone();
+        let before = storage.revision();
+        let refused = storage.create(&kind, None, object, &writer).unwrap_err();
+        assert_eq!((refused.code(), storage.revision()), (404, before));
+        let plan = ListPlan::parse(&kind, None, &Query::parse("")).unwrap();
+        assert_eq!(storage.list(&kind, &plan).unwrap_err().code(), 404);
+        let plan = WatchPlan::parse(&kind, None, &Query::parse("watch=1")).unwrap();
+        assert_eq!(storage.open_watch(&kind, &plan).unwrap_err().code(), 404);
     }
 }

@@ -119,7 +119,7 @@ impl Storage {
         rules::defaults(kind, &mut object);
         crd::complete(kind, &mut object, writer.stamp.now)?;
         let stored = self.encode(kind, &key, &object, writer);
-        Ok(self.enter(kind, stored, &object, writer))
+        self.enter(kind, stored, &object, writer)
     }
 
     /// Puts an object in as it is, whatever is there: uid, times, status and all. Absent uids and
@@ -152,7 +152,7 @@ impl Storage {
         }
         crd::complete(kind, &mut object, writer.stamp.now)?;
         let stored = self.encode(kind, &kind.key(&namespace, &name), &object, writer);
-        Ok(self.enter(kind, stored, &object, writer))
+        self.enter(kind, stored, &object, writer)
     }
 
     /// Replaces an object.
@@ -227,7 +227,7 @@ impl Storage {
         if rules::is_deleting(&object) && !rules::has_finalizers(&object) {
             return Ok(self.finish(kind, &stored, writer));
         }
-        Ok(self.enter(kind, stored, &object, writer))
+        self.enter(kind, stored, &object, writer)
     }
 
     /// Deletes an object, or marks it as to be deleted while finalizers hold it.
@@ -262,7 +262,7 @@ impl Storage {
             rules::count_generation(&mut object);
         }
         let stored = self.encode(kind, current.key(), &object, writer);
-        Ok(Deleted::Pending(self.enter(kind, stored, &object, writer)))
+        Ok(Deleted::Pending(self.enter(kind, stored, &object, writer)?))
     }
 
     /// Deletes every object that the query selects; returns them in key order.
@@ -314,19 +314,22 @@ impl Storage {
     }
 
     /// Enters what was encoded as the next change.
+    ///
+    /// # Errors
+    /// 404 if the kind is no longer served.
     fn enter(
         &mut self,
         kind: &Kind,
         stored: StoredObject,
         object: &Object,
         writer: &Writer,
-    ) -> Arc<StoredObject> {
+    ) -> Result<Arc<StoredObject>, Status> {
         let stored = Arc::new(stored);
         if !writer.dry_run {
-            self.commit(kind, Arc::clone(&stored));
+            self.commit(kind, Arc::clone(&stored))?;
             crd::changed(self, kind, object);
         }
-        stored
+        Ok(stored)
     }
 
     /// Removes the object; its last state is the one handed in.

@@ -5,6 +5,7 @@
 //! for all of it.
 
 use std::fmt;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder as ConnectionBuilder;
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
@@ -46,6 +47,13 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 /// The pause after a connection that could not be accepted: when descriptors run out, trying at
 /// once would only burn a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long the headers of a request may take, and how long a connection may be without a request,
+/// as kube-apiserver has it for headers.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(32);
+/// How often an HTTP/2 client that sends nothing is asked whether it is still there, and how long it
+/// may take to answer: Go's HTTP/2 transport as Kubernetes sets it.
+const PING_PERIOD: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(15);
 /// Streams on one HTTP/2 connection, as kube-apiserver allows.
 const STREAMS_MAX: u32 = 100;
 /// Frame size for HTTP/2, as kube-apiserver has it.
@@ -342,19 +350,32 @@ async fn connection(stream: TcpStream, state: Arc<ServerState>) {
     }
     let mut shutdown = state.shutdown.clone();
     let mut builder = ConnectionBuilder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_TIMEOUT);
     builder
         .http2()
         .timer(TokioTimer::new())
+        .keep_alive_interval(PING_PERIOD)
+        .keep_alive_timeout(PING_TIMEOUT)
         .max_concurrent_streams(STREAMS_MAX)
         .max_frame_size(FRAME_BYTES_MAX);
-    let service = service_fn(|request| serve(Arc::clone(&state), request));
+    let requested = Notify::new();
+    let service = service_fn(|request| {
+        requested.notify_one();
+        serve(Arc::clone(&state), request)
+    });
     let serving = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(serving);
     let finished = tokio::select! {
         biased;
         _ = shutdown.wait_for(|stops| *stops) => None,
         result = serving.as_mut() => Some(result),
+        () = is_silent(&requested) => {
+            debug!("a connection sent no request in time");
+            return;
+        }
     };
     let result = match finished {
         Some(result) => result,
@@ -366,5 +387,13 @@ async fn connection(stream: TcpStream, state: Arc<ServerState>) {
     // Clients go away whenever they like, and faults make connections fail: neither is an error.
     if let Err(error) = result {
         debug!(%error, "a connection ended early");
+    }
+}
+
+/// Returns if the first request of a connection does not come in time; what hyper reads before it
+/// knows the protocol has no deadline of its own.
+async fn is_silent(requested: &Notify) {
+    if timeout(HEADERS_TIMEOUT, requested.notified()).await.is_ok() {
+        pending::<()>().await;
     }
 }

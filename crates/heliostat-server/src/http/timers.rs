@@ -27,6 +27,7 @@ impl Timers {
         let timeout = plan
             .timeout
             .unwrap_or_else(|| state.default_watch_timeout());
+        // tidy: allow(instants): a year at most
         let deadline = now + timeout.min(TIMEOUT_MAX);
         let period = state.config.bookmark_period;
         Self {
@@ -35,7 +36,7 @@ impl Timers {
             last_bookmark: timeout
                 .min(TIMEOUT_MAX)
                 .checked_sub(state.config.last_bookmark_lead)
-                .map(|after| now + after),
+                .and_then(|after| now.checked_add(after)),
             period,
         }
     }

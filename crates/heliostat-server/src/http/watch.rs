@@ -48,8 +48,10 @@ pub(crate) struct WatchStream {
     orders: watch::Receiver<Orders>,
     orders_seen: u64,
     faults: StreamFaults,
-    /// Whether the stream ends as soon as there is nothing to send.
-    closing: bool,
+    /// The stream ends once every change up to this version has been sent.
+    closing: Option<u64>,
+    /// Whether the last frame was a bookmark: an overdue one precedes waiting events only once.
+    bookmarked: bool,
     phase: Phase,
     position: u64,
     epoch: u64,
@@ -88,9 +90,21 @@ enum Phase {
 enum Step {
     Send(Bytes),
     Fail(BodyError),
-    /// Nothing to say until something happens.
+    /// Nothing to send yet; there is more to read.
+    Again,
+    /// Nothing to send until something happens.
     Wait,
     End,
+}
+
+/// What reading from the history came to.
+enum ReadAhead {
+    /// Everything that there is has been read.
+    Ready,
+    /// There may be more behind the batch.
+    More,
+    /// The kind is no longer served, or events that the watch had not read are gone.
+    Over,
 }
 
 impl WatchStream {
@@ -112,7 +126,8 @@ impl WatchStream {
             orders,
             orders_seen,
             faults: StreamFaults::of(faults),
-            closing: false,
+            closing: None,
+            bookmarked: false,
             phase: Phase::Live,
             position: 0,
             epoch: 0,
@@ -133,6 +148,7 @@ impl WatchStream {
         stream.phase = match stream.plan.start {
             Start::State(required) if required > stream.storage.revision() => Phase::Opening {
                 required,
+                // tidy: allow(instants): a year at most
                 deadline: Instant::now() + state.config.too_large_wait.min(TIMEOUT_MAX),
             },
             _ => stream.opened(),
@@ -187,6 +203,8 @@ impl WatchStream {
                     return Some(Err(error));
                 }
                 Step::End => return None,
+                // Changes that this watch does not select must not hold up other tasks.
+                Step::Again => yield_now().await,
                 Step::Wait => self.wait().await,
             }
         }
@@ -219,22 +237,21 @@ impl WatchStream {
         }
         self.phase = match order {
             Order::Close if !matches!(self.phase, Phase::Stalled) => {
-                self.closing = true;
+                self.closing = Some(self.storage.revision());
                 return;
             }
             Order::Stall => Phase::Stalled,
             Order::Cut => Phase::Cutting,
             Order::Close | Order::End => Phase::Ended,
             Order::Expire => {
-                let version = self.position;
-                Phase::Failing(Status::too_old(version, self.storage.revision()))
+                Phase::Failing(Status::too_old(self.delivered(), self.storage.revision()))
             }
         };
     }
 
     /// One step: take the phase, do what is to be done in it, leave the next one.
     fn step(&mut self) -> Step {
-        if *self.shutdown.borrow() {
+        if *self.shutdown.borrow() || self.is_past_deadline() {
             return Step::End;
         }
         match std::mem::replace(&mut self.phase, Phase::Ended) {
@@ -258,17 +275,31 @@ impl WatchStream {
         }
     }
 
+    /// Whether the watch has lasted as long as it may, however much there is to send. What an
+    /// injected fault does has no deadline.
+    fn is_past_deadline(&self) -> bool {
+        let serves = match self.phase {
+            Phase::Opening { .. } | Phase::Initial { .. } | Phase::EndMark | Phase::Live => true,
+            Phase::Failing(_) | Phase::Cutting | Phase::Broken | Phase::Stalled | Phase::Ended => {
+                false
+            }
+        };
+        serves && Instant::now() >= self.timers.deadline
+    }
+
+    /// The version up to which every change has been sent.
+    fn delivered(&self) -> u64 {
+        let waiting = self.events.front();
+        waiting.map_or(self.position, |(_, object, _)| object.version() - 1)
+    }
+
     fn step_opening(&mut self, required: u64, deadline: Instant) -> Step {
         let current = self.storage.revision();
         if required <= current {
             self.phase = self.opened();
             return self.step();
         }
-        let now = Instant::now();
-        if now >= self.timers.deadline {
-            return Step::End;
-        }
-        if now >= deadline {
+        if Instant::now() >= deadline {
             self.phase = Phase::Failing(Status::too_large_version(required, current));
             return self.step();
         }
@@ -298,53 +329,57 @@ impl WatchStream {
         self.step()
     }
 
+    /// Timers come before events: a watch that never pauses gets its bookmarks, too.
     fn step_live(&mut self) -> Step {
-        if self.events.is_empty() && !self.read_ahead() {
+        let read = if self.events.is_empty() {
+            self.read_ahead()
+        } else {
+            ReadAhead::Ready
+        };
+        if matches!(read, ReadAhead::Over) {
             return Step::End;
         }
         self.phase = Phase::Live;
-        if let Some(bytes) = self.take_events() {
-            return Step::Send(bytes);
-        }
-        let instant = Instant::now();
-        if self.closing {
+        if self.closing.is_some_and(|end| end <= self.delivered()) {
             return Step::End;
         }
-        if self.plan.bookmarks && self.timers.bookmark_due(instant) {
+        let due = self.plan.bookmarks && self.timers.bookmark_due(Instant::now());
+        if due && (self.events.is_empty() || !self.bookmarked) {
             self.timers.sent_bookmark();
+            self.bookmarked = true;
             let now = self.storage.now();
-            return self.counted(|renderer, position| renderer.bookmark(position, false, now));
+            return self.counted(|renderer, version| renderer.bookmark(version, false, now));
         }
-        if instant >= self.timers.deadline {
-            Step::End
-        } else {
-            Step::Wait
+        match (self.take_events(), read) {
+            (Some(bytes), _) => Step::Send(bytes),
+            (None, ReadAhead::More) => Step::Again,
+            (None, ReadAhead::Ready | ReadAhead::Over) => Step::Wait,
         }
     }
 
-    /// Reads the next batch that is to be seen; false if the watch is over.
-    fn read_ahead(&mut self) -> bool {
+    /// Reads the next batch of the history.
+    fn read_ahead(&mut self) -> ReadAhead {
         let now = self.storage.now();
-        loop {
-            let read = self.storage.read(|storage| {
-                let served = storage.registry().serves(&self.kind);
-                let over = !served || storage.epoch() != self.epoch;
-                (!over).then(|| storage.read(&self.kind, self.position, BATCH_EVENTS))
-            });
-            let Some(Read::Events { events, up_to }) = read else {
-                return false;
-            };
-            let full = events.len() == BATCH_EVENTS;
-            self.position = up_to;
-            for event in events {
-                if let Some((event_type, object)) = seen(&event, &self.plan.selection) {
-                    let frame = self.renderer.event(&event, event_type, &object, now);
-                    self.events.push_back((event_type, object, frame));
-                }
+        let read = self.storage.read(|storage| {
+            let served = storage.registry().serves(&self.kind);
+            let over = !served || storage.epoch() != self.epoch;
+            (!over).then(|| storage.read(&self.kind, self.position, BATCH_EVENTS))
+        });
+        let Some(Read::Events { events, up_to }) = read else {
+            return ReadAhead::Over;
+        };
+        let full = events.len() == BATCH_EVENTS;
+        self.position = up_to;
+        for event in events {
+            if let Some((event_type, object)) = seen(&event, &self.plan.selection) {
+                let frame = self.renderer.event(&event, event_type, &object, now);
+                self.events.push_back((event_type, object, frame));
             }
-            if !full || !self.events.is_empty() {
-                return true;
-            }
+        }
+        if full {
+            ReadAhead::More
+        } else {
+            ReadAhead::Ready
         }
     }
 
@@ -353,6 +388,7 @@ impl WatchStream {
         let (event_type, object, frame) = self.events.pop_front()?;
         let frame = self.changed_frame(event_type, object, frame);
         self.sent += 1;
+        self.bookmarked = false;
         if self.events.is_empty() || !self.faults.breaks.is_empty() {
             return Some(frame);
         }
@@ -403,14 +439,15 @@ impl WatchStream {
     fn step_cut(&mut self) -> Step {
         self.phase = Phase::Broken;
         let now = self.storage.now();
-        let mut frame = self.renderer.bookmark(self.position, false, now);
+        let mut frame = self.renderer.bookmark(self.delivered(), false, now);
         frame.truncate(frame.len() / 2);
         Step::Send(frame)
     }
 
     fn counted(&mut self, frame: impl FnOnce(&mut Renderer, u64) -> Bytes) -> Step {
         self.sent += 1;
-        Step::Send(frame(&mut self.renderer, self.position))
+        let version = self.delivered();
+        Step::Send(frame(&mut self.renderer, version))
     }
 
     /// Waits until something may have changed. Which of the reasons it was does not matter: the
@@ -447,3 +484,6 @@ impl WatchStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

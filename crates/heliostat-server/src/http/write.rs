@@ -1,12 +1,14 @@
 //! Creates, updates, patches and deletes over HTTP: bodies in, objects or statuses out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use http::header;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::api_server::fault::Verb;
 use crate::api_server::kind::Object;
@@ -24,6 +26,9 @@ use super::service::{Call, Outcome, json_for, text};
 /// The largest body that is read, as in kube-apiserver.
 const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
 
+/// How long a body may take to arrive: `--request-timeout` of kube-apiserver.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Carries a write out.
 pub(crate) async fn write(call: &Call<'_>, body: Incoming, pretty: bool) -> Outcome {
     let body = read_body(body).await?;
@@ -38,7 +43,11 @@ pub(crate) async fn write(call: &Call<'_>, body: Incoming, pretty: bool) -> Outc
 }
 
 async fn read_body(body: Incoming) -> Result<Vec<u8>, Status> {
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+    let reading = Limited::new(body, BODY_BYTES_MAX).collect();
+    let Ok(read) = timeout(REQUEST_TIMEOUT, reading).await else {
+        return Err(Status::request_timeout());
+    };
+    match read {
         Ok(collected) => Ok(collected.to_bytes().into()),
         Err(error) if error.is::<LengthLimitError>() => Err(Status::too_large_body(BODY_BYTES_MAX)),
         Err(error) => Err(Status::bad_request(format!(

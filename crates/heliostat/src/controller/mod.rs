@@ -1,403 +1,315 @@
-//! `Controller`: a mirror, and a loop that is called for every object that changed.
+//! `Controller`: mirrors, a work queue and a function that reconciles one object.
 //!
-//! The low-level way to act on a mirror: a reflector, its store and one loop in the caller's own task.
-//! The store is always changed first, as a whole list or change by change, and goes on changing while a
-//! call is under way. For many listeners on one mirror, see [`informer`](crate::informer); for a queue
-//! without a store, give a [`DeltaFifo`](crate::queue::DeltaFifo) to a reflector.
+//! | | |
+//! |---|---|
+//! | [`Controller`] | all of it in one, as in kube-rs and controller-runtime |
+//! | [`WorkQueue::follow`], [`WorkQueue::follow_owners`] | the pieces: an informer that fills a work queue |
+//! | [`predicates`] | which changes count |
+//! | [`finalizer`](fn@finalizer) | a finalizer around a reconciler *(feature `kube`)* |
+//!
+//! # Metrics
+//!
+//! Names and meanings are those of controller-runtime, so its dashboards work. Each metric has the label
+//! `controller`, the controller's [name](Controller::name).
+//!
+//! | metric | type | what |
+//! |---|---|---|
+//! | `controller_runtime_reconcile_total` | counter | calls that ended, by the label `result`: `success`, `requeue_after`, `requeue` or `error` |
+//! | `controller_runtime_reconcile_errors_total` | counter | calls that returned an error or panicked |
+//! | `controller_runtime_reconcile_panics_total` | counter | calls that panicked |
+//! | `controller_runtime_reconcile_time_seconds` | histogram | duration of a call |
+//! | `controller_runtime_max_concurrent_reconciles` | gauge | [`Controller::concurrency`] |
+//! | `controller_runtime_active_workers` | gauge | calls under way |
+//!
+//! The work queue adds the metrics of [`WorkQueueBuilder::name`](crate::queue::WorkQueueBuilder::name)
+//! under the same name.
 
-mod backlog;
+mod follow;
 
-mod feed;
+mod input;
 
-mod handle;
+mod metrics;
 
-mod plain;
+mod policy;
 
+pub mod predicates;
+
+#[cfg(feature = "kube")]
+mod finalizer;
+
+#[cfg(feature = "kube")]
+mod owners;
+
+mod run;
+
+use std::any::Any;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
-use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::FutureExt;
-use heliostat_core::event::Rejection;
-use heliostat_core::informer::{Notification, Outcome, apply};
-use heliostat_core::object::ObjectKey;
-use heliostat_core::queue::ordered_fifo::{BATCH_SIZE, Popped, Work as Element};
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, Stream, StreamExt};
+use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::queue::rate_limit::{RateLimiter, default_rate_limiter};
-use heliostat_core::queue::{Deletion, Delta};
-use heliostat_core::time::Time;
-use tokio::time::Instant;
 
-use crate::driver::panic_message;
-use crate::list_watch::ListerWatcher;
-use crate::reflector::{Reflector, ReflectorHandle};
-use crate::store::{Indexer, IndexerWriter};
+use crate::informer::SharedInformer;
+#[cfg(doc)]
+use crate::queue::WorkQueue;
+use crate::store::Indexer;
 
-use backlog::{Backlog, Work};
-use feed::{Feed, FeedWriter};
-use handle::{Alive, Control, Counters};
+use follow::{Admits, Rule};
+use input::{Follow, Input};
+use run::Trigger;
 
-pub use backlog::WAITING_CHANGES_MAX;
-pub use handle::{ControllerCounts, ControllerHandle, ControllerStopped};
+pub use crate::queue::Action;
+#[cfg(feature = "kube")]
+pub use finalizer::{FinalizerError, FinalizerEvent, finalizer};
+pub use input::IntoInformer;
+pub use policy::{Backoff, ErrorPolicy, OnError};
 
-/// How many calls that never wait are made in a row before others of the thread get their turn.
-const CALLS_IN_A_ROW: usize = 256;
-
-/// A mirror, and a loop that calls for every object that changed.
+/// Mirrors, a work queue and a function that reconciles one object.
+///
+/// [`run`](Self::run) calls the function for each object that is new or has changed, with the current
+/// state. An object is reconciled by one call at a time; a change during the call leads to one more.
+/// An object that is gone is not reconciled: use a [finalizer](fn@finalizer) for work that its deletion
+/// needs. An error or a panic leads to another call after a delay that grows with each failure of that
+/// object.
 ///
 /// ```
-/// # #[cfg(feature = "memory")]
+/// # #[cfg(all(feature = "memory", feature = "kube"))]
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use heliostat::controller::Controller;
+/// use std::convert::Infallible;
+/// use std::sync::Arc;
+///
+/// use heliostat::controller::{Action, Controller};
 /// use heliostat::source::memory::MemorySource;
+/// use tokio::sync::mpsc::{Sender, channel};
+///
+/// async fn reconcile(color: Arc<String>, seen: Sender<String>) -> Result<Action, Infallible> {
+///     // Make the world as the object wants it. Here: report it.
+///     let _ = seen.send((*color).clone()).await;
+///     Ok(Action::Done)
+/// }
 ///
 /// let source = MemorySource::<String>::new();
 /// source.create("team/blue".parse()?, "sky".to_owned())?;
 ///
-/// let controller = Controller::new(source);
-/// let (store, handle) = (controller.store(), controller.handle());
-/// let mut seen = Vec::new();
-/// controller
-///     .run(async |deltas, _is_in_initial_list| {
-///         for delta in deltas {
-///             seen.push(delta.key().to_string());
-///         }
-///         handle.stop();
-///         Ok::<(), std::io::Error>(())
-///     })
-///     .await;
-/// assert_eq!(seen, ["team/blue"]);
-/// assert_eq!(store.len(), 1);
+/// let (seen, mut reconciled) = channel(10);
+/// let stop = async move {
+///     assert_eq!(reconciled.recv().await.as_deref(), Some("sky"));
+/// };
+/// Controller::new(source).shutdown_on(stop).run(reconcile, seen).await?;
 /// # Ok(())
 /// # }
-/// # #[cfg(not(feature = "memory"))]
+/// # #[cfg(not(all(feature = "memory", feature = "kube")))]
 /// # fn main() {}
 /// ```
-///
-/// # Two ways to run it
-///
-/// | | [`run`](Self::run) | [`run_with_handler`](Self::run_with_handler) |
-/// |---|---|---|
-/// | is called | for each object, with all its changes since the last call | for each change |
-/// | order | of an object's changes | of all changes |
-/// | an error or a panic | the changes come again, after a delay | a panic is passed over |
-/// | the store | is at least as new as the changes | is as new as the change |
-pub struct Controller<S: ListerWatcher> {
-    reflector: Reflector<S, IndexerWriter<S::Object>>,
+#[must_use = "a controller does nothing until it runs"]
+pub struct Controller<K: Send + Sync + 'static, P = Backoff> {
+    name: Option<String>,
+    main: SharedInformer<K>,
+    is_shared: bool,
+    filter: Option<Admits<K>>,
+    inputs: Vec<Box<dyn Follow>>,
+    stores: Vec<Box<dyn Any + Send>>,
+    triggers: Vec<BoxStream<'static, Trigger>>,
+    concurrency: usize,
+    quiet: Duration,
     limiter: Box<dyn RateLimiter<ObjectKey>>,
-    alive: Alive,
+    policy: P,
+    shutdown: BoxFuture<'static, ()>,
 }
 
-impl<S: ListerWatcher> Controller<S> {
-    /// A controller of this source, with a reflector as it is by default.
+impl<K: Send + Sync + 'static> Controller<K> {
+    /// A controller of the objects of `source`: a [`ListerWatcher`](crate::ListerWatcher) such as
+    /// `KubeSource`, or a [`SharedInformer`] that other code uses as well.
     #[track_caller]
-    pub fn new(source: S) -> Self {
-        let (reflector, _) = Reflector::with_indexer(source);
-        Self::over(reflector)
+    pub fn new<S: IntoInformer<Object = K>>(source: S) -> Self {
+        Self {
+            name: None,
+            main: source.into_informer(),
+            is_shared: S::IS_SHARED,
+            filter: None,
+            inputs: Vec::new(),
+            stores: Vec::new(),
+            triggers: Vec::new(),
+            concurrency: 1,
+            quiet: Duration::ZERO,
+            limiter: Box::new(default_rate_limiter()),
+            policy: Backoff,
+            shutdown: std::future::pending().boxed(),
+        }
+    }
+}
+
+impl<K: Send + Sync + 'static, P> Controller<K, P> {
+    /// The name in logs and metrics; by default the name of the informer of the reconciled objects.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
     }
 
-    /// A controller over a reflector that has been set up, and its store:
+    /// Number of objects that are reconciled at a time, one at least; by default 1, as in
+    /// controller-runtime.
+    pub fn concurrency(mut self, calls: usize) -> Self {
+        self.concurrency = calls.max(1);
+        self
+    }
+
+    /// Reconciles an object only for the changes that `admits` returns true for: see [`predicates`].
+    /// It gets the state before, none for a new object, and the state now. With several filters, all
+    /// have to admit a change. Does not apply to owned and watched objects, triggers and retries.
+    pub fn filter(
+        mut self,
+        admits: impl Fn(Option<&Entry<K>>, &Entry<K>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.filter = Some(match self.filter {
+            None => Box::new(admits),
+            Some(before) => Box::new(predicates::all_of(before, admits)),
+        });
+        self
+    }
+
+    /// Reconciles the owners of the objects of `source` when these are new, change or are deleted: all
+    /// objects of the kind `K` among their owner references. For dynamic kinds, use
+    /// [`watches`](Self::watches).
+    #[cfg(feature = "kube")]
+    #[track_caller]
+    pub fn owns<W>(self, source: impl IntoInformer<Object = W>) -> Self
+    where
+        K: kube_core::Resource<DynamicType: Default, Scope: 'static>,
+        W: kube_core::Resource + Send + Sync + 'static,
+    {
+        self.watches(source, owners::owner_keys::<K, W>)
+    }
+
+    /// Reconciles the objects whose keys `mapper` returns for an object of `source`, when that is new,
+    /// changes or is deleted. For a change it is called with the state before and the state now.
+    #[track_caller]
+    pub fn watches<S, I>(
+        mut self,
+        source: S,
+        mapper: impl Fn(&Entry<S::Object>) -> I + Send + Sync + 'static,
+    ) -> Self
+    where
+        S: IntoInformer,
+        I: IntoIterator<Item = ObjectKey>,
+    {
+        let informer = source.into_informer();
+        self.stores.push(Box::new(informer.indexer().clone()));
+        let input = Input {
+            informer,
+            is_shared: S::IS_SHARED,
+            rule: Rule::mapped(mapper),
+        };
+        self.inputs.push(Box::new(input));
+        self
+    }
+
+    /// Reconciles the objects whose keys come from `keys`.
+    pub fn reconcile_on(mut self, keys: impl Stream<Item = ObjectKey> + Send + 'static) -> Self {
+        self.triggers.push(keys.map(Trigger::One).boxed());
+        self
+    }
+
+    /// Reconciles all objects for each item of `signals`, after those that have changed.
+    pub fn reconcile_all_on<X>(mut self, signals: impl Stream<Item = X> + Send + 'static) -> Self {
+        self.triggers.push(signals.map(|_| Trigger::All).boxed());
+        self
+    }
+
+    /// Waits until nothing has asked for an object for `quiet` before it is reconciled; each change
+    /// begins the wait anew. Default zero: at once. An object that changes more often than that is not
+    /// reconciled while it does. Does not apply to retries, [`Action::After`] and triggers.
+    pub const fn debounce(mut self, quiet: Duration) -> Self {
+        self.quiet = quiet;
+        self
+    }
+
+    /// Decides what follows from an error, given the object, the error and the number of the attempt,
+    /// from 1. By default [`Action::Retry`].
+    ///
+    /// [`Action::After`] keeps the number of attempts, [`Action::Done`] gives up until the next change
+    /// and resets it.
     ///
     /// ```
     /// # #[cfg(feature = "memory")]
     /// # {
+    /// use std::io::Error;
     /// use std::time::Duration;
-    ///
-    /// use heliostat::controller::Controller;
-    /// use heliostat::core::reflector::ReflectorConfig;
+    /// use heliostat::controller::{Action, Controller};
     /// use heliostat::source::memory::MemorySource;
-    /// use heliostat::Reflector;
     ///
-    /// let (reflector, store) = Reflector::with_indexer(MemorySource::<String>::new());
-    /// let config = ReflectorConfig::default().resync_period(Duration::from_secs(600));
-    /// let controller = Controller::over(reflector.name("texts").config(config));
-    /// # let _ = (store, controller);
+    /// let controller = Controller::new(MemorySource::<String>::new()).on_error(
+    ///     |object: &String, error: &Error, attempt| match attempt {
+    ///         1..=5 => Action::Retry,
+    ///         _ => Action::After(Duration::from_secs(300)),
+    ///     },
+    /// );
+    /// # let _ = controller;
     /// # }
     /// ```
-    #[must_use]
-    pub fn over(reflector: Reflector<S, IndexerWriter<S::Object>>) -> Self {
-        let control = Arc::new(Control::new(&reflector.options.name));
-        Self {
-            reflector,
-            limiter: Box::new(default_rate_limiter()),
-            alive: Alive(control),
+    pub fn on_error<E, F>(self, decide: F) -> Controller<K, OnError<F>>
+    where
+        F: Fn(&K, &E, u32) -> Action + Send + Sync + 'static,
+    {
+        Controller {
+            name: self.name,
+            main: self.main,
+            is_shared: self.is_shared,
+            filter: self.filter,
+            inputs: self.inputs,
+            stores: self.stores,
+            triggers: self.triggers,
+            concurrency: self.concurrency,
+            quiet: self.quiet,
+            limiter: self.limiter,
+            policy: OnError(decide),
+            shutdown: self.shutdown,
         }
     }
 
-    /// How long an object waits whose processing failed. By default 5 ms, doubling up to 1000 s, and
-    /// ten tries a second over all objects: see [`default_rate_limiter`].
-    #[must_use]
-    pub fn retry(mut self, limiter: impl RateLimiter<ObjectKey> + 'static) -> Self {
+    /// The delays of [`Action::Retry`]. Default: [`default_rate_limiter`], 5 ms up to 1000 s for each
+    /// object, and ten a second over all objects after a burst of 100.
+    pub fn rate_limiter(mut self, limiter: impl RateLimiter<ObjectKey> + 'static) -> Self {
         self.limiter = Box::new(limiter);
         self
     }
 
-    /// The store, to read.
-    #[must_use]
-    pub fn store(&self) -> Indexer<S::Object> {
-        self.reflector.store.indexer()
+    /// Ends the run when `signal` resolves: calls under way end, no more are started, and
+    /// [`run`](Self::run) returns. By default it never ends by itself.
+    pub fn shutdown_on(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.shutdown = signal.boxed();
+        self
     }
 
-    /// A handle, to stop the controller and to see how it is doing.
-    #[must_use]
-    pub fn handle(&self) -> ControllerHandle {
-        ControllerHandle::new(Arc::clone(&self.alive.0))
+    /// [`shutdown_on`](Self::shutdown_on) Ctrl-C and, on Unix, SIGTERM.
+    pub fn shutdown_on_signal(self) -> Self {
+        self.shutdown_on(run::interrupted())
     }
 
-    /// Runs until it is [stopped](ControllerHandle::stop). `process` is called for one object at a
-    /// time, with its changes since the last call, the oldest first, and whether they belong to the
-    /// first list.
-    ///
-    /// What the changes are follows from the store: [`Delta::Added`] and [`Delta::Updated`] for what was
-    /// new in it or not; [`Delta::Replaced`] for what a list brought that is new or changed;
-    /// [`Delta::Deleted`], as a tombstone if a list no longer had the object; [`Delta::Sync`] for every
-    /// object, at a resync.
-    ///
-    /// If `process` gives an error or panics, that is logged and counted, and it is called again with the
-    /// same changes after a [delay](Self::retry); newer changes of the object then follow them, at most
-    /// [`WAITING_CHANGES_MAX`] in all. Other objects go on meanwhile.
-    ///
-    /// A stop lets the call that is under way come to its end; what is still queued is not processed.
-    /// When this returns, the mirror has come to its end, too. Gives the object that stopped the mirror
-    /// by itself, if one did: see
-    /// [`RejectPolicy::Stop`](heliostat_core::reflector::RejectPolicy::Stop). What was queued is then
-    /// processed first.
-    ///
-    /// Dropping the future stops everything without waiting for it. It may be spawned if `process` is
-    /// an `async move` closure.
-    ///
-    /// # Panics
-    /// If called outside a tokio runtime, as [`tokio::spawn`] does.
-    pub async fn run<E: fmt::Display>(
-        self,
-        mut process: impl AsyncFnMut(&[Delta<S::Object>], bool) -> Result<(), E>,
-    ) -> Option<Rejection> {
-        let limiter = self.limiter;
-        let running = Running::start(self.reflector, self.alive, BATCH_SIZE);
-        let mut desk = Desk {
-            feed: Arc::clone(&running.feed),
-            store: running.store,
-            backlog: Backlog::new(limiter),
-            control: Arc::clone(&running.alive.0),
-            started: Instant::now(),
-            is_fed: false,
-        };
-        let mut in_a_row = 0;
-        while let Some(work) = desk.next_work().await {
-            let call = async { process(&work.deltas, work.is_in_initial_list).await };
-            let result = desk
-                .take_in_during(AssertUnwindSafe(call).catch_unwind())
-                .await;
-            desk.finish(work, result);
-            in_a_row += 1;
-            if in_a_row == CALLS_IN_A_ROW {
-                in_a_row = 0;
-                tokio::task::yield_now().await;
-            }
-        }
-        let cause = running.mirror.stop().await;
-        drop(running.alive);
-        cause
+    /// The mirror of the reconciled objects, to read.
+    #[must_use]
+    pub fn store(&self) -> Indexer<K> {
+        self.main.indexer().clone()
+    }
+
+    /// The mirror of the first owned or watched source whose objects are of the type `W`, to read.
+    #[must_use]
+    pub fn store_of<W: Send + Sync + 'static>(&self) -> Option<Indexer<W>> {
+        let mut stores = self.stores.iter();
+        stores.find_map(|store| store.downcast_ref::<Indexer<W>>().cloned())
     }
 }
 
-impl<S: ListerWatcher> fmt::Debug for Controller<S> {
+impl<K: Send + Sync + 'static, P> fmt::Debug for Controller<K, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Controller")
-            .field("reflector", &self.reflector)
+            .field("name", &self.name)
+            .field("main", &self.main)
+            .field("inputs", &self.inputs.len())
+            .field("concurrency", &self.concurrency)
             .finish_non_exhaustive()
-    }
-}
-
-/// A controller whose mirror has been started.
-struct Running<T: Send + Sync + 'static> {
-    mirror: ReflectorHandle,
-    feed: Arc<Feed<T>>,
-    store: IndexerWriter<T>,
-    alive: Alive,
-}
-
-impl<T: Send + Sync + 'static> Running<T> {
-    /// Puts a queue between the reflector and its store, and starts the mirror.
-    fn start<S: ListerWatcher<Object = T>>(
-        reflector: Reflector<S, IndexerWriter<T>>,
-        alive: Alive,
-        batch_size: usize,
-    ) -> Self {
-        let Reflector {
-            source,
-            store,
-            options,
-        } = reflector;
-        let feed = Arc::new(Feed::new(batch_size));
-        let mirror = Reflector {
-            source,
-            store: FeedWriter::new(Arc::clone(&feed), store.indexer()),
-            options,
-        };
-        let mirror = mirror.start();
-        alive.0.begin(mirror.watch_status());
-        Self {
-            mirror,
-            feed,
-            store,
-            alive,
-        }
-    }
-}
-
-/// Where changes come in and become work.
-struct Desk<T: Send + Sync + 'static> {
-    feed: Arc<Feed<T>>,
-    store: IndexerWriter<T>,
-    backlog: Backlog<T>,
-    control: Arc<Control>,
-    started: Instant,
-    /// The first complete list has come in.
-    is_fed: bool,
-}
-
-impl<T: Send + Sync + 'static> Desk<T> {
-    /// Waits for something to do; none when it is to stop, or nothing more will come.
-    async fn next_work(&mut self) -> Option<Work<T>> {
-        let (feed, control) = (Arc::clone(&self.feed), Arc::clone(&self.control));
-        loop {
-            while let Some(popped) = feed.try_pop() {
-                self.take_in(popped);
-            }
-            self.publish();
-            if control.is_stopping() {
-                return None;
-            }
-            if let Some(work) = self.backlog.poll_work(self.now()) {
-                return Some(work);
-            }
-            // What failed is not tried again when nothing can come of waiting but that.
-            if feed.is_over() {
-                return None;
-            }
-            let due = self.backlog.poll_timeout();
-            let due = due.map(|due| self.started + due.elapsed());
-            tokio::select! {
-                // All of them only lead to another look, but for what is taken in.
-                biased;
-                () = control.wait_for_stop() => {}
-                () = tokio::time::sleep_until(due.unwrap_or(self.started)), if due.is_some() => {}
-                popped = feed.pop() => if let Some(popped) = popped { self.take_in(popped) },
-            }
-        }
-    }
-
-    /// Waits for a call, and keeps the store new meanwhile.
-    async fn take_in_during<R>(&mut self, call: impl Future<Output = R>) -> R {
-        let mut call = pin!(call);
-        let feed = Arc::clone(&self.feed);
-        let mut is_open = true;
-        loop {
-            tokio::select! {
-                // The call first: it is what is waited for.
-                biased;
-                result = &mut call => return result,
-                popped = feed.pop(), if is_open => match popped {
-                    Some(popped) => self.take_in(popped),
-                    None => is_open = false,
-                },
-            }
-        }
-    }
-
-    /// The store first, and then the backlog.
-    fn take_in(&mut self, popped: Popped<T>) {
-        let is_initial = popped.is_in_initial_list;
-        let is_list = matches!(popped.work, Element::ReplacedAll(_));
-        match apply(&mut self.store, popped, false) {
-            Outcome::Changes(changes) => {
-                let deltas = changes
-                    .into_iter()
-                    .filter_map(|change| delta(change, is_list));
-                for delta in deltas {
-                    self.backlog.handle_change(delta, is_initial);
-                }
-            }
-            Outcome::Initial(state) => {
-                for entry in state.iter() {
-                    let delta = Delta::Replaced(entry.clone());
-                    self.backlog.handle_change(delta, is_initial);
-                }
-            }
-            Outcome::Resync(state) => {
-                for entry in state.iter() {
-                    self.backlog
-                        .handle_change(Delta::Sync(entry.clone()), false);
-                }
-            }
-        }
-        self.is_fed = self.feed.processed();
-    }
-
-    fn finish(
-        &mut self,
-        work: Work<T>,
-        result: std::thread::Result<Result<(), impl fmt::Display>>,
-    ) {
-        let counters = &self.control.counters;
-        let reason = match result {
-            Ok(Ok(())) => {
-                Counters::add_one(&counters.succeeded);
-                self.backlog.handle_success(&work);
-                return;
-            }
-            Ok(Err(error)) => {
-                Counters::add_one(&counters.failed);
-                error.to_string()
-            }
-            Err(panic) => {
-                Counters::add_one(&counters.panicked);
-                panic_message(&*panic)
-            }
-        };
-        let key = work.key.clone();
-        let delay = self.backlog.handle_failure(self.now(), work);
-        tracing::warn!(
-            controller = %self.control.name(),
-            %key,
-            ?delay,
-            "processing failed and is tried again: {reason}"
-        );
-    }
-
-    fn publish(&self) {
-        let counters = &self.control.counters;
-        Counters::set(&counters.queued, self.backlog.in_line() + self.feed.len());
-        Counters::set(&counters.waiting, self.backlog.delayed());
-        Counters::set_total(&counters.dropped, self.backlog.dropped());
-        if self.is_fed && self.backlog.is_initial_done() {
-            self.control.reach_synced();
-        }
-    }
-
-    fn now(&self) -> Time {
-        Time::since_start(self.started.elapsed())
-    }
-}
-
-/// What a change of the store is for a processor.
-fn delta<T>(change: Notification<T>, is_list: bool) -> Option<Delta<T>> {
-    match change {
-        Notification::Added { entry, .. } | Notification::Updated { new: entry, .. } if is_list => {
-            Some(Delta::Replaced(entry))
-        }
-        Notification::Added { entry, .. } => Some(Delta::Added(entry)),
-        Notification::Updated { new, .. } => Some(Delta::Updated(new)),
-        Notification::Deleted {
-            last,
-            tombstone: true,
-        } => Some(Delta::Deleted(Deletion::Tombstone {
-            key: last.key().clone(),
-            last: Some(last),
-        })),
-        Notification::Deleted { last, .. } => Some(Delta::Deleted(Deletion::Observed(last))),
-        Notification::Synced => None,
     }
 }

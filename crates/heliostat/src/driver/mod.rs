@@ -6,13 +6,14 @@
 
 mod request;
 
+mod contained;
+
 mod transform;
 
 mod report;
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,16 +34,22 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 
 use crate::budget::{ListBudget, ListPermit};
+use crate::clock::Clock;
+use crate::contain::contain;
 use crate::list_watch::ListerWatcher;
 use crate::metrics::ReflectorMetrics;
 use crate::reflector::{Options, Reflector, Wish};
 use crate::status::{Progress, ReflectorStatus};
 
+use contained::ContainedStore;
+use report::Reporting;
 use request::{Request, Signal, next_signal};
 
+pub(crate) use crate::contain::panic_message;
 pub(crate) use report::log_watch_error;
 
-/// How many signals are taken from a busy stream before timers and wishes get their turn.
+/// Number of signals that are taken from a busy stream before timers, wishes and the other tasks of
+/// the runtime get their turn.
 const SIGNALS_IN_A_ROW: usize = 256;
 
 /// A deadline of the machine that is further away than this is as good as none.
@@ -51,15 +58,17 @@ const FAR_AWAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Runs one machine.
 pub(crate) struct Driver<S: ListerWatcher, W> {
     source: Arc<S>,
-    store: W,
+    store: ContainedStore<S::Object, W>,
     options: Options<S::Object>,
     machine: ReflectorMachine<S::Object>,
-    started: Instant,
+    clock: Clock,
     request: Option<Request<S::Object>>,
     permit: Permit,
     wishes: watch::Receiver<Wish>,
+    resync_periods: watch::Receiver<Duration>,
     status: watch::Sender<ReflectorStatus>,
     metrics: ReflectorMetrics,
+    reporting: Reporting,
     /// What will be the status when the present batch is done.
     draft: ReflectorStatus,
     end: Option<End>,
@@ -85,6 +94,7 @@ enum Permit {
 enum Wake<T> {
     Stop,
     Granted(AttemptId, ListPermit),
+    ResyncPeriod(Duration),
     Signal(Signal<T>),
     Deadline,
 }
@@ -94,6 +104,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         reflector: Reflector<S, W>,
         status: watch::Sender<ReflectorStatus>,
         wishes: watch::Receiver<Wish>,
+        resync_periods: watch::Receiver<Duration>,
     ) -> Self {
         let Reflector {
             source,
@@ -108,15 +119,18 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         if !source.supports_watch_list() {
             config = config.watch_list(WatchListMode::Off);
         }
+        config = config.single_object_lists(source.supports_single_object());
         options.config = config.clone();
         Self {
+            reporting: Reporting::new(&source.request_line()),
             source: Arc::new(source),
-            store,
+            store: ContainedStore::new(store),
             machine: ReflectorMachine::new(config, Time::ZERO, seed),
-            started: Instant::now(),
+            clock: Clock::start(),
             request: None,
             permit: Permit::None,
             wishes,
+            resync_periods,
             status,
             metrics: ReflectorMetrics::new(&options.name),
             draft: ReflectorStatus::new(),
@@ -134,7 +148,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         let mut wishes = self.wishes.clone();
         let stop = wait_for_stop(&mut wishes);
         pin_mut!(stop);
-        self.tell(Input::Start);
+        self.tell(self.clock.now(), Input::Start);
         loop {
             self.publish();
             if let Some(end) = self.end.take() {
@@ -147,28 +161,40 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                 biased;
                 () = &mut stop => Wake::Stop,
                 granted = granted(&mut self.permit) => granted,
+                period = changed(&mut self.resync_periods) => Wake::ResyncPeriod(period),
                 signal = next_signal(&mut self.request) => Wake::Signal(signal),
                 () = &mut sleep => Wake::Deadline,
             };
+            // One time for the whole turn: what is due together is seen together.
+            let now = self.clock.now();
+            let mut is_busy = false;
             match wake {
-                Wake::Stop => self.tell(Input::Stop),
+                Wake::Stop => self.tell(now, Input::Stop),
                 Wake::Granted(attempt, permit) => {
                     self.permit = Permit::Held {
                         _until_dropped: permit,
                     };
-                    self.tell(Input::PermitGranted { attempt });
+                    self.tell(now, Input::PermitGranted { attempt });
                 }
-                Wake::Signal(signal) => self.take_signals(signal),
+                Wake::ResyncPeriod(period) => {
+                    self.machine.set_resync_period(now, Some(period));
+                }
+                Wake::Signal(signal) => is_busy = self.take_signals(now, signal),
                 Wake::Deadline => {}
             }
-            self.handle_deadline();
+            self.handle_deadline(now);
+            // A source that is always ready must not keep the other tasks from running.
+            if is_busy {
+                tokio::task::yield_now().await;
+            } else {
+                tokio::task::coop::consume_budget().await;
+            }
         }
     }
 
-    /// Takes a signal, and those that are ready behind it.
-    fn take_signals(&mut self, first: Signal<S::Object>) {
-        self.draft.last_event = Some(Instant::now());
-        let now = self.now();
+    /// Takes a signal and those that are ready after it. Returns true if there may be more.
+    fn take_signals(&mut self, now: Time, first: Signal<S::Object>) -> bool {
+        self.draft.last_event = self.clock.instant(now);
         self.take_signal(now, first);
         for _ in 1..SIGNALS_IN_A_ROW {
             // A pending stream is polled again, with a real waker, before the driver sleeps.
@@ -178,9 +204,10 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                 .and_then(|request| request.signals.next().now_or_never());
             match ready.flatten() {
                 Some(signal) if self.end.is_none() => self.take_signal(now, signal),
-                Some(_) | None => return,
+                Some(_) | None => return false,
             }
         }
+        true
     }
 
     fn take_signal(&mut self, now: Time, signal: Signal<S::Object>) {
@@ -214,14 +241,12 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         self.execute_outputs(now);
     }
 
-    fn tell(&mut self, input: Input<S::Object>) {
-        let now = self.now();
+    fn tell(&mut self, now: Time, input: Input<S::Object>) {
         self.machine.handle_input(now, input);
         self.execute_outputs(now);
     }
 
-    fn handle_deadline(&mut self) {
-        let now = self.now();
+    fn handle_deadline(&mut self, now: Time) {
         if self
             .machine
             .poll_timeout()
@@ -232,18 +257,15 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         }
     }
 
-    fn now(&self) -> Time {
-        Time::since_start(self.started.elapsed())
-    }
-
     /// Sets the sleep to the machine's next deadline. A sleep that would end too early is left: the
     /// deadline of a busy watch moves with every event, and waking once in vain is cheaper.
     fn arm(&self, sleep: Pin<&mut Sleep>) {
-        let deadline = match self.machine.poll_timeout() {
-            Some(deadline) => self.started + deadline.elapsed(),
-            None => Instant::now() + FAR_AWAY,
-        };
-        if sleep.is_elapsed() || deadline < sleep.deadline() {
+        let far_away = self.clock.now() + FAR_AWAY;
+        let deadlines = [self.machine.poll_timeout(), self.reporting.poll_timeout()];
+        let deadline = deadlines.into_iter().flatten().fold(far_away, Time::min);
+        if let Some(deadline) = self.clock.instant(deadline)
+            && (sleep.is_elapsed() || deadline < sleep.deadline())
+        {
             sleep.reset(deadline);
         }
     }
@@ -252,6 +274,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         while let Some(output) = self.machine.poll_output() {
             self.execute(now, output);
         }
+        self.round_failed(None);
     }
 
     fn execute(&mut self, now: Time, output: Output<S::Object>) {
@@ -266,23 +289,23 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                     .take()
                     .filter(|request| request.attempt != attempt);
             }
-            Output::BeginReplace => {
+            Output::BeginReplace { history } => {
                 self.draft.progress = Some(Progress::default());
-                self.stage(Store::begin_replace);
+                self.store.begin_replace(history);
             }
             Output::Stage(entries) => {
                 self.progressed(entries.len() as u64);
-                self.stage(|store| {
-                    for entry in entries {
-                        store.stage(entry);
-                    }
-                });
+                self.store
+                    .stage(|staging| entries.into_iter().for_each(|entry| staging.stage(entry)));
             }
-            Output::Unstage(key) => self.stage(|store| store.unstage(&key)),
-            Output::Keep(key) => self.stage(|store| store.keep(&key)),
-            Output::AbortReplace => self.stage(Store::abort_replace),
+            Output::Unstage(key) => self.store.stage(|staging| staging.unstage(&key)),
+            Output::Keep(key) => self.store.stage(|staging| staging.keep(&key)),
+            Output::AbortReplace => {
+                let result = self.store.abort_replace();
+                self.written(&result);
+            }
             Output::Commit { version } => {
-                let result = guarded(|| self.store.commit_replace(&version));
+                let result = self.store.commit(&version);
                 self.machine.handle_input(now, Input::Committed(result));
             }
             Output::Apply {
@@ -291,23 +314,20 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                 version,
             } => self.apply(change, entry, version.as_ref()),
             Output::Remove { key, version } => {
-                let result = guarded(|| self.store.delete(&key, None));
+                let result = self.store.remove(&key);
                 self.applied(&result, version.as_ref());
             }
             Output::Bookmark { version } => {
-                self.stage(|store| {
-                    store.bookmark(&version);
-                    store.update_resource_version(&version);
-                });
+                let result = self.store.bookmark(&version);
+                self.written(&result);
+                self.move_version(&version);
             }
-            Output::Moved { version } => {
-                self.stage(|store| store.update_resource_version(&version));
-            }
+            Output::Moved { version } => self.move_version(&version),
             Output::Resync => {
-                let result = self.resync();
+                let result = self.resync(now);
                 self.machine.handle_input(now, Input::Resynced(result));
             }
-            Output::Report(report) => self.report(&report),
+            Output::Report(report) => self.report(now, &report),
             Output::Stopped { cause } => self.end = Some(End { cause }),
         }
     }
@@ -331,8 +351,12 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
 
     fn list(&mut self, attempt: AttemptId, options: ListOptions) {
         tracing::debug!(%attempt, version = %options.resource_version, limit = options.limit, "list");
-        self.metrics.listing();
-        self.draft.counts.lists += 1;
+        // A proof of the history is no list of the collection.
+        if self.machine.activity() != Activity::Probing {
+            self.metrics.listing();
+            self.draft.counts.lists += 1;
+        }
+        self.reporting.attempt = Some(attempt);
         self.request = Some(Request::list(&self.source, attempt, options));
     }
 
@@ -345,6 +369,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         );
         self.metrics.watching();
         self.draft.counts.watches += 1;
+        self.reporting.attempt = Some(attempt);
         self.request = Some(Request::watch(&self.source, attempt, options));
     }
 
@@ -355,63 +380,53 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         version: Option<&ResourceVersion>,
     ) {
         self.draft.counts.events += 1;
-        let result = guarded(|| match change {
-            ChangeKind::Added => self.store.add(entry),
-            ChangeKind::Modified => self.store.update(entry),
-            ChangeKind::Deleted => {
-                let key = entry.header.key.clone();
-                self.store.delete(&key, Some(entry))
-            }
-        });
+        let result = self.store.apply(change, entry);
         self.applied(&result, version);
     }
 
     /// A change that the store did not take is lost until the key's next one; the version moves on.
     fn applied(&mut self, result: &Result<(), StoreError>, version: Option<&ResourceVersion>) {
+        self.written(result);
+        if let Some(version) = version {
+            self.move_version(version);
+        }
+    }
+
+    fn move_version(&mut self, version: &ResourceVersion) {
+        let result = self.store.update_resource_version(version);
+        self.written(&result);
+    }
+
+    fn written(&mut self, result: &Result<(), StoreError>) {
         if let Err(error) = result {
             self.store_failed(error);
         }
-        if let Some(version) = version {
-            self.stage(|store| store.update_resource_version(version));
-        }
     }
 
-    /// Calls the store where it has no way to refuse; a panic counts as a store error.
-    fn stage(&mut self, call: impl FnOnce(&mut W)) {
-        let store = &mut self.store;
-        let result = guarded(|| {
-            call(store);
-            Ok(())
-        });
-        if let Err(error) = result {
-            self.store_failed(&error);
-        }
-    }
-
-    fn resync(&mut self) -> Result<(), StoreError> {
+    fn resync(&mut self, now: Time) -> Result<(), StoreError> {
         let wanted = match &mut self.options.should_resync {
             Some(ask) => {
-                let mut yes = true;
-                guarded(|| {
-                    yes = ask();
-                    Ok(())
-                })?;
-                yes
+                let now = self.clock.instant(now).unwrap_or_else(Instant::now);
+                contain(|| ask(now)).map_err(StoreError::new)?
             }
             None => true,
         };
         if !wanted {
             return Ok(());
         }
-        guarded(|| self.store.resync())
+        self.store.resync()
     }
 
     /// Shows the batch's outcome to whoever watches the status.
     fn publish(&mut self) {
+        self.log_summaries();
         let activity = self.machine.activity();
         self.draft.activity = activity;
         self.draft.resource_version = self.machine.last_sync_resource_version().clone();
-        self.draft.objects = self.store.object_count();
+        self.draft.objects = self.store.object_count().unwrap_or_else(|error| {
+            self.store_failed(&error);
+            None
+        });
         self.draft.counts.late_answers = self.machine.late_answers();
         if activity != Activity::BackingOff {
             self.draft.retry_at = None;
@@ -423,6 +438,15 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
             .reached(&self.draft.resource_version, self.draft.synced);
         self.status.send_replace(self.draft.clone());
     }
+}
+
+/// The next period that is set.
+async fn changed(periods: &mut watch::Receiver<Duration>) -> Duration {
+    if periods.changed().await.is_err() {
+        // Without a handle it stays.
+        std::future::pending::<()>().await;
+    }
+    *periods.borrow_and_update()
 }
 
 async fn wait_for_stop(wishes: &mut watch::Receiver<Wish>) {
@@ -437,19 +461,4 @@ async fn granted<T>(permit: &mut Permit) -> Wake<T> {
         Permit::Wanted(attempt, future) => Wake::Granted(*attempt, future.await),
         Permit::None | Permit::Held { .. } => std::future::pending().await,
     }
-}
-
-/// Runs user code; a panic in it becomes an error.
-fn guarded(call: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
-    catch_unwind(AssertUnwindSafe(call))
-        .unwrap_or_else(|panic| Err(StoreError::new(panic_message(&*panic))))
-}
-
-pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    format!("panicked: {text}")
 }

@@ -1,5 +1,6 @@
 //! The request under way, as one stream of signals.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -8,6 +9,7 @@ use heliostat_core::event::{ListPart, WatchEvent};
 use heliostat_core::options::{ListOptions, WatchOptions};
 use heliostat_core::reflector::AttemptId;
 
+use crate::contain::panic_message;
 use crate::list_watch::ListerWatcher;
 
 /// The request under way: the machine has one at a time.
@@ -39,6 +41,19 @@ impl<T: Send + 'static> Request<T> {
             .map(|part| part.map_or_else(Signal::Failed, Signal::Part))
             .chain(stream::once(async { Signal::ListEnded }))
             .boxed();
+        Self::contained(attempt, signals)
+    }
+
+    /// The source and its codec are code of the user's: a panic there is a failure of the request.
+    fn contained(attempt: AttemptId, signals: BoxStream<'static, Signal<T>>) -> Self {
+        let failed = |panic: Box<dyn std::any::Any + Send>| {
+            let message = format!("the source {}", panic_message(&*panic));
+            Signal::Failed(SourceError::Request(message.into()))
+        };
+        let signals = AssertUnwindSafe(signals)
+            .catch_unwind()
+            .map(move |signal| signal.unwrap_or_else(failed))
+            .boxed();
         Self { attempt, signals }
     }
 
@@ -58,7 +73,7 @@ impl<T: Send + 'static> Request<T> {
             .map(|signal: Result<_, SourceError>| signal.unwrap_or_else(Signal::Failed))
             .chain(stream::once(async { Signal::WatchEnded }))
             .boxed();
-        Self { attempt, signals }
+        Self::contained(attempt, signals)
     }
 }
 

@@ -1,14 +1,12 @@
 //! The user's transform, at the door: every object passes it once.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use heliostat_core::event::{ChangeKind, ListPart, Rejection, RejectionReason, WatchEvent};
 use heliostat_core::object::Entry;
 use heliostat_core::store::Store;
 
 use crate::list_watch::ListerWatcher;
 
-use super::{Driver, panic_message};
+use super::{Driver, contain};
 
 impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
     #[expect(
@@ -58,8 +56,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
             return Ok(entry);
         };
         let Entry { header, object } = entry;
-        let result = catch_unwind(AssertUnwindSafe(|| transform(object, &header)))
-            .unwrap_or_else(|panic| Err(panic_message(&*panic)));
+        let result = contain(|| transform(object, &header)).unwrap_or_else(Err);
         match result {
             Ok(object) => Ok(Entry { header, object }),
             Err(message) => Err(Rejection {

@@ -132,6 +132,12 @@ pub struct InformerStopped {
     name: Arc<str>,
 }
 
+impl InformerStopped {
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.into() }
+    }
+}
+
 impl<T: Send + Sync + 'static> SharedInformer<T> {
     /// An informer with the default options, not started.
     #[track_caller]
@@ -347,7 +353,16 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
         options: &HandlerOptions,
         slot: &Arc<Slot<T>>,
     ) -> Result<heliostat_core::informer::HandlerId, InformerStopped> {
-        let joined = self.inner.pipeline.add(options.resync_period, slot);
+        let pipeline = &self.inner.pipeline;
+        let before = pipeline.check_period();
+        let joined = pipeline.add(options.resync_period, slot);
+        let period = pipeline.check_period();
+        // The first handler that asks for resyncs sets the period, also after the start.
+        if period != before
+            && let Life::Running { mirror, .. } = &*self.inner.life()
+        {
+            mirror.set_resync_period(period);
+        }
         joined.ok_or_else(|| self.stopped())
     }
 
@@ -432,8 +447,8 @@ impl<S: ListerWatcher> InformerBuilder<S> {
         self
     }
 
-    /// How often handlers are told everything again that ask for nothing else; zero, the default, for
-    /// never. A mirror without a period tells nobody again, whatever a handler asks for.
+    /// How often handlers get everything again that ask for no period of their own; zero, the default,
+    /// for never.
     #[must_use]
     pub const fn resync_period(mut self, period: Duration) -> Self {
         self.resync_period = period;
@@ -503,7 +518,9 @@ impl<S: ListerWatcher> InformerBuilder<S> {
             let config = reflector.options.config.clone();
             reflector
                 .config(config.resync_period(resync_period))
-                .should_resync(move || checks.upgrade().is_some_and(|it| it.check_resync()))
+                .should_resync_at(move |now| {
+                    checks.upgrade().is_some_and(|it| it.check_resync(now))
+                })
                 .start()
         });
         SharedInformer {

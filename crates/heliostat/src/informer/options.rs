@@ -41,9 +41,11 @@ impl HandlerOptions {
         self
     }
 
-    /// How often the handler is told everything again; zero for never. By default as often as the
-    /// mirror's. Rounded up to a second, and to the mirror's own period if that has been fixed by its
-    /// start; each resync costs the handler one walk through the mirror.
+    /// How often the handler gets everything again; zero for never. By default the period of the
+    /// informer. Rounded up to a second. In a running informer it is also rounded up to the period in
+    /// which that checks for resyncs: its own, or the shortest that a handler had at the start, or else
+    /// that of the first handler that asked for one. Each resync costs the handler one walk through the
+    /// mirror.
     #[must_use]
     pub const fn resync_period(mut self, period: Duration) -> Self {
         self.resync_period = Some(period);

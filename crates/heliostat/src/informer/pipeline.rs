@@ -13,7 +13,7 @@ use std::time::Duration;
 use heliostat_core::informer::{Fanout, HandlerId, apply};
 use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::queue::ordered_fifo::{BATCH_SIZE, OrderedFifo};
-use heliostat_core::store::{Store, StoreError};
+use heliostat_core::store::{Staging, Store, StoreError};
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 use tokio::sync::watch;
@@ -99,11 +99,16 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         stage.metrics = Some(InformerMetrics::new(name));
     }
 
-    /// Fixes the resync period of the mirror, and gives it.
+    /// Fixes the resync period of the mirror, and returns it.
     pub(super) fn start(&self) -> Duration {
         let mut stage = self.stage();
         stage.fanout.start();
         stage.fanout.check_period()
+    }
+
+    /// How often handlers have to be checked for a resync; zero for never.
+    pub(super) fn check_period(&self) -> Duration {
+        self.stage().fanout.check_period()
     }
 
     /// A handler listens from now on, beginning with what is there; none if nothing more will come.
@@ -215,9 +220,10 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         slots
     }
 
-    /// Looks which handlers are due for a resync; true if any is.
-    pub(super) fn check_resync(&self) -> bool {
-        let now = self.now();
+    /// Looks which handlers are due for a resync; true if any is. `now` is the time of the turn in
+    /// which the reflector asks: a later one would find a handler due that late the next time.
+    pub(super) fn check_resync(&self, now: Instant) -> bool {
+        let now = Time::since_start(now.saturating_duration_since(self.started));
         self.stage().fanout.check_resync(now)
     }
 
@@ -324,29 +330,13 @@ impl<T: Send + Sync + 'static> Store<T> for QueueWriter<T> {
         self.put(|queue| queue.delete(key, last_state))
     }
 
-    fn begin_replace(&mut self) {
-        let base = self.pipeline.indexer.snapshot();
-        self.put(|queue| queue.begin_replace_on(&base));
+    fn begin_replace(&mut self) -> Staging<T> {
+        let queue = self.pipeline.queue();
+        queue.begin_replace_on(&self.pipeline.indexer.snapshot())
     }
 
-    fn stage(&mut self, entry: Entry<T>) {
-        self.pipeline.queue().stage(entry);
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        self.pipeline.queue().unstage(key);
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        self.pipeline.queue().keep(key);
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
-        self.put(|queue| queue.commit_replace(version))
-    }
-
-    fn abort_replace(&mut self) {
-        self.pipeline.queue().abort_replace();
+    fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError> {
+        self.put(|queue| queue.commit(staging, version))
     }
 
     fn resync(&mut self) -> Result<(), StoreError> {
@@ -376,5 +366,30 @@ impl<T> Drop for QueueWriter<T> {
 impl<T> fmt::Debug for QueueWriter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("QueueWriter").field(&self.pipeline).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::HandlerOptions;
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_that_runs_late_does_not_skip_the_next_resync() {
+        let pipeline: Pipeline<String> = Pipeline::new(Indexer::new());
+        pipeline.configure("test", Duration::from_secs(60));
+        let slot = Arc::new(Slot::new(
+            "handler".into(),
+            &HandlerOptions::default(),
+            false,
+        ));
+        assert!(pipeline.add(None, &slot).is_some());
+        let period = pipeline.start();
+        let late = Duration::from_secs(1);
+        let due = Instant::now() + period;
+        tokio::time::advance(period + late).await;
+        assert!(pipeline.check_resync(due));
+        tokio::time::advance(period - late).await;
+        assert!(pipeline.check_resync(due + period));
     }
 }

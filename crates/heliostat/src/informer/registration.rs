@@ -95,6 +95,15 @@ impl<T: Send + Sync + 'static> Registration<T> {
         wait_synced(&self.slot).await
     }
 
+    /// Waits until the handler gets no more notifications, because the informer has stopped.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn ended(&self) {
+        // An error says that the slot is gone, and so its handler.
+        let _ = self.slot.ended().wait_for(|ended| *ended).await;
+    }
+
     /// Removes the handler. It is told nothing more, what is waiting for it is dropped, and a call
     /// that is under way is not waited for. Nothing happens if it has ended already.
     pub fn remove(self) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::queue::{Closed, Deltas, delta_fifo};
-use heliostat_core::store::{Store, StoreError};
+use heliostat_core::store::{Staging, Store, StoreError};
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 use metrics::{Gauge, gauge};
@@ -204,28 +204,12 @@ impl<T: Send + Sync> Store<T> for DeltaFifo<T> {
         self.feed(|queue| queue.delete(key, last_state))
     }
 
-    fn begin_replace(&mut self) {
-        self.shared.lock().begin_replace();
+    fn begin_replace(&mut self) -> Staging<T> {
+        self.shared.lock().begin_replace()
     }
 
-    fn stage(&mut self, entry: Entry<T>) {
-        self.shared.lock().stage(entry);
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        self.shared.lock().unstage(key);
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        self.shared.lock().keep(key);
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
-        self.feed(|queue| queue.commit_replace(version))
-    }
-
-    fn abort_replace(&mut self) {
-        self.shared.lock().abort_replace();
+    fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError> {
+        self.feed(|queue| queue.commit(staging, version))
     }
 
     fn resync(&mut self) -> Result<(), StoreError> {
@@ -371,9 +355,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn d_10_d_12_synced_waits_for_what_is_tried_again() {
         let mut queue = queue();
-        queue.begin_replace();
-        queue.stage(entry("a", 1));
-        queue.commit_replace(&1.into()).unwrap();
+        let mut staging = queue.begin_replace();
+        staging.stage(entry("a", 1));
+        queue.commit(staging, &1.into()).unwrap();
         let other = queue.clone();
         let mut synced = std::pin::pin!(other.wait_synced());
         assert!(poll!(synced.as_mut()).is_pending());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::queue::{Closed, fifo};
-use heliostat_core::store::{Store, StoreError};
+use heliostat_core::store::{Staging, Store, StoreError};
 use heliostat_core::version::ResourceVersion;
 
 use super::shared::{Look, Shared};
@@ -147,38 +147,18 @@ impl<T: Send + Sync> Store<T> for Fifo<T> {
         self.feed(|queue| queue.add(entry))
     }
 
-    fn update(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
-        self.feed(|queue| queue.update(entry))
-    }
-
     fn delete(&mut self, key: &ObjectKey, last_state: Option<Entry<T>>) -> Result<(), StoreError> {
         self.feed(|queue| queue.delete(key, last_state))
     }
 
-    fn begin_replace(&mut self) {
-        self.shared.lock().begin_replace();
+    fn begin_replace(&mut self) -> Staging<T> {
+        self.shared.lock().begin_replace()
     }
 
-    fn stage(&mut self, entry: Entry<T>) {
-        self.shared.lock().stage(entry);
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        self.shared.lock().unstage(key);
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        self.shared.lock().keep(key);
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
-        let committed = self.shared.lock().commit_replace(version);
+    fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError> {
+        let committed = self.shared.lock().commit(staging, version);
         self.shared.wake_takers();
         committed
-    }
-
-    fn abort_replace(&mut self) {
-        self.shared.lock().abort_replace();
     }
 
     fn resync(&mut self) -> Result<(), StoreError> {
@@ -292,9 +272,9 @@ mod tests {
     #[tokio::test]
     async fn q_04_the_queue_is_synced_when_the_last_object_was_dealt_with() {
         let mut queue = Fifo::new();
-        queue.begin_replace();
-        queue.stage(entry("a", 1));
-        queue.commit_replace(&1.into()).unwrap();
+        let mut staging = queue.begin_replace();
+        staging.stage(entry("a", 1));
+        queue.commit(staging, &1.into()).unwrap();
         let popped = queue.pop().await.unwrap();
         assert!(popped.is_in_initial_list());
         assert!(!queue.has_synced());

@@ -23,4 +23,5 @@ pub use heliostat_core::queue::{Closed, Priority};
 pub use delta_fifo::DeltaFifo;
 pub use fifo::{Fifo, Popped};
 pub use priority_fifo::PriorityFifo;
+pub(crate) use work_queue::Failure;
 pub use work_queue::{Action, Work, WorkQueue, WorkQueueBuilder};

@@ -84,8 +84,16 @@ where
         self.source.description()
     }
 
+    fn request_line(&self) -> String {
+        self.source.request_line()
+    }
+
     fn supports_watch_list(&self) -> bool {
         self.source.supports_watch_list()
+    }
+
+    fn supports_single_object(&self) -> bool {
+        self.source.supports_single_object()
     }
 }
 

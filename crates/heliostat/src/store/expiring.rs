@@ -11,7 +11,7 @@ use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::store::expiring::{ExpiringStore, Ttl};
 use heliostat_core::store::index::{IndexError, IndexFunc};
 use heliostat_core::store::snapshot::Snapshot;
-use heliostat_core::store::{Store, StoreError};
+use heliostat_core::store::{Staging, Store, StoreError};
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 use tokio::time::Instant;
@@ -114,15 +114,11 @@ impl<T: Send + Sync> ExpiringIndexer<T> {
     /// Puts these objects in the place of all that are there, in one step; the time of all of them
     /// begins anew.
     pub fn replace(&self, entries: impl IntoIterator<Item = Entry<T>>, version: &ResourceVersion) {
-        // The caller's iterator runs under no lock.
-        let entries: Vec<_> = entries.into_iter().collect();
-        never_refused(&self.shared.write(|store| {
-            store.begin_replace();
-            for entry in entries {
-                store.stage(entry);
-            }
-            store.commit_replace(version)
-        }));
+        let mut staging = self.shared.write(Store::begin_replace);
+        for entry in entries {
+            staging.stage(entry);
+        }
+        never_refused(&self.shared.write(|store| store.commit(staging, version)));
     }
 
     /// Takes out what has expired, and gives it back, soonest first.
@@ -254,28 +250,12 @@ impl<T: Send + Sync> Store<T> for ExpiringWriter<T> {
         self.shared.write(|store| store.delete(key, last_state))
     }
 
-    fn begin_replace(&mut self) {
-        self.shared.write(Store::begin_replace);
+    fn begin_replace(&mut self) -> Staging<T> {
+        self.shared.write(Store::begin_replace)
     }
 
-    fn stage(&mut self, entry: Entry<T>) {
-        self.shared.write(|store| store.stage(entry));
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        self.shared.write(|store| store.unstage(key));
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        self.shared.write(|store| store.keep(key));
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
-        self.shared.write(|store| store.commit_replace(version))
-    }
-
-    fn abort_replace(&mut self) {
-        self.shared.write(Store::abort_replace);
+    fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError> {
+        self.shared.write(|store| store.commit(staging, version))
     }
 
     fn bookmark(&mut self, version: &ResourceVersion) {

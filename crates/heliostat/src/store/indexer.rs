@@ -11,16 +11,17 @@ use std::sync::Arc;
 use heliostat_core::informer::Target;
 use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::packed::{Packed, UnpackError};
+use heliostat_core::printable::printable;
 use heliostat_core::store::index::{IndexError, IndexFailures, IndexFunc, NAMESPACE_INDEX};
 use heliostat_core::store::indexer::{Change, IndexedObjects};
 use heliostat_core::store::snapshot::Snapshot;
-use heliostat_core::store::staging::Staging;
 use heliostat_core::store::transaction::{Op, Transaction};
-use heliostat_core::store::{SnapshotStore, Store, StoreError};
+use heliostat_core::store::{SnapshotStore, Staging, Store, StoreError};
 use heliostat_core::version::ResourceVersion;
 
 use super::by_key::ByKey;
 use super::waiters::{Waiters, Wanted, WriterGone};
+use crate::log_limit;
 use crate::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Keyed objects with named indexes, shared between threads. A clone is another handle to the same
@@ -99,7 +100,6 @@ impl<T> Indexer<T> {
         self.shared.waiters.writer_came();
         IndexerWriter {
             shared: Arc::clone(&self.shared),
-            staging: None,
         }
     }
 
@@ -401,11 +401,8 @@ impl<T> fmt::Debug for Indexer<T> {
 }
 
 /// What feeds an [`Indexer`]: the [`Store`] that a reflector is given.
-///
-/// The set that a replace collects aside belongs to the writer: it goes when the writer goes.
 pub struct IndexerWriter<T> {
     shared: Arc<Shared<T>>,
-    staging: Option<Staging<T>>,
 }
 
 impl<T> IndexerWriter<T> {
@@ -415,6 +412,21 @@ impl<T> IndexerWriter<T> {
         Indexer {
             shared: Arc::clone(&self.shared),
         }
+    }
+}
+
+impl<T: Send + Sync> IndexerWriter<T> {
+    /// Makes several changes in one step. With a version, the content is complete at that version.
+    pub(super) fn apply(&self, ops: Vec<Op<T>>, version: Option<&ResourceVersion>) {
+        let keys: Vec<_> = ops.iter().map(|op| op.key().clone()).collect();
+        let _writing = self.shared.lock_writing();
+        let mut transaction = self.shared.read().begin_transaction();
+        transaction.extend(ops);
+        if let Some(version) = version {
+            transaction.set_resource_version(version);
+            transaction.set_synced();
+        }
+        drop(self.shared.commit_transaction(transaction, &keys));
     }
 }
 
@@ -437,37 +449,14 @@ impl<T: Send + Sync> Store<T> for IndexerWriter<T> {
         Ok(())
     }
 
-    fn begin_replace(&mut self) {
-        self.staging = Some(self.shared.read().begin());
+    fn begin_replace(&mut self) -> Staging<T> {
+        self.shared.read().begin()
     }
 
-    fn stage(&mut self, entry: Entry<T>) {
-        if let Some(staging) = &mut self.staging {
-            staging.stage(entry);
-        }
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        if let Some(staging) = &mut self.staging {
-            staging.unstage(key);
-        }
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        if let Some(staging) = &mut self.staging {
-            staging.keep(key);
-        }
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
-        let staging = self.staging.take().ok_or_else(StoreError::not_begun)?;
+    fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError> {
         let _writing = self.shared.lock_writing();
         self.shared.commit(staging, version);
         Ok(())
-    }
-
-    fn abort_replace(&mut self) {
-        self.staging = None;
     }
 
     fn bookmark(&mut self, version: &ResourceVersion) {
@@ -528,7 +517,6 @@ impl<T> fmt::Debug for IndexerWriter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IndexerWriter")
             .field("store", &self.shared.snapshot())
-            .field("staging", &self.staging)
             .finish()
     }
 }
@@ -616,14 +604,17 @@ impl<T> Shared<T> {
     }
 }
 
-/// Tells of objects that an index could not file; one line for a whole write.
+/// Logs objects that an index could not file: one line for a whole write, and not too many of them.
 fn report(failures: &IndexFailures) {
-    if let Some(last) = &failures.last {
+    if let Some(last) = &failures.last
+        && let Some(held_back) = log_limit::admit("index")
+    {
         tracing::warn!(
             index = &*last.index,
-            key = %last.key,
+            key = %printable(&last.key),
             error = &last.error as &dyn std::error::Error,
             failures = failures.count,
+            held_back,
             "an index function failed: the object is in the store, but not in that index",
         );
     }

@@ -9,42 +9,64 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use heliostat_core::object::{Entry, ObjectKey};
+use heliostat_core::store::difference::Difference;
 use heliostat_core::version::ResourceVersion;
 
-use super::{Indexer, IndexerWriter, Store, StoreError};
+use super::{Indexer, IndexerWriter, Op, Snapshot, Staging, Store, StoreError};
 
 impl<T: Send + Sync> Indexer<T> {
-    /// A writer for each of several namespaces, in their order, to be given to a reflector each.
+    /// Returns a writer for each of several namespaces, in their order, for a reflector each.
     ///
     /// The store is synced once every namespace has been listed; objects of those that are listed
     /// earlier can be read before that.
+    ///
+    /// # Errors
+    /// If a namespace is given twice, since its two reflectors would delete each other's objects, or if
+    /// a name is empty, since that means all namespaces.
     ///
     /// ```
     /// use heliostat::Indexer;
     ///
     /// let store = Indexer::<String>::new();
-    /// let writers = store.namespace_writers(["shop", "bank"]);
-    /// assert_eq!(writers.len(), 2);
+    /// assert_eq!(store.namespace_writers(["shop", "bank"])?.len(), 2);
+    /// assert!(store.namespace_writers(["shop", "shop"]).is_err());
+    /// # Ok::<(), heliostat::store::NamespacesError>(())
     /// ```
     pub fn namespace_writers<'a>(
         &self,
         namespaces: impl IntoIterator<Item = &'a str>,
-    ) -> Vec<NamespaceWriter<T>> {
+    ) -> Result<Vec<NamespaceWriter<T>>, NamespacesError> {
         let names: Vec<&str> = namespaces.into_iter().collect();
-        let versions = names
-            .iter()
-            .map(|name| ((*name).to_owned(), None))
-            .collect();
+        let mut versions = BTreeMap::new();
+        for name in &names {
+            if name.is_empty() {
+                return Err(NamespacesError::Empty);
+            }
+            if versions.insert((*name).to_owned(), None).is_some() {
+                return Err(NamespacesError::Twice((*name).to_owned()));
+            }
+        }
         let reached = Arc::new(Mutex::new(Reached { versions }));
         let writer = |name: &&str| NamespaceWriter {
             writer: self.writer(),
             namespace: (*name).to_owned(),
             reached: Arc::clone(&reached),
-            staged: BTreeMap::new(),
             objects: 0,
         };
-        names.iter().map(writer).collect()
+        Ok(names.iter().map(writer).collect())
     }
+}
+
+/// Why several namespaces cannot be mirrored into one store.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NamespacesError {
+    /// Two reflectors of one namespace would delete each other's objects.
+    #[error("namespace {0:?} is given twice; give each namespace once")]
+    Twice(String),
+    /// The empty name means all namespaces and overlaps with every other.
+    #[error("a namespace has an empty name; use one reflector without a namespace for all of them")]
+    Empty,
 }
 
 /// Feeds one namespace of an [`Indexer`].
@@ -52,8 +74,6 @@ pub struct NamespaceWriter<T> {
     writer: IndexerWriter<T>,
     namespace: String,
     reached: Arc<Mutex<Reached>>,
-    /// The set aside; nothing stands for an object whose present state is kept.
-    staged: BTreeMap<ObjectKey, Option<Entry<T>>>,
     /// How many objects of the store are this namespace's; asked for after every batch of events.
     objects: usize,
 }
@@ -113,38 +133,26 @@ impl<T: Send + Sync> NamespaceWriter<T> {
         }
     }
 
-    /// Puts the new set in the place of the namespace's, in one step with all others as they are.
-    fn replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
-        let present = self.writer.indexer().snapshot();
-        self.writer.begin_replace();
-        for entry in present.iter() {
-            if entry.key().namespace() != Some(&self.namespace) {
-                self.writer.keep(entry.key());
-            }
-        }
-        for (key, entry) in std::mem::take(&mut self.staged) {
-            match entry {
-                Some(entry) => self.writer.stage(entry),
-                None => self.writer.keep(&key),
-            }
-        }
-        self.writer.commit_replace(version)
+    /// Returns the objects of the namespace.
+    fn present(&self) -> Snapshot<T> {
+        let all = self.writer.indexer().snapshot();
+        all.restricted_to(&self.namespace)
     }
 
-    /// Before every namespace has been listed the store must not call itself synced, so the objects
-    /// come one by one.
-    fn fill_in(&mut self) -> Result<(), StoreError> {
-        let present = self.writer.indexer().in_namespace(&self.namespace);
-        for entry in present
-            .iter()
-            .filter(|entry| !self.staged.contains_key(entry.key()))
-        {
-            self.writer.delete(entry.key(), None)?;
-        }
-        for entry in std::mem::take(&mut self.staged).into_values().flatten() {
-            self.writer.add(entry)?;
-        }
-        Ok(())
+    /// Replaces the objects of the namespace in one step. Until every namespace has been listed there is
+    /// no version, and the store is not synced.
+    fn replace(&self, staging: Staging<T>, version: Option<&ResourceVersion>) {
+        let before = self.present();
+        let after = staging.into_snapshot(&before);
+        let op = |difference: Difference<'_, T>| match difference {
+            Difference::Added(new) | Difference::Changed { new, .. } => {
+                Some(Op::Upsert((**new).clone()))
+            }
+            Difference::Removed(old) => Some(Op::Delete(old.key().clone())),
+            Difference::Unchanged(_) => None,
+        };
+        let ops = before.differences(&after).filter_map(op).collect();
+        self.writer.apply(ops, version);
     }
 }
 
@@ -155,44 +163,25 @@ impl<T: Send + Sync> Store<T> for NamespaceWriter<T> {
         self.counted(|this| this.writer.add(entry))
     }
 
-    fn update(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
-        self.add(entry)
-    }
-
     fn delete(&mut self, key: &ObjectKey, last_state: Option<Entry<T>>) -> Result<(), StoreError> {
         let reached = Arc::clone(&self.reached);
         let _held = lock(&reached);
         self.counted(|this| this.writer.delete(key, last_state))
     }
 
-    fn begin_replace(&mut self) {
-        self.staged.clear();
+    fn begin_replace(&mut self) -> Staging<T> {
+        Staging::on(&self.present())
     }
 
-    fn stage(&mut self, entry: Entry<T>) {
-        self.staged.insert(entry.key().clone(), Some(entry));
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        self.staged.remove(key);
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        self.staged.entry(key.clone()).or_default();
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
+    fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError> {
         let reached = Arc::clone(&self.reached);
         let mut reached = lock(&reached);
         reached.set(&self.namespace, version);
-        match reached.by_all() {
-            Some(version) => self.counted(|this| this.replace(&version)),
-            None => self.counted(Self::fill_in),
-        }
-    }
-
-    fn abort_replace(&mut self) {
-        self.staged.clear();
+        let version = reached.by_all();
+        self.counted(|this| {
+            this.replace(staging, version.as_ref());
+            Ok(())
+        })
     }
 
     fn bookmark(&mut self, version: &ResourceVersion) {
@@ -212,7 +201,7 @@ impl<T> fmt::Debug for NamespaceWriter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NamespaceWriter")
             .field("namespace", &self.namespace)
-            .field("staged", &self.staged.len())
+            .field("objects", &self.objects)
             .finish_non_exhaustive()
     }
 }
@@ -238,11 +227,11 @@ mod tests {
     }
 
     fn list(writer: &mut NamespaceWriter<u64>, keys: &[&str], version: u64) {
-        writer.begin_replace();
+        let mut staging = writer.begin_replace();
         for key in keys {
-            writer.stage(entry(key, version));
+            staging.stage(entry(key, version));
         }
-        writer.commit_replace(&version.into()).unwrap();
+        writer.commit(staging, &version.into()).unwrap();
     }
 
     fn keys(store: &Indexer<u64>) -> Vec<String> {
@@ -252,7 +241,7 @@ mod tests {
     #[test]
     fn each_namespace_is_replaced_for_itself() {
         let store = Indexer::new();
-        let mut writers = store.namespace_writers(["a", "b"]);
+        let mut writers = store.namespace_writers(["a", "b"]).unwrap();
         let [a, b] = &mut writers[..] else { panic!() };
         list(a, &["a/1", "a/2"], 5);
         assert_eq!(keys(&store), ["a/1", "a/2"], "what is listed can be read");
@@ -268,16 +257,57 @@ mod tests {
         assert_eq!(b.object_count(), Some(2));
         b.delete(&"b/2".parse().unwrap(), None).unwrap();
         assert_eq!(b.object_count(), Some(1));
-        a.begin_replace();
-        a.keep(&"a/2".parse().unwrap());
-        a.commit_replace(&10.into()).unwrap();
+        let mut staging = a.begin_replace();
+        staging.keep(&"a/2".parse().unwrap());
+        a.commit(staging, &10.into()).unwrap();
         assert_eq!(keys(&store), ["a/2", "b/1"]);
+    }
+
+    #[test]
+    fn a_namespace_given_twice_or_without_a_name_is_an_error() {
+        let store = Indexer::<u64>::new();
+        let refused = |names: &[&'static str]| store.namespace_writers(names.iter().copied()).err();
+        let twice = Some(NamespacesError::Twice("a".to_owned()));
+        assert_eq!(refused(&["a", "b", "a"]), twice);
+        assert_eq!(refused(&["a", ""]), Some(NamespacesError::Empty));
+        assert_eq!(refused(&["a", "b"]), None);
+    }
+
+    #[test]
+    fn a_relist_of_one_namespace_leaves_the_others_untouched() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        use heliostat_core::store::index::IndexFunc;
+
+        let filed = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&filed);
+        let store = Indexer::new();
+        let func = IndexFunc::new(move |entry: &Entry<u64>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            [entry.object.to_string()]
+        });
+        store.add_index("number", func).unwrap();
+        let mut writers = store.namespace_writers(["a", "b"]).unwrap();
+        let [a, b] = &mut writers[..] else { panic!() };
+        list(a, &["a/1", "a/2"], 5);
+        list(b, &["b/1", "b/2", "b/3"], 5);
+        let before = store.snapshot();
+        filed.store(0, Ordering::Relaxed);
+        list(a, &["a/1", "a/2"], 5);
+        assert!(store.snapshot().has_objects_of(&before), "nothing changed");
+        list(a, &["a/1"], 7);
+        assert_eq!(store.by_index("number", "5").unwrap().len(), 3);
+        assert_eq!(store.by_index("number", "7").unwrap().len(), 1);
+        let changed = before.differences(&store.snapshot()).count();
+        assert_eq!(changed, 2, "one changed, one is gone");
+        // The old and the new state of the one, and the last of the other.
+        assert!(filed.load(Ordering::Relaxed) <= 3);
     }
 
     #[test]
     fn a_list_before_the_sync_takes_away_what_vanished() {
         let store = Indexer::new();
-        let mut writers = store.namespace_writers(["a", "b"]);
+        let mut writers = store.namespace_writers(["a", "b"]).unwrap();
         list(&mut writers[0], &["a/1", "a/2"], 5);
         list(&mut writers[0], &["a/2"], 6);
         assert_eq!(keys(&store), ["a/2"]);
@@ -286,7 +316,7 @@ mod tests {
     #[test]
     fn the_version_is_the_oldest_of_all() {
         let store = Indexer::new();
-        let mut writers = store.namespace_writers(["a", "b"]);
+        let mut writers = store.namespace_writers(["a", "b"]).unwrap();
         let [a, b] = &mut writers[..] else { panic!() };
         list(a, &[], 5);
         assert!(store.resource_version().is_unset());

@@ -5,13 +5,12 @@
 //! list says nothing of the objects that vanished meanwhile. The tap answers it. Whoever applies its
 //! changes in their order to an empty map has the content of the store at every point.
 
-use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
 
 use heliostat_core::object::{Entry, ObjectKey};
+use heliostat_core::store::difference::Difference;
 use heliostat_core::store::snapshot::Snapshot;
-use heliostat_core::store::{Store, StoreError};
+use heliostat_core::store::{Staging, Store, StoreError};
 use heliostat_core::version::ResourceVersion;
 
 use super::indexer::{Indexer, IndexerWriter};
@@ -134,42 +133,30 @@ impl<T, F: FnMut(Change<T>)> Tap<T, F> {
         &self.store
     }
 
-    /// Tells of a state that came, unless the store had that very state.
-    fn tell_upsert(&mut self, old: Option<Entry<T>>, new: Entry<T>) {
-        match old {
-            None => (self.listener)(Change::Added(new)),
-            Some(old) if old.header.is_same_state(&new.header) => {}
-            Some(old) => (self.listener)(Change::Updated { old, new }),
-        }
+    /// Reports an event, also if the store had an object of the same version: the new object is in the
+    /// store now, and only its owner can say whether it differs.
+    fn report_upsert(&mut self, old: Option<Entry<T>>, new: Entry<T>) {
+        (self.listener)(match old {
+            None => Change::Added(new),
+            Some(old) => Change::Updated { old, new },
+        });
     }
 
-    /// Tells how two states of the store differ, in the order of the keys.
-    fn tell_differences(&mut self, before: &Snapshot<T>, after: &Snapshot<T>) {
-        let mut before = before.iter().peekable();
-        let mut after = after.iter().peekable();
-        loop {
-            let order = match (before.peek(), after.peek()) {
-                (None, None) => return,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(old), Some(new)) => old.key().cmp(new.key()),
-            };
-            let old = before.next_if(|_| order.is_le());
-            let new = after.next_if(|_| order.is_ge());
-            match (old, new) {
-                (Some(last), None) => (self.listener)(Change::Deleted {
-                    last: last.clone(),
+    /// Reports how two states of the store differ, in the order of the keys.
+    fn report_differences(&mut self, before: &Snapshot<T>, after: &Snapshot<T>) {
+        for difference in before.differences(after) {
+            (self.listener)(match difference {
+                Difference::Added(new) => Change::Added((**new).clone()),
+                Difference::Changed { old, new } => Change::Updated {
+                    old: (**old).clone(),
+                    new: (**new).clone(),
+                },
+                Difference::Removed(last) => Change::Deleted {
+                    last: (**last).clone(),
                     tombstone: true,
-                }),
-                (old, Some(new)) => {
-                    // What a replace keeps is the same allocation, whatever its version says.
-                    let kept = old.is_some_and(|old| Arc::ptr_eq(&old.object, &new.object));
-                    if !kept {
-                        self.tell_upsert(old.cloned(), new.clone());
-                    }
-                }
-                (None, None) => return,
-            }
+                },
+                Difference::Unchanged(_) => continue,
+            });
         }
     }
 }
@@ -182,14 +169,14 @@ where
     fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
         let old = self.store.get(entry.key());
         self.writer.add(entry.clone())?;
-        self.tell_upsert(old, entry);
+        self.report_upsert(old, entry);
         Ok(())
     }
 
     fn update(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
         let old = self.store.get(entry.key());
         self.writer.update(entry.clone())?;
-        self.tell_upsert(old, entry);
+        self.report_upsert(old, entry);
         Ok(())
     }
 
@@ -205,35 +192,19 @@ where
         Ok(())
     }
 
-    fn begin_replace(&mut self) {
-        self.writer.begin_replace();
+    fn begin_replace(&mut self) -> Staging<T> {
+        self.writer.begin_replace()
     }
 
-    fn stage(&mut self, entry: Entry<T>) {
-        self.writer.stage(entry);
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        self.writer.unstage(key);
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        self.writer.keep(key);
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
+    fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError> {
         let before = self.store.snapshot();
-        self.writer.commit_replace(version)?;
+        self.writer.commit(staging, version)?;
         let after = self.store.snapshot();
-        self.tell_differences(&before, &after);
+        self.report_differences(&before, &after);
         (self.listener)(Change::Replaced {
             version: version.clone(),
         });
         Ok(())
-    }
-
-    fn abort_replace(&mut self) {
-        self.writer.abort_replace();
     }
 
     fn resync(&mut self) -> Result<(), StoreError> {
@@ -268,9 +239,10 @@ impl<T, F> fmt::Debug for Tap<T, F> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     use heliostat_core::object::Header;
+    use heliostat_core::store::History;
     use proptest::prelude::*;
 
     use super::*;
@@ -312,11 +284,11 @@ mod tests {
     }
 
     fn replace(tap: &mut TestTap, entries: &[Entry<u64>], version: u64) {
-        tap.begin_replace();
+        let mut staging = tap.begin_replace();
         for entry in entries {
-            tap.stage(entry.clone());
+            staging.stage(entry.clone());
         }
-        tap.commit_replace(&version.into()).unwrap();
+        tap.commit(staging, &version.into()).unwrap();
     }
 
     #[test]
@@ -331,7 +303,10 @@ mod tests {
         tap.delete(&ObjectKey::cluster("a"), Some(entry("a", 4)))
             .unwrap();
         tap.delete(&ObjectKey::cluster("b"), None).unwrap();
-        assert_eq!(words(&told), ["+a@1", "~a@1>2", "+b@3", "-a@4", "-b@3?"]);
+        assert_eq!(
+            words(&told),
+            ["+a@1", "~a@1>2", "+b@3", "~b@3>3", "-a@4", "-b@3?"]
+        );
         assert_eq!(tap.object_count(), Some(0));
     }
 
@@ -348,12 +323,22 @@ mod tests {
     }
 
     #[test]
+    fn a_relist_in_an_unknown_history_tells_of_objects_of_an_equal_version() {
+        let (mut tap, told) = tap();
+        replace(&mut tap, &[entry("a", 1)], 1);
+        words(&told);
+        let mut staging = tap.begin_replace().in_history(History::Unknown);
+        staging.stage(Entry::new(entry("a", 1).header, 7));
+        tap.commit(staging, &1.into()).unwrap();
+        assert_eq!(words(&told), ["~a@1>7", "=1"]);
+    }
+
+    #[test]
     fn a_replace_given_up_tells_nothing() {
         let (mut tap, told) = tap();
-        tap.begin_replace();
-        tap.stage(entry("a", 1));
-        tap.abort_replace();
-        assert!(tap.commit_replace(&1.into()).is_err());
+        let mut staging = tap.begin_replace();
+        staging.stage(entry("a", 1));
+        drop(staging);
         assert!(words(&told).is_empty());
     }
 
@@ -362,11 +347,11 @@ mod tests {
         let (mut tap, told) = tap();
         replace(&mut tap, &[entry("a", 1)], 1);
         words(&told);
-        tap.begin_replace();
-        tap.keep(&ObjectKey::cluster("a"));
-        tap.stage(entry("b", 2));
-        tap.unstage(&ObjectKey::cluster("b"));
-        tap.commit_replace(&2.into()).unwrap();
+        let mut staging = tap.begin_replace();
+        staging.keep(&ObjectKey::cluster("a"));
+        staging.stage(entry("b", 2));
+        staging.unstage(&ObjectKey::cluster("b"));
+        tap.commit(staging, &2.into()).unwrap();
         assert_eq!(words(&told), ["=2"]);
     }
 
@@ -390,8 +375,8 @@ mod tests {
             other => panic!("unexpected {other:?}"),
         });
         tap.add(entry("a", 1)).unwrap();
-        tap.begin_replace();
-        tap.commit_replace(&2.into()).unwrap();
+        let staging = tap.begin_replace();
+        tap.commit(staging, &2.into()).unwrap();
     }
 
     #[derive(Clone, Debug)]

@@ -90,10 +90,10 @@ fn s_20_the_writer_of_a_reflector_tells_the_version_itself() {
     let mut writer = store.writer();
     writer.add(entry(1, 7, 0)).unwrap();
     assert!(store.resource_version().is_unset() && !store.is_synced());
-    writer.begin_replace();
-    writer.stage(entry(2, 8, 0));
+    let mut staging = writer.begin_replace();
+    staging.stage(entry(2, 8, 0));
     assert_eq!(store.keys(), [key(1)], "the set aside is not seen");
-    writer.commit_replace(&version(9)).unwrap();
+    writer.commit(staging, &version(9)).unwrap();
     assert_eq!(store.keys(), [key(2)]);
     assert!(store.is_synced());
     writer.update(entry(2, 10, 1)).unwrap();
@@ -160,14 +160,14 @@ fn s_09_readers_never_see_half_of_a_replace() {
             && !readers.iter().any(thread::ScopedJoinHandle::is_finished)
         {
             generation += 1;
-            writer.begin_replace();
+            let mut staging = writer.begin_replace();
             for entry in full(generation) {
-                writer.stage(entry);
+                staging.stage(entry);
             }
             if generation.is_multiple_of(3) {
-                writer.abort_replace();
+                drop(staging);
             } else {
-                writer.commit_replace(&version(generation)).unwrap();
+                writer.commit(staging, &version(generation)).unwrap();
             }
         }
         done.store(true, Ordering::Release);
@@ -289,8 +289,8 @@ fn x_05_a_panicking_index_function_leaves_the_store_usable() {
 async fn waiting_for_a_version_ends_when_the_store_has_it_or_a_later_one() {
     let store = store();
     let mut writer = store.writer();
-    writer.begin_replace();
-    writer.commit_replace(&version(5)).unwrap();
+    let staging = writer.begin_replace();
+    writer.commit(staging, &version(5)).unwrap();
     for at_hand in ["5", "4", "0", ""] {
         let at_hand = store.wait_for(&at_hand.into()).now_or_never();
         assert_eq!(at_hand, Some(Ok(())));
@@ -333,11 +333,10 @@ async fn waiting_to_be_synced_ends_with_the_first_replace() {
     assert!(poll!(&mut synced).is_pending() && poll!(&mut any).is_pending());
     writer.add(entry(1, 1, 1)).unwrap();
     writer.update_resource_version(&version(1));
-    writer.begin_replace();
-    writer.abort_replace();
+    drop(writer.begin_replace());
     assert!(poll!(&mut synced).is_pending() && poll!(&mut any).is_pending());
-    writer.begin_replace();
-    writer.commit_replace(&ResourceVersion::UNSET).unwrap();
+    let staging = writer.begin_replace();
+    writer.commit(staging, &ResourceVersion::UNSET).unwrap();
     assert!(poll!(&mut synced).is_ready() && poll!(&mut any).is_ready());
     assert_eq!(store.wait_synced().now_or_never(), Some(Ok(())));
 }
@@ -487,9 +486,9 @@ fn s_30_the_whole_state_can_be_pushed_from_a_shared_store() {
     let mut writer = UndeltaStore::over(store.writer(), push);
     writer.add(entry(1, 1, 10)).unwrap();
     writer.update_resource_version(&version(1));
-    writer.begin_replace();
-    writer.stage(entry(2, 2, 20));
-    writer.commit_replace(&version(2)).unwrap();
+    let mut staging = writer.begin_replace();
+    staging.stage(entry(2, 2, 20));
+    writer.commit(staging, &version(2)).unwrap();
     let told: Vec<_> = states.try_iter().collect();
     let sizes: Vec<_> = told
         .iter()

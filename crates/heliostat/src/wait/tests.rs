@@ -202,3 +202,34 @@ async fn h_10_mirrors_are_awaited_by_their_names() {
         .unwrap();
     bad.stop().await;
 }
+
+#[cfg(feature = "memory")]
+#[tokio::test(start_paused = true)]
+async fn mirrors_informers_and_handlers_are_waited_for_with_a_deadline() {
+    use crate::Reflector;
+    use crate::informer::{HandlerFuncs, SharedInformer};
+    use crate::source::memory::{MemorySource, WatchListMode, connection_refused};
+
+    for is_late in [false, true] {
+        let source = MemorySource::<String>::new();
+        source.set_watch_list_mode(WatchListMode::Refused);
+        for _ in 0..if is_late { 100 } else { 0 } {
+            source.fail_next_list(connection_refused());
+        }
+        let (mirror, _) = Reflector::with_indexer(source.clone());
+        let informer = SharedInformer::new(source);
+        let handler = informer.add_handler(HandlerFuncs::new()).unwrap();
+        let mirror = mirror.start();
+        informer.start();
+        let limit = Duration::from_secs(1);
+        for waited in [
+            mirror.wait_synced_within(limit).await,
+            informer.wait_synced_within(limit).await,
+            handler.wait_synced_within(limit).await,
+        ] {
+            assert_eq!(waited.is_err(), is_late, "{waited:?}");
+        }
+        mirror.stop().await;
+        informer.stop().await;
+    }
+}

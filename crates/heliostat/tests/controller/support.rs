@@ -1,131 +1,155 @@
-//! What the tests share: sources, controllers, what they were called with as words.
+//! What the tests share: sources of ConfigMaps, and a controller whose calls are recorded.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use heliostat::Reflector;
-use heliostat::controller::{Controller, ControllerHandle};
-use heliostat::core::object::{Entry, ObjectKey};
-use heliostat::core::queue::{Deletion, Delta};
-use heliostat::core::reflector::{BackoffConfig, ReflectorConfig};
-use heliostat::informer::EventHandler;
+use heliostat::controller::{Action, Controller, ErrorPolicy};
+use heliostat::core::object::ObjectKey;
+use heliostat::core::queue::rate_limit::PerKeyExponential;
+use heliostat::informer::InformerStopped;
 use heliostat::source::memory::MemorySource;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube_core::ResourceExt as _;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-pub(crate) type Source = MemorySource<String>;
+pub(crate) type Source = MemorySource<ConfigMap>;
 
-pub(crate) fn key(text: &str) -> ObjectKey {
-    text.parse().unwrap()
+pub(crate) const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
-/// A source that holds these objects; each is its own text.
+pub(crate) fn key(name: &str) -> ObjectKey {
+    ObjectKey::namespaced("shop", name)
+}
+
+/// A ConfigMap in the namespace `shop`, with more metadata.
+pub(crate) fn map(name: &str, more: &Value) -> ConfigMap {
+    let mut metadata = json!({"name": name, "namespace": "shop"});
+    for (field, value) in more.as_object().unwrap() {
+        metadata[field] = value.clone();
+    }
+    serde_json::from_value(json!({"metadata": metadata})).unwrap()
+}
+
+pub(crate) fn put(source: &Source, name: &str, more: &Value) {
+    source.apply(key(name), map(name, more));
+}
+
+pub(crate) fn touch(source: &Source, name: &str) {
+    put(source, name, &json!({}));
+}
+
 pub(crate) fn source(names: &[&str]) -> Source {
     let source = Source::new();
     for name in names {
-        put(&source, name, name);
+        touch(&source, name);
     }
     source
 }
 
-pub(crate) fn put(source: &Source, name: &str, text: &str) {
-    source.apply(key(name), text.to_owned());
+/// A controller whose failed objects wait 1 s, 2 s, 4 s and so on.
+pub(crate) fn controller(source: &Source) -> Controller<ConfigMap> {
+    let limiter = PerKeyExponential::new(seconds(1), seconds(1000));
+    Controller::new(source.clone()).rate_limiter(limiter)
 }
 
-/// Resyncs every 100 ms, where a test wants resyncs; delays of a second after failures.
-pub(crate) fn config(resync: Duration) -> ReflectorConfig {
-    let second = Duration::from_secs(1);
-    let backoff = BackoffConfig::exponential(second, second).jitter(0.0);
-    ReflectorConfig::default()
-        .backoff(backoff)
-        .resync_period(resync)
+/// The calls of a reconciler: the object, and the time since the start.
+#[derive(Clone)]
+pub(crate) struct Calls {
+    started: Instant,
+    calls: Arc<Mutex<Vec<(String, Duration)>>>,
+    counts: Arc<Mutex<BTreeMap<String, usize>>>,
 }
 
-pub(crate) fn resyncing(source: &Source) -> Controller<Source> {
-    let (reflector, _) = Reflector::with_indexer(source.clone());
-    Controller::over(reflector.config(config(Duration::from_millis(100))))
-}
+impl Calls {
+    pub(crate) fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            calls: Arc::default(),
+            counts: Arc::default(),
+        }
+    }
 
-/// A change in one word: `+a` came, `~a` changed, `=a` is in a list, `-a` went, `?a` is found gone, `.a`
-/// is told again; with the text that it has.
-pub(crate) fn word(delta: &Delta<String>) -> String {
-    let text = |entry: &Entry<String>| format!("{}={}", entry.key(), entry.object);
-    match delta {
-        Delta::Added(entry) => format!("+{}", text(entry)),
-        Delta::Updated(entry) => format!("~{}", text(entry)),
-        Delta::Replaced(entry) => format!("={}", text(entry)),
-        Delta::Sync(entry) => format!(".{}", text(entry)),
-        Delta::Deleted(Deletion::Observed(last)) => format!("-{}", text(last)),
-        Delta::Deleted(Deletion::Tombstone { key, .. }) => format!("?{key}"),
+    /// Records a call; returns its number among those of the object, from 1.
+    pub(crate) fn record(&self, map: &ConfigMap) -> usize {
+        let name = map.name_any();
+        let call = (name.clone(), self.started.elapsed());
+        self.calls.lock().unwrap().push(call);
+        let mut counts = self.counts.lock().unwrap();
+        let count = counts.entry(name).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// The objects since the last look, in the order of their calls.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let calls = std::mem::take(&mut *self.calls.lock().unwrap());
+        calls.into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// The seconds of the calls since the last look.
+    pub(crate) fn seconds(&self) -> Vec<u64> {
+        let calls = std::mem::take(&mut *self.calls.lock().unwrap());
+        calls.into_iter().map(|(_, at)| at.as_secs()).collect()
     }
 }
 
-pub(crate) fn words(deltas: &[Delta<String>]) -> String {
-    deltas.iter().map(word).collect::<Vec<_>>().join(" ")
+/// A controller that runs.
+pub(crate) struct Running {
+    stop: Option<oneshot::Sender<()>>,
+    pub(crate) task: JoinHandle<Result<(), InformerStopped>>,
 }
 
-/// A list that several may write to.
-#[derive(Clone, Default)]
-pub(crate) struct Record(Arc<Mutex<Vec<String>>>);
-
-impl Record {
-    pub(crate) fn push(&self, word: impl Into<String>) {
-        self.0.lock().unwrap().push(word.into());
+impl Running {
+    /// Asks it to end.
+    pub(crate) fn signal(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
     }
 
-    pub(crate) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.lock().unwrap())
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.lock().unwrap().len()
+    pub(crate) async fn end(mut self) {
+        self.signal();
+        self.task.await.unwrap().unwrap();
     }
 }
 
-/// Writes down what it is told, in the words of [`word`]; `!` marks what was there first.
-pub(crate) struct Recorder(pub(crate) Record);
-
-impl EventHandler<String> for Recorder {
-    async fn on_add(&mut self, entry: &Entry<String>, is_in_initial_list: bool) {
-        let mark = if is_in_initial_list { "!" } else { "" };
-        self.0
-            .push(format!("+{}={}{mark}", entry.key(), entry.object));
-    }
-
-    async fn on_update(&mut self, old: &Entry<String>, new: &Entry<String>) {
-        self.0
-            .push(format!("~{}={}>{}", new.key(), old.object, new.object));
-    }
-
-    async fn on_delete(&mut self, last: &Entry<String>, tombstone: bool) {
-        let mark = if tombstone { "?" } else { "" };
-        self.0
-            .push(format!("-{}={}{mark}", last.key(), last.object));
-    }
-
-    async fn on_synced(&mut self) {
-        self.0.push("synced");
-    }
-}
-
-/// Lets everything happen that can happen now, timers up to `time` included.
-pub(crate) async fn settle(time: Duration) {
-    tokio::time::sleep(time).await;
-}
-
-/// Everything that is not a matter of delays has happened after this.
-pub(crate) const SOON: Duration = Duration::from_millis(1);
-
-/// Lets a controller run with a processor that succeeds, writing down what it is called with.
-pub(crate) fn recording(
-    controller: Controller<Source>,
-    record: &Record,
-) -> (ControllerHandle, tokio::task::JoinHandle<()>) {
-    let (handle, record) = (controller.handle(), record.clone());
-    let process = async move |deltas: &[Delta<String>], is_in_initial_list: bool| {
-        let mark = if is_in_initial_list { "!" } else { "" };
-        record.push(format!("{}{mark}", words(deltas)));
-        Ok::<(), std::convert::Infallible>(())
+/// Starts a controller; `reconcile` gets an object and the number of its call, from 1.
+pub(crate) fn start<P, R>(
+    controller: Controller<ConfigMap, P>,
+    calls: &Calls,
+    reconcile: impl Fn(Arc<ConfigMap>, usize) -> R + Send + Sync + 'static,
+) -> Running
+where
+    P: ErrorPolicy<ConfigMap, String>,
+    R: Future<Output = Result<Action, String>> + Send + 'static,
+{
+    let (stop, stopped) = oneshot::channel();
+    let controller = controller.shutdown_on(async {
+        let _ = stopped.await;
+    });
+    let reconcile = move |map: Arc<ConfigMap>, calls: Calls| {
+        let number = calls.record(&map);
+        reconcile(map, number)
     };
-    let run = controller.run(process);
-    let task = tokio::spawn(async move { assert!(run.await.is_none()) });
-    (handle, task)
+    let task = tokio::spawn(controller.run(reconcile, calls.clone()));
+    Running {
+        stop: Some(stop),
+        task,
+    }
+}
+
+/// Starts a controller whose calls succeed at once.
+pub(crate) fn start_done<P: ErrorPolicy<ConfigMap, String>>(
+    controller: Controller<ConfigMap, P>,
+    calls: &Calls,
+) -> Running {
+    start(controller, calls, |_, _| async { Ok(Action::Done) })
+}
+
+/// Everything that needs no delay has happened after this.
+pub(crate) async fn settle() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
 }

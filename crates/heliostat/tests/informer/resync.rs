@@ -75,20 +75,46 @@ async fn i_22_i_24_a_handler_before_the_start_shortens_the_period_and_one_after_
 }
 
 #[tokio::test(start_paused = true)]
-async fn i_22_a_mirror_without_a_period_tells_nobody_again() {
+async fn i_22_the_first_handler_that_asks_for_resyncs_gets_them_before_or_after_the_start() {
+    for is_late in [false, true] {
+        let source = source(&["a"]);
+        let informer = listing(&source).build();
+        let (never, _never) = every(&informer, 0);
+        if is_late {
+            informer.start();
+            tokio::time::sleep(secs(60)).await;
+        }
+        let started = tokio::time::Instant::now();
+        let (first, _first) = every(&informer, 5);
+        informer.start();
+        let (later, _later) = every(&informer, 2);
+        reach(started, 4).await;
+        assert_eq!(first.take(), ["+a@2!", "synced"]);
+        reach(started, 10).await;
+        assert_eq!(first.take(), ["~a@2>2", "~a@2>2"]);
+        assert_eq!(later.take().len(), 2 + 2, "raised to five seconds");
+        assert_eq!(never.take(), ["+a@2!", "synced"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn i_22_a_late_period_outlives_a_relist() {
     let source = source(&["a"]);
     let informer = listing(&source).build();
-    let (log, _registration) = every(&informer, 5);
     informer.start();
-    tokio::time::sleep(secs(60)).await;
-    assert_eq!(log.words(), ["+a@2!", "synced"]);
+    informer.wait_synced().await.unwrap();
+    let (log, _registration) = every(&informer, 5);
+    relist(&source, &informer).await;
+    log.take();
+    tokio::time::sleep(secs(11)).await;
+    assert_eq!(log.take(), ["~a@2>2", "~a@2>2"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn p_03_an_unchanged_list_is_told_to_nobody_who_does_not_resync() {
     let source = source(&["a"]);
     let informer = listing(&source).build();
-    let (log, _registration) = every(&informer, 5);
+    let (log, _registration) = every(&informer, 0);
     informer.start();
     log.reach(2).await;
     source.wait_for_open_watches(1).await;

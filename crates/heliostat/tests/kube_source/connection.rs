@@ -9,13 +9,13 @@ use super::list;
 use super::server::{Reply, Server};
 
 /// A kubeconfig in a file of its own.
-fn kubeconfig(name: &str, text: &str) -> PathBuf {
+pub(super) fn kubeconfig(name: &str, text: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, text).unwrap();
     path
 }
 
-fn two_contexts(url: &str) -> String {
+pub(super) fn two_contexts(url: &str) -> String {
     format!(
         "
 apiVersion: v1
@@ -41,7 +41,7 @@ contexts:
 }
 
 /// The target and the credentials of the one request that a connection makes.
-async fn asked(server: &Server, connection: Connection) -> (String, Option<String>) {
+pub(super) async fn asked(server: &Server, connection: Connection) -> (String, Option<String>) {
     let cluster = connection.connect().await.unwrap();
     assert_eq!(cluster.server(), Some(&*server.url));
     let before = server.seen().len();
@@ -86,9 +86,9 @@ async fn a_kubeconfig_may_turn_compression_off() {
 }
 
 #[tokio::test]
-async fn a_token_file_is_sent_as_it_is() {
+async fn a_token_file_is_sent_without_the_white_space_at_its_ends() {
     let server = Server::always(Reply::capture("list-json-empty")).await;
-    let token = kubeconfig("token", "files-token");
+    let token = kubeconfig("token", " files-token\n");
     let user = format!("tokenFile: '{}'", token.display());
     let text = two_contexts(&server.url).replace("token: anns-token", &user);
     let path = kubeconfig("tokenfile.yaml", &text);
@@ -112,8 +112,10 @@ async fn a_plugin_that_fails_is_named_and_its_output_is_not_shown() {
         .await
         .unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("cannot start the plugin"), "{text}");
-    assert!(text.ends_with("(plugin /nonexistent/login)"), "{text}");
+    let said = "user \"ann\" in ";
+    assert!(text.contains(said), "{text}");
+    let said = "plugin /nonexistent/login: cannot start it: ";
+    assert!(text.contains(said), "{text}");
 
     let script = "'-c', 'echo secret; echo first >&2; echo please log in >&2; exit 3'";
     let path = kubeconfig("badplugin.yaml", &plugin("/bin/sh", script));

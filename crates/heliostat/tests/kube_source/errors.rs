@@ -95,6 +95,22 @@ async fn e_05_a_plain_text_429_keeps_its_retry_after() {
 }
 
 #[tokio::test]
+async fn w_21_a_time_to_wait_may_be_a_date() {
+    let reply = Reply::new(429, "text/plain", "busy")
+        .header("retry-after", "Sat, 28 Nov 2026 12:00:00 GMT")
+        .header("date", "Sat, 28 Nov 2026 11:59:30 GMT");
+    let server = Server::always(reply).await;
+    let error = list(&config_maps(&server).await).await.end.unwrap_err();
+    let wait = error.status().unwrap().retry_after();
+    assert_eq!(wait, Some(Duration::from_secs(30)));
+    let reply = Reply::new(503, "text/plain", "busy").header("retry-after", "18446744073709551615");
+    let server = Server::always(reply).await;
+    let error = watch(&config_maps(&server).await).await.unwrap_err();
+    let wait = error.status().unwrap().retry_after();
+    assert_eq!(wait, Some(Duration::from_secs(u64::from(u32::MAX))));
+}
+
+#[tokio::test]
 async fn e_03_the_three_expiries_and_the_fresh_token() {
     let status = refusal("list-continue-expired").await;
     assert!(status.is_resource_expired() && status.is_expired());

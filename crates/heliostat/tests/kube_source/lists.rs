@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use heliostat_core::error::{DecodeError, SourceError};
-use heliostat_core::event::RejectionReason;
+use heliostat_core::event::{ListMetadata, RejectionReason};
 use heliostat_core::object::Uid;
 use heliostat_core::version::ResourceVersion;
 use heliostat_core::wire::DecodeLimits;
@@ -179,18 +179,18 @@ async fn a_single_object_is_no_list() {
 }
 
 #[tokio::test]
-async fn l_07_a_list_without_metadata_is_an_error() {
-    let body = r#"{"kind":"ConfigMapList","apiVersion":"v1","items":[]}"#;
-    let server = Server::always(Reply::json(body)).await;
-    let page = list(&config_maps(&server).await).await;
-    assert!(
-        matches!(
-            &page.end,
-            Err(SourceError::Decode(DecodeError::NoListMetadata))
-        ),
-        "{:?}",
-        page.end
-    );
+async fn l_07_missing_or_null_metadata_is_the_zero_value() {
+    for metadata in ["", r#""metadata":null,"#, r#""metadata":{},"#] {
+        let body = format!(
+            r#"{{"kind":"ConfigMapList",{metadata}"apiVersion":"v1","items":[
+            {{"metadata":{{"name":"a","namespace":"n"}},"data":null}}]}}"#
+        );
+        let server = Server::always(Reply::json(body)).await;
+        let page = list(&config_maps(&server).await).await;
+        assert!(page.end.is_ok(), "{:?}", page.end);
+        assert_eq!(page.metadata, Some(ListMetadata::default()));
+        assert_eq!(page.keys(), ["n/a"]);
+    }
 }
 
 #[tokio::test]

@@ -161,3 +161,36 @@ async fn e_04_a_too_large_version_is_recognised_within_the_stream() {
     };
     assert!(Status::is_too_large(status));
 }
+
+#[tokio::test]
+async fn w_08_a_bare_status_is_the_servers_error() {
+    let status = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",
+        "message":"too old","reason":"Expired","code":410}"#;
+    let server = Server::always(Reply::json(status)).await;
+    let (events, failure) = watch(&config_maps(&server).await).await.unwrap();
+    assert!(failure.is_none(), "{failure:?}");
+    let [WatchEvent::Error(status)] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert!(status.is_expired());
+}
+
+#[tokio::test]
+async fn w_11_a_frame_that_is_no_event_fails_the_stream() {
+    let added = r#"{"type":"ADDED","object":{"kind":"ConfigMap","apiVersion":"v1",
+        "metadata":{"name":"a","namespace":"n","resourceVersion":"5"}}}"#;
+    for (frame, named) in [
+        (r#"{"type":"HEARTBEAT"}"#, "HEARTBEAT"),
+        (
+            r#"{"kind":"ConfigMap","apiVersion":"v1"}"#,
+            "v1, Kind=ConfigMap",
+        ),
+    ] {
+        let server = Server::always(Reply::json(format!("{added}{frame}{added}"))).await;
+        let (events, failure) = watch(&config_maps(&server).await).await.unwrap();
+        assert_eq!(tell(&events), ["added n/a @5"]);
+        let failure = failure.unwrap();
+        assert_eq!(failure.class(), "decode");
+        assert!(failure.to_string().contains(named), "{failure}");
+    }
+}

@@ -4,9 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use heliostat::Reflector;
+use heliostat::core::options::{ListOptions, WatchOptions};
 use heliostat::core::reflector::{Phase, RejectPolicy};
 use heliostat::core::status::Status;
+use heliostat::list_watch::{ListStream, ListerWatcher, WatchStream};
 use heliostat::source::memory::{WatchEnd, WatchFault};
 
 use crate::support::{Recorder, caught_up, key, keys, list_config, source, stream_config, until};
@@ -158,6 +161,91 @@ async fn r_12_a_store_that_panics_fails_its_round_and_the_mirror_goes_on() {
     source.create(key("b"), "b".to_owned()).unwrap();
     mirror.wait_synced().await.unwrap();
     assert!(recorder.calls().contains(&"commit 3".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn r_12_a_store_that_panics_in_any_call_of_a_replace_is_listed_again() {
+    for call in ["begin", "stage a", "commit 2"] {
+        for config in [list_config(), stream_config()] {
+            let recorder = Recorder::default();
+            recorder.panic_on(call);
+            let source = source(&["a"]);
+            let mirror = Reflector::new(source.clone(), recorder.clone())
+                .config(config)
+                .start();
+            until(&mirror, |status| status.counts.failures == 1).await;
+            assert!(mirror.status().resource_version.is_unset(), "{call}");
+            recorder.panic_on("nothing");
+            mirror.wait_synced().await.unwrap();
+            let calls = recorder.calls();
+            assert!(!calls.iter().any(|call| call.starts_with("delete")));
+            assert_eq!(calls.last().unwrap(), "commit 2");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r_12_a_store_that_panics_while_it_counts_is_not_counted() {
+    let recorder = Recorder::default();
+    recorder.panic_in_count();
+    let source = source(&["a"]);
+    let mirror = Reflector::new(source.clone(), recorder.clone())
+        .config(list_config())
+        .start();
+    mirror.wait_synced().await.unwrap();
+    source.wait_for_open_watches(1).await;
+    source.create(key("b"), "b".to_owned()).unwrap();
+    until(&mirror, |status| status.resource_version == 3.into()).await;
+    let status = mirror.status();
+    assert_eq!((status.objects, status.counts.store_errors), (None, 1));
+}
+
+/// A source whose requests panic now and then.
+struct Panicking {
+    source: crate::support::Source,
+    lists: AtomicUsize,
+    watches: AtomicUsize,
+}
+
+impl ListerWatcher for Panicking {
+    type Object = String;
+    type Error = <crate::support::Source as ListerWatcher>::Error;
+
+    async fn list(&self, options: ListOptions) -> Result<ListStream<String>, Self::Error> {
+        let first = self.lists.fetch_add(1, Ordering::Relaxed) == 0;
+        assert!(!first, "a list that panics");
+        self.source.list(options).await
+    }
+
+    async fn watch(&self, options: WatchOptions) -> Result<WatchStream<String>, Self::Error> {
+        let first = self.watches.fetch_add(1, Ordering::Relaxed) == 0;
+        let events = self.source.watch(options).await?;
+        let read = move |_: &_| assert!(!first, "a codec that panics");
+        Ok(events.inspect(read).boxed())
+    }
+
+    fn description(&self) -> String {
+        self.source.description()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r_12_a_source_that_panics_fails_its_request_and_the_mirror_goes_on() {
+    let inner = source(&["a"]);
+    let panicking = Panicking {
+        source: inner.clone(),
+        lists: AtomicUsize::new(0),
+        watches: AtomicUsize::new(0),
+    };
+    let (reflector, store) = Reflector::with_indexer(panicking);
+    let mirror = reflector.config(list_config()).start();
+    mirror.wait_synced().await.unwrap();
+    assert_eq!(mirror.status().counts.failures, 1);
+    inner.wait_for_open_watches(1).await;
+    inner.create(key("b"), "b".to_owned()).unwrap();
+    caught_up(&inner, &store).await;
+    assert_eq!(keys(&store), ["a", "b"]);
+    assert_eq!(mirror.status().counts.failures, 2);
 }
 
 #[tokio::test(start_paused = true)]

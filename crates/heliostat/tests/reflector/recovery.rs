@@ -135,7 +135,9 @@ async fn w_04_a_refused_watch_is_opened_again_without_a_list() {
     source.wait_for_open_watches(1).await;
     assert_eq!(
         words(&source.requests()),
-        ["list 0", "watch 2", "watch 2", "watch 2", "watch 2"]
+        [
+            "list 0", "watch 2", "proof a", "watch 2", "proof a", "watch 2", "proof a", "watch 2"
+        ]
     );
     assert_eq!(mirror.status().counts.lists, 1);
 }

@@ -124,7 +124,10 @@ async fn r_11_w_23_half_open_watches_are_noticed_on_the_injected_clock() {
     assert_eq!(started.elapsed().as_secs(), 8);
     source.create(key("b"), "b".to_owned()).unwrap();
     caught_up(&source, &store).await;
-    assert_eq!(words(&source.requests()), ["list 0", "watch 2", "watch 2"]);
+    assert_eq!(
+        words(&source.requests()),
+        ["list 0", "watch 2", "proof a", "watch 2"]
+    );
     drop(mirror);
 }
 
@@ -160,7 +163,7 @@ async fn several_namespaces_share_one_store() {
         everything.filtered(move |entry| entry.key().namespace() == Some(namespace))
     };
     let sources = [("a", only("a")), ("b", only("b"))];
-    let (reflectors, store) = Reflector::with_namespaces(sources);
+    let (reflectors, store) = Reflector::with_namespaces(sources).unwrap();
     let mirrors: Vec<_> = reflectors
         .into_iter()
         .map(|reflector| reflector.config(list_config()).start())

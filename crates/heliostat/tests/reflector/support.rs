@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use heliostat::core::object::{Entry, ObjectKey};
+use heliostat::core::options::ListOptions;
 use heliostat::core::reflector::{BackoffConfig, ReflectorConfig, WatchListMode};
-use heliostat::core::store::{Store, StoreError};
+use heliostat::core::store::{Staging, Store, StoreError};
 use heliostat::core::version::ResourceVersion;
 use heliostat::source::memory::{MemorySource, Request};
 use heliostat::{Indexer, ReflectorHandle};
@@ -54,9 +55,14 @@ pub(crate) fn keys(store: &Indexer<String>) -> Vec<String> {
     store.keys().iter().map(ToString::to_string).collect()
 }
 
-/// One word for each request: `list` or `watch`, with the version it was made at.
+/// One word for each request: `list` or `watch` with the version it was made at, or `proof` with the
+/// object that was asked for.
 pub(crate) fn words(requests: &[Request]) -> Vec<String> {
     let word = |request: &Request| match request {
+        Request::List(ListOptions {
+            object: Some(object),
+            ..
+        }) => format!("proof {object}"),
         Request::List(options) => format!("list {}", options.resource_version),
         Request::Watch(options) if options.send_initial_events => {
             format!("watch-list {}", options.resource_version)
@@ -85,6 +91,7 @@ pub(crate) struct Recorded {
     pub(crate) calls: Vec<String>,
     pub(crate) fail_on: Option<String>,
     pub(crate) panic_on: Option<String>,
+    pub(crate) panics_in_count: bool,
 }
 
 impl Recorder {
@@ -98,6 +105,10 @@ impl Recorder {
 
     pub(crate) fn panic_on(&self, call: &str) {
         self.shared.lock().unwrap().panic_on = Some(call.to_owned());
+    }
+
+    pub(crate) fn panic_in_count(&self) {
+        self.shared.lock().unwrap().panics_in_count = true;
     }
 
     fn call(&self, call: String) -> Result<(), StoreError> {
@@ -135,28 +146,26 @@ impl Store<String> for Recorder {
         self.call(format!("delete {key}{known}"))
     }
 
-    fn begin_replace(&mut self) {
+    fn begin_replace(&mut self) -> Staging<String> {
         self.call("begin".to_owned()).unwrap();
+        Staging::new()
     }
 
-    fn stage(&mut self, entry: Entry<String>) {
-        self.call(format!("stage {}", entry.key())).unwrap();
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        self.call(format!("unstage {key}")).unwrap();
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        self.call(format!("keep {key}")).unwrap();
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
+    fn commit(
+        &mut self,
+        staging: Staging<String>,
+        version: &ResourceVersion,
+    ) -> Result<(), StoreError> {
+        for entry in staging.into_entries(|_| None) {
+            self.call(format!("stage {}", entry.key()))?;
+        }
         self.call(format!("commit {version}"))
     }
 
-    fn abort_replace(&mut self) {
-        self.call("abort".to_owned()).unwrap();
+    fn object_count(&self) -> Option<usize> {
+        let panics = self.shared.lock().unwrap().panics_in_count;
+        assert!(!panics, "told to panic");
+        None
     }
 
     fn resync(&mut self) -> Result<(), StoreError> {

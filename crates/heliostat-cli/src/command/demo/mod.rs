@@ -146,7 +146,8 @@ impl Demo {
         screen: &mut Screen,
     ) -> Result<(), Failure> {
         let far = Duration::from_secs(365 * 24 * 60 * 60);
-        let end = self.started + args.lasts.unwrap_or(far);
+        let lasts = args.lasts.unwrap_or(far).min(far);
+        let end = self.started.checked_add(lasts).unwrap_or(self.started);
         let mut pace = Pace::new(args.rate);
         let mut paints = interval(if screen.is_terminal() {
             PAINT_PERIOD

@@ -129,6 +129,7 @@ impl Troubles {
     pub(super) fn new(seed: u64, enabled: bool) -> Self {
         Self {
             rng: Rng::seeded(seed ^ 0x7472_6f75_626c_6573),
+            // tidy: allow(instants): a constant
             next_at: enabled.then(|| Instant::now() + PAUSE.0),
             under_way: None,
             round: Vec::new(),
@@ -150,6 +151,7 @@ impl Troubles {
             self.past += 1;
             self.slowest = self.slowest.max(took);
             let spread = PAUSE.1.saturating_sub(PAUSE.0);
+            // tidy: allow(instants): two constants
             self.next_at = Some(Instant::now() + PAUSE.0 + self.rng.duration_below(spread));
             return Some(News::Recovered(line));
         }

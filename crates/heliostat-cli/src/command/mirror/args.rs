@@ -42,6 +42,17 @@ pub(crate) struct MirrorArgs {
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "How")]
     page_size: u32,
 
+    /// List what cannot be watched, such as pods.metrics.k8s.io, at this interval; without it such
+    /// resources are only printed with --once
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = duration::parse_interval,
+        conflicts_with = "once",
+        help_heading = "How"
+    )]
+    pub(super) poll: Option<Duration>,
+
     /// Tell all objects again, as Resynced, every so often; a second at least
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, help_heading = "How")]
     pub(super) resync: Option<Duration>,
@@ -151,7 +162,8 @@ How changes are printed:
   json   the same, indented
   yaml   the same, as documents
 The type is Added, Updated, Deleted (with \"tombstone\":true where the end itself was not seen), \
-Resynced, Synced (the first state is complete) or Error (with the time to the next try).
+Resynced, Synced (the first state is complete) or Error (with the time to the next try; at most five of a \
+class in five seconds). An object that cannot be printed is an Error with its key.
 
 Examples:
   heliostat mirror pods -A
@@ -161,6 +173,7 @@ Examples:
   heliostat mirror deployments.apps --once -o name
   heliostat mirror secrets -A --metadata-only --once -o yaml
   heliostat mirror pods -A --once --summary -o name >/dev/null
+  heliostat mirror pods.metrics.k8s.io -A --poll 30s
   heliostat mirror nodes --metrics-addr 127.0.0.1:9090";
 
 #[cfg(test)]

@@ -32,11 +32,13 @@ pub(super) async fn run(
     signals: &mut Signals,
     endpoint: Option<Endpoint>,
 ) -> Result<(), Failure> {
+    target.check_followed(args.poll)?;
     let started = Instant::now();
     let (mut printer, outlet) = Printer::start(args.output).map_err(Failure::Write)?;
     let tally = Arc::new(Tally::default());
     let options = FleetOptions {
         config: args.config(),
+        poll: args.poll,
         resync_period: args.resync.unwrap_or_default(),
         indexes: &args.index,
         wire: args.wire,

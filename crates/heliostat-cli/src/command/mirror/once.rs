@@ -17,7 +17,7 @@ use crate::command::totals::FirstState;
 use crate::duration;
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
-use crate::output::{Format, Item, Stored};
+use crate::output::{Destination, Format, Item, Stored};
 use crate::signals::Signals;
 
 use super::MirrorArgs;
@@ -55,16 +55,28 @@ pub(super) async fn run(
     outcome?;
     let after = started.elapsed();
     let (items, version) = fleet.content();
+    let rejected = fleet.rejected().await;
     let summary = summary(args, &fleet, after, version.as_ref());
     fleet.stop().await;
     if items.is_empty() && args.output == Format::Table {
         telling::say(&format!("no {} found", target.resources()));
     }
-    print(args.output, items, version, signals).await?;
+    let unprinted = print(args.output, items, version, signals).await?;
     if args.summary || io::stderr().is_terminal() {
         telling::say(&summary);
     }
-    Ok(())
+    complete(rejected, unprinted)
+}
+
+/// Fails where objects are missing from what was printed.
+pub(crate) const fn complete(rejected: u64, unprinted: u64) -> Result<(), Failure> {
+    match (rejected, unprinted) {
+        (0, 0) => Ok(()),
+        (rejected, unprinted) => Err(Failure::Incomplete {
+            rejected,
+            unprinted,
+        }),
+    }
 }
 
 fn summary(
@@ -88,16 +100,17 @@ fn summary(
     )
 }
 
-/// Prints on a thread of its own: a pipe that nobody reads must not hold signals up.
+/// Prints on a thread of its own: a pipe that nobody reads must not hold signals up. Returns how many
+/// objects cannot be printed.
 pub(crate) async fn print(
     format: Format,
     items: Vec<Item>,
     version: Option<ResourceVersion>,
     signals: &mut Signals,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
     let printing = tokio::task::spawn_blocking(move || {
         let mut out = crate::output::stdout(format);
-        format.print(&items, version.as_ref(), &mut out)
+        format.print(&items, version.as_ref(), Destination::of_stdout(), &mut out)
     });
     tokio::select! {
         biased;
@@ -171,8 +184,7 @@ impl Patience {
             waited: duration::show(self.limit),
             reason: last_error.map_or_else(
                 || "the server did not answer".to_owned(),
-                // Here it is not.
-                |error| error.message.replace("; it is tried again", ""),
+                |error| error.message.clone(),
             ),
         })
     }

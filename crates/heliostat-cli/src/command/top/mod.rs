@@ -45,10 +45,20 @@ pub(crate) struct TopArgs {
         long,
         value_name = "DURATION",
         default_value = "1s",
-        value_parser = duration::parse,
+        value_parser = duration::parse_interval,
         help_heading = "Output"
     )]
     interval: Duration,
+
+    /// List what cannot be watched at this interval; without it such resources are only shown with --once
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = duration::parse_interval,
+        conflicts_with = "once",
+        help_heading = "How"
+    )]
+    poll: Option<Duration>,
 
     /// End after this long
     #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse, help_heading = "Output")]
@@ -57,6 +67,16 @@ pub(crate) struct TopArgs {
     /// Print once, when all mirrors are complete, and end
     #[arg(long, conflicts_with = "period", help_heading = "Output")]
     once: bool,
+
+    /// With --once: give up when nothing has come for this long
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = duration::parse,
+        help_heading = "Output"
+    )]
+    timeout: Duration,
 
     /// How it is shown; where there is no terminal, `live` is `table`
     #[arg(
@@ -103,7 +123,7 @@ pub(crate) async fn run(args: TopArgs) -> Result<(), Failure> {
     let wanted = Wanted {
         resources: if is_named { &args.resources } else { &usual },
         metadata_only: false,
-        patience: None,
+        patience: args.once.then_some(args.timeout),
     };
     let target = tokio::select! {
         biased;
@@ -116,12 +136,16 @@ pub(crate) async fn run(args: TopArgs) -> Result<(), Failure> {
             }
         } => target?,
     };
+    if !args.once {
+        target.check_followed(args.poll)?;
+    }
     // A handler that does nothing: its lag is that of any handler that keeps up.
     let options = FleetOptions {
         wire: args.wire,
+        poll: args.poll,
         ..FleetOptions::default()
     };
-    let fleet = Fleet::start(&target, &options, |_| {
+    let mut fleet = Fleet::start(&target, &options, |_| {
         Some((HandlerFuncs::new(), HandlerOptions::new().name("top")))
     })?;
     let mut sampler = Sampler::new(&fleet);
@@ -129,7 +153,7 @@ pub(crate) async fn run(args: TopArgs) -> Result<(), Failure> {
     let outcome = if live {
         screen::run(&args, &fleet, &mut sampler, &mut signals).await
     } else {
-        plain::run(&args, &fleet, &mut sampler, &mut signals).await
+        plain::run(&args, &mut fleet, &mut sampler, &mut signals).await
     };
     fleet.stop().await;
     outcome

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use heliostat::core::printable::printable;
 use heliostat::core::raw::Encoding;
 use heliostat::core::reflector::Activity;
 use serde::Serialize;
@@ -124,11 +125,11 @@ fn row(mirror: &Mirror, last: &mut Remembered, now: Instant) -> MirrorRow {
         .max();
     let (packing, traffic) = (mirror.packing(), mirror.traffic());
     MirrorRow {
-        name: mirror.name.to_string(),
+        name: printable(&mirror.name).to_string(),
         state: status.activity.as_str(),
         synced: status.synced,
         failing: status.activity == Activity::BackingOff,
-        resource_version: status.resource_version.to_string(),
+        resource_version: printable(&status.resource_version).to_string(),
         objects: mirror.object_count(),
         events: status.counts.events,
         events_per_second: last.rate(now, status.counts.events),

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::command::fleet::Fleet;
+use crate::command::mirror::once;
+use crate::command::progress::Progress;
 use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::size;
@@ -16,16 +18,14 @@ use super::{Shown, TopArgs};
 /// Prints until the time is up, or a signal comes.
 pub(super) async fn run(
     args: &TopArgs,
-    fleet: &Fleet,
+    fleet: &mut Fleet,
     sampler: &mut Sampler,
     signals: &mut Signals,
 ) -> Result<(), Failure> {
     if args.once {
-        tokio::select! {
-            biased;
-            () = signals.wait() => return Err(Failure::Interrupted),
-            synced = Fleet::wait_synced(&fleet.mirrors) => synced?,
-        }
+        let mut progress = Progress::new("mirrors");
+        once::wait(args.timeout, fleet, signals, &mut progress).await?;
+        progress.clear();
         return print(args, &sampler.sample(fleet)).map_err(Failure::Write);
     }
     let mut looks = interval(args.interval);

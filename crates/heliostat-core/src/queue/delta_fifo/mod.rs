@@ -6,16 +6,16 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
 use super::delta::{Deletion, Delta};
 use super::known::KnownObjects;
+use super::known_changes;
 use super::population::Population;
-use super::staged_items::{self, StagedItems};
 use crate::object::{Entry, ObjectKey};
-use crate::store::{Store, StoreError};
+use crate::store::{Staging, Store, StoreError};
 use crate::time::Time;
 use crate::version::ResourceVersion;
 
@@ -64,9 +64,6 @@ pub struct DeltaFifo<T> {
     known: Option<Box<dyn KnownObjects<T>>>,
     listed: Listed,
     transform: Option<Transform<T>>,
-    staged: Option<StagedItems<T>>,
-    /// Why the list that is being collected cannot be queued.
-    refused: Option<StoreError>,
     population: Population,
     bookmark: Option<ResourceVersion>,
     now: Time,
@@ -117,8 +114,6 @@ impl<T> DeltaFifo<T> {
             known: None,
             listed: Listed::default(),
             transform: None,
-            staged: None,
-            refused: None,
             population: Population::EMPTY,
             bookmark: None,
             now: Time::ZERO,
@@ -319,8 +314,7 @@ impl<T> DeltaFifo<T> {
     }
 
     /// The ends of all that the list does not have: of the queue, of what is in work, of the store.
-    fn vanished(&self, staged: &StagedItems<T>) -> Result<Vec<Delta<T>>, StoreError> {
-        let there = staged.keys();
+    fn vanished(&self, there: &BTreeSet<ObjectKey>) -> Result<Vec<Delta<T>>, StoreError> {
         let queued = self.line.iter().filter_map(|key| self.newest(key));
         let is_going = |newest: &Delta<T>| matches!(newest, Delta::Deleted(_));
         let in_work = self.in_work.values().map(|it| &it.newest);
@@ -328,11 +322,11 @@ impl<T> DeltaFifo<T> {
         let mut gone: Vec<_> = queued
             .chain(in_work)
             .filter(|newest| !there.contains(newest.key()))
-            .map(|newest| staged_items::tombstone(newest.key().clone(), newest.entry().cloned()))
+            .map(|newest| known_changes::tombstone(newest.key().clone(), newest.entry().cloned()))
             .collect();
         if let Some(known) = &self.known {
             let is_elsewhere = |key: &ObjectKey| there.contains(key) || self.newest(key).is_some();
-            gone.extend(staged_items::vanished(&**known, is_elsewhere)?);
+            gone.extend(known_changes::vanished(&**known, is_elsewhere)?);
         }
         Ok(gone)
     }
@@ -388,45 +382,19 @@ impl<T: Send + Sync> Store<T> for DeltaFifo<T> {
         Ok(())
     }
 
-    fn begin_replace(&mut self) {
-        self.refused = None;
-        self.staged = Some(StagedItems::default());
-    }
-
-    fn stage(&mut self, entry: Entry<T>) {
-        if self.staged.is_none() || self.refused.is_some() {
-            return;
-        }
-        match self.transformed(entry) {
-            Ok(entry) => {
-                if let Some(staged) = &mut self.staged {
-                    staged.stage(entry);
-                }
-            }
-            Err(error) => self.refused = Some(error),
-        }
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        if let Some(staged) = &mut self.staged {
-            staged.unstage(key);
-        }
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        if let Some(staged) = &mut self.staged {
-            staged.keep(key);
-        }
-    }
-
-    /// First the objects of the list are queued, then the ends of all that it does not have.
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
-        let staged = self.staged.take().ok_or_else(StoreError::not_begun)?;
-        if let Some(error) = self.refused.take() {
-            return Err(error);
-        }
-        let gone = self.vanished(&staged)?;
-        for entry in staged.entries {
+    /// First the objects of the list are queued, then the deletions of all that it does not have.
+    fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError> {
+        let history = staging.history();
+        let (entries, kept) = staging.into_parts();
+        let entries = entries.into_iter().map(|entry| self.transformed(entry));
+        let entries = entries.collect::<Result<Vec<_>, _>>()?;
+        let mut there = kept;
+        there.extend(entries.iter().map(|entry| entry.key().clone()));
+        let gone = self.vanished(&there)?;
+        for entry in entries {
+            let newest = self.newest(entry.key());
+            let known = self.known.as_deref();
+            let entry = known_changes::unless_unchanged(entry, history, newest, known);
             self.queue(match self.listed {
                 Listed::AsReplaced => Delta::Replaced(entry),
                 Listed::AsSync => Delta::Sync(entry),
@@ -444,17 +412,12 @@ impl<T: Send + Sync> Store<T> for DeltaFifo<T> {
         Ok(())
     }
 
-    fn abort_replace(&mut self) {
-        self.refused = None;
-        self.staged = None;
-    }
-
     fn resync(&mut self) -> Result<(), StoreError> {
         let Some(known) = &self.known else {
             return Ok(());
         };
         let is_told = |key: &ObjectKey| self.newest(key).is_some();
-        for delta in staged_items::syncs(&**known, is_told)? {
+        for delta in known_changes::syncs(&**known, is_told)? {
             self.queue(delta);
         }
         Ok(())

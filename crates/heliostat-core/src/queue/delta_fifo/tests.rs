@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::object::Header;
+use crate::store::History;
 use crate::store::indexer::IndexedObjects;
 use crate::store::snapshot::Snapshot;
 
@@ -43,11 +44,11 @@ fn knowing(known: Objects) -> Fifo {
 }
 
 fn replace(fifo: &mut Fifo, items: &[(&str, u64)]) {
-    fifo.begin_replace();
+    let mut staging = fifo.begin_replace();
     for (name, value) in items {
-        fifo.stage(entry(name, *value));
+        staging.stage(entry(name, *value));
     }
-    fifo.commit_replace(&1.into()).unwrap();
+    fifo.commit(staging, &1.into()).unwrap();
 }
 
 fn delete(fifo: &mut Fifo, name: &str, value: u64) {
@@ -261,19 +262,33 @@ fn d_07_d_09_an_object_that_the_transform_refuses_is_not_queued_nor_is_its_list(
             Ok(entry)
         }
     });
-    fifo.begin_replace();
-    fifo.stage(entry("b", 1));
-    fifo.stage(entry("a", 13));
-    let error = fifo.commit_replace(&1.into()).unwrap_err();
+    let mut staging = fifo.begin_replace();
+    staging.stage(entry("b", 1));
+    staging.stage(entry("a", 13));
+    let error = fifo.commit(staging, &1.into()).unwrap_err();
     assert_eq!(error.to_string(), "the transform of a failed: unlucky");
     assert!(fifo.is_empty() && !fifo.has_synced());
     assert!(fifo.add(entry("a", 13)).is_err());
-    assert!(
-        fifo.commit_replace(&1.into()).is_err(),
-        "it was not begun again"
-    );
     replace(&mut fifo, &[("b", 2)]);
     assert_eq!(pops(&mut fifo), ["=b2", "-old1?"]);
+}
+
+#[test]
+fn d_08_a_list_shares_what_is_known_and_unchanged_unless_its_history_is_unknown() {
+    let mut store = IndexedObjects::new();
+    store.add(entry("x", 1)).unwrap();
+    let known = store.view().get_by_key("x").unwrap().clone();
+    let snapshot = store.snapshot();
+    let mut fifo = Fifo::new().known(move || snapshot.clone());
+    for history in [History::Same, History::Unknown] {
+        let mut staging = fifo.begin_replace().in_history(history);
+        staging.stage(entry("x", 1));
+        fifo.commit(staging, &1.into()).unwrap();
+        let popped = fifo.pop().unwrap();
+        let is_shared = popped.newest().entry().unwrap().is_unchanged(&known);
+        assert_eq!(is_shared, history == History::Same);
+        fifo.processed(popped.key());
+    }
 }
 
 #[test]
@@ -368,11 +383,11 @@ fn d_08_what_is_only_queued_is_told_as_gone_once() {
 #[test]
 fn d_08_an_object_that_is_kept_is_neither_told_nor_told_as_gone() {
     let mut fifo = knowing(&[("kept", 1), ("gone", 2)]);
-    fifo.begin_replace();
-    fifo.keep(&ObjectKey::cluster("kept"));
-    fifo.stage(entry("taken", 3));
-    fifo.unstage(&ObjectKey::cluster("taken"));
-    fifo.commit_replace(&4.into()).unwrap();
+    let mut staging = fifo.begin_replace();
+    staging.keep(&ObjectKey::cluster("kept"));
+    staging.stage(entry("taken", 3));
+    staging.unstage(&ObjectKey::cluster("taken"));
+    fifo.commit(staging, &4.into()).unwrap();
     assert_eq!(pops(&mut fifo), ["-gone2?"]);
 }
 

@@ -16,12 +16,11 @@ use std::time::Duration;
 use super::delta::{Deletion, Delta};
 use super::key_hasher::KeyHasher;
 use super::known::KnownObjects;
+use super::known_changes;
 use super::population::Population;
-use super::staged_items::{self, StagedItems};
 use crate::object::{Entry, ObjectKey};
 use crate::store::snapshot::Snapshot;
-use crate::store::staging::Staging;
-use crate::store::{Store, StoreError};
+use crate::store::{History, Staging, Store, StoreError};
 use crate::time::Time;
 use crate::version::ResourceVersion;
 
@@ -37,8 +36,9 @@ pub struct OrderedFifo<T> {
     replacing: Replacing<T>,
     batch_size: usize,
     transform: Option<Transform<T>>,
-    /// Why the list that is being collected cannot be queued.
-    refused: Option<StoreError>,
+    /// True from the commit of a list of an unknown history until it has been processed: the store at
+    /// the far end may be in another history than what is queued.
+    is_history_pending: bool,
     population: Population,
     /// How many elements have been taken out and not been reported as processed.
     in_work: usize,
@@ -57,11 +57,8 @@ type Keys<'a> = HashSet<&'a str, BuildHasherDefault<KeyHasher>>;
 
 /// What becomes of a list.
 enum Replacing<T> {
-    Atomic(Option<Staging<T>>),
-    Itemized {
-        known: Box<dyn KnownObjects<T>>,
-        staged: Option<StagedItems<T>>,
-    },
+    Atomic,
+    Itemized(Box<dyn KnownObjects<T>>),
 }
 
 struct Element<T> {
@@ -120,16 +117,13 @@ impl<T> OrderedFifo<T> {
     /// A queue in which a whole list is one element, and a resync one mark.
     #[must_use]
     pub const fn atomic() -> Self {
-        Self::new(Replacing::Atomic(None))
+        Self::new(Replacing::Atomic)
     }
 
     /// A queue in which a list is taken apart: first the end of what it no longer has, of all that is
     /// queued or known, then each of its objects. A resync tells every known object again.
     pub fn itemized(known: impl KnownObjects<T> + 'static) -> Self {
-        Self::new(Replacing::Itemized {
-            known: Box::new(known),
-            staged: None,
-        })
+        Self::new(Replacing::Itemized(Box::new(known)))
     }
 
     const fn new(replacing: Replacing<T>) -> Self {
@@ -138,7 +132,7 @@ impl<T> OrderedFifo<T> {
             replacing,
             batch_size: BATCH_SIZE,
             transform: None,
-            refused: None,
+            is_history_pending: false,
             population: Population::EMPTY,
             in_work: 0,
             working: Vec::new(),
@@ -172,14 +166,18 @@ impl<T> OrderedFifo<T> {
         self.now = now;
     }
 
-    /// Starts to collect a list, as [`Store::begin_replace`] does. What is collected shares the memory
-    /// of `base`, the present state of the store at the far end, as far as it is the same: unchanged
-    /// objects are kept, not replaced. An itemized queue makes no use of it.
-    pub fn begin_replace_on(&mut self, base: &Snapshot<T>) {
-        self.refused = None;
-        match &mut self.replacing {
-            Replacing::Atomic(staging) => *staging = Some(Staging::on(base)),
-            Replacing::Itemized { staged, .. } => *staged = Some(StagedItems::default()),
+    /// Begins a replace, as [`Store::begin_replace`] does, on the present state of the store at the far
+    /// end: unchanged objects share its memory. An itemized queue makes no use of the state.
+    ///
+    /// `base` is read while the queue is locked, so that it has everything that has been processed.
+    #[must_use]
+    pub fn begin_replace_on(&self, base: &Snapshot<T>) -> Staging<T> {
+        // A list is compared with the store when it is applied. Here that is too early if the store is
+        // still in an earlier history, or if the list has yet to be transformed.
+        let is_early = self.is_history_pending || self.transform.is_some();
+        match self.replacing {
+            Replacing::Atomic if !is_early => Staging::on(base),
+            Replacing::Atomic | Replacing::Itemized(_) => Staging::new(),
         }
     }
 
@@ -197,6 +195,13 @@ impl<T> OrderedFifo<T> {
     /// What was taken out last has been processed, whether or not that went well.
     pub fn processed(&mut self) {
         self.working.clear();
+        if self.is_history_pending {
+            let is_pending = |element: &Element<T>| match &element.item {
+                Item::ReplacedAll(all) => all.staging.history() == History::Unknown,
+                Item::Change(_) | Item::SyncAll | Item::Bookmark(_) => false,
+            };
+            self.is_history_pending = self.elements.iter().any(is_pending);
+        }
         let count = std::mem::take(&mut self.in_work);
         self.population.processed(count);
     }
@@ -292,7 +297,7 @@ impl<T> OrderedFifo<T> {
             }
         }
         self.in_work = changes.len();
-        if let Replacing::Itemized { .. } = self.replacing {
+        if let Replacing::Itemized(_) = self.replacing {
             self.working.extend(changes.iter().cloned());
         }
         changes
@@ -362,65 +367,24 @@ impl<T: Send + Sync> Store<T> for OrderedFifo<T> {
         Ok(())
     }
 
-    fn begin_replace(&mut self) {
-        self.begin_replace_on(&Snapshot::default());
+    fn begin_replace(&mut self) -> Staging<T> {
+        self.begin_replace_on(&Snapshot::default())
     }
 
-    fn stage(&mut self, entry: Entry<T>) {
-        if self.refused.is_some() {
-            return;
-        }
-        match (self.transformed(entry), &mut self.replacing) {
-            (Ok(entry), Replacing::Atomic(Some(staging))) => staging.stage(entry),
-            (
-                Ok(entry),
-                Replacing::Itemized {
-                    staged: Some(staged),
-                    ..
-                },
-            ) => staged.stage(entry),
-            (Ok(_), _) => {}
-            (Err(error), _) => self.refused = Some(error),
-        }
-    }
-
-    fn unstage(&mut self, key: &ObjectKey) {
-        match &mut self.replacing {
-            Replacing::Atomic(Some(staging)) => staging.unstage(key),
-            Replacing::Itemized {
-                staged: Some(staged),
-                ..
-            } => staged.unstage(key),
-            Replacing::Atomic(None) | Replacing::Itemized { staged: None, .. } => {}
-        }
-    }
-
-    fn keep(&mut self, key: &ObjectKey) {
-        match &mut self.replacing {
-            Replacing::Atomic(Some(staging)) => staging.keep(key),
-            Replacing::Itemized {
-                staged: Some(staged),
-                ..
-            } => staged.keep(key),
-            Replacing::Atomic(None) | Replacing::Itemized { staged: None, .. } => {}
-        }
-    }
-
-    fn commit_replace(&mut self, version: &ResourceVersion) -> Result<(), StoreError> {
-        if let Some(error) = self.refused.take() {
-            self.abort_replace();
-            return Err(error);
-        }
-        match &mut self.replacing {
-            Replacing::Atomic(staging) => {
-                let staging = staging.take().ok_or_else(StoreError::not_begun)?;
+    fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError> {
+        let staging = match self.transform {
+            Some(_) => staging.try_map(|entry| self.transformed(entry))?,
+            None => staging,
+        };
+        self.is_history_pending |= staging.history() == History::Unknown;
+        match &self.replacing {
+            Replacing::Atomic => {
                 self.reached.clone_from(version);
                 let version = version.clone();
                 self.push(Item::ReplacedAll(ReplacedAll { staging, version }));
             }
-            Replacing::Itemized { known, staged } => {
-                let staged = staged.take().ok_or_else(StoreError::not_begun)?;
-                for delta in taken_apart(staged, &**known, &self.working, &self.elements)? {
+            Replacing::Itemized(known) => {
+                for delta in taken_apart(staging, &**known, &self.working, &self.elements)? {
                     self.push_change(delta);
                 }
             }
@@ -432,21 +396,13 @@ impl<T: Send + Sync> Store<T> for OrderedFifo<T> {
         Ok(())
     }
 
-    fn abort_replace(&mut self) {
-        self.refused = None;
-        match &mut self.replacing {
-            Replacing::Atomic(staging) => *staging = None,
-            Replacing::Itemized { staged, .. } => *staged = None,
-        }
-    }
-
     fn resync(&mut self) -> Result<(), StoreError> {
         match &self.replacing {
-            Replacing::Atomic(_) => self.push(Item::SyncAll),
-            Replacing::Itemized { known, .. } => {
+            Replacing::Atomic => self.push(Item::SyncAll),
+            Replacing::Itemized(known) => {
                 let (_, queued) = newest_queued(&self.working, &self.elements);
                 let is_queued = |key: &ObjectKey| queued.contains_key(key);
-                for delta in staged_items::syncs(&**known, is_queued)? {
+                for delta in known_changes::syncs(&**known, is_queued)? {
                     self.push_change(delta);
                 }
             }
@@ -490,23 +446,34 @@ impl<T: Send + Sync> Store<T> for OrderedFifo<T> {
 /// First the end of what is queued and no longer there, in the order in which it was queued, then of
 /// what is known and no longer there, then what is there.
 fn taken_apart<T>(
-    staged: StagedItems<T>,
+    staging: Staging<T>,
     known: &dyn KnownObjects<T>,
     working: &[Delta<T>],
     queued: &VecDeque<Element<T>>,
 ) -> Result<Vec<Delta<T>>, StoreError> {
-    let there = staged.keys();
+    let history = staging.history();
+    let (entries, kept) = staging.into_parts();
+    let mut there = kept;
+    there.extend(entries.iter().map(|entry| entry.key().clone()));
     let (order, newest) = newest_queued(working, queued);
     let mut deltas: Vec<_> = order
         .iter()
         .filter(|key| !there.contains(**key))
         .filter_map(|key| newest.get(*key))
         .filter(|newest| !matches!(newest, Delta::Deleted(_)))
-        .map(|newest| staged_items::tombstone(newest.key().clone(), newest.entry().cloned()))
+        .map(|newest| known_changes::tombstone(newest.key().clone(), newest.entry().cloned()))
         .collect();
     let is_elsewhere = |key: &ObjectKey| there.contains(key) || newest.contains_key(key);
-    deltas.extend(staged_items::vanished(known, is_elsewhere)?);
-    deltas.extend(staged.entries.into_iter().map(Delta::Replaced));
+    deltas.extend(known_changes::vanished(known, is_elsewhere)?);
+    deltas.extend(entries.into_iter().map(|entry| {
+        let newest = newest.get(entry.key()).copied();
+        Delta::Replaced(known_changes::unless_unchanged(
+            entry,
+            history,
+            newest,
+            Some(known),
+        ))
+    }));
     Ok(deltas)
 }
 

@@ -40,11 +40,11 @@ fn itemized(known: &'static [(&'static str, u64)]) -> Fifo {
 }
 
 fn replace(fifo: &mut Fifo, items: &[(&str, u64)], version: u64) {
-    fifo.begin_replace();
+    let mut staging = fifo.begin_replace();
     for (name, value) in items {
-        fifo.stage(entry(name, *value));
+        staging.stage(entry(name, *value));
     }
-    fifo.commit_replace(&version.into()).unwrap();
+    fifo.commit(staging, &version.into()).unwrap();
 }
 
 fn delete(fifo: &mut Fifo, name: &str, value: u64) {
@@ -199,10 +199,10 @@ fn f_05_f_07_an_object_that_the_transform_refuses_is_not_queued_nor_is_its_list(
         });
         let error = fifo.add(entry("a", 13)).unwrap_err();
         assert_eq!(error.to_string(), "the transform of a failed: unlucky");
-        fifo.begin_replace();
-        fifo.stage(entry("b", 1));
-        fifo.stage(entry("a", 13));
-        assert!(fifo.commit_replace(&1.into()).is_err());
+        let mut staging = fifo.begin_replace();
+        staging.stage(entry("b", 1));
+        staging.stage(entry("a", 13));
+        assert!(fifo.commit(staging, &1.into()).is_err());
         assert!(fifo.is_empty());
         replace(&mut fifo, &[("b", 2)], 2);
         assert!(!fifo.is_empty());
@@ -296,13 +296,13 @@ fn f_06_what_is_only_queued_is_told_as_gone_once() {
 #[test]
 fn f_06_an_object_of_a_list_that_comes_twice_is_told_twice_and_one_that_is_kept_not_at_all() {
     let mut fifo = itemized(&[("kept", 1), ("gone", 2)]);
-    fifo.begin_replace();
-    fifo.keep(&ObjectKey::cluster("kept"));
+    let mut staging = fifo.begin_replace();
+    staging.keep(&ObjectKey::cluster("kept"));
     for (name, value) in [("a", 3), ("b", 4), ("a", 5), ("taken", 6)] {
-        fifo.stage(entry(name, value));
+        staging.stage(entry(name, value));
     }
-    fifo.unstage(&ObjectKey::cluster("taken"));
-    fifo.commit_replace(&7.into()).unwrap();
+    staging.unstage(&ObjectKey::cluster("taken"));
+    fifo.commit(staging, &7.into()).unwrap();
     assert_eq!(pops(&mut fifo), ["-gone2?", "=a3", "=b4", "=a5"]);
 }
 
@@ -326,6 +326,55 @@ fn f_07_f_09_an_atomic_queue_takes_a_list_whole() {
     assert_eq!(pops(&mut fifo), ["bookmark@123", "all@1234[]"]);
 }
 
+/// A second list behind the first, which is not in the store yet.
+#[test]
+fn f_07_a_list_shares_what_is_queued_before_it_and_unchanged() {
+    let mut store = IndexedObjects::new();
+    let mut fifo = Fifo::atomic();
+    for version in [1, 2] {
+        let mut staging = fifo.begin_replace_on(store.view());
+        staging.stage(entry("x", 1));
+        fifo.commit(staging, &version.into()).unwrap();
+    }
+    let mut states = Vec::new();
+    while let Some(popped) = fifo.pop() {
+        let Work::ReplacedAll(all) = popped.work else {
+            panic!("expected a list");
+        };
+        store.commit(all.staging, &all.version).unwrap();
+        states.push(store.snapshot());
+    }
+    assert_eq!(states[0].differences(&states[1]).count(), 0);
+}
+
+/// A list of another history is queued and not yet in the store; the next list belongs to it.
+#[test]
+fn f_07_a_list_does_not_share_with_a_store_that_is_in_an_earlier_history() {
+    let mut store = IndexedObjects::new();
+    store.add(entry("x", 1)).unwrap();
+    let other = |value: u64| Entry::new(entry("x", 1).header, value);
+    let mut fifo = Fifo::atomic();
+    for (history, value) in [(History::Unknown, 7), (History::Same, 7)] {
+        let staging = fifo.begin_replace_on(store.view());
+        let mut staging = staging.in_history(history);
+        staging.stage(other(value));
+        fifo.commit(staging, &1.into()).unwrap();
+    }
+    for _ in 0..2 {
+        let Work::ReplacedAll(all) = fifo.pop().unwrap().work else {
+            panic!("expected the list");
+        };
+        store.commit(all.staging, &all.version).unwrap();
+        assert_eq!(*store.view().get_by_key("x").unwrap().object, 7);
+    }
+    fifo.processed();
+    let mut staging = fifo.begin_replace_on(store.view());
+    staging.stage(other(8));
+    store.commit(staging, &2.into()).unwrap();
+    let kept = *store.view().get_by_key("x").unwrap().object;
+    assert_eq!(kept, 7, "in one history the versions are trusted again");
+}
+
 #[test]
 fn f_07_a_list_shares_what_did_not_change_and_keeps_what_the_store_has_when_it_is_put_in() {
     let mut store = IndexedObjects::new();
@@ -333,11 +382,11 @@ fn f_07_a_list_shares_what_did_not_change_and_keeps_what_the_store_has_when_it_i
         store.add(entry(name, 1)).unwrap();
     }
     let mut fifo = Fifo::atomic();
-    fifo.begin_replace_on(&store.snapshot());
-    fifo.stage(entry("same", 1));
-    fifo.stage(entry("new", 2));
-    fifo.keep(&ObjectKey::cluster("kept"));
-    fifo.commit_replace(&5.into()).unwrap();
+    let mut staging = fifo.begin_replace_on(&store.snapshot());
+    staging.stage(entry("same", 1));
+    staging.stage(entry("new", 2));
+    staging.keep(&ObjectKey::cluster("kept"));
+    fifo.commit(staging, &5.into()).unwrap();
     // What was queued before the list reaches the store only now.
     store.add(entry("kept", 3)).unwrap();
     store.add(entry("late", 3)).unwrap();
@@ -761,11 +810,11 @@ proptest! {
                 }
                 Step::Replace(numbers) => {
                     source = numbers.into_iter().map(|number| (name(number), version)).collect();
-                    fifo.begin_replace_on(&read(&applied));
+                    let mut staging = fifo.begin_replace_on(&read(&applied));
                     for (name, value) in &source {
-                        fifo.stage(entry(name, *value));
+                        staging.stage(entry(name, *value));
                     }
-                    fifo.commit_replace(&version.into()).unwrap();
+                    fifo.commit(staging, &version.into()).unwrap();
                 }
                 Step::Resync => fifo.resync().unwrap(),
                 Step::Pop => {

@@ -87,6 +87,10 @@ impl<K: Clone + Ord> Line<K> {
         Some((key, place.priority, place.asked))
     }
 
+    pub(super) fn contains(&self, key: &K) -> bool {
+        self.places.contains_key(key)
+    }
+
     /// When the key was asked for that has been in line for longest.
     pub(super) fn oldest(&self) -> Option<Time> {
         let (_, key) = self.arrivals.first_key_value()?;

@@ -5,8 +5,9 @@
 //! one worker at a time, and remembers that it was asked for while it was being worked. Keys that
 //! failed, or that should be looked at later, wait beside the line until their time.
 //!
-//! The invariant: a key is in line or in work, never both; and a key that was added before the
-//! shutdown is worked once more, whatever was happening to it.
+//! The invariants: a key is in line or in work, never both; a key that was added before a close is
+//! worked once more, whatever was happening to it; and a key that is in line, or will be as soon as its
+//! work is done, waits for no retry beside that.
 
 mod delay;
 mod line;
@@ -22,18 +23,33 @@ use std::time::Duration;
 use super::rate_limit::{RateLimiter, default_rate_limiter};
 use crate::time::Time;
 
-use delay::Delays;
+use delay::{Cause, Delays};
 use line::Line;
 
 pub use priority::Priority;
 
 /// Keys to be worked: each once, by one worker at a time, some later than others.
 ///
-/// Order of calls: [`add`](Self::add), [`add_after`](Self::add_after) and
-/// [`add_rate_limited`](Self::add_rate_limited) whenever there is something to do;
-/// [`handle_timeout`](Self::handle_timeout) at the time that [`poll_timeout`](Self::poll_timeout)
-/// tells, and before each [`take`](Self::take); [`done`](Self::done) once for each key that was taken.
-/// After [`shut_down`](Self::shut_down), `take` until [`is_finished`](Self::is_finished).
+/// Order of calls: [`add`](Self::add) and [`add_after`](Self::add_after) whenever there is something to
+/// do; [`handle_timeout`](Self::handle_timeout) at the time that [`poll_timeout`](Self::poll_timeout)
+/// returns, and before each [`take`](Self::take). For each key that was taken, at most one outcome
+/// ([`settle`](Self::settle), [`add_rate_limited`](Self::add_rate_limited) or
+/// [`retry_after`](Self::retry_after)), then [`done`](Self::done) once. After [`close`](Self::close),
+/// `take` until [`is_finished`](Self::is_finished).
+///
+/// # Delays
+///
+/// [`add_after`](Self::add_after) asks for a time that stands whatever happens before it. An outcome
+/// asks for a time that the next outcome replaces, and that ends as soon
+/// as the key is to be worked for another reason. controller-runtime and kube-rs do the same.
+///
+/// # Ends
+///
+/// | | takes keys in | keys in line | what was asked for while it was in work |
+/// |---|---|---|---|
+/// | [`close`](Self::close) | no | are worked | is worked |
+/// | [`drain`](Self::drain) | no | are worked, and awaited | is worked, and awaited |
+/// | [`stop`](Self::stop) | no | are dropped | is dropped; what is in work is awaited |
 ///
 /// # Order
 ///
@@ -97,7 +113,7 @@ pub enum Addition {
     Known,
     /// It waits for its time.
     Delayed,
-    /// The queue was shut down; nothing changed.
+    /// The queue was closed; nothing changed.
     Refused,
 }
 
@@ -134,10 +150,12 @@ struct Again {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
     Open,
-    /// Shut down, and somebody waits until all is worked.
+    /// Takes nothing in, and nothing awaits the end.
+    Closed,
+    /// Takes nothing in, and the caller of the drain awaits the end of all work.
     Draining,
-    /// Shut down, and nobody waits.
-    ShutDown,
+    /// Takes nothing in and starts nothing; the caller of the stop awaits the work under way.
+    Stopping,
 }
 
 impl<K: Clone + Ord> WorkQueue<K> {
@@ -153,10 +171,16 @@ impl<K: Clone + Ord> WorkQueue<K> {
     }
 
     /// Asks for a key to be worked. A key that is in line stays where it is, unless this priority is
-    /// higher than the one it has.
+    /// higher than the one it has. A key that waits for a retry is worked now instead, with the higher
+    /// of the two priorities.
     pub fn add(&mut self, now: Time, key: K, priority: Priority) -> Addition {
-        if self.is_shut_down() {
+        if self.is_closed() {
             return Addition::Refused;
+        }
+        let mut priority = priority;
+        for cause in [Cause::Outcome, Cause::Debounce] {
+            let waited = self.delays.end(&key, cause);
+            priority = waited.map_or(priority, |waited| priority.max(waited));
         }
         let Some(work) = self.work.get_mut(&key) else {
             return if self.line.put(key, priority, now) {
@@ -178,9 +202,9 @@ impl<K: Clone + Ord> WorkQueue<K> {
         }
     }
 
-    /// Asks for a key to be worked after `delay`; without one, at once. Of several times that a key
-    /// waits for, the earliest counts, with the highest of their priorities. A key in line or in work
-    /// can wait for a time as well: it is then asked for at that time, whatever happened before.
+    /// Asks for a key to be worked after `delay`; without one, at once. If a key is asked for more than
+    /// once, the earliest time and the highest priority win. A key in line or in work can wait for a
+    /// time as well: it is asked for at that time, whatever happens before.
     pub fn add_after(
         &mut self,
         now: Time,
@@ -188,23 +212,77 @@ impl<K: Clone + Ord> WorkQueue<K> {
         priority: Priority,
         delay: Duration,
     ) -> Addition {
-        if self.is_shut_down() {
+        if self.is_closed() {
             return Addition::Refused;
         }
         if delay.is_zero() {
             return self.add(now, key, priority);
         }
-        self.delays.put(key, priority, now + delay);
+        self.delays.request(key, priority, now + delay);
         Addition::Delayed
     }
 
-    /// Asks for a key to be worked after the time that the rate limiter tells: it failed once more.
+    /// Asks for a key to be worked once it was not asked for in this way for `quiet`. A key that is
+    /// worked before, for another reason, waits no longer.
+    pub fn add_debounced(
+        &mut self,
+        now: Time,
+        key: K,
+        priority: Priority,
+        quiet: Duration,
+    ) -> Addition {
+        if self.is_closed() {
+            return Addition::Refused;
+        }
+        if quiet.is_zero() {
+            return self.add(now, key, priority);
+        }
+        self.delays.debounce(key, priority, now + quiet);
+        Addition::Delayed
+    }
+
+    /// An outcome: the key failed once more and is worked again after the delay that the rate limiter
+    /// returns.
     pub fn add_rate_limited(&mut self, now: Time, key: K, priority: Priority) -> Addition {
-        if self.is_shut_down() {
+        if self.is_closed() {
             return Addition::Refused;
         }
         let delay = self.limiter.when(now, &key);
-        self.add_after(now, key, priority, delay)
+        self.put_outcome(now, key, priority, delay)
+    }
+
+    /// An outcome: the key failed once more and is worked again after `delay`. The rate limiter counts
+    /// the failure, its delay is not used.
+    pub fn retry_after(
+        &mut self,
+        now: Time,
+        key: K,
+        priority: Priority,
+        delay: Duration,
+    ) -> Addition {
+        if self.is_closed() {
+            return Addition::Refused;
+        }
+        self.limiter.when(now, &key);
+        self.put_outcome(now, key, priority, delay)
+    }
+
+    /// An outcome: the key is done, and is worked again after `delay` if there is one. Its failures no
+    /// longer count.
+    pub fn settle(
+        &mut self,
+        now: Time,
+        key: &K,
+        priority: Priority,
+        delay: Option<Duration>,
+    ) -> Addition {
+        self.limiter.forget(key);
+        self.delays.end(key, Cause::Outcome);
+        match delay {
+            _ if self.is_closed() => Addition::Refused,
+            None => Addition::Known,
+            Some(delay) => self.put_outcome(now, key.clone(), priority, delay),
+        }
     }
 
     /// The key is done, well or for good: its failures no longer count. It says nothing about whether
@@ -250,17 +328,31 @@ impl<K: Clone + Ord> WorkQueue<K> {
         })
     }
 
-    /// Takes nothing more in, and drops the keys that wait for their time. What is in line is still
-    /// given out, and what was asked for while it was in work comes into the line once more. Whoever
-    /// waits for a drain need not wait any longer.
-    pub fn shut_down(&mut self) {
-        self.end(Phase::ShutDown);
+    /// Takes no more keys in, and drops those that wait for their time. Keys in line are still
+    /// returned by [`take`](Self::take), and keys that were asked for while they were in work once
+    /// more. Ends the wait for a [`drain`](Self::drain). client-go's `ShutDown`.
+    pub fn close(&mut self) {
+        if self.phase != Phase::Stopping {
+            self.end(Phase::Closed);
+        }
     }
 
-    /// The same as [`shut_down`](Self::shut_down), for who will wait until all is worked; see
-    /// [`awaits_drain`](Self::awaits_drain).
-    pub fn shut_down_with_drain(&mut self) {
-        self.end(Phase::Draining);
+    /// Closes the queue for a caller that waits until all keys have been worked; see
+    /// [`awaits_end`](Self::awaits_end). client-go's `ShutDownWithDrain`.
+    pub fn drain(&mut self) {
+        if self.phase != Phase::Stopping {
+            self.end(Phase::Draining);
+        }
+    }
+
+    /// Closes the queue and drops the keys in line, for a caller that waits until the work under way is
+    /// done; see [`awaits_end`](Self::awaits_end). Nothing is taken after this.
+    pub fn stop(&mut self) {
+        self.end(Phase::Stopping);
+        self.line = Line::new();
+        for work in self.work.values_mut() {
+            work.again = None;
+        }
     }
 
     /// The next time at which [`handle_timeout`](Self::handle_timeout) has something to do.
@@ -269,30 +361,34 @@ impl<K: Clone + Ord> WorkQueue<K> {
         self.delays.earliest()
     }
 
-    /// True once the queue was shut down, in whichever way.
+    /// True once the queue takes no more keys in.
     #[must_use]
-    pub fn is_shut_down(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.phase != Phase::Open
     }
 
-    /// True if the queue was shut down and nothing is in line: a worker that looks now can go. Keys
-    /// that are in work may come once more, to whoever works them.
+    /// True if the queue is closed and nothing is in line: a worker that looks now can end. Keys that
+    /// are in work may be returned once more, to the worker that has them.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.is_shut_down() && self.line.len() == 0
+        self.is_closed() && self.line.len() == 0
     }
 
-    /// True if the queue was shut down and all is worked.
+    /// True if the queue is closed and all keys have been worked.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.is_finished() && self.work.is_empty()
     }
 
-    /// True as long as who shut the queue down with a drain has to wait: until all is worked, or until
-    /// somebody shuts the queue down without a drain.
+    /// True while the caller of [`drain`](Self::drain) or [`stop`](Self::stop) has to wait: until
+    /// nothing is in work, and after a drain nothing in line, or until a [`close`](Self::close) ends
+    /// the wait for the drain.
     #[must_use]
-    pub fn awaits_drain(&self) -> bool {
-        self.phase == Phase::Draining && !self.is_drained()
+    pub fn awaits_end(&self) -> bool {
+        match self.phase {
+            Phase::Open | Phase::Closed => false,
+            Phase::Draining | Phase::Stopping => !self.is_drained(),
+        }
     }
 
     /// How often the key failed since it was last forgotten, as the rate limiter counts.
@@ -336,6 +432,19 @@ impl<K: Clone + Ord> WorkQueue<K> {
     #[must_use]
     pub fn longest_running(&self, now: Time) -> Option<Duration> {
         self.work.values().map(|work| now - work.since).max()
+    }
+
+    fn put_outcome(&mut self, now: Time, key: K, priority: Priority, delay: Duration) -> Addition {
+        // A key that is asked for is worked soon, and that work has an outcome of its own.
+        let is_asked_for = match self.work.get(&key) {
+            Some(work) => work.again.is_some(),
+            None => self.line.contains(&key),
+        };
+        if delay.is_zero() || is_asked_for {
+            return self.add(now, key, priority);
+        }
+        self.delays.put_outcome(key, priority, now + delay);
+        Addition::Delayed
     }
 
     fn end(&mut self, phase: Phase) {

@@ -87,7 +87,7 @@ fn k_03_a_key_is_never_given_to_two() {
 fn k_04_workers_are_let_go_only_when_nothing_is_in_line() {
     let mut queue = queue(&["a"]);
     assert!(!queue.is_finished());
-    queue.shut_down();
+    queue.close();
     assert!(!queue.is_finished());
     assert_eq!(take(&mut queue), Some("a"));
     assert!(queue.is_finished());
@@ -113,8 +113,8 @@ fn k_05_a_key_is_in_work_until_it_is_done() {
 #[test]
 fn k_06_after_the_shutdown_nothing_comes_in() {
     let mut queue = WorkQueue::new(FastSlow::new(seconds(1), seconds(1), 1));
-    queue.shut_down();
-    assert!(queue.is_shut_down());
+    queue.close();
+    assert!(queue.is_closed());
     assert_eq!(queue.add(at(0), "a", NORMAL), Addition::Refused);
     assert_eq!(
         queue.add_after(at(0), "a", NORMAL, seconds(1)),
@@ -137,7 +137,7 @@ fn k_07_a_shutdown_lets_workers_finish_what_was_asked_for() {
     let mut queue = queue(&["a", "b"]);
     assert_eq!(take(&mut queue), Some("a"));
     queue.add(at(0), "a", NORMAL);
-    queue.shut_down();
+    queue.close();
     assert_eq!(queue.add(at(0), "b", NORMAL), Addition::Refused);
     assert_eq!(work(&mut queue), Some("b"));
     assert!(queue.is_finished(), "another worker may go");
@@ -151,14 +151,14 @@ fn k_07_a_shutdown_lets_workers_finish_what_was_asked_for() {
 fn k_08_a_drain_is_over_when_all_is_worked() {
     let mut queue = queue(&["a", "b"]);
     assert_eq!(take(&mut queue), Some("a"));
-    queue.shut_down_with_drain();
-    assert!(queue.awaits_drain());
+    queue.drain();
+    assert!(queue.awaits_end());
     queue.done(at(0), &"a");
-    assert!(queue.awaits_drain(), "b is in line");
+    assert!(queue.awaits_end(), "b is in line");
     assert_eq!(take(&mut queue), Some("b"));
-    assert!(queue.awaits_drain(), "b is in work");
+    assert!(queue.awaits_end(), "b is in work");
     queue.done(at(0), &"b");
-    assert!(!queue.awaits_drain());
+    assert!(!queue.awaits_end());
     assert!(queue.is_drained());
 }
 
@@ -166,13 +166,13 @@ fn k_08_a_drain_is_over_when_all_is_worked() {
 fn k_08_a_shutdown_without_drain_releases_who_waits_for_one() {
     let mut queue = queue(&["a"]);
     take(&mut queue);
-    queue.shut_down_with_drain();
-    assert!(queue.awaits_drain());
-    queue.shut_down();
-    assert!(!queue.awaits_drain());
+    queue.drain();
+    assert!(queue.awaits_end());
+    queue.close();
+    assert!(!queue.awaits_end());
     assert!(!queue.is_drained());
-    queue.shut_down_with_drain();
-    assert!(queue.awaits_drain(), "who asks again waits again");
+    queue.drain();
+    assert!(queue.awaits_end(), "who asks again waits again");
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn k_10_a_delay_stands_whatever_happens_to_its_key_before() {
 fn k_10_a_shutdown_drops_what_waits_for_its_time() {
     let mut queue = WorkQueue::default();
     queue.add_after(at(0), "a", NORMAL, seconds(10));
-    queue.shut_down();
+    queue.close();
     assert_eq!((queue.delayed(), queue.poll_timeout()), (0, None));
     assert!(queue.is_drained());
     assert_eq!(queue.handle_timeout(at(20)), 0);
@@ -325,10 +325,114 @@ fn k_12_a_forgotten_key_starts_over_and_stays_where_it_is() {
     queue.forget(&"a");
     assert_eq!(queue.failures(&"a"), 0);
     assert_eq!(queue.delayed(), 1);
-    queue.handle_timeout(at(1));
+    queue.handle_timeout(at(2));
+    assert_eq!(work(&mut queue), Some("a"));
+    queue.add_rate_limited(at(2), "a", NORMAL);
+    assert_eq!(queue.poll_timeout(), Some(at(3)));
+}
+
+#[test]
+fn k_10_k_11_a_key_that_is_added_while_it_waits_for_a_retry_is_worked_now_and_not_later() {
+    let mut queue = WorkQueue::new(PerKeyExponential::new(seconds(1), seconds(100)));
+    queue.add_rate_limited(at(0), "a", Priority::HIGH);
+    assert_eq!(queue.add(at(0), "a", NORMAL), Addition::Queued);
+    assert_eq!((queue.delayed(), queue.poll_timeout()), (0, None));
+    assert_eq!(queue.take(at(0)).unwrap().priority, Priority::HIGH);
+    queue.done(at(0), &"a");
+    assert_eq!(queue.handle_timeout(at(9)), 0);
+}
+
+#[test]
+fn k_10_a_retry_ends_a_wait_of_its_own_and_not_what_add_after_asked_for() {
+    let mut queue = WorkQueue::new(PerKeyExponential::new(seconds(5), seconds(100)));
+    queue.add_rate_limited(at(0), "a", NORMAL);
+    queue.add_after(at(0), "a", NORMAL, seconds(3));
+    assert_eq!(queue.delayed(), 1, "it is one key");
+    queue.add(at(1), "a", NORMAL);
     work(&mut queue);
+    assert_eq!(queue.poll_timeout(), Some(at(3)));
     queue.add_rate_limited(at(1), "a", NORMAL);
-    assert_eq!(queue.poll_timeout(), Some(at(2)));
+    queue.handle_timeout(at(3));
+    assert_eq!(work(&mut queue), Some("a"));
+    assert_eq!(queue.poll_timeout(), None, "the retry was worked as well");
+}
+
+#[test]
+fn k_10_k_11_a_key_that_is_asked_for_already_waits_for_no_retry() {
+    let mut queue = queue(&["a"]);
+    assert_eq!(queue.add_rate_limited(at(0), "a", NORMAL), Addition::Known);
+    take(&mut queue);
+    queue.add(at(0), "a", NORMAL);
+    let settled = queue.settle(at(0), &"a", NORMAL, Some(seconds(9)));
+    assert_eq!((settled, queue.delayed()), (Addition::Known, 0));
+    queue.done(at(0), &"a");
+    assert_eq!(work(&mut queue), Some("a"));
+}
+
+#[test]
+fn k_10_an_outcome_replaces_the_delay_of_an_earlier_one() {
+    let mut queue = queue(&["a"]);
+    let outcome = |queue: &mut WorkQueue<&'static str>, now, delay: Option<u64>| {
+        take(queue).unwrap();
+        queue.settle(now, &"a", NORMAL, delay.map(seconds));
+        queue.done(now, &"a");
+        queue.poll_timeout()
+    };
+    assert_eq!(outcome(&mut queue, at(0), Some(4)), Some(at(4)));
+    queue.add(at(1), "a", NORMAL);
+    assert_eq!(outcome(&mut queue, at(1), Some(8)), Some(at(9)));
+    queue.add(at(2), "a", NORMAL);
+    assert_eq!(outcome(&mut queue, at(2), None), None);
+}
+
+#[test]
+fn a_debounced_key_is_worked_when_it_was_quiet_for_long_enough() {
+    let mut queue = WorkQueue::default();
+    for second in 0..3 {
+        queue.add_debounced(at(second), "a", NORMAL, seconds(5));
+    }
+    queue.add_debounced(at(3), "b", Priority::HIGH, seconds(1));
+    queue.add_debounced(at(3), "b", NORMAL, seconds(2));
+    assert_eq!((queue.delayed(), queue.poll_timeout()), (2, Some(at(5))));
+    queue.handle_timeout(at(5));
+    assert_eq!(queue.take(at(5)).unwrap().priority, Priority::HIGH);
+    queue.done(at(5), &"b");
+    queue.handle_timeout(at(7));
+    assert_eq!(work(&mut queue), Some("a"));
+    queue.add_debounced(at(8), "a", NORMAL, seconds(5));
+    queue.add(at(8), "a", NORMAL);
+    assert_eq!(queue.poll_timeout(), None, "it is worked without waiting");
+}
+
+#[test]
+fn k_11_a_failure_with_a_delay_of_the_callers_counts_and_waits_that_long() {
+    let mut queue = WorkQueue::new(PerKeyExponential::new(seconds(1), seconds(100)));
+    queue.retry_after(at(0), "a", NORMAL, seconds(30));
+    assert_eq!(
+        (queue.failures(&"a"), queue.poll_timeout()),
+        (1, Some(at(30)))
+    );
+    queue.close();
+    let refused = queue.retry_after(at(0), "a", NORMAL, seconds(30));
+    assert_eq!((refused, queue.failures(&"a")), (Addition::Refused, 1));
+}
+
+#[test]
+fn k_07_k_08_a_stop_starts_nothing_and_awaits_what_is_in_work() {
+    let mut queue = queue(&["a", "b"]);
+    queue.add_after(at(0), "c", NORMAL, seconds(1));
+    take(&mut queue);
+    queue.add(at(0), "a", NORMAL);
+    queue.stop();
+    assert_eq!(take(&mut queue), None);
+    assert_eq!((queue.depth(), queue.delayed()), (0, 0));
+    assert!(queue.is_finished() && queue.awaits_end());
+    queue.close();
+    queue.drain();
+    assert!(queue.awaits_end(), "a stop is final");
+    assert_eq!(queue.add(at(0), "d", NORMAL), Addition::Refused);
+    assert!(!queue.done(at(0), &"a").unwrap().is_queued_again);
+    assert!(queue.is_drained() && !queue.awaits_end());
 }
 
 #[test]

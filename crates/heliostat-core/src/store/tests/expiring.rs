@@ -56,12 +56,12 @@ fn s_31_every_write_stamps_anew_and_a_replace_stamps_all_alike() {
     assert_eq!(alive(&store, at(12)), "a");
     // Not older than the last time it was told: the clock does not go back.
     store.advance(at(3));
-    store.begin_replace();
-    store.stage(entry("a", 1, ""));
-    store.stage(entry("c", 1, ""));
-    store.keep(&key("b"));
+    let mut staging = store.begin_replace();
+    staging.stage(entry("a", 1, ""));
+    staging.stage(entry("c", 1, ""));
+    staging.keep(&key("b"));
     store.advance(at(10));
-    store.commit_replace(&5.into()).unwrap();
+    store.commit(staging, &5.into()).unwrap();
     assert_eq!(alive(&store, at(20)), "a b c");
     assert_eq!(alive(&store, at(21)), "");
     assert_eq!(store.expire(at(21)).unwrap().len(), 3);
@@ -120,10 +120,10 @@ fn s_32_what_has_expired_is_not_carried_over_a_replace() {
     store.add(entry("old", 1, "5")).unwrap();
     store.add(entry("young", 1, "50")).unwrap();
     store.advance(at(10));
-    store.begin_replace();
-    store.keep(&key("old"));
-    store.keep(&key("young"));
-    store.commit_replace(&2.into()).unwrap();
+    let mut staging = store.begin_replace();
+    staging.keep(&key("old"));
+    staging.keep(&key("young"));
+    store.commit(staging, &2.into()).unwrap();
     assert_eq!(alive(&store, at(10)), "young");
 }
 

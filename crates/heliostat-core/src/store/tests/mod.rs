@@ -13,9 +13,8 @@ use std::sync::{Arc, Weak};
 use super::index::{IndexError, IndexFunc, NAMESPACE_INDEX};
 use super::indexer::IndexedObjects;
 use super::snapshot::Snapshot;
-use super::{Store, StoreError};
+use super::{History, Store};
 use crate::object::{Entry, Header, ObjectKey};
-use crate::version::ResourceVersion;
 
 /// What the tests store: an object that is nothing but labels.
 #[derive(Debug, Eq, PartialEq)]
@@ -74,11 +73,11 @@ fn replace(
     version: u64,
     entries: impl IntoIterator<Item = Entry<Labels>>,
 ) {
-    store.begin_replace();
+    let mut staging = store.begin_replace();
     for entry in entries {
-        store.stage(entry);
+        staging.stage(entry);
     }
-    store.commit_replace(&version.into()).unwrap();
+    store.commit(staging, &version.into()).unwrap();
 }
 
 fn names<'a>(entries: impl IntoIterator<Item = &'a Entry<Labels>>) -> Vec<&'a str> {
@@ -133,13 +132,13 @@ fn s_05_objects_come_in_the_order_of_their_keys_with_each_namespace_together() {
 #[test]
 fn s_06_a_replace_is_aside_until_it_is_committed_and_the_last_of_a_key_wins() {
     let mut store = store_of(&[("a", "x"), ("b", "x")]);
-    store.begin_replace();
-    store.stage(entry("c", 5, "first"));
-    store.stage(entry("c", 6, "second"));
-    store.stage(entry("a", 7, "y"));
+    let mut staging = store.begin_replace();
+    staging.stage(entry("c", 5, "first"));
+    staging.stage(entry("c", 6, "second"));
+    staging.stage(entry("a", 7, "y"));
     assert_eq!(names(store.view().iter()), ["a", "b"]);
     assert_eq!(labelled(store.view(), "x"), ["a", "b"]);
-    store.commit_replace(&9.into()).unwrap();
+    store.commit(staging, &9.into()).unwrap();
     assert_eq!(names(store.view().iter()), ["a", "c"]);
     assert_eq!(values(store.view(), "label"), ["second", "y"]);
     assert_eq!(*store.view().resource_version(), 9.into());
@@ -166,6 +165,30 @@ fn s_06_an_object_that_did_not_change_is_kept_and_not_replaced() {
 }
 
 #[test]
+fn s_06_in_an_unknown_history_the_listed_object_always_wins() {
+    let mut store = store_of(&[("a", "x"), ("b", "x")]);
+    let before = store.snapshot();
+    let mut staging = store.begin_replace().in_history(History::Unknown);
+    staging.stage(entry("a", 1, "y"));
+    staging.stage(entry("b", 1, "x"));
+    store.commit(staging, &1.into()).unwrap();
+    assert_eq!(labelled(store.view(), "y"), ["a"], "same uid and version");
+    assert_eq!(before.differences(store.view()).count(), 2);
+}
+
+#[test]
+fn s_06_a_relist_of_an_unchanged_list_shares_all_memory() {
+    let mut store = store_of(&[]);
+    replace(&mut store, 1, many(1));
+    let before = store.snapshot();
+    replace(&mut store, 9, many(1));
+    assert_eq!(before.differences(store.view()).count(), 0);
+    let objects = before.shared().zip(store.view().shared());
+    assert!(objects.into_iter().all(|(old, new)| Arc::ptr_eq(old, new)));
+    assert_eq!(*store.view().resource_version(), 9.into());
+}
+
+#[test]
 fn s_06_a_later_unchanged_state_wins_over_a_staged_changed_one() {
     let mut store = store_of(&[("a", "x")]);
     let before = store.snapshot();
@@ -181,15 +204,15 @@ fn s_06_a_later_unchanged_state_wins_over_a_staged_changed_one() {
 #[test]
 fn s_06_what_is_staged_can_be_taken_out_and_what_was_there_carried_over() {
     let mut store = store_of(&[("a", "x"), ("b", "x"), ("c", "x")]);
-    store.begin_replace();
-    store.stage(entry("a", 1, "x"));
-    store.stage(entry("d", 1, "x"));
-    store.unstage(&key("a"));
-    store.unstage(&key("d"));
-    store.unstage(&key("nobody"));
-    store.keep(&key("b"));
-    store.keep(&key("nobody"));
-    store.commit_replace(&2.into()).unwrap();
+    let mut staging = store.begin_replace();
+    staging.stage(entry("a", 1, "x"));
+    staging.stage(entry("d", 1, "x"));
+    staging.unstage(&key("a"));
+    staging.unstage(&key("d"));
+    staging.unstage(&key("nobody"));
+    staging.keep(&key("b"));
+    staging.keep(&key("nobody"));
+    store.commit(staging, &2.into()).unwrap();
     assert_eq!(names(store.view().iter()), ["b"]);
     assert_eq!(labelled(store.view(), "x"), ["b"]);
 }
@@ -197,38 +220,26 @@ fn s_06_what_is_staged_can_be_taken_out_and_what_was_there_carried_over() {
 #[test]
 fn s_06_what_was_staged_is_newer_than_what_is_carried_over() {
     let mut store = store_of(&[("a", "x"), ("b", "x")]);
-    store.begin_replace();
-    store.stage(entry("a", 5, "y"));
-    store.keep(&key("a"));
-    store.stage(entry("b", 5, "y"));
-    store.unstage(&key("b"));
-    store.keep(&key("b"));
-    store.stage(entry("new", 5, "y"));
-    store.keep(&key("new"));
-    store.commit_replace(&6.into()).unwrap();
+    let mut staging = store.begin_replace();
+    staging.stage(entry("a", 5, "y"));
+    staging.keep(&key("a"));
+    staging.stage(entry("b", 5, "y"));
+    staging.unstage(&key("b"));
+    staging.keep(&key("b"));
+    staging.stage(entry("new", 5, "y"));
+    staging.keep(&key("new"));
+    store.commit(staging, &6.into()).unwrap();
     assert_eq!(labelled(store.view(), "y"), ["a", "new"]);
     assert_eq!(labelled(store.view(), "x"), ["b"]);
 }
 
 #[test]
-fn s_06_a_replace_that_was_not_begun_changes_nothing() {
-    let mut store = store_of(&[("a", "x")]);
-    store.stage(entry("b", 1, "x"));
-    store.keep(&key("a"));
-    store.unstage(&key("a"));
-    let refused: Result<(), StoreError> = store.commit_replace(&9.into());
-    assert!(refused.is_err());
-    assert_eq!(names(store.view().iter()), ["a"]);
-    assert_eq!(*store.view().resource_version(), 1.into());
-}
-
-#[test]
 fn s_06_beginning_again_starts_over_and_an_empty_replace_empties() {
     let mut store = store_of(&[("a", "x")]);
-    store.begin_replace();
-    store.stage(entry("b", 1, "x"));
-    store.begin_replace();
-    store.commit_replace(&2.into()).unwrap();
+    let mut staging = store.begin_replace();
+    staging.stage(entry("b", 1, "x"));
+    let staging = store.begin_replace();
+    store.commit(staging, &2.into()).unwrap();
     assert!(store.view().is_empty());
     assert_eq!(values(store.view(), "label"), [""; 0]);
 }
@@ -379,11 +390,11 @@ fn x_05_an_object_that_cannot_be_filed_is_stored_and_reported() {
 #[test]
 fn x_05_a_replace_with_objects_that_cannot_be_filed_is_whole() {
     let mut store = store();
-    store.begin_replace();
+    let mut staging = store.begin_replace();
     for (name, labels) in [("a", "x"), ("b", "bad"), ("c", "x")] {
-        store.stage(entry(name, 1, labels));
+        staging.stage(entry(name, 1, labels));
     }
-    store.commit_replace(&1.into()).unwrap();
+    store.commit(staging, &1.into()).unwrap();
     assert_eq!(store.view().len(), 3);
     assert_eq!(labelled(store.view(), "x"), ["a", "c"]);
     assert_eq!(store.view().index_failures("label").unwrap().count, 1);
@@ -472,14 +483,13 @@ fn what_a_replace_collected_is_freed_when_it_is_given_up() {
     let mut store = store();
     let entries = many(1);
     let objects = watched(&entries);
-    store.begin_replace();
+    let mut staging = store.begin_replace();
     for entry in entries {
-        store.stage(entry);
+        staging.stage(entry);
     }
     assert_eq!(alive(&objects), 500);
-    store.abort_replace();
+    drop(staging);
     assert_eq!(alive(&objects), 0);
-    assert!(store.commit_replace(&ResourceVersion::ANY).is_err());
 }
 
 #[test]

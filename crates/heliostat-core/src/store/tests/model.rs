@@ -231,24 +231,37 @@ impl Model {
     }
 }
 
-fn take(store: &mut IndexedObjects<Labels>, step: &Step, entry: Option<Entry<Labels>>) {
+fn take(
+    store: &mut IndexedObjects<Labels>,
+    staging: &mut Option<crate::store::Staging<Labels>>,
+    step: &Step,
+    entry: Option<Entry<Labels>>,
+) {
     match (step, entry) {
         (Step::Add(_), Some(entry)) => store.add(entry).unwrap(),
         (Step::Update(_), Some(entry)) => store.update(entry).unwrap(),
-        (Step::Stage(_), Some(entry)) => store.stage(entry),
+        (Step::Stage(_), Some(entry)) => {
+            staging.iter_mut().for_each(|it| it.stage(entry.clone()));
+        }
         (Step::StageAll, _) => {
-            let entries: Vec<_> = store.view().iter().cloned().collect();
-            for entry in entries {
-                store.stage(entry);
+            if let Some(staging) = staging {
+                store
+                    .view()
+                    .iter()
+                    .cloned()
+                    .for_each(|entry| staging.stage(entry));
             }
         }
         (Step::Delete(text), _) => store.delete(&key(text), None).unwrap(),
-        (Step::Begin, _) => store.begin_replace(),
-        (Step::Unstage(text), _) => store.unstage(&key(text)),
-        (Step::Keep(text), _) => store.keep(&key(text)),
-        // Without a begin it is refused and changes nothing, as in the model.
-        (Step::Commit(version), _) => drop(store.commit_replace(&(*version).into())),
-        (Step::Abort, _) => store.abort_replace(),
+        (Step::Begin, _) => *staging = Some(store.begin_replace()),
+        (Step::Unstage(text), _) => staging.iter_mut().for_each(|it| it.unstage(&key(text))),
+        (Step::Keep(text), _) => staging.iter_mut().for_each(|it| it.keep(&key(text))),
+        (Step::Commit(version), _) => {
+            if let Some(staging) = staging.take() {
+                store.commit(staging, &(*version).into()).unwrap();
+            }
+        }
+        (Step::Abort, _) => *staging = None,
         (Step::Bookmark(version), _) => store.bookmark(&(*version).into()),
         // The second time the name is taken, and nothing changes.
         (Step::AddLabelIndex, _) => drop(store.add_indexes([("label", by_label())])),
@@ -266,6 +279,7 @@ proptest! {
     ) {
         let mut store = IndexedObjects::new();
         store.add_indexes([(NAMESPACE_INDEX, IndexFunc::by_namespace())]).unwrap();
+        let mut staging = None;
         let mut model = Model::default();
         let mut kept = None;
         for (count, step) in steps.iter().enumerate() {
@@ -275,7 +289,7 @@ proptest! {
                 }
                 _ => None,
             };
-            take(&mut store, step, entry.clone());
+            take(&mut store, &mut staging, step, entry.clone());
             model.take(step, entry);
             model.check(store.view());
             if count == look_back {

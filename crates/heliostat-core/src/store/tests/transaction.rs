@@ -109,11 +109,11 @@ fn s_12_the_version_moves_where_the_feeder_says_so() {
 #[test]
 fn a_transaction_leaves_a_replace_that_is_being_collected_alone() {
     let mut store = store_of(&[("a", "x")]);
-    store.begin_replace();
-    store.stage(entry("b", 2, "y"));
+    let mut staging = store.begin_replace();
+    staging.stage(entry("b", 2, "y"));
     let _ = store.transact([upsert("c", 3, "z")]);
     assert_eq!(names(store.view().iter()), ["a", "c"]);
-    store.commit_replace(&4.into()).unwrap();
+    store.commit(staging, &4.into()).unwrap();
     assert_eq!(names(store.view().iter()), ["b"]);
     assert_eq!(values(store.view(), "label"), ["y"]);
 }

@@ -13,10 +13,10 @@ use serde_json::{Map, Value};
 use crate::error::DecodeError;
 use crate::event::{Item, ListMetadata, ListPart, Rejection, RejectionReason};
 use crate::object::GroupVersionKind;
-use crate::status::Status;
 use crate::version::ResourceVersion;
 use crate::wire::{Codec, DecodeLimits};
 
+use super::bare_status::BareStatus;
 use super::header::{self, RawHeader};
 use super::scan::check_structure;
 use super::split::{Documents, Member, Span, Splitter, Token, Want};
@@ -42,7 +42,7 @@ struct Envelope {
     has_metadata: bool,
     has_items: bool,
     /// The members of a `Status`, in case the answer is one.
-    status: Map<String, Value>,
+    status: BareStatus,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -107,16 +107,12 @@ impl<C: Codec> ListDecoder<C> {
     ///
     /// # Errors
     ///
-    /// The list is incomplete, or had no metadata.
+    /// The list is incomplete.
     pub fn finish(&mut self) -> Result<(), DecodeError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        self.splitter.finish()?;
-        if !self.envelope.has_metadata {
-            return Err(DecodeError::NoListMetadata);
-        }
-        Ok(())
+        self.splitter.finish()
     }
 
     fn take_in(
@@ -136,7 +132,13 @@ impl<C: Codec> ListDecoder<C> {
                         out.push(ListPart::Metadata(metadata));
                     }
                 }
-                Token::End => self.envelope.check()?,
+                Token::End => {
+                    self.envelope.check()?;
+                    if !self.envelope.has_metadata {
+                        flush(batch, out);
+                        out.push(ListPart::Metadata(ListMetadata::default()));
+                    }
+                }
             }
         }
         Ok(())
@@ -145,6 +147,10 @@ impl<C: Codec> ListDecoder<C> {
     /// Decodes an item, or finds out what can be said of one that does not decode.
     fn item(&mut self, chunk: &[u8], span: &Span) -> Result<Item<C::Object>, DecodeError> {
         let bytes = self.splitter.bytes(chunk, span);
+        if bytes == b"null" {
+            let reason = RejectionReason::NoMetadata("the item is null".to_owned());
+            return Ok(Err(reject(bytes, reason)));
+        }
         let decoded = self.codec.decode(bytes, self.envelope.item_kind.as_ref());
         let reason = match decoded {
             Ok(entry) => return Ok(Ok(entry)),
@@ -168,24 +174,26 @@ impl<C: Codec> ListDecoder<C> {
         match member {
             ListMember::Kind => {
                 self.envelope.kind = serde_json::from_slice(bytes).map_err(malformed)?;
+                self.envelope.status.take("kind", bytes);
                 self.envelope.kind_is_known()?;
             }
             ListMember::ApiVersion => {
                 self.envelope.api_version = serde_json::from_slice(bytes).map_err(malformed)?;
+                self.envelope.status.take("apiVersion", bytes);
                 self.envelope.kind_is_known()?;
             }
             ListMember::Metadata => {
                 // serde would take an array for a struct.
-                let metadata: Option<Map<String, Value>> =
+                let members: Option<Map<String, Value>> =
                     serde_json::from_slice(bytes).map_err(malformed)?;
-                let metadata: Option<WireMetadata> = metadata
-                    .map(|members| WireMetadata::deserialize(Value::Object(members)))
-                    .transpose()
-                    .map_err(malformed)?;
-                self.envelope.has_metadata = metadata.is_some();
-                let metadata = metadata.map(ListMetadata::from);
-                self.envelope.keep_token(metadata.as_ref());
-                return Ok(metadata);
+                let Some(members) = members else {
+                    return Ok(None);
+                };
+                let metadata = WireMetadata::deserialize(Value::Object(members));
+                let metadata = ListMetadata::from(metadata.map_err(malformed)?);
+                self.envelope.has_metadata = true;
+                self.envelope.keep_token(&metadata);
+                return Ok(Some(metadata));
             }
             // Not an array, or it would have come element by element.
             ListMember::Items => {
@@ -193,9 +201,7 @@ impl<C: Codec> ListDecoder<C> {
                 self.envelope.has_items = null.is_none();
             }
             ListMember::OfStatus(name) => {
-                if let Ok(value) = serde_json::from_slice(bytes) {
-                    self.envelope.status.insert(name.to_owned(), value);
-                }
+                self.envelope.status.take(name, bytes);
             }
         }
         Ok(None)
@@ -219,33 +225,25 @@ impl Envelope {
 
     /// Keeps the token for the case that the answer is a `Status`: an expired continuation comes with
     /// a new one.
-    fn keep_token(&mut self, metadata: Option<&ListMetadata>) {
-        if let Some(token) = metadata.and_then(|metadata| metadata.continue_token.as_ref()) {
+    fn keep_token(&mut self, metadata: &ListMetadata) {
+        if let Some(token) = &metadata.continue_token {
             let metadata = serde_json::json!({ "continue": token });
-            self.status.insert("metadata".to_owned(), metadata);
+            self.status.set("metadata", metadata);
         }
     }
 
-    /// Whether what has ended was a list. Items make a list of any kind; without them, the kind must
-    /// say so.
+    /// Whether what has ended was a list. Items and metadata make a list of any kind; without one of
+    /// them, the kind must say so: other services have `items`, too, and an empty list would empty
+    /// the store.
     fn check(&self) -> Result<(), DecodeError> {
         let kind = self.kind.as_deref().unwrap_or_default();
-        if self.has_items || kind.ends_with("List") {
+        if self.has_items && self.has_metadata || kind.ends_with("List") {
             return Ok(());
         }
-        match self.status() {
+        match self.status.status() {
             Some(status) => Err(DecodeError::Status(Arc::new(status))),
             None => Err(self.not_a_list()),
         }
-    }
-
-    /// The answer as a `Status`, if it is one.
-    fn status(&self) -> Option<Status> {
-        let mut status = self.status.clone();
-        status.insert("kind".to_owned(), self.kind.as_deref()?.into());
-        let api_version = self.api_version.as_deref()?;
-        status.insert("apiVersion".to_owned(), api_version.into());
-        Status::parse(&serde_json::to_vec(&status).ok()?)
     }
 
     fn not_a_list(&self) -> DecodeError {
@@ -264,12 +262,7 @@ impl Member for ListMember {
             "apiVersion" => Self::ApiVersion,
             "metadata" => Self::Metadata,
             "items" => Self::Items,
-            "status" => Self::OfStatus("status"),
-            "message" => Self::OfStatus("message"),
-            "reason" => Self::OfStatus("reason"),
-            "details" => Self::OfStatus("details"),
-            "code" => Self::OfStatus("code"),
-            _ => return None,
+            _ => Self::OfStatus(BareStatus::member(name)?),
         })
     }
 

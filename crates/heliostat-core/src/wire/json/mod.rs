@@ -3,10 +3,11 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `list`, `watch` | the two decoders: what the members of a list and of a frame mean |
+//! | `bare_status` | a `Status` where a list or a frame should be |
 //! | `codec` | an object by way of serde |
 //! | [`header`] | name, version and kind of an object, read from its bytes alone |
 //! | `split` | an object cut into its members and elements, at any chunk boundary |
-//! | `prune` | managed fields cut out of an object's bytes |
+//! | `prune` | an object's bytes without managed fields, or with nothing but metadata |
 //! | `scan` | where a value ends: the fast inner loop, and the strict check behind it |
 //!
 //! Every byte is looked at once to find the ends; what the codec does with an object's bytes is its
@@ -17,6 +18,8 @@
 mod list;
 
 mod watch;
+
+mod bare_status;
 
 mod codec;
 
@@ -30,7 +33,7 @@ mod prune;
 
 pub use codec::JsonCodec;
 pub use list::ListDecoder;
-pub use prune::without_managed_fields;
+pub use prune::{only_metadata, without_managed_fields};
 pub use watch::WatchDecoder;
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
-//! Cutting `metadata.managedFields` out of an object's bytes, before anything decodes them.
+//! Cutting an object's bytes down before anything decodes them: `metadata.managedFields`, or
+//! everything but the metadata.
 //!
 //! Managed fields are half of a typical object's bytes and more than half of its decoded memory, and
 //! hardly anybody reads them. Members are found by where their values end; what does not look as
 //! expected is left as it is, for the codec to judge.
 
 use std::ops::Range;
+
+use crate::object::GroupVersionKind;
 
 use super::scan::{ValueScan, is_space};
 
@@ -28,6 +31,72 @@ pub fn without_managed_fields<'a>(object: &'a [u8], scratch: &'a mut Vec<u8>) ->
         }
         None => object,
     }
+}
+
+/// Copies the metadata of `object` into `scratch`, as an object of this kind and nothing else, and
+/// gives the copy; gives `object` itself if it is of the kind already and has nothing besides.
+///
+/// Bytes that are not an object in JSON become one without metadata.
+///
+/// ```
+/// use heliostat_core::object::GroupVersionKind;
+/// use heliostat_core::wire::json::only_metadata;
+///
+/// let kind = GroupVersionKind::new("meta.k8s.io/v1", "PartialObjectMetadata");
+/// let secret = br#"{"kind":"Secret","apiVersion":"v1","metadata":{"name":"a"},"data":{"k":"czNjcjN0"}}"#;
+/// let lean = only_metadata(secret, &kind, &mut Vec::new()).to_vec();
+/// assert_eq!(
+///     lean,
+///     br#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"a"}}"#
+/// );
+/// ```
+pub fn only_metadata<'a>(
+    object: &'a [u8],
+    kind: &GroupVersionKind,
+    scratch: &'a mut Vec<u8>,
+) -> &'a [u8] {
+    let mut metadata = &b"null"[..];
+    let mut is_lean = true;
+    let mut end = 0;
+    if let Some(mut members) = Members::of(object, 0) {
+        for member in members.by_ref() {
+            let value = object.get(member.value.clone()).unwrap_or_default();
+            if member.is(object, b"\"metadata\"") {
+                metadata = value;
+            } else if member.is(object, b"\"kind\"") {
+                is_lean &= is_text(value, &kind.kind);
+            } else if member.is(object, b"\"apiVersion\"") {
+                is_lean &= is_text(value, &kind.api_version);
+            } else {
+                is_lean = false;
+            }
+        }
+        end = skip_spaces(object, members.at);
+    }
+    // Whatever could not be followed may hold more than metadata.
+    let is_whole = object
+        .get(end..)
+        .is_some_and(|rest| rest.trim_ascii() == b"}");
+    if is_lean && is_whole {
+        return object;
+    }
+    scratch.clear();
+    scratch.extend_from_slice(b"{\"kind\":\"");
+    scratch.extend_from_slice(kind.kind.as_bytes());
+    scratch.extend_from_slice(b"\",\"apiVersion\":\"");
+    scratch.extend_from_slice(kind.api_version.as_bytes());
+    scratch.extend_from_slice(b"\",\"metadata\":");
+    scratch.extend_from_slice(metadata);
+    scratch.push(b'}');
+    scratch
+}
+
+/// True for this text in quotes.
+fn is_text(value: &[u8], text: &str) -> bool {
+    let inner = value
+        .strip_prefix(b"\"")
+        .and_then(|value| value.strip_suffix(b"\""));
+    inner == Some(text.as_bytes())
 }
 
 /// Where the member stands, together with one of the commas beside it.
@@ -140,6 +209,47 @@ mod tests {
         );
     }
 
+    fn metadata_of(object: &str) -> String {
+        let kind = GroupVersionKind::new("m/v1", "Meta");
+        let mut scratch = Vec::new();
+        let lean = only_metadata(object.as_bytes(), &kind, &mut scratch);
+        String::from_utf8(lean.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn nothing_but_metadata_is_left() {
+        let lean = r#"{"kind":"Meta","apiVersion":"m/v1","metadata":{"name":"a"}}"#;
+        for object in [
+            r#"{"kind":"Secret","apiVersion":"v1","metadata":{"name":"a"},"data":{"k":"s3cret"}}"#,
+            r#" { "data" : {"metadata":"s3cret"} , "metadata" :{"name":"a"} } "#,
+            r#"{"apiVersion":"m/v1","kind":"Meta","metadata":{"name":"a"},"s3cret":1}"#,
+            r#"{"apiVersion":"m/v1","kind":"Other","metadata":{"name":"a"}}"#,
+            r#"{"metadata":{"name":"a"}} "s3cret""#,
+            r#"{"metadata":{"name":"a"},"s3cret" 1}"#,
+        ] {
+            assert_eq!(metadata_of(object), lean, "{object}");
+        }
+        for own in [
+            lean,
+            r#"{"metadata":{"name":"a"}}"#,
+            " { \"metadata\" : {} } ",
+            "{}",
+        ] {
+            assert_eq!(metadata_of(own), own);
+        }
+        for broken in [
+            "",
+            "7",
+            "[\"s3cret\"]",
+            "{\"s3cret",
+            "\"s3cret\"",
+            "{\"metadata\":",
+        ] {
+            let none = r#"{"kind":"Meta","apiVersion":"m/v1","metadata":null}"#;
+            assert_eq!(metadata_of(broken), none, "{broken}");
+        }
+    }
+
     #[test]
     fn what_is_called_so_elsewhere_stays() {
         for object in [
@@ -204,6 +314,7 @@ mod tests {
         #[test]
         fn any_bytes_are_safe(bytes: Vec<u8>) {
             let _ = without_managed_fields(&bytes, &mut Vec::new());
+            let _ = only_metadata(&bytes, &GroupVersionKind::new("m/v1", "Meta"), &mut Vec::new());
         }
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Frames are values, not lines, so a server may print them pretty. A frame counts once it is
 //! complete: what a connection cuts off is not an event. `type` and `object` may each come once.
+//!
+//! A frame that is a `Status` itself, as some gateways send it, is an error event with that `Status`.
+//! Any other frame without a known type is an error of the stream.
 
 use serde_json::{Map, Value};
 
@@ -9,9 +12,10 @@ use crate::error::DecodeError;
 use crate::event::{ChangeKind, INITIAL_EVENTS_END, Rejection, RejectionReason, WatchEvent};
 use crate::status::Status;
 use crate::version::ResourceVersion;
-use crate::wire::frame::{EventType, unexpected_object, without_object};
+use crate::wire::frame::{EventType, not_an_event, unexpected_object, without_object};
 use crate::wire::{Codec, DecodeLimits};
 
+use super::bare_status::BareStatus;
 use super::header::RawHeader;
 use super::scan::{Broken, check_structure};
 use super::split::{Documents, Member, Span, Splitter, Token, Want};
@@ -36,6 +40,8 @@ struct Frame<T> {
     held: Option<Held>,
     /// The event, which counts when the frame is complete.
     event: Option<WatchEvent<T>>,
+    /// The members of a `Status`, in case the frame is one.
+    status: BareStatus,
 }
 
 #[derive(Debug)]
@@ -48,6 +54,8 @@ struct Held {
 enum FrameMember {
     Type,
     Object,
+    /// A member that only a `Status` has.
+    OfStatus(&'static str),
 }
 
 /// What is being decoded, for messages.
@@ -111,6 +119,11 @@ impl<C: Codec> WatchDecoder<C> {
             match token {
                 Token::Member(FrameMember::Type, span) => self.event_type(chunk, &span)?,
                 Token::Member(FrameMember::Object, span) => self.object(chunk, &span)?,
+                Token::Member(FrameMember::OfStatus(name), span) => {
+                    self.frame
+                        .status
+                        .take(name, self.splitter.bytes(chunk, &span));
+                }
                 Token::End => out.push(self.end()?),
                 // No member of a frame is wanted by its elements.
                 Token::Array(_) | Token::Element(_) => {}
@@ -125,14 +138,18 @@ impl<C: Codec> WatchDecoder<C> {
             let reason = format!("type: {error}");
             self.splitter.malformed(span.offset, reason)
         })?;
-        self.frame.event_type = Some(EventType::from(name.unwrap_or_default()));
+        let name = name.filter(|name| !name.is_empty());
+        self.frame.event_type = name.as_deref().map(EventType::named).transpose()?;
         Ok(())
     }
 
     /// Decodes the object where it lies, or keeps it until the type is known.
     fn object(&mut self, chunk: &[u8], span: &Span) -> Result<(), DecodeError> {
         let bytes = self.splitter.bytes(chunk, span);
-        let Some(event_type) = &self.frame.event_type else {
+        if bytes == b"null" {
+            return Ok(());
+        }
+        let Some(event_type) = self.frame.event_type else {
             self.frame.held = Some(Held {
                 bytes: bytes.to_vec(),
                 span: span.clone(),
@@ -151,13 +168,18 @@ impl<C: Codec> WatchDecoder<C> {
         if let Some(event) = frame.event {
             return Ok(event);
         }
-        let event_type = frame
-            .event_type
-            .unwrap_or_else(|| EventType::Other(String::new()));
-        match frame.held {
-            Some(held) => decode(&mut self.codec, &event_type, &held.bytes)
-                .map_err(|broken| self.splitter.broken(&held.span, broken)),
-            None => Ok(without_object(event_type)),
+        let broken = |held: &Held, broken| self.splitter.broken(&held.span, broken);
+        match (frame.event_type, frame.held) {
+            (Some(event_type), Some(held)) => decode(&mut self.codec, event_type, &held.bytes)
+                .map_err(|error| broken(&held, error)),
+            (Some(event_type), None) => Ok(without_object(event_type)),
+            (None, held) => {
+                if let Some(held) = held {
+                    check_structure(&held.bytes).map_err(|error| broken(&held, error))?;
+                }
+                let status = frame.status.status().map(WatchEvent::Error);
+                status.ok_or_else(|| not_an_event(Some(frame.status.kind())))
+            }
         }
     }
 }
@@ -168,6 +190,7 @@ impl<T> Default for Frame<T> {
             event_type: None,
             held: None,
             event: None,
+            status: BareStatus::default(),
         }
     }
 }
@@ -177,7 +200,10 @@ impl Member for FrameMember {
         match name {
             "type" => Some(Self::Type),
             "object" => Some(Self::Object),
-            _ => None,
+            "kind" => Some(Self::OfStatus("kind")),
+            "apiVersion" => Some(Self::OfStatus("apiVersion")),
+            "metadata" => Some(Self::OfStatus("metadata")),
+            _ => BareStatus::member(name).map(Self::OfStatus),
         }
     }
 
@@ -185,6 +211,7 @@ impl Member for FrameMember {
         match self {
             Self::Type => 1,
             Self::Object => 2,
+            Self::OfStatus(_) => 0,
         }
     }
 
@@ -192,6 +219,7 @@ impl Member for FrameMember {
         match self {
             Self::Type => Want::Whole(EVENT_TYPE_BYTES_MAX),
             Self::Object => Want::Whole(limits.object_bytes_max),
+            Self::OfStatus(_) => Want::WholeIfWithin(limits.envelope_bytes_max),
         }
     }
 }
@@ -199,20 +227,13 @@ impl Member for FrameMember {
 /// What an event of this type with this object means.
 fn decode<C: Codec>(
     codec: &mut C,
-    event_type: &EventType,
+    event_type: EventType,
     bytes: &[u8],
 ) -> Result<WatchEvent<C::Object>, Broken> {
     let (decoded, change) = match event_type {
-        EventType::Change(change) => (decode_change(codec, *change, bytes), Some(*change)),
+        EventType::Change(change) => (decode_change(codec, change, bytes), Some(change)),
         EventType::Bookmark => (decode_bookmark(codec, bytes), None),
         EventType::Error => return decode_error(bytes).map(WatchEvent::Error),
-        EventType::Other(name) => {
-            check_structure(bytes)?;
-            return Ok(WatchEvent::Unknown {
-                event_type: name.clone(),
-                resource_version: RawHeader::read(bytes).resource_version(),
-            });
-        }
     };
     decoded.or_else(|reason| reject(bytes, change, reason))
 }
@@ -242,8 +263,11 @@ fn decode_bookmark<C: Codec>(
     let object: Map<String, Value> = serde_json::from_slice(bytes)
         .map_err(|error| RejectionReason::Undecodable(error.to_string()))?;
     let no_metadata = |what: &str| RejectionReason::NoMetadata(what.to_owned());
-    let Some(Value::Object(metadata)) = object.get("metadata") else {
-        return Err(no_metadata("the bookmark has none"));
+    let empty = Map::new();
+    let metadata = match object.get("metadata") {
+        Some(Value::Object(metadata)) => metadata,
+        None | Some(Value::Null) => &empty,
+        Some(_) => return Err(no_metadata("the bookmark's metadata is no object")),
     };
     let resource_version = match metadata.get("resourceVersion") {
         Some(Value::String(version)) => ResourceVersion::from(version.as_str()),
@@ -264,8 +288,9 @@ fn check_kind<C: Codec>(codec: &C, bytes: &[u8]) -> Result<(), RejectionReason> 
     if header.is_table() {
         return Err(RejectionReason::Table);
     }
+    let accepted = || codec.accepted_kind().is_some_and(|kind| header.is(kind));
     match codec.expected_kind() {
-        Some(expected) if !header.is(expected) => Err(RejectionReason::WrongKind {
+        Some(expected) if !header.is(expected) && !accepted() => Err(RejectionReason::WrongKind {
             expected: expected.clone(),
             actual: header.group_version_kind(),
         }),

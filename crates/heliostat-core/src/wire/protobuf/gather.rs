@@ -132,6 +132,13 @@ impl<'a> Chunk<'a> {
         self.at >= self.bytes.len()
     }
 
+    /// The bytes that have not been taken, all of them.
+    pub(super) fn take_rest(&mut self) -> &'a [u8] {
+        let rest = self.rest();
+        self.at = self.bytes.len();
+        rest
+    }
+
     fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }

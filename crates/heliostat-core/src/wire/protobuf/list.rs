@@ -111,7 +111,7 @@ impl<C: Codec> ListDecoder<C> {
     ///
     /// # Errors
     ///
-    /// The list is incomplete, or had no metadata.
+    /// The list is incomplete, or is none: it has neither metadata nor the kind of a list.
     pub fn finish(&mut self) -> Result<(), DecodeError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -123,8 +123,8 @@ impl<C: Codec> ListDecoder<C> {
                 bytes: self.gather.offset(),
             });
         }
-        if !self.has_metadata {
-            return Err(DecodeError::NoListMetadata);
+        if !self.has_metadata && self.item_kind.is_none() {
+            return Err(DecodeError::NotAList(String::new()));
         }
         Ok(())
     }
@@ -148,7 +148,13 @@ impl<C: Codec> ListDecoder<C> {
                         left => Place::EnvelopeSkip(left),
                     };
                 }
-                Place::List(0) => self.place = Place::Envelope,
+                Place::List(0) => {
+                    if !self.has_metadata {
+                        flush(batch, out);
+                        out.push(ListPart::Metadata(ListMetadata::default()));
+                    }
+                    self.place = Place::Envelope;
+                }
                 Place::List(left) => self.list_head(left, chunk)?,
                 Place::ListField(head, left) => {
                     self.list_field(head, left, chunk, batch, out)?;

@@ -9,7 +9,7 @@
 //! | [`field`] | the fields of one message, in the order in which they lie |
 //! | `gather` | a run of bytes that chunks may cut |
 //! | `status` | a refusal |
-//! | `prune` | managed fields cut out of an object's bytes |
+//! | `prune` | an object's bytes without managed fields, or with nothing but metadata |
 //!
 //! Nothing here knows a schema beyond what all Kubernetes objects share: that the first field of an
 //! object is its metadata, and of a list its metadata and its items. The numbers are those of the
@@ -41,6 +41,6 @@ mod tests;
 
 pub use codec::ProtobufCodec;
 pub use list::ListDecoder;
-pub use prune::without_managed_fields;
+pub use prune::{only_metadata, without_managed_fields};
 pub use status::parse as parse_status;
 pub use watch::WatchDecoder;

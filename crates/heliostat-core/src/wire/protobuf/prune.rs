@@ -1,4 +1,4 @@
-//! Managed fields cut out of an object's bytes.
+//! An object's bytes cut down: its managed fields, or everything but its metadata.
 //!
 //! Its header is read in the same walk: for most objects of a mirror this is all that is done with the
 //! metadata, and it has more fields than anything else in an object's own message.
@@ -60,6 +60,32 @@ pub fn without_managed_fields<'a>(
         }
     };
     Ok((header, kept))
+}
+
+/// The metadata of an object and nothing else, which is a `PartialObjectMetadata`; put together in
+/// `scratch` if there is something to cut.
+///
+/// # Errors
+/// If the message is broken.
+pub fn only_metadata<'a>(
+    message: &'a [u8],
+    scratch: &'a mut Vec<u8>,
+) -> Result<&'a [u8], Malformed> {
+    let mut is_lean = true;
+    for field in Fields::of(message) {
+        is_lean &= field?.number == METADATA;
+    }
+    if is_lean {
+        return Ok(message);
+    }
+    scratch.clear();
+    for field in Fields::of(message) {
+        let field = field?;
+        if field.number == METADATA {
+            scratch.extend_from_slice(field.bytes);
+        }
+    }
+    Ok(scratch)
 }
 
 /// Where the managed fields lie: nearly always they are one run, at the end of the only metadata.

@@ -42,7 +42,9 @@ fn details(message: &[u8]) -> StatusDetails {
             (3, value) => details.kind = text(value),
             (4, Value::Bytes(bytes)) => details.causes.push(cause(bytes)),
             (5, Value::Varint(seconds)) => {
-                details.retry_after_seconds = u32::try_from(seconds).unwrap_or_default();
+                // A negative number has its highest bit set.
+                let seconds = u64::try_from(seconds.cast_signed()).unwrap_or_default();
+                details.retry_after_seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
             }
             (6, value) => details.uid = text(value),
             _ => {}

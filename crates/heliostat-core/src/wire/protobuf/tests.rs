@@ -350,6 +350,19 @@ fn managed_fields_are_cut_out_and_nothing_else() {
 }
 
 #[test]
+fn nothing_but_metadata_is_left() {
+    let (name, version) = (run(1, &run(1, b"a")), run(1, &run(6, b"7")));
+    let spec = run(2, b"s3cret");
+    let mut scratch = Vec::new();
+    let whole = [&name[..], &spec, &version, &[0x18, 1]].concat();
+    let lean = [&name[..], &version].concat();
+    assert_eq!(only_metadata(&whole, &mut scratch), Ok(&lean[..]));
+    assert_eq!(only_metadata(&lean, &mut Vec::new()), Ok(&lean[..]));
+    assert_eq!(only_metadata(b"", &mut Vec::new()), Ok(&b""[..]));
+    assert!(only_metadata(&whole[..whole.len() - 1], &mut scratch).is_err());
+}
+
+#[test]
 fn a_rejected_object_is_named_if_its_metadata_can_be_read() {
     let object = [
         b"\x0a\x0b\x0a\x03web\x1a\x01n\x32\x017".as_slice(),
@@ -391,6 +404,110 @@ fn a_list_may_tell_its_kind_behind_its_items_but_must_be_a_list() {
         result,
         Err(DecodeError::NotAList("v1, Kind=List".to_owned()))
     );
+}
+
+#[test]
+fn l_07_missing_metadata_is_the_zero_value() {
+    let item = run(2, &run(1, &run(1, b"a")));
+    for (raw, items) in [(item, 1), (Vec::new(), 0), (run(9, b"x"), 0)] {
+        for chunk in [1, 100] {
+            let body = enveloped(&[kind_of("PodList"), run(2, &raw)]);
+            let (parts, result) = list(&body, chunk);
+            assert_eq!(result, Ok(()));
+            assert_eq!(entries(&parts).len(), items);
+            assert_eq!(metadata(&parts), ListMetadata::default());
+        }
+    }
+}
+
+#[test]
+fn l_19_items_alone_are_no_list() {
+    let item = run(2, &run(1, &run(1, b"a")));
+    let (_, result) = list(&enveloped(&[run(2, &item)]), 5);
+    assert_eq!(result, Err(DecodeError::NotAList(String::new())));
+}
+
+/// A frame of these bytes.
+fn framed(bytes: &[u8]) -> Vec<u8> {
+    [&(bytes.len() as u32).to_be_bytes(), bytes].concat()
+}
+
+fn frame(event_type: &str, object: &[u8]) -> Vec<u8> {
+    framed(&[run(1, event_type.as_bytes()), run(2, &run(1, object))].concat())
+}
+
+fn bare_status() -> Vec<u8> {
+    let status = [
+        run(3, b"too old"),
+        run(4, b"Expired"),
+        vec![0x30, 0x9a, 0x03],
+    ]
+    .concat();
+    enveloped(&[kind_of("Status"), run(2, &status)])
+}
+
+#[test]
+fn w_08_a_bare_status_is_that_status_in_a_frame_or_alone() {
+    for chunk in [1, 3, 100] {
+        let (events, result) = watch(&framed(&bare_status()), chunk);
+        assert_eq!(result, Ok(()));
+        assert_eq!(words(&events), ["error 410 Expired"]);
+        let (events, result) = watch(&bare_status(), chunk);
+        assert!(events.is_empty());
+        let Err(DecodeError::Status(status)) = result else {
+            panic!("{result:?}");
+        };
+        assert!(status.is_expired());
+    }
+}
+
+#[test]
+fn w_11_a_frame_that_is_no_known_event_is_an_error_that_names_what_came() {
+    let pod = enveloped(&[kind_of("Pod"), run(2, b"")]);
+    let long = "é".repeat(300);
+    let unknown = |name: &str| DecodeError::UnknownEventType(name.to_owned());
+    let stranger = |name: &str| DecodeError::NotAnEvent(name.to_owned());
+    for (bytes, error) in [
+        (frame("HEARTBEAT", b""), unknown("HEARTBEAT")),
+        (framed(&run(1, b"HEARTBEAT")), unknown("HEARTBEAT")),
+        (frame("PATCHED", &pod), unknown("PATCHED")),
+        (
+            framed(&[b"\x0a\xd8\x04", long.as_bytes()].concat()),
+            unknown(&"é".repeat(128)),
+        ),
+        (framed(b""), stranger("")),
+        (frame("", &pod), stranger("")),
+        (framed(&pod), stranger("v1, Kind=Pod")),
+        (pod.clone(), stranger("v1, Kind=Pod")),
+    ] {
+        for chunk in [1, 1000] {
+            let body = [recorded!("watch-protobuf.pb"), &bytes].concat();
+            let before = watch(recorded!("watch-protobuf.pb"), 100).0.len();
+            let (events, result) = watch(&body, chunk);
+            assert_eq!((events.len(), result), (before, Err(error.clone())));
+        }
+    }
+}
+
+#[test]
+fn bytes_without_frames_are_held_up_to_a_limit() {
+    let endless = [envelope::MAGIC.as_slice(), &vec![0; 2 << 20]].concat();
+    for chunk in [1000, endless.len()] {
+        let (_, result) = watch(&endless, chunk);
+        let limit = 1 << 20;
+        let what = "watch frame";
+        assert_eq!(result, Err(DecodeError::TooLarge { what, limit }));
+    }
+}
+
+#[test]
+fn w_10_a_bookmark_without_metadata_has_no_version() {
+    for raw in [&b""[..], &run(1, b"")] {
+        let bookmark = enveloped(&[kind_of("ConfigMap"), run(2, raw)]);
+        let (events, result) = watch(&frame("BOOKMARK", &bookmark), 5);
+        assert_eq!(result, Ok(()));
+        assert_eq!(words(&events), ["="]);
+    }
 }
 
 #[test]

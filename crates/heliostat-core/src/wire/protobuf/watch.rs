@@ -2,8 +2,13 @@
 //!
 //! A frame counts once it is complete: what a connection cuts off is not an event. Unlike with JSON a
 //! frame that is broken inside does not hide where the next one begins, so it costs one object only.
+//!
+//! A `Status` in its envelope, in a frame or instead of all frames, is that `Status`. Any other frame
+//! without a known type is an error of the stream.
 
-use super::envelope::Envelope;
+use std::sync::Arc;
+
+use super::envelope::{Envelope, MAGIC};
 use super::field::{Fields, Value};
 use super::gather::{Chunk, Gather};
 use super::header::{self, RawHeader, object_meta};
@@ -12,8 +17,8 @@ use super::status;
 use crate::error::DecodeError;
 use crate::event::{ChangeKind, INITIAL_EVENTS_END, Rejection, RejectionReason, WatchEvent};
 use crate::object::GroupVersionKind;
-use crate::version::ResourceVersion;
-use crate::wire::frame::{EventType, unexpected_object, without_object};
+use crate::status::Status;
+use crate::wire::frame::{EventType, not_an_event, unexpected_object, without_object};
 use crate::wire::{Codec, DecodeLimits};
 
 /// The fields of `WatchEvent`, and of the `RawExtension` in it.
@@ -32,6 +37,8 @@ pub struct WatchDecoder<C> {
     gather: Gather,
     /// The length of the frame that has begun.
     frame: Option<usize>,
+    /// What comes in place of frames, from its magic number on.
+    unframed: Option<Vec<u8>>,
     codec: C,
     /// The kind of the last object. All are of one, so that its name is made once.
     kind: Option<GroupVersionKind>,
@@ -54,6 +61,7 @@ impl<C: Codec> WatchDecoder<C> {
         Self {
             gather: Gather::default(),
             frame: None,
+            unframed: None,
             codec,
             kind: None,
             limits,
@@ -85,10 +93,14 @@ impl<C: Codec> WatchDecoder<C> {
     ///
     /// # Errors
     ///
-    /// It ended inside a frame.
+    /// It ended inside a frame, or was no stream of frames: for example one `Status`.
     pub fn finish(&mut self) -> Result<(), DecodeError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
+        }
+        if let Some(object) = &self.unframed {
+            let status = bare_status(object, 0)?;
+            return Err(DecodeError::Status(Arc::new(status)));
         }
         if self.frame.is_some() || !self.gather.is_clear() {
             return Err(DecodeError::Truncated {
@@ -106,6 +118,9 @@ impl<C: Codec> WatchDecoder<C> {
     ) -> Result<(), DecodeError> {
         let chunk = &mut Chunk::new(chunk);
         while !chunk.is_spent() || self.frame == Some(0) {
+            if let Some(object) = &mut self.unframed {
+                return hold_unframed(object, chunk, self.limits.envelope_bytes_max);
+            }
             let Some(length) = self.frame else {
                 self.length(chunk)?;
                 continue;
@@ -124,6 +139,11 @@ impl<C: Codec> WatchDecoder<C> {
         let Some(bytes) = self.gather.take(chunk, LENGTH_BYTES) else {
             return Ok(());
         };
+        // As a length it is above any limit in use.
+        if bytes == MAGIC {
+            self.unframed = Some(MAGIC.to_vec());
+            return Ok(());
+        }
         let length = bytes
             .iter()
             .fold(0usize, |length, &byte| (length << 8) | usize::from(byte));
@@ -136,26 +156,53 @@ impl<C: Codec> WatchDecoder<C> {
     }
 }
 
-/// What a frame means. Only one that is not even a message fails the stream: it is then no stream of
-/// frames at all.
+/// Keeps the rest of a chunk.
+fn hold_unframed(
+    object: &mut Vec<u8>,
+    chunk: &mut Chunk<'_>,
+    limit: usize,
+) -> Result<(), DecodeError> {
+    let rest = chunk.take_rest();
+    if object.len() + rest.len() > limit {
+        return Err(DecodeError::TooLarge { what: WHAT, limit });
+    }
+    object.extend_from_slice(rest);
+    Ok(())
+}
+
+/// An object without a type, which must be a `Status`.
+fn bare_status(object: &[u8], offset: u64) -> Result<Status, DecodeError> {
+    let envelope = Envelope::open(object).map_err(|error| malformed(offset, error))?;
+    if status::is_status(envelope.kind) {
+        return Ok(status::read(envelope.raw));
+    }
+    Err(not_an_event(envelope.kind.map(GroupVersionKind::from)))
+}
+
+fn malformed(offset: u64, reason: impl std::fmt::Display) -> DecodeError {
+    DecodeError::Malformed {
+        what: WHAT,
+        offset,
+        reason: reason.to_string(),
+    }
+}
+
+/// What a frame means. Only one that is no event at all fails the stream.
 fn event<C: Codec>(
     codec: &mut C,
     kind: &mut Option<GroupVersionKind>,
     frame: &[u8],
     offset: u64,
 ) -> Result<WatchEvent<C::Object>, DecodeError> {
-    let mut event_type = EventType::from("");
+    if frame.starts_with(&MAGIC) {
+        return bare_status(frame, offset).map(WatchEvent::Error);
+    }
+    let mut name = None;
     let mut object = None;
     for field in Fields::of(frame) {
-        let field = field.map_err(|error| DecodeError::Malformed {
-            what: WHAT,
-            offset,
-            reason: error.to_string(),
-        })?;
+        let field = field.map_err(|error| malformed(offset, error))?;
         match (field.number, field.value) {
-            (watch_event::TYPE, Value::Bytes(name)) => {
-                event_type = EventType::from(&*String::from_utf8_lossy(name));
-            }
+            (watch_event::TYPE, Value::Bytes(text)) => name = Some(String::from_utf8_lossy(text)),
             (watch_event::OBJECT, Value::Bytes(extension)) => {
                 // Messages that come twice are merged.
                 object = raw(extension).or(object);
@@ -163,6 +210,10 @@ fn event<C: Codec>(
             _ => {}
         }
     }
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Err(not_an_event(None));
+    };
+    let event_type = EventType::named(&name)?;
     let Some(object) = object else {
         return Ok(without_object(event_type));
     };
@@ -173,10 +224,6 @@ fn event<C: Codec>(
             Ok(envelope) if status::is_status(envelope.kind) => status::read(envelope.raw),
             _ => unexpected_object(object),
         }),
-        EventType::Other(event_type) => WatchEvent::Unknown {
-            event_type,
-            resource_version: version_of(object),
-        },
     })
 }
 
@@ -206,9 +253,6 @@ fn bookmark<C: Codec>(codec: &C, object: &[u8]) -> WatchEvent<C::Object> {
     let read = open(codec, object).and_then(|envelope| {
         let no_metadata = |error: &dyn ToString| RejectionReason::NoMetadata(error.to_string());
         let header = RawHeader::read(envelope.raw).map_err(|error| no_metadata(&error))?;
-        if !header.has_metadata {
-            return Err(no_metadata(&"the bookmark has none"));
-        }
         Ok(WatchEvent::Bookmark {
             resource_version: header.resource_version(),
             initial_events_end: ends_initial_events(envelope.raw),
@@ -247,8 +291,9 @@ fn open<'a, C: Codec>(codec: &C, object: &'a [u8]) -> Result<Envelope<'a>, Rejec
     let envelope =
         Envelope::open(object).map_err(|error| RejectionReason::Undecodable(error.to_string()))?;
     let actual = envelope.kind.unwrap_or_default();
+    let accepted = || codec.accepted_kind().is_some_and(|kind| actual.is(kind));
     match codec.expected_kind() {
-        Some(expected) if !actual.is(expected) => Err(RejectionReason::WrongKind {
+        Some(expected) if !actual.is(expected) && !accepted() => Err(RejectionReason::WrongKind {
             expected: expected.clone(),
             actual: actual.into(),
         }),
@@ -266,11 +311,6 @@ fn rejected<T>(
         change,
         ..reject(message, reason)
     })
-}
-
-fn version_of(object: &[u8]) -> ResourceVersion {
-    let message = Envelope::open(object).unwrap_or_default().raw;
-    RawHeader::read_tolerantly(message).resource_version()
 }
 
 /// The bytes in a `RawExtension`.

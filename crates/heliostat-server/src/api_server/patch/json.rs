@@ -129,8 +129,20 @@ fn step(target: &mut Value, operation: &Operation) -> Result<(), String> {
                 .ok_or_else(|| missing("copy", from))?;
             add(target, path, value)
         }
-        Operation::Test { path, value } if target.pointer(path) == Some(value) => Ok(()),
+        Operation::Test { path, value } if has(target, path, value) => Ok(()),
         Operation::Test { path, .. } => Err(format!("testing value {path} failed: test failed")),
+    }
+}
+
+/// True if the value is at this path. A member that an object does not have is null, as for
+/// kube-apiserver: clients test in this way that there are no finalizers.
+fn has(target: &Value, path: &str, value: &Value) -> bool {
+    match target.pointer(path) {
+        Some(found) => found == value,
+        None => {
+            let parent = path.rsplit_once('/').and_then(|(it, _)| target.pointer(it));
+            value.is_null() && parent.is_some_and(Value::is_object)
+        }
     }
 }
 
@@ -212,6 +224,21 @@ mod tests {
         ]);
         let expected = json!({"a": {}, "list": [0, 2, 3], "b": 0, "c": 1});
         assert_eq!(check(target, patch), Ok(expected));
+    }
+
+    #[test]
+    fn a_member_that_is_missing_tests_as_null() {
+        let target = json!({"a": {"x": null, "y": 1}, "list": [1]});
+        for (path, passes) in [
+            ("/a/x", true),
+            ("/a/z", true),
+            ("/a/y", false),
+            ("/no/z", false),
+            ("/list/7", false),
+        ] {
+            let patch = json!([{"op": "test", "path": path, "value": null}]);
+            assert_eq!(check(target.clone(), patch).is_ok(), passes, "{path}");
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ use super::shared::{Look, Shared};
 use metrics::WorkQueueMetrics;
 
 pub use process::Action;
+pub(crate) use process::Failure;
 pub use work::Work;
 
 /// Keys to be worked: each once, by one worker at a time. A clone is another handle to the same
@@ -57,7 +58,7 @@ pub use work::Work;
 ///     queue.add(key);
 /// }
 ///
-/// // Four workers, until the queue is shut down and empty.
+/// // Four workers, until the queue is closed and empty.
 /// let workers = tokio::spawn({
 ///     let queue = queue.clone();
 ///     async move {
@@ -77,7 +78,7 @@ pub use work::Work;
 ///     }
 /// });
 ///
-/// queue.shut_down_with_drain().await;
+/// queue.shutdown_with_drain().await;
 /// workers.await.unwrap();
 /// assert!(queue.is_empty());
 /// # }
@@ -112,10 +113,10 @@ impl<K: Clone + Ord + Send + 'static> WorkQueue<K> {
 }
 
 impl<K: Clone + Ord> WorkQueue<K> {
-    /// Asks for a key to be worked. One that waits already stays where it is; one that is being
-    /// worked will be worked again.
+    /// Asks for a key to be worked. A key in line stays where it is; a key that is being worked is
+    /// worked again afterwards; a key that waits for a retry is worked now instead.
     ///
-    /// After a shutdown this and all other ways to add do nothing.
+    /// After a close this and all other ways to add do nothing.
     pub fn add(&self, key: K) {
         self.add_with_priority(key, Priority::NORMAL);
     }
@@ -127,16 +128,32 @@ impl<K: Clone + Ord> WorkQueue<K> {
             .ask(|queue, now| queue.add(now, key, priority), false);
     }
 
-    /// Asks for a key to be worked after a delay. Of several delays of a key the one that ends first
-    /// counts; one does not keep the key from being worked before, and is not ended by that.
+    /// Asks for a key to be worked after a delay. If a key is delayed more than once, the earliest
+    /// deadline wins. The delay stands whatever happens to the key before.
     pub fn add_after(&self, key: K, delay: Duration) {
-        self.inner.add_after(key, Priority::NORMAL, delay);
+        self.inner.ask(
+            |queue, now| queue.add_after(now, key, Priority::NORMAL, delay),
+            true,
+        );
     }
 
-    /// Asks for a key to be worked again that failed, after the time that the rate limiter tells.
-    /// Whoever calls this [forgets](Self::forget) the key when it is done, well or for good.
+    /// Asks for a key to be worked once it was not asked for in this way for `quiet`: each call begins
+    /// the wait anew. A key that changes more often than that is not worked while it does.
+    pub fn add_debounced(&self, key: K, priority: impl Into<Priority>, quiet: Duration) {
+        let priority = priority.into();
+        self.inner.ask(
+            |queue, now| queue.add_debounced(now, key, priority, quiet),
+            false,
+        );
+    }
+
+    /// Asks for a key that failed to be worked again, after the delay of the rate limiter. The delay
+    /// ends if the key is worked before. The caller [forgets](Self::forget) the key when it is done.
     pub fn add_rate_limited(&self, key: K) {
-        self.inner.add_rate_limited(key, Priority::NORMAL);
+        self.inner.ask(
+            |queue, now| queue.add_rate_limited(now, key, Priority::NORMAL),
+            true,
+        );
     }
 
     /// Lets the failures of a key no longer count, and takes no memory for them.
@@ -144,8 +161,8 @@ impl<K: Clone + Ord> WorkQueue<K> {
         self.inner.shared.lock().forget(key);
     }
 
-    /// Waits for a key to work. None when the queue is shut down and nothing is in line: the worker
-    /// can go.
+    /// Waits for a key to work. None when the queue is closed and nothing is in line: the worker can
+    /// end.
     ///
     /// Within a tokio runtime whose time is enabled.
     ///
@@ -157,30 +174,44 @@ impl<K: Clone + Ord> WorkQueue<K> {
         Some(Work::new(Arc::clone(inner), taken))
     }
 
-    /// Takes no more keys in, and drops those that wait for their time. Workers still get what is in
-    /// line, and then leave. Does not wait; whoever waits for a drain stops waiting.
-    pub fn shut_down(&self) {
-        self.inner.end(machine::WorkQueue::shut_down);
+    /// Takes no more keys in and drops those that wait for their time. Workers still get what is in
+    /// line, and then end. Does not wait, and ends the wait of
+    /// [`shutdown_with_drain`](Self::shutdown_with_drain).
+    pub fn close(&self) {
+        self.inner.end(machine::WorkQueue::close);
     }
 
-    /// As [`shut_down`](Self::shut_down), and waits until everything in line has been worked and is
-    /// done. Without workers that is never; another [`shut_down`](Self::shut_down) ends the wait.
+    /// Lets the work under way end and starts nothing more: keys in line and keys that wait are dropped,
+    /// and [`process`](Self::process) returns. This is what most programs want at their end.
+    ///
+    /// | | keys in line | work under way |
+    /// |---|---|---|
+    /// | `shutdown` | are dropped | ends, and is awaited |
+    /// | [`shutdown_with_drain`](Self::shutdown_with_drain) | are worked | ends, and is awaited |
+    /// | [`close`](Self::close) | are worked | ends |
+    /// | dropping [`process`](Self::process) | remain | is cancelled, its keys return to the line |
     ///
     /// # Cancel safety
-    /// The queue stays shut down if the future is dropped.
-    pub async fn shut_down_with_drain(&self) {
-        self.inner.end(machine::WorkQueue::shut_down_with_drain);
-        let look = |queue: &mut machine::WorkQueue<K>| match queue.awaits_drain() {
-            true => Look::Wait,
-            false => Look::Found(()),
-        };
-        self.inner.shared.watch(look).await;
+    /// The queue stays shut down if the future is dropped after its first poll.
+    pub async fn shutdown(&self) {
+        self.inner.end(machine::WorkQueue::stop);
+        self.wait_end().await;
     }
 
-    /// True once the queue was shut down.
+    /// [Closes](Self::close) the queue and waits until all keys in line have been worked. Without
+    /// workers that is never; [`close`](Self::close) and [`shutdown`](Self::shutdown) end the wait.
+    ///
+    /// # Cancel safety
+    /// The queue stays closed if the future is dropped after its first poll.
+    pub async fn shutdown_with_drain(&self) {
+        self.inner.end(machine::WorkQueue::drain);
+        self.wait_end().await;
+    }
+
+    /// True once the queue takes no more keys in.
     #[must_use]
-    pub fn is_shut_down(&self) -> bool {
-        self.inner.shared.lock().is_shut_down()
+    pub fn is_closed(&self) -> bool {
+        self.inner.shared.lock().is_closed()
     }
 
     /// How often a key failed since it was last forgotten, as the rate limiter counts.
@@ -219,21 +250,17 @@ impl<K: Clone + Ord> WorkQueue<K> {
         let queue = self.inner.shared.lock();
         queue.oldest_waiting(self.inner.now())
     }
+
+    async fn wait_end(&self) {
+        let look = |queue: &mut machine::WorkQueue<K>| match queue.awaits_end() {
+            true => Look::Wait,
+            false => Look::Found(()),
+        };
+        self.inner.shared.watch(look).await;
+    }
 }
 
 impl<K: Clone + Ord> Inner<K> {
-    fn add_after(&self, key: K, priority: Priority, delay: Duration) {
-        let add =
-            |queue: &mut machine::WorkQueue<K>, now| queue.add_after(now, key, priority, delay);
-        self.ask(add, true);
-    }
-
-    fn add_rate_limited(&self, key: K, priority: Priority) {
-        let add =
-            |queue: &mut machine::WorkQueue<K>, now| queue.add_rate_limited(now, key, priority);
-        self.ask(add, true);
-    }
-
     /// Asks for a key in some way, and wakes whom that concerns.
     fn ask(&self, add: impl FnOnce(&mut machine::WorkQueue<K>, Time) -> Addition, is_retry: bool) {
         let mut queue = self.shared.lock();

@@ -1,7 +1,7 @@
-//! Workers: several loops that take a key, let the user's code work it, and say what comes of that.
+//! Workers: tasks that take a key, let the user's code work it, and settle the outcome.
 //!
-//! The user's code can fail, panic and be cancelled. In every case the key is done and comes back:
-//! after a failure or a panic as the rate limiter says, after a cancellation at once.
+//! The user's code can fail, panic and be cancelled. In every case the work ends and the key comes
+//! back: after a failure or a panic as the rate limiter says, after a cancellation at once.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -14,29 +14,42 @@ use tokio::task::JoinSet;
 use super::metrics::REFRESH_PERIOD;
 use super::{Work, WorkQueue};
 use crate::driver::panic_message;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
-/// What should happen with a key that was worked well.
+/// What happens next with a key whose work has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Action {
-    /// Nothing, until somebody asks for it again.
+    /// Nothing until the key is added again; its failures no longer count. kube-rs:
+    /// `Action::await_change()`.
     Done,
-    /// It should be worked again after this time, even if nobody asks.
+    /// The key is worked again after this time, if it is not added before; its failures no longer count.
+    /// kube-rs: `Action::requeue(duration)`.
     After(Duration),
+    /// The key is worked again after the delay of the rate limiter, which grows with each failure.
+    Retry,
+}
+
+/// An error of the user's code, and what follows from it.
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    pub(crate) then: Action,
 }
 
 impl<K: Clone + Ord + fmt::Debug + Send + Sync + 'static> WorkQueue<K> {
-    /// Works the keys of the queue with `workers` tasks (one at least), until the queue is shut down
-    /// and nothing is in line.
+    /// Works the keys of the queue with `workers` tasks (one at least), until the queue is closed and
+    /// nothing is in line.
     ///
-    /// `reconcile` gets a key and looks up itself what the key names. When it fails or panics, that
-    /// is logged, and the key comes back after the time that the rate limiter tells; when it succeeds,
-    /// the failures of the key are forgotten. No key is worked by two at once, also not by several
-    /// calls of this.
+    /// `reconcile` gets a key and reads the current state of what the key names. If it fails or panics,
+    /// that is logged, and the key comes back after the delay of the rate limiter. No key is worked by
+    /// two tasks at once, also not by several calls of this method.
+    ///
+    /// To stop, call [`shutdown`](Self::shutdown), which lets the work under way end, or
+    /// [`shutdown_with_drain`](Self::shutdown_with_drain).
     ///
     /// # Cancel safety
-    /// Dropping the future stops the workers at their next `.await`. Keys that they were at are not
-    /// lost: they come back into the line at once.
+    /// Dropping the future cancels the work under way at its next `.await` and starts nothing more. The
+    /// keys that were being worked return to the line.
     ///
     /// # Panics
     /// If the rate limiter or the order of the keys panics. Outside a tokio runtime.
@@ -46,11 +59,38 @@ impl<K: Clone + Ord + fmt::Debug + Send + Sync + 'static> WorkQueue<K> {
         R: Future<Output = Result<Action, E>> + Send + 'static,
         E: fmt::Display + Send + 'static,
     {
-        let reconcile = Arc::new(reconcile);
+        let work = move |key, _| {
+            let call = reconcile(key);
+            async move {
+                call.await.map_err(|error| Failure {
+                    message: error.to_string(),
+                    then: Action::Retry,
+                })
+            }
+        };
+        self.run_workers(workers, work).await;
+    }
+
+    /// [`process`](Self::process) with a function that gets the number of the attempt, from 1, and
+    /// decides what follows from an error.
+    pub(crate) async fn run_workers<F, R>(&self, workers: usize, work: F)
+    where
+        F: Fn(K, u32) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Action, Failure>> + Send + 'static,
+    {
+        let work = Arc::new(work);
+        let is_cancelled = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         for _ in 0..workers.max(1) {
-            tasks.spawn(work(self.clone(), Arc::clone(&reconcile)));
+            let worker = Worker {
+                queue: self.clone(),
+                work: Arc::clone(&work),
+                is_cancelled: Arc::clone(&is_cancelled),
+            };
+            tasks.spawn(worker.run());
         }
+        // Dropped before the tasks: none of them starts a key that another one puts back.
+        let _cancel = Cancel(is_cancelled);
         let mut refresh = tokio::time::interval(REFRESH_PERIOD);
         loop {
             tokio::select! {
@@ -59,7 +99,7 @@ impl<K: Clone + Ord + fmt::Debug + Send + Sync + 'static> WorkQueue<K> {
                     None => return,
                     Some(Ok(())) => {}
                     Some(Err(error)) => {
-                        // Nobody but this aborts a task, so it can only have panicked.
+                        // Tasks are aborted only by the drop of this future, so it is a panic.
                         if let Ok(panic) = error.try_into_panic() {
                             std::panic::resume_unwind(panic);
                         }
@@ -69,54 +109,85 @@ impl<K: Clone + Ord + fmt::Debug + Send + Sync + 'static> WorkQueue<K> {
             }
         }
     }
+}
 
-    fn failed(&self, key: &K, error: &dyn fmt::Display) {
-        let queue = self.inner.name.as_deref();
-        let failures = self.failures(key);
-        tracing::warn!(queue, ?key, failures, %error, "work failed, and is tried again later");
-    }
+/// Makes the workers start nothing more when it is dropped.
+struct Cancel(Arc<AtomicBool>);
 
-    fn panicked(&self, key: &K, panic: &str) {
-        let queue = self.inner.name.as_deref();
-        let failures = self.failures(key);
-        tracing::error!(
-            queue,
-            ?key,
-            failures,
-            panic,
-            "work panicked, and is tried again later"
-        );
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
     }
 }
 
-/// One worker.
-async fn work<K, F, R, E>(queue: WorkQueue<K>, reconcile: Arc<F>)
+struct Worker<K, F> {
+    queue: WorkQueue<K>,
+    work: Arc<F>,
+    is_cancelled: Arc<AtomicBool>,
+}
+
+impl<K, F, R> Worker<K, F>
 where
     K: Clone + Ord + fmt::Debug + Send + Sync + 'static,
-    F: Fn(K) -> R,
-    R: Future<Output = Result<Action, E>>,
-    E: fmt::Display,
+    F: Fn(K, u32) -> R,
+    R: Future<Output = Result<Action, Failure>>,
 {
-    while let Some(work) = queue.take().await {
-        let attempt = Attempt(Some(work));
-        let Some(key) = attempt.key() else { continue };
-        // The call itself can panic as well as the future.
-        let result = AssertUnwindSafe(async { reconcile(key.clone()).await })
-            .catch_unwind()
-            .await;
-        match &result {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => queue.failed(key, error),
-            Err(panic) => queue.panicked(key, &panic_message(&**panic)),
+    async fn run(self) {
+        while let Some(work) = self.queue.take().await {
+            let attempt = Attempt(Some(work));
+            if self.is_cancelled.load(Ordering::Acquire) {
+                return;
+            }
+            let Some(key) = attempt.key() else { continue };
+            let number = self.queue.failures(key).saturating_add(1);
+            // The call itself can panic as well as the future.
+            let result = AssertUnwindSafe(async { (self.work)(key.clone(), number).await })
+                .catch_unwind()
+                .await;
+            self.settle(attempt, number, result);
         }
+    }
+
+    fn settle(
+        &self,
+        attempt: Attempt<K>,
+        number: u32,
+        result: std::thread::Result<Result<Action, Failure>>,
+    ) {
+        let queue = self.queue.inner.name.as_deref();
+        let key = attempt.key();
         match result {
             Ok(Ok(action)) => attempt.settle(|work| work.settle(action)),
-            Ok(Err(_)) | Err(_) => attempt.settle(Work::retry),
+            Ok(Err(Failure { message, then })) => {
+                tracing::warn!(
+                    queue,
+                    ?key,
+                    attempt = number,
+                    ?then,
+                    error = message,
+                    "work failed"
+                );
+                attempt.settle(|work| match then {
+                    Action::Done | Action::Retry => work.settle(then),
+                    Action::After(delay) => work.retry_after(delay),
+                });
+            }
+            Err(panic) => {
+                let panic = panic_message(&*panic);
+                tracing::error!(
+                    queue,
+                    ?key,
+                    attempt = number,
+                    panic,
+                    "work panicked; it is retried"
+                );
+                attempt.settle(Work::retry);
+            }
         }
     }
 }
 
-/// Work that is not over until something has come of it: given up before, the key is put back.
+/// Work without an outcome yet: dropped before it has one, the key is put back.
 struct Attempt<K: Clone + Ord>(Option<Work<K>>);
 
 impl<K: Clone + Ord> Attempt<K> {

@@ -89,7 +89,7 @@ async fn k_04_a_shutdown_lets_all_go_who_wait() {
     for take in &mut waiting {
         assert!(poll!(take).is_pending());
     }
-    queue.shut_down();
+    queue.close();
     for take in waiting {
         assert!(take.await.is_none());
     }
@@ -129,11 +129,11 @@ async fn k_05_work_is_done_also_when_its_worker_panics_or_is_cancelled() {
 async fn k_06_k_07_after_a_shutdown_the_line_is_worked_and_nothing_comes_in() {
     let queue = queue();
     queue.add("a");
-    queue.shut_down();
+    queue.close();
     queue.add("b");
     queue.add_after("c", seconds(1));
     queue.add_rate_limited("d");
-    assert!(queue.is_shut_down());
+    assert!(queue.is_closed());
     assert_eq!(*queue.take().await.unwrap(), "a");
     assert!(queue.take().await.is_none());
     assert_eq!((queue.failures(&"d"), queue.delayed()), (0, 0));
@@ -146,7 +146,7 @@ async fn k_08_a_drain_waits_for_what_is_in_line_and_in_work() {
     queue.add("b");
     let work = at_once(&queue).unwrap();
     queue.add("a");
-    let mut drain = Box::pin(queue.shut_down_with_drain());
+    let mut drain = Box::pin(queue.shutdown_with_drain());
     assert!(poll!(&mut drain).is_pending());
     drop(work);
     assert!(poll!(&mut drain).is_pending());
@@ -166,14 +166,14 @@ async fn k_08_a_drain_waits_for_what_is_in_line_and_in_work() {
 async fn k_08_a_shutdown_ends_the_wait_for_a_drain() {
     let queue = queue();
     queue.add("a");
-    let mut drain = Box::pin(queue.shut_down_with_drain());
+    let mut drain = Box::pin(queue.shutdown_with_drain());
     assert!(poll!(&mut drain).is_pending());
-    queue.shut_down();
+    queue.close();
     assert!(poll!(&mut drain).is_ready());
     assert_eq!(queue.len(), 1);
     // With nothing to do there is nothing to wait for.
     let idle = WorkQueue::<u8>::new();
-    assert!(idle.shut_down_with_drain().now_or_never().is_some());
+    assert!(idle.shutdown_with_drain().now_or_never().is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -239,7 +239,7 @@ async fn k_10_a_shutdown_ends_the_sleep_for_a_delayed_key() {
     queue.add_after("a", seconds(100));
     let mut take = Box::pin(queue.take());
     assert!(poll!(&mut take).is_pending());
-    queue.shut_down();
+    queue.close();
     assert!(take.await.is_none());
     assert_eq!((start.elapsed(), queue.delayed()), (Duration::ZERO, 0));
 }
@@ -367,7 +367,7 @@ async fn k_03_k_08_threads_work_everything_and_nothing_twice_at_once() {
     for asker in askers.collect::<Vec<_>>() {
         asker.await.unwrap();
     }
-    queue.shut_down_with_drain().await;
+    queue.shutdown_with_drain().await;
     while let Some(worker) = workers.join_next().await {
         worker.unwrap();
     }

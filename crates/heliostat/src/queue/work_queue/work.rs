@@ -1,7 +1,6 @@
 //! `Work`: a key in the hands of a worker.
 //!
-//! Dropping it is being done with it, so a worker that panics or is cancelled cannot keep a key from
-//! everybody else.
+//! Dropping it ends the work, so a worker that panics or is cancelled cannot keep a key from the others.
 
 use std::fmt;
 use std::ops::Deref;
@@ -13,11 +12,14 @@ use heliostat_core::queue::work_queue::Taken;
 
 use super::{Action, Inner};
 
-/// A key that is being worked. Nobody else gets it until this is dropped.
+/// A key that is being worked. No other worker gets it until this is dropped.
 ///
-/// Dropping it says that the work is over and nothing else: a key that failed comes back only with
-/// [`retry`](Self::retry), and its failures count until [`settle`](Self::settle) or
+/// End it with one of its outcomes. Dropping it ends the work without one: the key does not come back
+/// by itself, and its failures count until a later outcome or
 /// [`WorkQueue::forget`](super::WorkQueue::forget).
+///
+/// An outcome replaces the delay that an earlier outcome of the key asked for. It asks for none if the
+/// key was added while it was being worked: it is then worked again at once.
 pub struct Work<K: Clone + Ord> {
     inner: Arc<Inner<K>>,
     taken: Taken<K>,
@@ -28,24 +30,38 @@ impl<K: Clone + Ord> Work<K> {
         Self { inner, taken }
     }
 
-    /// It went well: the failures of the key no longer count, and it comes back if the action says
-    /// so.
+    /// Ends the work as `action` says.
     pub fn settle(self, action: Action) {
-        self.inner.shared.lock().forget(&self.taken.key);
+        let (key, priority) = (&self.taken.key, self.taken.priority);
         match action {
-            Action::Done => {}
-            Action::After(delay) => {
-                let key = self.taken.key.clone();
-                self.inner.add_after(key, Priority::NORMAL, delay);
-            }
+            Action::Done => self.inner.ask(
+                |queue, now| queue.settle(now, key, Priority::NORMAL, None),
+                false,
+            ),
+            Action::After(delay) => self.inner.ask(
+                |queue, now| queue.settle(now, key, Priority::NORMAL, Some(delay)),
+                true,
+            ),
+            Action::Retry => self.inner.ask(
+                |queue, now| queue.add_rate_limited(now, key.clone(), priority),
+                true,
+            ),
         }
     }
 
-    /// It failed: the key comes back after the time that the rate limiter tells, as urgent as it is
-    /// now.
+    /// The work failed: the key comes back after the delay of the rate limiter, as urgent as it is now.
     pub fn retry(self) {
-        let key = self.taken.key.clone();
-        self.inner.add_rate_limited(key, self.taken.priority);
+        self.settle(Action::Retry);
+    }
+
+    /// The work failed: the key comes back after `delay`, as urgent as it is now. The rate limiter
+    /// counts the failure.
+    pub fn retry_after(self, delay: Duration) {
+        let (key, priority) = (self.taken.key.clone(), self.taken.priority);
+        self.inner.ask(
+            |queue, now| queue.retry_after(now, key, priority, delay),
+            true,
+        );
     }
 
     /// The key.
@@ -66,7 +82,7 @@ impl<K: Clone + Ord> Work<K> {
         self.taken.waited
     }
 
-    /// It was not finished, for no fault of its own: the key comes back at once.
+    /// The work was interrupted, which is no failure: the key comes back at once.
     pub(super) fn put_back(&self) {
         let (key, priority) = (self.taken.key.clone(), self.taken.priority);
         self.inner

@@ -4,11 +4,11 @@
 //! code where the body is plain text. A success of a foreign content type is somebody else's page: a proxy, a login form, a
 //! captive portal.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
 use http::Response;
-use http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use kube_client::client::Body;
 
 use heliostat_core::error::{DecodeError, SourceError};
@@ -58,7 +58,10 @@ pub(super) async fn check(
 ) -> Result<(Response<Body>, Encoding), SourceError> {
     let code = response.status();
     if !code.is_success() {
-        let (code, retry_after) = (code.as_u16(), retry_after(response.headers()));
+        let (code, retry_after) = (
+            code.as_u16(),
+            retry_after(response.headers(), SystemTime::now),
+        );
         let encoding = Encoding::of(response.headers());
         let body = read_some(response, ERROR_BODY_BYTES_MAX).await;
         let in_protobuf = match encoding {
@@ -85,10 +88,24 @@ pub(super) async fn check(
     }
 }
 
-/// `Retry-After` in seconds, the only form that Kubernetes sends.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse();
-    seconds.ok().map(Duration::from_secs)
+/// `Retry-After` in both its forms (RFC 9110, section 10.2.3): seconds, as Kubernetes sends it, and a
+/// date, as proxies do.
+///
+/// A date is held against the answer's own date, so that a clock that is wrong on either side does not
+/// matter; `clock` counts where the answer has none. The delay is not bounded here: see
+/// [`ReflectorConfig::retry_after_max`](heliostat_core::reflector::ReflectorConfig::retry_after_max).
+fn retry_after(headers: &HeaderMap, clock: impl FnOnce() -> SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let at = httpdate::parse_http_date(text).ok()?;
+    let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+    let now = date.and_then(|date| httpdate::parse_http_date(date.trim()).ok());
+    let wait = at.duration_since(now.unwrap_or_else(clock)).ok()?;
+    // A `Status` has whole seconds.
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    Some(Duration::from_secs(seconds))
 }
 
 /// Reads the beginning of a body. What cannot be read, or not in time, is left out.
@@ -216,12 +233,29 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_seconds_are_a_retry_after() {
-        let headers =
-            |value| HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]);
-        assert_eq!(retry_after(&headers("7")), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after(&headers("-1")), None);
-        assert_eq!(retry_after(&headers("Wed, 21 Oct 2026 07:28:00 GMT")), None);
+    fn w_21_a_time_to_wait_is_a_number_of_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Sat, 28 Nov 2026 11:59:00 GMT").unwrap();
+        let wait = |value: &'static str, date: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(value));
+            headers.extend(date.map(|date| (DATE, HeaderValue::from_static(date))));
+            let half_a_second = Duration::from_millis(500);
+            retry_after(&headers, || now + half_a_second).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait("7", None), Some(7));
+        assert_eq!(wait(" 0 ", None), Some(0));
+        assert_eq!(wait("18446744073709551615", None), Some(u64::MAX));
+        assert_eq!(wait("99999999999999999999999999", None), Some(u64::MAX));
+        let noon = "Sat, 28 Nov 2026 12:00:00 GMT";
+        assert_eq!(wait(noon, Some("Sat, 28 Nov 2026 11:59:55 GMT")), Some(5));
+        assert_eq!(wait(noon, None), Some(60));
+        assert_eq!(wait(noon, Some("yesterday")), Some(60));
+        assert_eq!(wait("Saturday, 28-Nov-26 12:00:00 GMT", None), Some(60));
+        assert_eq!(wait("Sat Nov 28 12:00:00 2026", None), Some(60));
+        assert_eq!(wait(noon, Some("Sat, 28 Nov 2026 12:00:01 GMT")), None);
+        for neither in ["-1", "1.5", "", "soon", "Sat, 31 Feb 2026 12:00:00 GMT"] {
+            assert_eq!(wait(neither, None), None, "{neither}");
+        }
     }
 
     #[test]

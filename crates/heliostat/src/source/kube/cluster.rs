@@ -96,6 +96,13 @@ impl From<Client> for Cluster {
     }
 }
 
+/// Shares the client, whose clones use the same connections.
+impl From<&Client> for Cluster {
+    fn from(client: &Client) -> Self {
+        client.clone().into()
+    }
+}
+
 impl From<&Self> for Cluster {
     fn from(cluster: &Self) -> Self {
         cluster.clone()
@@ -146,7 +153,7 @@ pub(super) struct Answer {
 }
 
 /// The address without credentials that somebody may have put into it.
-fn display_address(server: &Uri) -> String {
+pub(super) fn display_address(server: &Uri) -> String {
     let text = server.to_string();
     let address = match (text.split_once("://"), server.authority()) {
         (Some((scheme, rest)), Some(authority)) => match authority.as_str().rsplit_once('@') {

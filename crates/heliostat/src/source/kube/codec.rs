@@ -156,6 +156,13 @@ impl<T> fmt::Debug for CodecMaker<T> {
     }
 }
 
+impl<T: 'static> AnyCodec<T> {
+    /// The codec around another one.
+    pub(super) fn new(codec: impl Codec<Object = T> + 'static) -> Self {
+        Self(Box::new(codec))
+    }
+}
+
 /// A codec whose type is not known here. Next to decoding an object, one call more is nothing.
 pub(super) struct AnyCodec<T>(Box<dyn Codec<Object = T>>);
 
@@ -172,6 +179,10 @@ impl<T> Codec for AnyCodec<T> {
 
     fn expected_kind(&self) -> Option<&GroupVersionKind> {
         self.0.expected_kind()
+    }
+
+    fn accepted_kind(&self) -> Option<&GroupVersionKind> {
+        self.0.accepted_kind()
     }
 
     fn defer(&mut self) -> Option<Arc<dyn Finisher<T>>> {
@@ -209,6 +220,10 @@ impl<C: Codec> Codec for Pruning<C> {
 
     fn expected_kind(&self) -> Option<&GroupVersionKind> {
         self.codec.expected_kind()
+    }
+
+    fn accepted_kind(&self) -> Option<&GroupVersionKind> {
+        self.codec.accepted_kind()
     }
 }
 

@@ -56,6 +56,26 @@ pub(super) struct Collection {
     place: Place,
     labels: Option<Arc<str>>,
     fields: Option<Arc<str>>,
+    watch: WatchVerb,
+}
+
+/// Whether the server watches a resource.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum WatchVerb {
+    /// It does, or is asked to find out.
+    Assumed,
+    /// It only lists it, by its own account.
+    Missing,
+}
+
+impl WatchVerb {
+    /// What a server says about a resource. One that names no verbs at all says nothing.
+    pub(super) fn of(found: &DiscoveredResource) -> Self {
+        match found.is_listable() && !found.is_watchable() {
+            true => Self::Missing,
+            false => Self::Assumed,
+        }
+    }
 }
 
 impl Collection {
@@ -65,12 +85,20 @@ impl Collection {
             place,
             labels: None,
             fields: None,
+            watch: WatchVerb::Assumed,
         }
     }
 
     /// A resource that was discovered: in one namespace, or in all.
     pub(super) fn discovered(found: &DiscoveredResource, namespace: Option<&str>) -> Self {
-        Self::new(found.resource.clone(), Place::of(found, namespace))
+        Self {
+            watch: WatchVerb::of(found),
+            ..Self::new(found.resource.clone(), Place::of(found, namespace))
+        }
+    }
+
+    pub(super) const fn watch_verb(&self) -> WatchVerb {
+        self.watch
     }
 
     /// An empty selector selects everything, as none does.
@@ -114,18 +142,20 @@ impl Collection {
 
     /// The query of a list.
     pub(super) fn list_query(&self, options: &ListOptions) -> String {
-        self.query(options.query())
+        self.query(options.query(), options.field_selector().as_deref())
     }
 
     /// The query of a watch.
     pub(super) fn watch_query(&self, options: &WatchOptions) -> String {
-        self.query(options.query())
+        self.query(options.query(), None)
     }
 
     /// Pages need their selectors again: a continue token does not carry them.
-    fn query(&self, mut pairs: Vec<(&'static str, String)>) -> String {
-        if let Some(selector) = &self.fields {
-            pairs.push(("fieldSelector", selector.to_string()));
+    fn query(&self, mut pairs: Vec<(&'static str, String)>, fields: Option<&str>) -> String {
+        let selectors = [self.fields.as_deref(), fields];
+        let selectors: Vec<_> = selectors.into_iter().flatten().collect();
+        if !selectors.is_empty() {
+            pairs.push(("fieldSelector", selectors.join(",")));
         }
         if let Some(selector) = &self.labels {
             pairs.push(("labelSelector", selector.to_string()));
@@ -216,6 +246,14 @@ mod tests {
         assert_eq!(
             pods.list_query(&page),
             "continue=tok&fieldSelector=spec.nodeName%3Dn1&labelSelector=app%20in%20%28a%2Cb%29&limit=500"
+        );
+        let one = ListOptions {
+            object: Some("ns/web-0".parse().unwrap()),
+            ..ListOptions::default()
+        };
+        assert_eq!(
+            pods.list_query(&one),
+            "fieldSelector=spec.nodeName%3Dn1%2Cmetadata.name%3Dweb-0%2Cmetadata.namespace%3Dns&labelSelector=app%20in%20%28a%2Cb%29"
         );
         pods.set_labels("");
         pods.set_fields("");

@@ -1,9 +1,9 @@
 //! `Connection`: from a kubeconfig, a context, a server's address or a pod's service account to a
 //! [`Cluster`].
 //!
-//! `kube-client` reads the configuration, gets the credentials and speaks TLS. What is added here:
-//! the order in which places are looked at, errors that name the place and the next step, and the
-//! settings a mirror needs.
+//! `config` reads the configuration, `credentials` obtains what the user logs in with, and
+//! `kube-client` speaks TLS and HTTP. What is added here: errors that name the place and the next
+//! step, and the settings a mirror needs.
 //!
 //! | setting | value | why |
 //! |---|---|---|
@@ -14,22 +14,19 @@
 //! | HTTP | 1.1, a connection for each watch | all that `kube-client`'s TLS connector offers |
 //! | compression | gzip on lists unless the kubeconfig turns it off, none on watches | servers compress lists above 128 KiB |
 //!
-//! Behind a proxy, `kube-client`'s own connector is used, which has no keep-alive. Which servers a
-//! proxy of the environment is for is decided by `proxy`.
+//! Behind a proxy, `kube-client`'s own connector is used, which has no keep-alive.
 
-use std::env;
 use std::error::Error;
 use std::path::PathBuf;
 
-use http::Uri;
-use kube_client::Config;
-use kube_client::config::KubeConfigOptions;
+use kube_client::{Client, Config};
 
-use super::cluster::{Cluster, Compression};
-use super::failure::explain_setup;
-use super::kubeconfig::{KUBECONFIG, ProxyOrigin, Search, choose_context, find_kubeconfig, read};
+use super::cluster::{Cluster, Compression, display_address};
+use super::config::{self, Login, Resolved, address};
+use super::credentials::{Authorize, Credentials};
+use super::failure::root_cause;
 use super::likeness::{NEAR, likeness};
-use super::{proxy, transport};
+use super::transport::Transport;
 
 /// How to reach a cluster.
 ///
@@ -73,7 +70,8 @@ impl Connection {
         self
     }
 
-    /// Talks to this address: `http://` or `https://`, with a path if the API is served below one.
+    /// Connects to this address: `http://` or `https://`, with a path if the API is served below one.
+    /// For `host:port` without a scheme, `http://` is assumed.
     ///
     /// With a kubeconfig or a context, their credentials are sent to it. With neither, no
     /// configuration is read and no credentials are sent: right for `kubectl proxy`, for the
@@ -84,31 +82,38 @@ impl Connection {
         self
     }
 
-    /// Reads the configuration, gets the credentials and prepares the connection. Nothing is sent to
+    /// Reads the configuration, obtains the credentials and prepares the connection. Nothing is sent to
     /// the server yet.
     ///
+    /// An exec plugin runs here, and again whenever its credentials are about to expire or the server
+    /// has refused them. Its standard error is shown, and its run ends after five minutes. Files that are
+    /// larger than 4 MiB are refused, and a pipe that nothing is written to is given up after a minute.
+    ///
     /// Must be called inside a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the reading, and the plugin that it runs.
     ///
     /// # Errors
     ///
     /// See [`ConnectError`]. Whether the server answers shows at the first request.
     pub async fn connect(self) -> Result<Cluster, ConnectError> {
-        let server = self.server.as_deref().map(parse_server).transpose()?;
-        let (mut config, proxy) = match &server {
-            Some(url) if self.kubeconfig.is_none() && self.context.is_none() => {
-                (Config::new(url.clone()), ProxyOrigin::Kubeconfig)
+        let server = self.server.as_deref().map(address::parse_server);
+        let server = server.transpose().map_err(|error| ConnectError::Server {
+            url: error.text,
+            reason: error.reason,
+        })?;
+        let Resolved { mut config, login } = match server {
+            Some(url) if self.kubeconfig.is_none() && self.context.is_none() => Resolved {
+                config: Config::new(url),
+                login: Login::default(),
+            },
+            server => {
+                let kubeconfig = self.kubeconfig.as_deref();
+                config::load(kubeconfig, self.context.as_deref(), server).await?
             }
-            _ => self.configuration().await?,
         };
-        if let Some(url) = server {
-            config.cluster_url = url;
-        }
-        if proxy == ProxyOrigin::Environment {
-            let exceptions = env::var("NO_PROXY").or_else(|_| env::var("no_proxy"));
-            if proxy::bypasses(&config.cluster_url, &exceptions.unwrap_or_default()) {
-                config.proxy_url = None;
-            }
-        }
         config.read_timeout = None;
         config.default_retry = false;
         let compression = if config.disable_compression {
@@ -117,61 +122,29 @@ impl Connection {
             Compression::Allowed
         };
         let server = config.cluster_url.clone();
-        let plugin = config.auth_info.exec.as_ref();
-        let plugin = plugin.and_then(|exec| exec.command.clone());
-        // The plugin is run and certificates are read here, which may take seconds.
-        let client = tokio::task::spawn_blocking(move || transport::client(config));
-        match client.await {
-            Ok(Ok(client)) => Ok(Cluster::new(client, &server, compression)),
-            Ok(Err(error)) => Err(ConnectError::Client {
-                server: server.to_string(),
-                reason: match plugin {
-                    Some(plugin) => format!("{} (plugin {plugin})", explain_setup(&error)),
-                    None => explain_setup(&error),
-                },
-                source: Box::new(error),
-            }),
-            // Nothing cancels the task, so this is the only way for it to fail.
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
-    }
-
-    async fn configuration(&self) -> Result<(Config, ProxyOrigin), ConnectError> {
-        let (places, kubeconfig) = match &self.kubeconfig {
-            Some(path) => (path.display().to_string(), read(path)?),
-            None => match find_kubeconfig(env::var_os(KUBECONFIG), env::home_dir())? {
-                Search::Found { places, kubeconfig } => (places, *kubeconfig),
-                Search::NotFound { looked_at } => {
-                    let config = self.in_cluster(looked_at)?;
-                    return Ok((config, ProxyOrigin::Environment));
-                }
-            },
-        };
-        let name = choose_context(&kubeconfig, self.context.as_deref(), &places)?;
-        let proxy = ProxyOrigin::of(&kubeconfig, &name);
-        let options = KubeConfigOptions {
-            context: Some(name.clone()),
-            ..KubeConfigOptions::default()
-        };
-        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-        let config = config.map_err(|source| ConnectError::Context {
-            name,
-            places,
+        let namespace = config.default_namespace.clone();
+        let user = login.user.clone();
+        let credentials = Credentials::new(login);
+        let current = credentials.current().await;
+        let current = current.map_err(|source| ConnectError::Credentials {
             source: Box::new(source),
         })?;
-        Ok((config, proxy))
-    }
-
-    /// The pod's service account, where no kubeconfig is. A context cannot be in it.
-    fn in_cluster(&self, mut looked_at: Vec<String>) -> Result<Config, ConnectError> {
-        let in_cluster = match &self.context {
-            None => Config::incluster().map_err(|error| error.to_string()),
-            Some(_) => Err("has no contexts".to_owned()),
-        };
-        in_cluster.map_err(|reason| {
-            looked_at.push(format!("the pod's service account ({reason})"));
-            ConnectError::NoConfiguration { looked_at }
-        })
+        let transport = Transport::new(config);
+        // Shows now what is wrong with certificates, keys and headers.
+        let identity = current.identity.as_ref();
+        transport.client(identity).map_err(|error| {
+            let mut reason = root_cause(&error);
+            if identity.is_some() {
+                reason.push_str(&format!(" (with the client certificate of {user})"));
+            }
+            ConnectError::Client {
+                server: display_address(&server),
+                reason,
+                source: Box::new(error),
+            }
+        })?;
+        let client = Client::new(Authorize::new(credentials, transport), namespace);
+        Ok(Cluster::new(client, &server, compression))
     }
 }
 
@@ -234,7 +207,14 @@ pub enum ConnectError {
         /// What is wrong with it.
         reason: String,
     },
-    /// TLS, the credentials or a proxy cannot be set up.
+    /// The user's credentials cannot be obtained: a file cannot be read, a plugin fails, a token cannot
+    /// be sent.
+    #[error("{source}")]
+    Credentials {
+        /// The user, where it is configured, and what is wrong.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// TLS, a client certificate or a proxy cannot be set up.
     #[error("cannot prepare the connection to {server}: {reason}")]
     Client {
         /// The server's address.
@@ -262,46 +242,5 @@ fn hint(wanted: Option<&str>, known: &[String]) -> String {
     match near {
         Some(near) => format!("; did you mean {near:?}? There are: {list}"),
         None => format!("; choose one of: {list}"),
-    }
-}
-
-fn parse_server(url: &str) -> Result<Uri, ConnectError> {
-    let wrong = |reason: String| ConnectError::Server {
-        url: url.to_owned(),
-        reason,
-    };
-    if !url.contains("://") {
-        return Err(wrong(format!(
-            "the scheme is missing, write http://{url} or https://{url}"
-        )));
-    }
-    let uri: Uri = url
-        .parse()
-        .map_err(|error: http::uri::InvalidUri| wrong(error.to_string()))?;
-    match (uri.scheme_str(), uri.host()) {
-        (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(uri),
-        (Some(scheme), _) if !matches!(scheme, "http" | "https") => Err(wrong(format!(
-            "the scheme {scheme} is not supported, want http or https"
-        ))),
-        _ => Err(wrong("the host is missing".to_owned())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_need_a_scheme_and_a_host() {
-        assert!(parse_server("http://127.0.0.1:8080").is_ok());
-        assert!(parse_server("https://rancher.example/k8s/clusters/c-1").is_ok());
-        let text = |url: &str| parse_server(url).unwrap_err().to_string();
-        assert_eq!(
-            text("localhost:8080"),
-            "\"localhost:8080\" is not the address of a server: the scheme is missing, \
-             write http://localhost:8080 or https://localhost:8080"
-        );
-        assert!(text("ftp://x").contains("scheme ftp is not supported"));
-        assert!(text("http://").contains("is not the address of a server"));
     }
 }

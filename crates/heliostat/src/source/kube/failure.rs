@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use kube_client::client::AuthError;
 
-use heliostat_core::error::{SourceError, TransportError, TransportErrorKind};
+use heliostat_core::error::{DecodeError, SourceError, TransportError, TransportErrorKind};
+
+use super::credentials::CredentialsError;
 
 /// A request as messages name it: `GET /api/v1/pods at https://10.0.0.1:6443`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,10 +31,9 @@ impl RequestLine {
 
     /// A request that could not be sent, or whose answer did not come.
     pub(super) fn send_failed(&self, error: kube_client::Error) -> SourceError {
-        let of_credentials = find(&error, |layer| layer.downcast_ref::<AuthError>());
-        if let Some(cause) = of_credentials {
+        if let Some(cause) = find(&error, explain_credentials) {
             // What the plugin or the token's file lacks may be there the next time.
-            let message = format!("{self}: cannot get credentials: {}", explain_auth(cause));
+            let message = format!("{self}: {cause}");
             let other = TransportErrorKind::Other;
             return TransportError::new(other, message)
                 .with_source(error)
@@ -60,6 +61,12 @@ impl RequestLine {
         };
         TransportError::new(kind, message).with_source(error).into()
     }
+
+    /// The answer ended in the middle of an event, and HTTP did not notice.
+    pub(super) fn cut_off(&self, error: &DecodeError) -> SourceError {
+        let message = format!("{self}: {error}");
+        TransportError::new(TransportErrorKind::Closed, message).into()
+    }
 }
 
 impl fmt::Display for RequestLine {
@@ -72,24 +79,13 @@ impl fmt::Display for RequestLine {
     }
 }
 
-/// True for an end of the connection that a watch takes as the plain end of its stream.
-///
-/// The reference client does so for the end of file, expected or not, a reset, HTTP/2 GOAWAY and
-/// timeouts: everything up to the last whole event has been delivered, and the next watch goes on
-/// there.
-pub(super) fn is_end_of_watch(error: &kube_client::Error) -> bool {
-    matches!(
-        classify(error),
-        Some(TransportErrorKind::Closed | TransportErrorKind::TimedOut)
-    )
-}
-
-/// Why a client cannot be set up, in one line.
-pub(super) fn explain_setup(error: &kube_client::Error) -> String {
-    match find(error, |layer| layer.downcast_ref::<AuthError>()) {
-        Some(cause) => explain_auth(cause),
-        None => root_cause(error),
+/// Why there are no credentials: those of a connection of ours, or of a client of the user's own.
+fn explain_credentials(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<Arc<CredentialsError>>() {
+        return Some(error.to_string());
     }
+    let error = error.downcast_ref::<AuthError>()?;
+    Some(format!("cannot get credentials: {}", explain_auth(error)))
 }
 
 /// Why there are no credentials. What a plugin printed to its standard output is left out, since
@@ -219,10 +215,7 @@ mod tests {
             io::ErrorKind::NotConnected,
         ] {
             assert_eq!(classify(&wrapped(kind)), Some(TransportErrorKind::Closed));
-            assert!(is_end_of_watch(&wrapped(kind)));
         }
-        assert!(is_end_of_watch(&wrapped(io::ErrorKind::TimedOut)));
-        assert!(!is_end_of_watch(&wrapped(io::ErrorKind::InvalidData)));
     }
 
     #[test]

@@ -3,10 +3,11 @@
 //! [`Connection`] finds the configuration and gives a [`Cluster`]; [`Discovery`] finds what a name
 //! means there; [`KubeSource`] lists and watches one collection.
 //!
-//! `kube-client` is what configuration, credentials, TLS and HTTP come from. What this room owns is
-//! what a mirror depends on: the request options, what is asked for and what is taken for an answer,
-//! decoding while the answer streams in, and what every failure means. Nothing here holds a whole
-//! answer, and nothing here decides what follows from a failure: that is the reflector's.
+//! `kube-client` is what TLS, proxies and HTTP come from. What this room owns is what a mirror depends
+//! on: the configuration, credentials that are renewed, the request options, what is asked for and what
+//! is taken for an answer, decoding while the answer streams in, and what every failure means. Nothing
+//! here holds a whole answer, and nothing here decides what follows from a failure: that is the
+//! reflector's.
 //!
 //! | module | what lives there |
 //! |---|---|
@@ -16,6 +17,7 @@
 //! | `encoded` | the sources of raw objects and of protobuf |
 //! | `negotiation` | in which encoding it is asked for, and what a refusal means |
 //! | `codec` | the bytes of an object into the user's type |
+//! | `metadata_only` | metadata alone, also from a server that sends whole objects |
 //! | `body` | the body of an answer as plain chunks |
 //! | `reading` | the body of an answer through a decoder, as a stream |
 //! | `traffic` | what has come in, counted |
@@ -25,8 +27,8 @@
 //! | `failure` | the errors of HTTP, TLS and sockets |
 //! | `likeness` | what was probably meant by an unknown name |
 //! | `connection` | from a kubeconfig or an address to a cluster |
-//! | `kubeconfig` | finding kubeconfig files and contexts |
-//! | `proxy` | which servers a proxy of the environment is not for |
+//! | `config` | what kubeconfigs, addresses and service accounts say |
+//! | `credentials` | tokens, certificates and exec plugins, renewed and refused |
 //! | `transport` | TCP, timeouts and the connection pool |
 //! | [`discovery`] | which resources there are |
 
@@ -41,6 +43,8 @@ mod collection;
 mod negotiation;
 
 mod codec;
+
+mod metadata_only;
 
 mod reading;
 
@@ -60,9 +64,9 @@ mod likeness;
 
 mod connection;
 
-mod kubeconfig;
+mod config;
 
-mod proxy;
+mod credentials;
 
 mod transport;
 

@@ -182,6 +182,15 @@ pub(super) fn cannot_ask(collection: &Collection, can: Encodings) -> SourceError
     SourceError::Encoding(message.into())
 }
 
+/// The server lists the resource and does not watch it.
+pub(super) fn cannot_watch(collection: &Collection) -> SourceError {
+    let message = format!(
+        "{collection} cannot be watched: the server only lists it; set \
+         `ReflectorConfig::poll_interval` to list it again at an interval"
+    );
+    SourceError::Request(message.into())
+}
+
 /// The server does not serve the resource in the only encoding that was asked for.
 pub(super) fn not_served(collection: &Collection, refusal: &SourceError) -> SourceError {
     let kind = kind(collection);

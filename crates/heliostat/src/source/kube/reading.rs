@@ -19,7 +19,7 @@ use heliostat_core::wire::{Codec, DecodeLimits, Finisher, json, protobuf};
 use super::body::{Chunks, metered_chunks};
 use super::cluster::Answer;
 use super::decode_thread::{DecodeThread, Lane, Panicked, Step};
-use super::failure::{RequestLine, is_end_of_watch};
+use super::failure::RequestLine;
 use super::negotiation::Encoding;
 use super::traffic::Meter;
 use crate::list_watch::{ListStream, WatchStream};
@@ -228,8 +228,9 @@ impl<D: Decode> Reading<D> {
         self.ready = VecDeque::from(parts);
         match outcome {
             Ok(()) => {}
-            Err(DecodeError::Truncated { what, bytes }) if D::MAY_BE_CUT_OFF => {
-                tracing::debug!(request = %self.line, what, bytes, "the watch was cut off");
+            Err(error @ DecodeError::Truncated { .. }) if D::MAY_BE_CUT_OFF => {
+                // A connection without a length of its body ends like this where it breaks.
+                self.fail(self.line.cut_off(&error));
             }
             Err(error) => self.fail(error.into()),
         }
@@ -251,10 +252,6 @@ impl<D: Decode> Reading<D> {
                     let outcome = decoder.push(&chunk, &mut parts);
                     finish::<D>((parts, outcome), finisher)
                 });
-            }
-            Some(Err(error)) if D::MAY_BE_CUT_OFF && is_end_of_watch(&error) => {
-                tracing::debug!(request = %self.line, %error, "the watch was cut off");
-                self.end = Some(End::Clean);
             }
             Some(Err(error)) => self.end = Some(End::Failure(self.line.read_failed(error))),
             None => {

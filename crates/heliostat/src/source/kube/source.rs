@@ -3,6 +3,7 @@
 use std::any::type_name;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use kube_core::{ApiResource, ClusterResourceScope, NamespaceScope, Resource};
 use serde::de::DeserializeOwned;
@@ -15,10 +16,12 @@ use heliostat_core::wire::{Codec, DecodeLimits};
 
 use super::cluster::{Answer, Ask, Cluster, Compression};
 use super::codec::{AnyCodec, CodecMaker, ManagedFields, expected_kind};
-use super::collection::{Collection, Form, Place};
+use super::collection::{Collection, Form, Place, WatchVerb};
 use super::decode_thread::DecodeThread;
 use super::discovery::DiscoveredResource;
-use super::negotiation::{self, Negotiation, Offer, Verdict, WireEncoding};
+use super::failure::RequestLine;
+use super::metadata_only::{MetadataOnly, WholeObjectsWarning};
+use super::negotiation::{self, Encoding, Negotiation, Offer, Verdict, WireEncoding};
 use super::reading::Reader;
 use super::traffic::Traffic;
 use crate::list_watch::{ListStream, ListerWatcher, WatchStream};
@@ -61,6 +64,12 @@ use crate::list_watch::{ListStream, ListerWatcher, WatchStream};
 /// sources, each with its own reflector: see [`namespaced_many`](Self::namespaced_many). Where the
 /// caller may list the resource in all namespaces and they are most of the cluster, one source with
 /// [`all`](Self::all) is cheaper.
+///
+/// # Resources without watches
+///
+/// A discovered resource with the verb `list` and no `watch`, such as the metrics of pods, can be
+/// listed. Its watches fail with an error; a reflector with a
+/// [`poll_interval`](heliostat_core::reflector::ReflectorConfig::poll_interval) follows it by lists.
 pub struct KubeSource<K> {
     cluster: Cluster,
     collection: Collection,
@@ -68,6 +77,8 @@ pub struct KubeSource<K> {
     codec: CodecMaker<K>,
     managed_fields: ManagedFields,
     negotiation: Negotiation,
+    /// Shared by all clones.
+    warned_of_whole_objects: Arc<AtomicBool>,
     reader: Reader,
 }
 
@@ -158,12 +169,18 @@ where
     }
 
     fn new(cluster: Cluster, kind: &K::DynamicType, place: Place) -> Self {
+        Self::over(
+            cluster,
+            Collection::new(ApiResource::erase::<K>(kind), place),
+        )
+    }
+
+    fn over(cluster: Cluster, collection: Collection) -> Self {
         let form = if K::metadata_api() {
             Form::Metadata
         } else {
             Form::Full
         };
-        let collection = Collection::new(ApiResource::erase::<K>(kind), place);
         let codec = CodecMaker::json(expected_kind(collection.resource(), form));
         Self::of(cluster, collection, form, codec)
     }
@@ -181,7 +198,7 @@ where
         found: &DiscoveredResource,
         namespace: Option<&str>,
     ) -> Self {
-        Self::new(cluster.into(), &found.resource, Place::of(found, namespace))
+        Self::over(cluster.into(), Collection::discovered(found, namespace))
     }
 }
 
@@ -217,6 +234,7 @@ impl<T> KubeSource<T> {
             codec,
             managed_fields: ManagedFields::Kept,
             negotiation: Negotiation::default(),
+            warned_of_whole_objects: Arc::default(),
             reader: Reader {
                 limits: DecodeLimits::default(),
                 thread: DecodeThread::next(),
@@ -258,6 +276,7 @@ impl<T> KubeSource<T> {
             codec,
             managed_fields: self.managed_fields,
             negotiation: self.negotiation,
+            warned_of_whole_objects: self.warned_of_whole_objects,
             reader: Reader {
                 meter: Arc::default(),
                 ..self.reader
@@ -336,7 +355,9 @@ impl<T> KubeSource<T> {
     pub(super) fn expected_kind(&self) -> GroupVersionKind {
         expected_kind(self.collection.resource(), self.form)
     }
+}
 
+impl<T: 'static> KubeSource<T> {
     /// Asks for something that the objects can be decoded from, and gives what decodes the answer.
     async fn ask(
         &self,
@@ -368,7 +389,26 @@ impl<T> KubeSource<T> {
         let codec = self.codec.make(answer.encoding, self.managed_fields);
         let codec =
             codec.ok_or_else(|| negotiation::cannot_decode(&self.collection, answer.encoding))?;
+        let codec = match self.form {
+            Form::Full => codec,
+            Form::Metadata => self.metadata_only(answer.encoding, codec),
+        };
         Ok((answer, codec))
+    }
+
+    /// Cuts objects down to what was asked for, whatever the server sends.
+    fn metadata_only(&self, encoding: Encoding, codec: AnyCodec<T>) -> AnyCodec<T> {
+        AnyCodec::new(MetadataOnly {
+            codec,
+            encoding,
+            expected: self.expected_kind(),
+            whole: expected_kind(self.collection.resource(), Form::Full),
+            warning: WholeObjectsWarning {
+                is_logged: Arc::clone(&self.warned_of_whole_objects),
+                collection: self.collection.to_string(),
+            },
+            scratch: Vec::new(),
+        })
     }
 
     async fn send(
@@ -421,6 +461,9 @@ impl<T: Send + Sync + 'static> ListerWatcher for KubeSource<T> {
     }
 
     async fn watch(&self, options: WatchOptions) -> Result<WatchStream<T>, SourceError> {
+        if self.collection.watch_verb() == WatchVerb::Missing {
+            return Err(negotiation::cannot_watch(&self.collection));
+        }
         let path = self.collection.path()?;
         let target = format!("{path}?{}", self.collection.watch_query(&options));
         let named = format!("{path}?watch=true");
@@ -428,11 +471,25 @@ impl<T: Send + Sync + 'static> ListerWatcher for KubeSource<T> {
         Ok(self.reader.watch(answer, codec))
     }
 
+    fn supports_single_object(&self) -> bool {
+        true
+    }
+
     fn description(&self) -> String {
         match self.form {
             Form::Full => self.collection.to_string(),
             Form::Metadata => format!("metadata of {}", self.collection),
         }
+    }
+
+    fn supports_watch_list(&self) -> bool {
+        self.collection.watch_verb() == WatchVerb::Assumed
+    }
+
+    fn request_line(&self) -> String {
+        // Without a path no request is made, and the error says why.
+        let path = self.collection.path().unwrap_or_default();
+        RequestLine::new(&path, self.cluster.server().map(Arc::from)).to_string()
     }
 }
 
@@ -445,6 +502,7 @@ impl<T> Clone for KubeSource<T> {
             codec: self.codec.clone(),
             managed_fields: self.managed_fields,
             negotiation: self.negotiation.clone(),
+            warned_of_whole_objects: Arc::clone(&self.warned_of_whole_objects),
             reader: self.reader.clone(),
         }
     }

@@ -3,13 +3,16 @@
 //! `kube-client` builds a client of its own, which is used where a proxy is configured. This one
 //! differs in what a mirror lives by: the connection under an idle watch is probed, so that a server
 //! which has vanished without a word is noticed within a minute and not at the end of the watch; and
-//! a failed request is told once, by whoever handles it.
+//! a failed request is reported once, by its caller.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{Request, Uri};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::client::legacy::{self};
@@ -17,6 +20,8 @@ use hyper_util::rt::TokioExecutor;
 use kube_client::client::{Body, ClientBuilder, ConfigExt};
 use kube_client::{Client, Config};
 use tower::{BoxError, Service};
+
+use super::credentials::Identity;
 
 /// How long a connection is idle before it is probed. The reference client pings an HTTP/2
 /// connection after as long.
@@ -38,8 +43,64 @@ const READ_BYTES_MAX: usize = 256 << 10;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
-/// The client for a configuration. Its certificates are read and its exec plugin is run here.
-pub(super) fn client(config: Config) -> Result<Client, kube_client::Error> {
+/// The connections of a cluster, for each client certificate in turn.
+pub(super) struct Transport {
+    config: Config,
+    latest: Mutex<Option<Latest>>,
+}
+
+/// The client of the newest certificate. That of an older one serves the requests that it has, and ends
+/// with them.
+struct Latest {
+    identity: Option<Arc<Identity>>,
+    client: Client,
+}
+
+impl Transport {
+    pub(super) fn new(config: Config) -> Self {
+        Self {
+            config,
+            latest: Mutex::new(None),
+        }
+    }
+
+    /// The client for connections with this certificate. Connections are opened by its requests.
+    pub(super) fn client(
+        &self,
+        identity: Option<&Arc<Identity>>,
+    ) -> Result<Client, kube_client::Error> {
+        // Nothing is left half done by a panic.
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(latest) = &*latest
+            && is_same(latest.identity.as_ref(), identity)
+        {
+            return Ok(latest.client.clone());
+        }
+        let mut config = self.config.clone();
+        if let Some(identity) = identity {
+            let encode = |pem: &[u8]| STANDARD.encode(pem);
+            config.auth_info.client_certificate_data = Some(encode(&identity.certificate));
+            config.auth_info.client_key_data = Some(encode(&identity.key).into());
+        }
+        let client = build(config)?;
+        *latest = Some(Latest {
+            identity: identity.cloned(),
+            client: client.clone(),
+        });
+        Ok(client)
+    }
+}
+
+/// Credentials keep an identity where it is as long as it is the same.
+fn is_same(one: Option<&Arc<Identity>>, other: Option<&Arc<Identity>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    }
+}
+
+/// A client for a configuration, whose only credentials are a client certificate.
+fn build(config: Config) -> Result<Client, kube_client::Error> {
     if config.proxy_url.is_some() {
         return Client::try_from(config);
     }
@@ -58,22 +119,15 @@ pub(super) fn client(config: Config) -> Result<Client, kube_client::Error> {
         .build(connector);
     let address = config.base_uri_layer();
     let headers = config.extra_headers_layer()?;
-    let builder =
-        ClientBuilder::new(Transport(pool), &*config.default_namespace).with_layer(&headers);
-    Ok(match config.auth_layer()? {
-        Some(credentials) => builder
-            .with_layer(&credentials)
-            .with_layer(&address)
-            .build(),
-        None => builder.with_layer(&address).build(),
-    })
+    let builder = ClientBuilder::new(Pool(pool), &*config.default_namespace);
+    Ok(builder.with_layer(&headers).with_layer(&address).build())
 }
 
 /// The connection pool as the service that `kube-client`'s layers can be put around.
 #[derive(Clone)]
-struct Transport<C>(legacy::Client<C, Body>);
+struct Pool<C>(legacy::Client<C, Body>);
 
-impl<C: Connect + Clone + Send + Sync + 'static> Service<Request<Body>> for Transport<C> {
+impl<C: Connect + Clone + Send + Sync + 'static> Service<Request<Body>> for Pool<C> {
     type Response = <legacy::Client<C, Body> as Service<Request<Body>>>::Response;
     type Error = BoxError;
     type Future = BoxFuture<Self::Response>;

@@ -46,7 +46,10 @@ impl<T> Collection<T> {
         let extent = self.extent(options)?;
         let mut rest = self
             .state_at(extent.revision, extent.after.as_ref())
-            .filter(|entry| selects(entry));
+            .filter(|entry| {
+                let object = options.object.as_ref();
+                object.is_none_or(|key| key == entry.key()) && selects(entry)
+            });
         let count = extent.limit.map_or(usize::MAX, |limit| limit as usize);
         let items: Vec<Entry<T>> = rest.by_ref().take(count).cloned().collect();
         let remaining = rest.count() as u64;

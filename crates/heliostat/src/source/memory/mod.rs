@@ -434,6 +434,10 @@ impl<T: Send + Sync + 'static> ListerWatcher for MemorySource<T> {
     fn supports_watch_list(&self) -> bool {
         self.supports_watch_list
     }
+
+    fn supports_single_object(&self) -> bool {
+        true
+    }
 }
 
 impl<T: Send + Sync + 'static> Default for MemorySource<T> {

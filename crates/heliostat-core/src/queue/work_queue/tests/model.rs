@@ -13,11 +13,13 @@ use crate::time::Time;
 enum Call {
     Add(u8, i32),
     AddAfter(u8, i32, u64),
+    /// Which of the keys in work, and when it is worked again.
+    Settle(u8, Option<u64>),
     Wait(u64),
     Take,
     /// Which of the keys in work.
     Done(u8),
-    ShutDown,
+    Close,
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -28,10 +30,13 @@ fn call() -> impl Strategy<Value = Call> {
         8 => (key, priority, 0..5u64).prop_map(|(key, priority, delay)| {
             Call::AddAfter(key, priority, delay)
         }),
+        8 => (any::<u8>(), proptest::option::of(0..5u64)).prop_map(|(which, delay)| {
+            Call::Settle(which, delay)
+        }),
         8 => (0..4u64).prop_map(Call::Wait),
         20 => Just(Call::Take),
         16 => any::<u8>().prop_map(Call::Done),
-        1 => Just(Call::ShutDown),
+        1 => Just(Call::Close),
     ]
 }
 
@@ -43,23 +48,38 @@ struct Waiting {
     asked: u64,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Delay {
+    key: u8,
+    at: u64,
+    priority: i32,
+    is_outcome: bool,
+}
+
 #[derive(Default)]
 struct Model {
     /// In the order in which they came.
     line: Vec<Waiting>,
     /// With what was asked for meanwhile.
     work: BTreeMap<u8, Option<Waiting>>,
-    /// Key, time, priority, in the order in which they were given their times.
-    delays: Vec<(u8, u64, i32)>,
+    /// In the order in which they were given their times.
+    delays: Vec<Delay>,
     passed_over: u32,
-    is_shut_down: bool,
+    is_closed: bool,
     now: u64,
 }
 
 impl Model {
     fn add(&mut self, key: u8, priority: i32) {
-        if self.is_shut_down {
+        if self.is_closed {
             return;
+        }
+        let mut priority = priority;
+        for ended in self
+            .delays
+            .extract_if(.., |it| it.key == key && it.is_outcome)
+        {
+            priority = priority.max(ended.priority);
         }
         let asked = self.now;
         let waiting = Waiting {
@@ -78,34 +98,65 @@ impl Model {
     }
 
     fn add_after(&mut self, key: u8, priority: i32, delay: u64) {
-        if self.is_shut_down {
+        if self.is_closed {
             return;
         }
         if delay == 0 {
             return self.add(key, priority);
         }
-        let at = self.now + delay;
-        match self.delays.iter().position(|it| it.0 == key) {
-            None => self.delays.push((key, at, priority)),
-            Some(place) => {
-                let known = &mut self.delays[place];
-                known.2 = known.2.max(priority);
-                if at < known.1 {
-                    known.1 = at;
-                    let known = self.delays.remove(place);
-                    self.delays.push(known);
-                }
+        let mut wanted = Delay {
+            key,
+            at: self.now + delay,
+            priority,
+            is_outcome: false,
+        };
+        let known = self
+            .delays
+            .iter_mut()
+            .find(|it| it.key == key && !it.is_outcome);
+        if let Some(known) = known {
+            known.priority = known.priority.max(priority);
+            if known.at <= wanted.at {
+                return;
             }
+            wanted.priority = known.priority;
+            self.delays.retain(|it| it.key != key || it.is_outcome);
         }
+        self.delays.push(wanted);
+    }
+
+    fn settle(&mut self, key: u8, delay: Option<u64>) {
+        self.delays.retain(|it| it.key != key || !it.is_outcome);
+        let Some(delay) = delay.filter(|_| !self.is_closed) else {
+            return;
+        };
+        if delay == 0 || self.work[&key].is_some() {
+            return self.add(key, 0);
+        }
+        self.delays.push(Delay {
+            key,
+            at: self.now + delay,
+            priority: 0,
+            is_outcome: true,
+        });
+    }
+
+    /// Number of keys that wait for a time.
+    fn delayed(&self) -> usize {
+        let keys: BTreeSet<_> = self.delays.iter().map(|it| it.key).collect();
+        keys.len()
     }
 
     fn wait(&mut self, seconds: u64) {
         self.now += seconds;
-        let now = self.now;
-        let mut due: Vec<_> = self.delays.extract_if(.., |it| it.1 <= now).collect();
-        due.sort_by_key(|it| it.1);
-        for (key, _, priority) in due {
-            self.add(key, priority);
+        loop {
+            let due = self.delays.iter().enumerate();
+            let due = due.filter(|(_, it)| it.at <= self.now);
+            let Some((place, _)) = due.min_by_key(|(_, it)| it.at) else {
+                return;
+            };
+            let due = self.delays.remove(place);
+            self.add(due.key, due.priority);
         }
     }
 
@@ -145,7 +196,7 @@ proptest! {
                 Call::Add(key, priority) => {
                     let added = queue.add(now, key, priority.into());
                     model.add(key, priority);
-                    prop_assert_eq!(added == Addition::Refused, model.is_shut_down);
+                    prop_assert_eq!(added == Addition::Refused, model.is_closed);
                     if added != Addition::Refused {
                         owed.insert(key);
                     }
@@ -153,6 +204,15 @@ proptest! {
                 Call::AddAfter(key, priority, delay) => {
                     queue.add_after(now, key, priority.into(), Duration::from_secs(delay));
                     model.add_after(key, priority, delay);
+                }
+                Call::Settle(which, delay) => {
+                    let in_work: Vec<u8> = model.work.keys().copied().collect();
+                    if !in_work.is_empty() {
+                        let key = in_work[usize::from(which) % in_work.len()];
+                        let seconds = delay.map(Duration::from_secs);
+                        queue.settle(now, &key, Priority::NORMAL, seconds);
+                        model.settle(key, delay);
+                    }
                 }
                 Call::Wait(seconds) => {
                     model.wait(seconds);
@@ -177,16 +237,16 @@ proptest! {
                         model.done(key);
                     }
                 }
-                Call::ShutDown => {
-                    queue.shut_down();
-                    model.is_shut_down = true;
+                Call::Close => {
+                    queue.close();
+                    model.is_closed = true;
                     model.delays.clear();
                 }
             }
             prop_assert_eq!(queue.depth(), model.line.len());
             prop_assert_eq!(queue.in_work(), model.work.len());
-            prop_assert_eq!(queue.delayed(), model.delays.len());
-            let earliest = model.delays.iter().map(|it| it.1).min();
+            prop_assert_eq!(queue.delayed(), model.delayed());
+            let earliest = model.delays.iter().map(|it| it.at).min();
             let earliest = earliest.map(|at| Time::ZERO + Duration::from_secs(at));
             prop_assert_eq!(queue.poll_timeout(), earliest);
         }
@@ -200,7 +260,7 @@ proptest! {
             queue.done(now, &taken.key);
         }
         prop_assert!(owed.is_empty(), "lost: {:?}", owed);
-        queue.shut_down();
+        queue.close();
         prop_assert!(queue.is_drained());
     }
 

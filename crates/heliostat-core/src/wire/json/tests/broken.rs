@@ -55,8 +55,8 @@ fn lists_that_are_no_json_tell_where() {
         (r#"{"items":{}}"#, 9),
         (r#"{"items":"x"}"#, 9),
         (r#"{"kind":7}"#, 8),
-        (r#"{"items":[]} x"#, 13),
-        (r#"{"items":[]}{}"#, 12),
+        (r#"{"metadata":{},"items":[]} x"#, 27),
+        (r#"{"metadata":{},"items":[]}{}"#, 26),
         (r#"{"kind":"a","kind":"a"}"#, 12),
         (r#"{"items":[],"items":[]}"#, 12),
         (r#"{"metadata":{},"\u006detadata":{}}"#, 15),
@@ -117,7 +117,11 @@ fn w_21_frames_that_are_no_json_tell_where() {
             continue;
         }
         let expected = Some((good.len() + place) as u64);
-        assert_eq!(malformed_at(&outcome.result), expected, "{frame}");
+        assert_eq!(
+            malformed_at(&outcome.result),
+            expected,
+            "{frame} {outcome:?}"
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a frame may look like, and what each means.
 
+use crate::error::DecodeError;
 use crate::event::WatchEvent;
 use crate::status::Status;
 use crate::wire::DecodeLimits;
@@ -22,22 +23,79 @@ fn w_11_each_type_with_its_object() {
     );
 }
 
+/// The error of frames behind one that is good, whose event must come out.
+fn error_behind_a_frame(frames: &str) -> DecodeError {
+    let good = r#"{"type":"ADDED","object":{"metadata":{"name":"a"}}}"#;
+    let outcome = watch(format!("{good}{frames}{good}").as_bytes());
+    assert_eq!(outcome.events.len(), 1, "{frames}");
+    outcome.result.unwrap_err()
+}
+
 #[test]
-fn w_11_an_unknown_type_is_told_with_its_version() {
-    let frames = r#"{"type":"PATCHED","object":{"metadata":{"resourceVersion":"9"}}}
-        {"object":{"metadata":{"resourceVersion":"10"}},"type":"added"}
-        {"type":"X"}{"object":{}}{}{"type":null,"object":null}"#;
-    assert_eq!(
-        events(frames),
-        [
-            "UNKNOWN PATCHED@9",
-            "UNKNOWN added@10",
-            "UNKNOWN X@",
-            "UNKNOWN @",
-            "UNKNOWN @",
-            "UNKNOWN @"
-        ]
-    );
+fn w_11_an_unknown_type_is_an_error_that_names_it() {
+    for (frame, name) in [
+        (r#"{"type":"HEARTBEAT"}"#, "HEARTBEAT"),
+        (
+            r#"{"type":"PATCHED","object":{"metadata":{"resourceVersion":"9"}}}"#,
+            "PATCHED",
+        ),
+        (
+            r#"{"object":{"metadata":{"resourceVersion":"10"}},"type":"added"}"#,
+            "added",
+        ),
+        (
+            r#"{"type":"HEARTBEAT","kind":"Status","apiVersion":"v1","code":410}"#,
+            "HEARTBEAT",
+        ),
+    ] {
+        let error = error_behind_a_frame(frame);
+        assert_eq!(error, DecodeError::UnknownEventType(name.to_owned()));
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn w_21_a_frame_that_is_no_event_is_an_error_that_names_what_came() {
+    for (frame, name) in [
+        (
+            r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"}}"#,
+            "v1, Kind=Pod",
+        ),
+        (
+            r#"{"kind":"PodList","apiVersion":"v1","items":[{}],"metadata":{}}"#,
+            "v1, Kind=PodList",
+        ),
+        (r#"{"type":null,"object":{"kind":"Pod"}}"#, ", Kind="),
+        (r#"{"type":"","object":null}"#, ", Kind="),
+        (r#"{"object":{}}"#, ", Kind="),
+        ("{}", ", Kind="),
+        (
+            r#"{"kind":"Status","apiVersion":"v2","code":410}"#,
+            "v2, Kind=Status",
+        ),
+        (r#"{"kind":{},"apiVersion":[1]}"#, ", Kind="),
+    ] {
+        let error = error_behind_a_frame(frame);
+        assert_eq!(error, DecodeError::NotAnEvent(name.to_owned()), "{frame}");
+    }
+}
+
+#[test]
+fn w_08_a_bare_status_is_that_status() {
+    let bare = r#"{"kind":"Status","apiVersion":"v1","metadata":{"continue":"c"},"status":"Failure",
+        "message":"too old","reason":"Expired","details":{"retryAfterSeconds":3},"code":410}"#;
+    let status = Status::parse(bare.as_bytes()).unwrap();
+    assert!(status.is_expired());
+    assert_eq!(events(bare), [format!("ERROR {status:?}")]);
+    let nulls = r#"{"code":410,"metadata":null,"type":"","details":null,"status":null,"message":null,
+        "apiVersion":"meta.k8s.io/v1","kind":"Status"}"#;
+    let status = Status {
+        status: String::new(),
+        ..Status::failure(410, "", "")
+    };
+    assert_eq!(events(nulls), [format!("ERROR {status:?}")]);
+    let behind = format!(r#"{{"type":"ADDED","object":{{"metadata":{{"name":"a"}}}}}}{bare}"#);
+    assert_eq!(events(&behind).len(), 2);
 }
 
 #[test]
@@ -77,22 +135,47 @@ fn wl_03_the_annotation_counts_in_its_place_alone() {
 }
 
 #[test]
-fn w_10_a_bookmark_without_metadata_is_rejected() {
-    let frames = r#"{"type":"BOOKMARK","object":{"kind":"Pod"}}{"type":"BOOKMARK","object":7}
+fn w_10_a_bookmark_without_metadata_has_no_version() {
+    for object in [
+        r#"{"kind":"Pod"}"#,
+        r#"{"metadata":null}"#,
+        r#"{"metadata":{}}"#,
+        r#"{"metadata":{"resourceVersion":null,"annotations":null}}"#,
+    ] {
+        let frame = format!(r#"{{"type":"BOOKMARK","object":{object}}}"#);
+        assert_eq!(events(&frame), ["BOOKMARK @ false"]);
+    }
+}
+
+#[test]
+fn w_10_a_bookmark_that_cannot_be_read_is_rejected() {
+    let frames = r#"{"type":"BOOKMARK","object":7}{"type":"BOOKMARK","object":null}
         {"type":"BOOKMARK"}{"type":"BOOKMARK","object":[{"resourceVersion":"7"}]}
         {"type":"BOOKMARK","object":{"metadata":["7"]}}
         {"type":"BOOKMARK","object":{"metadata":{"resourceVersion":7}}}"#;
     let events = events(frames);
     assert_eq!(events.len(), 6);
-    assert_eq!(
-        events[0],
-        "REJECTED None None@: the object has no readable metadata: the bookmark has none"
-    );
     assert!(
         events
             .iter()
             .all(|event| event.starts_with("REJECTED None None@"))
     );
+}
+
+#[test]
+fn null_where_an_object_should_be_is_no_object() {
+    let frames = r#"{"type":"ADDED","object":null}{"object":null,"type":"DELETED"}
+        {"type":"ADDED","object":{"metadata":null}}"#;
+    let why = "the object has no readable metadata: ";
+    let expected = [
+        format!("REJECTED Some(Added) None@: {why}the event has no object"),
+        format!("REJECTED Some(Deleted) None@: {why}the event has no object"),
+        format!("REJECTED Some(Added) None@: {why}it has no name"),
+    ];
+    assert_eq!(events(frames), expected);
+    // Also where the kind is checked: nothing is of no kind.
+    let outcome = watch_with(frames.as_bytes(), || codec().expecting(kind("v1", "Pod")));
+    assert_eq!(outcome.events[..2], expected[..2]);
 }
 
 #[test]
@@ -148,7 +231,6 @@ fn w_08_an_error_with_another_object_is_of_no_known_class() {
         r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"}}"#,
         r#"{"kind":"Status","apiVersion":"v2","code":500,"reason":"InternalError"}"#,
         r#"{"kind":"Status","apiVersion":"v1","code":"500"}"#,
-        "null",
         "7",
     ] {
         let bytes = format!(r#"{{"type":"ERROR","object":{object}}}"#);
@@ -163,7 +245,9 @@ fn w_08_an_error_with_another_object_is_of_no_known_class() {
         assert!(status.message.contains(object));
         assert_eq!(events(&bytes), [format!("ERROR {status:?}")]);
     }
-    assert!(events(r#"{"type":"ERROR"}"#)[0].contains("unexpected object"));
+    for empty in [r#"{"type":"ERROR"}"#, r#"{"type":"ERROR","object":null}"#] {
+        assert!(events(empty)[0].contains("unexpected object"));
+    }
 }
 
 #[test]

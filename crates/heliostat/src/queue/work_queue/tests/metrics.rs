@@ -130,7 +130,7 @@ async fn k_17_a_named_queue_feeds_the_metrics_that_operators_know() {
     tokio::time::advance(seconds(1)).await;
     drop(at_once(&queue));
     assert_eq!(values.of("workqueue_adds_total"), Some(6.0));
-    queue.shut_down();
+    queue.close();
     queue.add("e");
     queue.add_after("f", seconds(1));
     assert_eq!(values.of("workqueue_adds_total"), Some(6.0));

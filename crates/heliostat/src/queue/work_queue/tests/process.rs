@@ -40,7 +40,7 @@ async fn k_07_workers_end_when_the_queue_is_shut_down_and_empty() {
     queue.add("a");
     queue.add("b");
     let (task, mut worked) = process(&queue, 2, |_, _| async { Ok(Action::Done) });
-    queue.shut_down_with_drain().await;
+    queue.shutdown_with_drain().await;
     task.await.unwrap();
     assert_eq!(worked.recv().await, Some(("a", Duration::ZERO)));
     assert_eq!(worked.recv().await, Some(("b", Duration::ZERO)));
@@ -66,7 +66,7 @@ async fn k_11_k_12_a_key_that_fails_comes_back_until_it_succeeds() {
         (queue.failures(&"a"), queue.delayed(), queue.in_work()),
         (0, 0, 0)
     );
-    queue.shut_down();
+    queue.close();
     task.await.unwrap();
 }
 
@@ -89,7 +89,7 @@ async fn k_19_a_panic_is_one_keys_failure() {
     for key in ["call", "future"] {
         assert_eq!(worked.recv().await, Some((key, seconds(1))));
     }
-    queue.shut_down_with_drain().await;
+    queue.shutdown_with_drain().await;
     task.await.unwrap();
 }
 
@@ -101,7 +101,7 @@ async fn k_03_as_many_keys_are_worked_at_once_as_there_are_workers() {
     for key in 0..9 {
         queue.add(key);
     }
-    queue.shut_down();
+    queue.close();
     let most = Arc::clone(&at_once);
     // Each waits for two others: with fewer workers this would never end.
     let reconcile = move |_key| {
@@ -173,4 +173,83 @@ async fn k_15_keys_wait_by_the_limiter_that_the_queue_was_given() {
         assert_eq!(worked.recv().await, Some(("a", seconds(after))));
     }
     task.abort();
+}
+
+/// Some workers are at a key and others wait for one: a key that is put back must not reach those.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn k_19_a_stop_starts_nothing() {
+    const KEYS: u32 = 8;
+    for _ in 0..100 {
+        let queue = WorkQueue::<u32>::new();
+        for key in 0..KEYS {
+            queue.add(key);
+        }
+        let (sender, mut started) = mpsc::unbounded_channel();
+        let reconcile = move |key| {
+            // After a failed assertion the receiver is gone.
+            let _ = sender.send(key);
+            std::future::pending::<Result<Action, Infallible>>()
+        };
+        let mut process = Box::pin(queue.process(16, reconcile));
+        assert!(poll!(&mut process).is_pending());
+        for _ in 0..KEYS {
+            started.recv().await.unwrap();
+        }
+        drop(process);
+        // The channel closes when the last worker has ended.
+        assert_eq!(started.recv().await, None, "started after the stop");
+        assert_eq!((queue.len(), queue.in_work()), (8, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn k_07_k_08_a_shutdown_awaits_the_work_under_way_and_starts_nothing() {
+    let queue = queue();
+    for key in ["a", "b"] {
+        queue.add(key);
+    }
+    queue.add_after("c", seconds(1));
+    let (task, mut worked) = process(&queue, 1, |_, _| async {
+        tokio::time::sleep(seconds(5)).await;
+        Ok(Action::After(seconds(1)))
+    });
+    assert_eq!(worked.recv().await, Some(("a", Duration::ZERO)));
+    queue.add("a");
+    let start = Instant::now();
+    queue.shutdown().await;
+    assert_eq!(start.elapsed(), seconds(5));
+    task.await.unwrap();
+    assert_eq!(worked.recv().await, None);
+    assert_eq!((queue.len(), queue.delayed(), queue.in_work()), (0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn k_10_an_event_ends_the_wait_for_a_retry_and_an_outcome_the_wait_of_an_earlier_one() {
+    let queue = queue();
+    queue.add("a");
+    let (task, mut worked) = process(&queue, 1, |_, tries| async move {
+        match tries {
+            1 => Err("not yet".to_owned()),
+            2 => Ok(Action::After(seconds(4))),
+            _ => Ok(Action::Done),
+        }
+    });
+    assert_eq!(worked.recv().await, Some(("a", Duration::ZERO)));
+    tokio::time::sleep(seconds(1) / 2).await;
+    queue.add("a");
+    assert_eq!(worked.recv().await, Some(("a", seconds(1) / 2)));
+    tokio::time::sleep(seconds(1)).await;
+    queue.add("a");
+    assert_eq!(worked.recv().await, Some(("a", seconds(3) / 2)));
+    tokio::time::sleep(seconds(60)).await;
+    assert_eq!(worked.try_recv().ok(), None);
+    queue.add_after("a", seconds(1));
+    queue.add("a");
+    assert!(worked.recv().await.is_some());
+    assert!(
+        worked.recv().await.is_some(),
+        "what add_after asked for stands"
+    );
+    queue.shutdown().await;
+    task.await.unwrap();
 }

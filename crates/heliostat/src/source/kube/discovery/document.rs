@@ -13,7 +13,7 @@ use super::DiscoveredResource;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct AggregatedGroups {
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "each_or_default")]
     items: Vec<AggregatedGroup>,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct AggregatedGroups {
 struct AggregatedGroup {
     #[serde(deserialize_with = "or_default")]
     metadata: AggregatedMetadata,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "each_or_default")]
     versions: Vec<AggregatedVersion>,
 }
 
@@ -36,16 +36,18 @@ struct AggregatedMetadata {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct AggregatedVersion {
+    #[serde(deserialize_with = "or_default")]
     version: String,
     #[serde(deserialize_with = "or_default")]
     freshness: String,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "each_or_default")]
     resources: Vec<AggregatedResource>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct AggregatedResource {
+    #[serde(deserialize_with = "or_default")]
     resource: String,
     #[serde(deserialize_with = "or_default")]
     response_kind: ResponseKind,
@@ -53,9 +55,9 @@ struct AggregatedResource {
     scope: String,
     #[serde(deserialize_with = "or_default")]
     singular_resource: String,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "each_or_default")]
     verbs: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "each_or_default")]
     short_names: Vec<String>,
 }
 
@@ -99,7 +101,7 @@ impl AggregatedResource {
     /// The paths are those of the enclosing group version, also where the kind is another group's.
     fn into_discovered(self, group: &str, version: &str) -> Option<DiscoveredResource> {
         let kind = self.response_kind.kind;
-        if kind.is_empty() || self.resource.is_empty() {
+        if kind.is_empty() || self.resource.is_empty() || version.is_empty() {
             return None;
         }
         let found = Found {
@@ -120,23 +122,37 @@ impl AggregatedResource {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct CoreVersions {
-    #[serde(deserialize_with = "or_default")]
-    pub(super) versions: Vec<String>,
+    #[serde(deserialize_with = "each_or_default")]
+    versions: Vec<String>,
+}
+
+impl CoreVersions {
+    /// Group, which is none, and version of every list to ask for.
+    pub(super) fn into_versions(self) -> Vec<(String, String)> {
+        let versions = self
+            .versions
+            .into_iter()
+            .map(|version| (String::new(), version));
+        versions
+            .filter(|(_, version)| !version.is_empty())
+            .collect()
+    }
 }
 
 /// The older form of `/apis`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct GroupList {
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "each_or_default")]
     groups: Vec<Group>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Group {
-    name: String,
     #[serde(deserialize_with = "or_default")]
+    name: String,
+    #[serde(deserialize_with = "each_or_default")]
     versions: Vec<GroupVersionName>,
     #[serde(deserialize_with = "or_default")]
     preferred_version: GroupVersionName,
@@ -161,7 +177,8 @@ impl GroupList {
                 .map(|version| version.version)
                 .partition(|version| *version == preferred);
             let in_order = first.into_iter().chain(rest);
-            versions.extend(in_order.map(|version| (group.name.clone(), version)));
+            let named = in_order.filter(|version| !version.is_empty() && !group.name.is_empty());
+            versions.extend(named.map(|version| (group.name.clone(), version)));
         }
         versions
     }
@@ -171,13 +188,14 @@ impl GroupList {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ResourceList {
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "each_or_default")]
     resources: Vec<Resource>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Resource {
+    #[serde(deserialize_with = "or_default")]
     name: String,
     #[serde(deserialize_with = "or_default")]
     singular_name: String,
@@ -185,9 +203,9 @@ struct Resource {
     namespaced: bool,
     #[serde(deserialize_with = "or_default")]
     kind: String,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "each_or_default")]
     verbs: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "each_or_default")]
     short_names: Vec<String>,
 }
 
@@ -255,6 +273,17 @@ pub(super) fn group_version(group: &str, version: &str) -> String {
     }
 }
 
+/// `null` where an element should be is an element without any fields.
+fn each_or_default<'de, D, V>(deserializer: D) -> Result<Vec<V>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    V: Default + Deserialize<'de>,
+{
+    let elements: Vec<Option<V>> = or_default(deserializer)?;
+    let elements = elements.into_iter().map(Option::unwrap_or_default);
+    Ok(elements.collect())
+}
+
 fn or_default<'de, D, V>(deserializer: D) -> Result<V, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -284,6 +313,38 @@ mod tests {
         assert_eq!(versions, [("x.io/v1", true), ("x.io/v2", false)]);
         assert_eq!(resources[0].singular, "thing");
         assert_eq!(stale, ["x.io/v2 (stale)"]);
+    }
+
+    #[test]
+    fn null_is_the_zero_value_everywhere() {
+        let text = r#"{"kind":null,"metadata":null,"items":[null,{"metadata":null,"versions":null},
+            {"metadata":{"name":null},"versions":[null,{"version":"v1","freshness":null,"resources":[
+                null,{"resource":null,"responseKind":{"kind":null},"verbs":[null]},
+                {"resource":"pods","responseKind":{"kind":"Pod","group":null},"singularResource":null,
+                 "scope":null,"shortNames":null,"subresources":null,"verbs":["list",null]}]}]}]}"#;
+        let groups: AggregatedGroups = serde_json::from_str(text).unwrap();
+        let (resources, stale) = groups.into_resources();
+        assert!(stale.is_empty());
+        let names: Vec<_> = resources
+            .iter()
+            .map(DiscoveredResource::full_name)
+            .collect();
+        assert_eq!(names, ["pods"]);
+
+        let text = r#"{"groups":[null,{"name":null,"versions":[null],"preferredVersion":null},
+            {"name":"x.io","versions":[{"version":"v1"},null],"preferredVersion":{"version":null}}]}"#;
+        let groups: GroupList = serde_json::from_str(text).unwrap();
+        let versions = groups.into_versions();
+        assert_eq!(versions, [("x.io".to_owned(), "v1".to_owned())]);
+
+        let text = r#"{"versions":[null,"v1"]}"#;
+        let core: CoreVersions = serde_json::from_str(text).unwrap();
+        assert_eq!(core.into_versions(), [(String::new(), "v1".to_owned())]);
+
+        let text = r#"{"resources":[null,{"name":null,"kind":"Pod"},{"name":"pods","kind":null},
+            {"name":"pods","singularName":null,"namespaced":null,"kind":"Pod","verbs":null}]}"#;
+        let list: ResourceList = serde_json::from_str(text).unwrap();
+        assert_eq!(list.into_resources("", "v1").len(), 1);
     }
 
     #[test]

@@ -45,7 +45,8 @@ impl Discovery {
     /// # Errors
     ///
     /// [`ResolveError::Unknown`] with the names that come near, or
-    /// [`ResolveError::NotMirrorable`] for a resource that can only be created.
+    /// [`ResolveError::NotMirrorable`] for a resource that cannot be listed. Both name the groups that
+    /// were not discovered.
     pub fn resolve(&self, name: &str) -> Result<&DiscoveredResource, ResolveError> {
         resolve::resolve(self, name)
     }
@@ -65,7 +66,8 @@ impl Discovery {
         &self.resources
     }
 
-    /// The groups or group versions that could not be read, each with the reason.
+    /// The groups or group versions that could not be read, each with the reason: a refusal, or no
+    /// whole answer within ten seconds.
     #[must_use]
     pub fn undiscovered(&self) -> &[String] {
         &self.undiscovered
@@ -92,8 +94,25 @@ impl DiscoveredResource {
     /// True if it can be listed and watched.
     #[must_use]
     pub fn is_mirrorable(&self) -> bool {
-        let can = |wanted: &str| self.verbs.iter().any(|verb| verb == wanted);
-        can("list") && can("watch")
+        self.is_listable() && self.is_watchable()
+    }
+
+    /// True if it can be listed. Where it cannot be watched, as the metrics of pods, a reflector
+    /// follows it by lists at an interval: see
+    /// [`poll_interval`](heliostat_core::reflector::ReflectorConfig::poll_interval).
+    #[must_use]
+    pub fn is_listable(&self) -> bool {
+        self.has_verb("list")
+    }
+
+    /// True if it can be watched.
+    #[must_use]
+    pub fn is_watchable(&self) -> bool {
+        self.has_verb("watch")
+    }
+
+    fn has_verb(&self, wanted: &str) -> bool {
+        self.verbs.iter().any(|verb| verb == wanted)
     }
 
     /// The name that means this resource and no other: `pods`, `deployments.apps`.

@@ -11,7 +11,7 @@ use crate::source::kube::likeness::{NEAR, likeness};
 /// How many near names an error offers.
 const NEAR_NAMES_MAX: usize = 3;
 
-/// Why a name means no resource that can be mirrored.
+/// Why a name means no resource that can be listed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResolveError {
@@ -25,16 +25,19 @@ pub enum ResolveError {
         /// Groups whose resources are not known, each with the reason.
         undiscovered: Vec<String>,
     },
-    /// The server has it, but it cannot be listed and watched.
+    /// The server has it, but it cannot be listed.
     #[error(
-        "{name} cannot be mirrored: the server does not list and watch it, it knows only {}",
-        verbs.join(", ")
+        "{name} cannot be mirrored: the server does not list it, it knows only {}{}",
+        verbs.join(", "),
+        Hint { near: &[], undiscovered }
     )]
     NotMirrorable {
         /// The resource.
         name: String,
         /// What can be done with it.
         verbs: Vec<String>,
+        /// Groups whose resources are not known, each with the reason.
+        undiscovered: Vec<String>,
     },
 }
 
@@ -65,17 +68,19 @@ pub(super) fn resolve<'a>(
         near: near_names(discovery.resources(), name),
         undiscovered: discovery.undiscovered().to_vec(),
     })?;
-    if found.is_mirrorable() {
+    if found.is_listable() {
         return Ok(found);
     }
     Err(ResolveError::NotMirrorable {
         name: found.full_name(),
         verbs: found.verbs.clone(),
+        undiscovered: discovery.undiscovered().to_vec(),
     })
 }
 
 /// The readings in kubectl's order: with a version and a group, then with a group alone. Among
-/// resources of the same name, one that can be mirrored goes before one that cannot.
+/// resources of the same name, one that can be listed and watched goes before one that can only be
+/// listed, and that before others.
 fn find<'a>(resources: &'a [DiscoveredResource], name: &str) -> Option<&'a DiscoveredResource> {
     let mut readings = Vec::with_capacity(2);
     if let Some((name, rest)) = name.split_once('.') {
@@ -123,11 +128,13 @@ fn best<'a>(candidates: &[&'a DiscoveredResource], name: &str) -> Option<&'a Dis
         |resource, name| resource.resource.kind.eq_ignore_ascii_case(name),
     ];
     named.iter().find_map(|is_named| {
-        let mut matching = candidates.iter().filter(|found| is_named(found, name));
-        let first = matching.clone().next();
-        matching
-            .find(|found| found.is_mirrorable())
-            .or(first)
+        let matching = candidates.iter().filter(|found| is_named(found, name));
+        let mut listable = matching.clone().filter(|found| found.is_listable());
+        let first_listable = listable.clone().next();
+        listable
+            .find(|found| found.is_watchable())
+            .or(first_listable)
+            .or_else(|| matching.clone().next())
             .copied()
     })
 }
@@ -145,7 +152,7 @@ fn near_names(resources: &[DiscoveredResource], name: &str) -> Vec<String> {
     };
     let mut scored: Vec<(f64, String)> = resources
         .iter()
-        .filter(|resource| resource.is_mirrorable())
+        .filter(|resource| resource.is_listable())
         .map(|resource| (nearest(resource), resource.full_name()))
         .filter(|(likeness, _)| *likeness >= NEAR)
         .collect();
@@ -281,10 +288,23 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_watched_is_refused_by_name() {
+    fn what_cannot_be_listed_is_refused_by_name() {
         assert_eq!(
             cluster().resolve("bindings").unwrap_err().to_string(),
-            "bindings cannot be mirrored: the server does not list and watch it, it knows only create"
+            "bindings cannot be mirrored: the server does not list it, it knows only create; \
+             these could not be discovered: metrics.k8s.io/v1beta1 (503)"
         );
+    }
+
+    #[test]
+    fn what_can_be_listed_alone_is_found_after_what_can_be_watched() {
+        let mut cluster = cluster();
+        let metrics = ["metrics.k8s.io", "v1beta1", "PodMetrics", "pods"];
+        let list_alone = resource(metrics, "", &[], &["get", "list"]);
+        cluster.resources.insert(0, list_alone);
+        let found = |name: &str| cluster.resolve(name).unwrap().resource.group.clone();
+        assert_eq!(found("pods.metrics.k8s.io"), "metrics.k8s.io");
+        assert_eq!(found("podmetrics"), "metrics.k8s.io");
+        assert_eq!(found("pods"), "");
     }
 }

@@ -1,0 +1,232 @@
+//! A context of the kubeconfig as a configuration of the client and the login of its user.
+
+use std::env;
+use std::error::Error;
+
+use http::Uri;
+use kube_client::Config;
+use serde_json::{Value, json};
+
+use crate::source::kube::connection::ConnectError;
+
+use super::address::{parse_proxy, parse_server};
+use super::entries::{AuthProvider, ClusterFields, ContextFields, Exec, UserFields};
+use super::kubeconfig::{Entry, Kubeconfig};
+use super::pem::Material;
+use super::proxy;
+use super::search::{self, Found, choose_context};
+use super::service_account;
+
+/// How to reach a server, and as whom.
+pub(in super::super) struct Resolved {
+    /// Everything but credentials. Impersonation is in it.
+    pub(in super::super) config: Config,
+    pub(in super::super) login: Login,
+}
+
+/// A user, and what its credentials are made of.
+#[derive(Clone, Default)]
+pub(in super::super) struct Login {
+    /// Who it is, for messages: `user "ann" in .kube/config`.
+    pub(in super::super) user: String,
+    pub(in super::super) basic: Option<(String, String)>,
+    pub(in super::super) token: Option<String>,
+    pub(in super::super) token_file: Option<std::path::PathBuf>,
+    /// Certificate and key.
+    pub(in super::super) identity: Option<(Material, Material)>,
+    pub(in super::super) exec: Option<Exec>,
+}
+
+/// Reads the configuration that was asked for. `server` replaces the address in it.
+pub(in super::super) async fn load(
+    kubeconfig: Option<&std::path::Path>,
+    context: Option<&str>,
+    server: Option<Uri>,
+) -> Result<Resolved, ConnectError> {
+    let (places, kubeconfig) = match search::read(kubeconfig).await? {
+        Found::Kubeconfig { places, kubeconfig } => (places, kubeconfig),
+        Found::Nothing { looked_at } => {
+            return service_account::resolve(context, server, looked_at).await;
+        }
+    };
+    let entry = choose_context(&kubeconfig, context, &places)?;
+    resolve(&kubeconfig, entry, server)
+        .await
+        .map_err(|source| ConnectError::Context {
+            name: entry.name.clone(),
+            places,
+            source,
+        })
+}
+
+type Problem = Box<dyn Error + Send + Sync>;
+
+async fn resolve(
+    kubeconfig: &Kubeconfig,
+    context: &Entry,
+    server: Option<Uri>,
+) -> Result<Resolved, Problem> {
+    let fields: ContextFields = context.fields()?;
+    let name = fields.cluster.ok_or("it names no cluster")?;
+    let cluster = Entry::find(&kubeconfig.clusters, &name)
+        .ok_or_else(|| format!("there is no cluster {name:?}"))?;
+    let (mut config, cluster) = cluster_config(cluster, server)
+        .await
+        .map_err(|error| format!("cluster {name:?}: {error}"))?;
+    if let Some(namespace) = fields.namespace {
+        config.default_namespace = namespace;
+    }
+    // As in kubectl, a user that is not there is nobody.
+    let user = fields.user.as_deref();
+    let user = user.and_then(|name| Entry::find(&kubeconfig.users, name));
+    let login = match user {
+        Some(user) => login(user, &mut config, &cluster)
+            .map_err(|error| format!("user {:?} in {}: {error}", user.name, user.file.display()))?,
+        None => Login::default(),
+    };
+    Ok(Resolved { config, login })
+}
+
+/// The configuration of a cluster, and the cluster as an exec plugin is shown it.
+async fn cluster_config(cluster: &Entry, server: Option<Uri>) -> Result<(Config, Value), Problem> {
+    let fields: ClusterFields = cluster.fields()?;
+    let server = match (server, &fields.server) {
+        (Some(server), _) => server,
+        (None, Some(server)) => parse_server(server)?,
+        (None, None) => return Err("it has no server".into()),
+    };
+    let authority = Material::from_fields(
+        "certificate-authority-data",
+        fields.certificate_authority_data.as_deref(),
+        fields
+            .certificate_authority
+            .as_deref()
+            .map(|path| cluster.path(path)),
+    )?;
+    let mut config = Config::new(server);
+    config.accept_invalid_certs = fields.insecure_skip_tls_verify.unwrap_or(false);
+    config.disable_compression = fields.disable_compression.unwrap_or(false);
+    config.tls_server_name = fields.tls_server_name.clone();
+    config.proxy_url = match &fields.proxy_url {
+        Some(proxy) => Some(parse_proxy(proxy)?),
+        None => proxy_of_environment(&config.cluster_url)?,
+    };
+    let mut shown = json!({
+        "server": config.cluster_url.to_string(),
+        "tls-server-name": fields.tls_server_name,
+        "insecure-skip-tls-verify": fields.insecure_skip_tls_verify,
+        "proxy-url": fields.proxy_url,
+        "disable-compression": fields.disable_compression,
+        "config": fields.exec_extension(),
+    });
+    if let Some(authority) = authority {
+        use base64::Engine as _;
+        let pem = authority.read().await?;
+        let pem = base64::engine::general_purpose::STANDARD.encode(pem);
+        shown["certificate-authority-data"] = Value::String(pem);
+        config.root_cert = Some(authority.certificates().await?);
+    }
+    if let Some(shown) = shown.as_object_mut() {
+        shown.retain(|_, value| !value.is_null());
+    }
+    Ok((config, shown))
+}
+
+/// The proxy that the environment names, unless the server is to be reached without it.
+fn proxy_of_environment(server: &Uri) -> Result<Option<Uri>, Problem> {
+    let variable = |names: [&str; 2]| {
+        let values = names.into_iter().filter_map(|name| env::var(name).ok());
+        values.into_iter().find(|value| !value.is_empty())
+    };
+    let Some(proxy) = variable(["HTTPS_PROXY", "https_proxy"]) else {
+        return Ok(None);
+    };
+    let exceptions = variable(["NO_PROXY", "no_proxy"]).unwrap_or_default();
+    if proxy::bypasses(server, &exceptions) {
+        return Ok(None);
+    }
+    // Without a scheme it is one of HTTP, by the rules of Go's `net/http`.
+    let proxy = if proxy.contains("://") {
+        parse_proxy(&proxy)
+    } else {
+        parse_proxy(&format!("http://{proxy}"))
+    };
+    Ok(Some(
+        proxy.map_err(|error| format!("HTTPS_PROXY: {error}"))?,
+    ))
+}
+
+/// The login of a user. Whom it acts for goes into the configuration.
+fn login(user: &Entry, config: &mut Config, cluster: &Value) -> Result<Login, Problem> {
+    let fields: UserFields = user.fields()?;
+    let path = |text: &Option<String>| text.as_deref().map(|text| user.path(text));
+    let certificate = Material::from_fields(
+        "client-certificate-data",
+        fields.client_certificate_data.as_deref(),
+        path(&fields.client_certificate),
+    )?;
+    let key = Material::from_fields(
+        "client-key-data",
+        fields.client_key_data.as_deref(),
+        path(&fields.client_key),
+    )?;
+    let identity = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        (Some(_), None) => return Err("it has a client certificate and no client key".into()),
+        (None, Some(_)) => return Err("it has a client key and no client certificate".into()),
+    };
+    let mut token = fields.token;
+    if let Some(provider) = &fields.auth_provider {
+        token = Some(token_of_provider(provider)?);
+    }
+    let exec = fields.exec.filter(|exec| exec.command.is_some());
+    let exec = exec.map(|mut exec| {
+        let command = exec.command.take().unwrap_or_default();
+        // A command without a separator is looked up in the path.
+        exec.command = Some(if command.contains(std::path::MAIN_SEPARATOR) {
+            user.path(&command).display().to_string()
+        } else {
+            command
+        });
+        if exec.provide_cluster_info == Some(true) {
+            exec.cluster = Some(cluster.clone());
+        }
+        exec
+    });
+    let impersonation = &mut config.auth_info;
+    impersonation.impersonate = fields.impersonate;
+    impersonation.impersonate_uid = fields.impersonate_uid;
+    impersonation.impersonate_groups = fields.impersonate_groups;
+    impersonation.impersonate_user_extra = fields.impersonate_user_extra;
+    Ok(Login {
+        user: format!("user {:?} in {}", user.name, user.file.display()),
+        basic: fields
+            .username
+            .map(|name| (name, fields.password.unwrap_or_default())),
+        token,
+        token_file: path(&fields.token_file),
+        identity,
+        exec,
+    })
+}
+
+/// The token of a built-in provider. kubectl has `oidc` left; what replaces the others is a plugin.
+fn token_of_provider(provider: &AuthProvider) -> Result<String, Problem> {
+    let name = provider.name.as_deref().unwrap_or_default();
+    if name != "oidc" {
+        return Err(format!(
+            "the auth-provider {name:?} is not supported; use an exec plugin in its place \
+             (gke-gcloud-auth-plugin, kubelogin)"
+        )
+        .into());
+    }
+    let token = provider
+        .config
+        .as_ref()
+        .and_then(|config| config.get("id-token"));
+    match token.and_then(Value::as_str) {
+        Some(token) if !token.is_empty() => Ok(token.to_owned()),
+        _ => Err("the auth-provider \"oidc\" has no id-token; log in first".into()),
+    }
+}

@@ -1,0 +1,150 @@
+//! Running a plugin: within a time, and with a limit to what it prints.
+
+use std::io::{self, Write as _};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{Child, Command};
+
+use crate::source::kube::config::file::BYTES_MAX;
+
+use super::PluginProblem;
+
+/// How long a plugin may run. A login in a browser takes minutes; kubelogin waits three.
+const RUN_TIME_MAX: Duration = Duration::from_secs(300);
+
+/// How much of a plugin's standard error is shown.
+const SHOWN_BYTES_MAX: usize = 64 << 10;
+
+/// How much of it is kept for the message of an error.
+const KEPT_BYTES_MAX: usize = 1 << 10;
+
+/// Whether the plugin may use the terminal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Terminal {
+    /// It reads standard input and writes to standard error itself.
+    Lent,
+    /// It has no standard input, and what it writes to standard error is passed on.
+    Withheld,
+}
+
+/// Runs a program to its end and returns what it printed. A dropped future ends the program.
+pub(super) async fn run(
+    mut command: Command,
+    terminal: Terminal,
+    install_hint: Option<&str>,
+) -> Result<Vec<u8>, PluginProblem> {
+    let (input, error) = match terminal {
+        Terminal::Lent => (Stdio::inherit(), Stdio::inherit()),
+        Terminal::Withheld => (Stdio::null(), Stdio::piped()),
+    };
+    command
+        .stdin(input)
+        .stdout(Stdio::piped())
+        .stderr(error)
+        .kill_on_drop(true);
+    let child = command.spawn().map_err(|error| PluginProblem::Start {
+        hint: install_hint
+            .filter(|_| error.kind() == io::ErrorKind::NotFound)
+            .map(str::to_owned),
+        error,
+    })?;
+    match tokio::time::timeout(RUN_TIME_MAX, wait(child)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(PluginProblem::TimedOut(RUN_TIME_MAX)),
+    }
+}
+
+async fn wait(mut child: Child) -> Result<Vec<u8>, PluginProblem> {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let output = async {
+        let mut bytes = Vec::new();
+        if let Some(stdout) = stdout {
+            let mut limited = stdout.take(BYTES_MAX + 1);
+            let read = limited.read_to_end(&mut bytes).await;
+            read.map_err(PluginProblem::Output)?;
+        }
+        if bytes.len() as u64 > BYTES_MAX {
+            return Err(PluginProblem::TooMuch);
+        }
+        Ok(bytes)
+    };
+    let messages = async {
+        match stderr {
+            Some(stderr) => pass_on(stderr).await.map_err(PluginProblem::Output),
+            None => Ok("its messages are above".to_owned()),
+        }
+    };
+    let end = async { child.wait().await.map_err(PluginProblem::Output) };
+    let (bytes, last_line, status) = tokio::try_join!(output, messages, end)?;
+    if status.success() {
+        Ok(bytes)
+    } else {
+        Err(PluginProblem::Failed { status, last_line })
+    }
+}
+
+/// Writes what comes to standard error, as kubectl does, and returns its last line.
+async fn pass_on(mut input: impl AsyncRead + Unpin) -> io::Result<String> {
+    let mut shown = 0;
+    let mut kept: Vec<u8> = Vec::new();
+    let mut buffer = [0; KEPT_BYTES_MAX];
+    loop {
+        let count = input.read(&mut buffer).await?;
+        let bytes = buffer.get(..count).unwrap_or_default();
+        if bytes.is_empty() {
+            break;
+        }
+        kept.extend_from_slice(bytes);
+        kept.drain(..kept.len().saturating_sub(KEPT_BYTES_MAX));
+        if shown < SHOWN_BYTES_MAX {
+            shown += count;
+            show(bytes.to_vec()).await;
+        }
+    }
+    let text = String::from_utf8_lossy(&kept);
+    let last = text.trim().lines().last().unwrap_or("it printed no reason");
+    Ok(last.to_owned())
+}
+
+/// Writes to standard error, on a thread that may wait for it.
+async fn show(bytes: Vec<u8>) {
+    // If standard error is gone, the plugin goes on all the same.
+    let write = move || {
+        let _ = io::stderr().write_all(&bytes);
+    };
+    let _ = tokio::task::spawn_blocking(write).await;
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    async fn shell(script: &str) -> Result<Vec<u8>, PluginProblem> {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        run(command, Terminal::Withheld, None).await
+    }
+
+    #[tokio::test]
+    async fn output_has_a_limit_and_a_failure_says_why() {
+        assert_eq!(shell("echo out; echo err >&2").await.unwrap(), b"out\n");
+        // There is no input.
+        assert!(shell("exec cat").await.unwrap().is_empty());
+        let endless = shell("exec cat /dev/zero").await.unwrap_err();
+        assert_eq!(endless.to_string(), "it printed more than 4 MiB");
+        let failed = shell("echo a >&2; echo b >&2; exit 3").await.unwrap_err();
+        assert_eq!(failed.to_string(), "it failed with exit status: 3: b");
+        let hint = Some("get it at example.com");
+        let missing = run(Command::new("/nonexistent/x"), Terminal::Withheld, hint).await;
+        let text = missing.unwrap_err().to_string();
+        assert!(text.ends_with("; get it at example.com"), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_program_that_does_not_end_is_ended() {
+        let error = shell("exec sleep 1000").await.unwrap_err();
+        assert_eq!(error.to_string(), "it did not end within 300s");
+    }
+}
