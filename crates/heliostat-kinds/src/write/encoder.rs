@@ -87,7 +87,7 @@ impl Encoder {
 
     /// The bytes, once every message has ended.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
-        if self.depth % 2 == 0 {
+        if self.depth.is_multiple_of(2) {
             self.own
         } else {
             self.other
