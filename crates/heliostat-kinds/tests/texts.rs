@@ -317,14 +317,14 @@ fn single(numbers: &mut Numbers, value_type: ValueType, depth: u64) -> Value {
         ValueType::Time => json!(format!("20{:02}-02-28T23:59:59Z", pick % 100)),
         ValueType::MicroTime => json!(format!("2026-02-28T23:59:59.{pick:06}Z")),
         ValueType::Quantity => json!(["1", "100m", "3Gi", "0"][pick as usize % 4]),
-        ValueType::IntOrString if pick % 2 == 0 => json!("http"),
+        ValueType::IntOrString if pick.is_multiple_of(2) => json!("http"),
         ValueType::IntOrString => json!(pick),
         ValueType::RawExtension | ValueType::FieldsV1 => json!({"a": [pick, null, "é"]}),
         ValueType::Json => json!([pick, {"x": true}]),
         ValueType::StringList => json!(["a", "b"]),
-        ValueType::JsonSchemaPropsOrBool if pick % 2 == 0 => json!(true),
-        ValueType::JsonSchemaPropsOrArray if pick % 2 == 0 => json!([{"type": "a"}]),
-        ValueType::JsonSchemaPropsOrStringArray if pick % 2 == 0 => json!(["a"]),
+        ValueType::JsonSchemaPropsOrBool if pick.is_multiple_of(2) => json!(true),
+        ValueType::JsonSchemaPropsOrArray if pick.is_multiple_of(2) => json!([{"type": "a"}]),
+        ValueType::JsonSchemaPropsOrStringArray if pick.is_multiple_of(2) => json!(["a"]),
         ValueType::JsonSchemaPropsOrBool
         | ValueType::JsonSchemaPropsOrArray
         | ValueType::JsonSchemaPropsOrStringArray => json!({"type": "a"}),
