@@ -108,7 +108,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The power that the suffix stands for: of ten, or of two if the format is binary.
+/// The power that the suffix is: of ten, or of two if the format is binary.
 fn suffix(suffix: &str) -> Option<(i64, Format)> {
     let decimal = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
     if let Some(at) = decimal.iter().position(|it| *it == suffix) {
