@@ -53,7 +53,7 @@ pub async fn mirror(
     packing: &Packing<Pod>,
 ) -> Result<(ReflectorHandle, Indexer<Packed<Pod>>), Box<dyn Error>> {
     let cluster = Connection::new().server(url).connect().await?;
-    let source = KubeSource::<Pod>::all(&cluster)
+    let source = KubeSource::<Pod>::new(&cluster)
         .without_managed_fields()
         .packed(packing);
     let (reflector, pods) = Reflector::with_indexer(source);

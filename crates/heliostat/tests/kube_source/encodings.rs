@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use heliostat::api_resource;
 use heliostat::list_watch::ListerWatcher;
 use heliostat::source::kube::{KubeSource, Traffic, WireEncoding};
 use heliostat::{Indexer, Reflector};
@@ -47,8 +46,7 @@ async fn refusing(refusal: Reply) -> Server {
 }
 
 async fn prost_config_maps(server: &Server) -> KubeSource<ConfigMap> {
-    let resource = api_resource!(ConfigMap as k8s_pb::Resource);
-    KubeSource::protobuf(connect(&server.url).await, &resource, Some("cap"))
+    config_maps(server).await.prost()
 }
 
 #[tokio::test]
@@ -309,7 +307,7 @@ async fn traffic_is_counted_on_the_wire_and_after_it() {
         .await
     };
     let cluster = connect(&server.url).await;
-    let pods = KubeSource::<k8s_openapi::api::core::v1::Pod>::all(&cluster).raw();
+    let pods = KubeSource::<k8s_openapi::api::core::v1::Pod>::new(&cluster).raw();
     assert_eq!(pods.traffic(), Traffic::default());
     list(&pods).await.end.unwrap();
     let once = pods.traffic();
@@ -347,23 +345,29 @@ async fn a_discovered_kind_needs_no_type() {
         .await
         .unwrap();
     let found = discovery.resolve("cm").unwrap();
-    let whole = KubeSource::raw_discovered(&cluster, found, Some("cap"));
-    let metadata = KubeSource::raw_metadata_discovered(&cluster, found, Some("cap"));
-    let prost = KubeSource::<ConfigMap>::protobuf_discovered(&cluster, found, Some("cap"));
-    let dynamic = KubeSource::<DynamicObject>::discovered(&cluster, found, Some("cap")).raw();
-    let partial = KubeSource::<PartialObjectMeta<DynamicObject>>::discovered(&cluster, found, None);
+    let whole = KubeSource::<DynamicObject>::of(&cluster, found)
+        .namespace("cap")
+        .raw();
+    let metadata = KubeSource::<DynamicObject>::of(&cluster, found)
+        .namespace("cap")
+        .metadata()
+        .raw();
+    let prost = KubeSource::<DynamicObject>::of(&cluster, found)
+        .namespace("cap")
+        .prost::<ConfigMap>();
+    let partial = KubeSource::<PartialObjectMeta<DynamicObject>>::of(&cluster, found);
     let before = server.seen().len();
-    for source in [&whole, &metadata, &dynamic, &partial.raw()] {
+    for source in [&whole, &metadata, &partial.raw()] {
         assert_eq!(list(source).await.keys().len(), 7);
     }
     assert_eq!(list(&prost).await.keys().len(), 7);
     let seen = &server.seen()[before..];
     let is_metadata = |request: &Seen| request.header("accept").unwrap().contains("as=Partial");
     let forms: Vec<bool> = seen.iter().map(is_metadata).collect();
-    assert_eq!(forms, [false, true, false, true, false]);
+    assert_eq!(forms, [false, true, true, false]);
     let path = "/api/v1/namespaces/cap/configmaps";
     let targets: Vec<&str> = seen.iter().map(|request| &*request.target).collect();
-    assert_eq!(targets, [path, path, path, "/api/v1/configmaps", path]);
+    assert_eq!(targets, [path, path, "/api/v1/configmaps", path]);
     assert_eq!(
         metadata.description(),
         "metadata of configmaps in namespace cap"

@@ -21,7 +21,9 @@ use heliostat_core::wire::protobuf::ProtobufCodec;
 use heliostat_core::wire::{Codec, Finisher};
 
 use super::collection::Form;
-use super::negotiation::{Encoding, Encodings};
+use super::encoding::Encoding;
+use super::negotiation::Encodings;
+use super::scope::Scope;
 
 /// The kind under which metadata alone is sent, whatever the kind of the object is.
 const METADATA_API_VERSION: &str = "meta.k8s.io/v1";
@@ -40,6 +42,15 @@ type Make<T> = dyn Fn(Encoding, ManagedFields) -> Box<dyn Codec<Object = T>> + S
 pub(super) enum ManagedFields {
     Kept,
     Cut,
+}
+
+impl ManagedFields {
+    pub(super) const fn of(scope: &Scope) -> Self {
+        match scope.cuts_managed_fields() {
+            true => Self::Cut,
+            false => Self::Kept,
+        }
+    }
 }
 
 impl<T> CodecMaker<T> {
@@ -101,8 +112,8 @@ where
 }
 
 impl<K: Message + Default + 'static> CodecMaker<K> {
-    /// The codec of a message, by way of prost.
-    pub(super) fn protobuf(expected: GroupVersionKind) -> Self {
+    /// The codec of a message of prost.
+    pub(super) fn prost(expected: GroupVersionKind) -> Self {
         Self::new(Encodings::Protobuf, move |_, managed_fields| {
             let codec = ProtobufCodec::new().expecting(expected.clone());
             match managed_fields {

@@ -10,18 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use heliostat_core::error::SourceError;
-use heliostat_core::raw;
 
 use super::collection::{Collection, Form};
-
-/// An encoding that a decoder exists for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Encoding {
-    /// `application/json`.
-    Json,
-    /// `application/vnd.kubernetes.protobuf`.
-    Protobuf,
-}
+use super::encoding::Encoding;
 
 /// In which encoding a [`KubeSource`](super::KubeSource) asks for objects.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -220,15 +211,6 @@ pub(super) fn cannot_decode(collection: &Collection, came: Encoding) -> SourceEr
 fn kind(collection: &Collection) -> impl fmt::Display {
     let resource = collection.resource();
     format!("{}, Kind={}", resource.api_version, resource.kind)
-}
-
-impl From<Encoding> for raw::Encoding {
-    fn from(encoding: Encoding) -> Self {
-        match encoding {
-            Encoding::Json => Self::Json,
-            Encoding::Protobuf => Self::Protobuf,
-        }
-    }
 }
 
 #[cfg(test)]
