@@ -153,7 +153,7 @@ async fn packed_objects_keep_every_promise() {
 /// Packed to be read as a type.
 #[tokio::test]
 async fn packed_custom_objects_keep_every_promise() {
-    let packing = Packing::<DynamicObject>::json();
+    let packing = Packing::<DynamicObject>::new();
     let harness = KubeHarness {
         resource: "widgets.example.com",
         api_version: "example.com/v1",

@@ -26,6 +26,9 @@ mod encodings;
 #[path = "kube_source/protobuf.rs"]
 mod protobuf;
 
+#[path = "kube_source/either_encoding.rs"]
+mod either_encoding;
+
 #[path = "kube_source/metadata_only.rs"]
 mod metadata_only;
 

@@ -288,7 +288,7 @@ fn a_dropped_packing_leaves_nothing_behind() {
 
 #[test]
 fn what_cannot_be_decoded_says_so_and_stays() {
-    let packing = Packing::<Vec<u32>>::json();
+    let packing = Packing::<Vec<u32>>::new();
     let good = packing.pack(json("good", "[1,2,3]"));
     let bad = packing.pack(json("bad", r#"{"not":"numbers"}"#));
     assert_eq!(*good.object.get().unwrap(), [1, 2, 3]);

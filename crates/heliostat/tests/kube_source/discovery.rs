@@ -1,5 +1,6 @@
 //! Discovery against recorded documents: aggregated, older, mixed, broken.
 
+use heliostat::ListerWatcher;
 use heliostat::source::kube::discovery::ResolveError;
 use heliostat::source::kube::{Discovery, KubeSource};
 use kube_core::DynamicObject;

@@ -90,9 +90,9 @@ async fn the_encoding_asked_for_can_be_chosen() {
             assert_eq!(item.unwrap().object.encoding(), came);
         }
     }
-    // A type for JSON has no use for anything else.
+    // A type of serde has a use for both if its kind is built in.
     list(&config_maps(&server).await).await.end.unwrap();
-    assert_eq!(accepts(&server).pop().as_deref(), Some(JSON));
+    assert_eq!(accepts(&server).pop().as_deref(), Some(BOTH));
     list(&prost_config_maps(&server).await).await.end.unwrap();
     assert_eq!(accepts(&server).pop().as_deref(), Some(PROTOBUF));
 }
@@ -170,7 +170,7 @@ async fn e_02_refusals_about_something_else_are_not_asked_again() {
         let error = list(&raw(&server).await).await.end.expect_err(name);
         let in_json = list(&config_maps(&server).await).await.end.expect_err(name);
         assert_eq!(error.status(), in_json.status());
-        assert_eq!(accepts(&server), [BOTH, JSON], "{name}");
+        assert_eq!(accepts(&server), [BOTH, BOTH], "{name}");
     }
 }
 
@@ -220,7 +220,7 @@ async fn json_for_a_type_of_prost_is_a_clear_error() {
 #[tokio::test]
 async fn what_cannot_be_decoded_is_not_asked_for() {
     let server = Server::always(Reply::capture("list-json")).await;
-    let typed = config_maps(&server).await.encoding(WireEncoding::Protobuf);
+    let typed = widgets(&server).await.encoding(WireEncoding::Protobuf);
     let error = list(&typed).await.end.unwrap_err();
     assert!(error.to_string().contains("decoded from JSON"), "{error}");
     assert!(matches!(error, SourceError::Encoding(_)));

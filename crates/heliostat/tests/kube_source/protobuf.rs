@@ -20,13 +20,18 @@ use super::server::{End, Reply, Server};
 use super::{Page, config_map_metadata, config_maps, connect, list, raw, replay, tell, watch};
 
 /// How often each recorded answer is cut another way.
-const CUTS: u64 = 8;
+pub(super) const CUTS: u64 = 8;
 
 /// The first thousand pods, as they were recorded in protobuf.
-fn pods_in_protobuf() -> Vec<u8> {
+pub(super) fn pods_in_protobuf() -> Vec<u8> {
     let recorded = "../heliostat-core/testdata/wire/pods-1000.pb.gz";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(recorded);
     unpack(&std::fs::read(path).unwrap())
+}
+
+/// The same pods in JSON.
+pub(super) fn pods_in_json() -> Vec<u8> {
+    unpack(&super::capture("pods-1000", "json.gz"))
 }
 
 fn unpack(packed: &[u8]) -> Vec<u8> {
@@ -36,7 +41,7 @@ fn unpack(packed: &[u8]) -> Vec<u8> {
     plain
 }
 
-fn protobuf(body: impl AsRef<[u8]>) -> Reply {
+pub(super) fn protobuf(body: impl AsRef<[u8]>) -> Reply {
     Reply::new(200, "application/vnd.kubernetes.protobuf", body)
 }
 
@@ -160,7 +165,7 @@ async fn metadata_alone_in_either_encoding_is_the_same() {
 
 #[tokio::test]
 async fn a_thousand_pods_are_the_same_in_either_encoding() {
-    let json = unpack(&super::capture("pods-1000", "json.gz"));
+    let json = pods_in_json();
     let server = Server::start_by(move |request| {
         match request.header("accept").unwrap().contains("protobuf") {
             true => protobuf(pods_in_protobuf()),
@@ -386,8 +391,7 @@ async fn a_thousand_pods_of_prost_are_those_of_serde() {
         .prost::<Pod>();
     assert_eq!(pods.description(), "pods in all namespaces");
     let pods = entries(&list(&pods).await);
-    let json = unpack(&super::capture("pods-1000", "json.gz"));
-    let server = Server::always(Reply::json(json)).await;
+    let server = Server::always(Reply::json(pods_in_json())).await;
     let expected = KubeSource::<JsonPod>::new(connect(&server.url).await);
     let expected = entries(&list(&expected).await);
     assert_eq!((pods.len(), expected.len()), (1000, 1000));

@@ -52,8 +52,9 @@ async fn w_24_first_requests_of_a_fresh_mirror() {
         "/api/v1/pods?allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan\
          &sendInitialEvents=true&timeoutSeconds=300&watch=true"
     );
-    assert_eq!(list.header("accept"), Some("application/json"));
-    assert_eq!(watch.header("accept"), Some("application/json"));
+    let either = Some("application/vnd.kubernetes.protobuf,application/json");
+    assert_eq!(list.header("accept"), either);
+    assert_eq!(watch.header("accept"), either);
     assert_eq!(list.header("authorization"), None);
 }
 
@@ -143,11 +144,17 @@ async fn metadata_alone_is_asked_for_in_two_forms() {
     assert_eq!(list.target, "/api/v1/pods");
     assert_eq!(
         list.header("accept"),
-        Some("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1")
+        Some(
+            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,\
+             application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+        )
     );
     assert_eq!(
         watch.header("accept"),
-        Some("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
+        Some(
+            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,\
+             application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+        )
     );
 }
 

@@ -8,7 +8,7 @@ use heliostat_core::packed::{Packed, PackedCodec, Packing};
 use heliostat_core::raw::{self, RawObject};
 use heliostat_core::wire::Codec;
 
-use super::codec::{CodecMaker, raw_codec};
+use super::codec::{AnyCodec, CodecMaker, raw_codec};
 use super::collection::Form;
 use super::negotiation::Encodings;
 use super::source::KubeSource;
@@ -51,8 +51,8 @@ impl<K> KubeSource<K> {
     /// | `packing` | objects come in | and are read as |
     /// |---|---|---|
     /// | [`Packing::raw`] | protobuf where the server has that, else JSON | their bytes |
-    /// | [`Packing::protobuf`] | protobuf | messages of prost, such as those of `k8s-pb` |
-    /// | [`Packing::json`] | JSON | what serde decodes, such as types of `k8s-openapi` |
+    /// | [`Packing::new`] | the same; custom resources in JSON | what serde decodes, such as types of `k8s-openapi` |
+    /// | [`Packing::prost`] | protobuf | messages of prost, such as those of `k8s-pb` |
     ///
     /// An object that does not decode is in the store all the same; reading it returns the error.
     ///
@@ -63,7 +63,7 @@ impl<K> KubeSource<K> {
     /// use k8s_openapi::api::core::v1::Pod;
     ///
     /// let cluster = Connection::new().connect().await?;
-    /// let packing = Packing::<Pod>::json().memory_budget(16 << 20);
+    /// let packing = Packing::<Pod>::new().memory_budget(16 << 20);
     /// let source = KubeSource::<Pod>::new(&cluster).without_managed_fields().packed(&packing);
     /// let (reflector, pods) = Reflector::with_indexer(source);
     /// let mirror = reflector.start();
@@ -78,16 +78,20 @@ impl<K> KubeSource<K> {
     /// ```
     #[must_use]
     pub fn packed<T: Send + Sync + 'static>(self, packing: &Packing<T>) -> KubeSource<Packed<T>> {
-        let encodings = match packing.encoding() {
-            Some(raw::Encoding::Json) => Encodings::Json,
-            Some(raw::Encoding::Protobuf) => Encodings::Protobuf,
-            _ => Encodings::Both,
-        };
         let expected = self.expected_kind();
+        let can_read = |encoding| packing.can_read(encoding, &expected);
+        let encodings = match (
+            can_read(raw::Encoding::Json),
+            can_read(raw::Encoding::Protobuf),
+        ) {
+            (true, true) => Encodings::Both,
+            (false, true) => Encodings::Protobuf,
+            (_, false) => Encodings::Json,
+        };
         let packing = packing.clone();
         let codec = CodecMaker::new(encodings, move |encoding, managed_fields| {
             let codec = raw_codec(encoding, managed_fields, expected.clone());
-            PackedCodec::new(codec, &packing)
+            AnyCodec::new(PackedCodec::new(codec, &packing))
         });
         self.decoded_by(codec)
     }

@@ -163,11 +163,11 @@ pub(super) fn cannot_ask(collection: &Collection, can: Encodings) -> SourceError
     let message = match can {
         Encodings::Protobuf => format!(
             "{collection}: these objects are decoded from protobuf, which `WireEncoding::Json` \
-             forbids; mirror raw objects, or a type that serde decodes"
+             forbids; use `WireEncoding::Auto`, or mirror a type that serde decodes"
         ),
         Encodings::Json | Encodings::Both => format!(
             "{collection}: these objects are decoded from JSON, which `WireEncoding::Protobuf` \
-             forbids; mirror raw objects, or a type that prost decodes"
+             forbids; use `WireEncoding::Auto`, or mirror raw objects"
         ),
     };
     SourceError::Encoding(message.into())
@@ -202,7 +202,7 @@ pub(super) fn cannot_decode(collection: &Collection, came: Encoding) -> SourceEr
         ),
         Encoding::Protobuf => format!(
             "{collection}: {kind} came as protobuf, and this type is decoded from JSON only; mirror \
-             raw objects, which can be either, or a type that prost decodes"
+             raw objects, which can be either"
         ),
     };
     SourceError::Encoding(message.into())

@@ -54,10 +54,15 @@ use crate::list_watch::{ListStream, ListerWatcher, WatchStream};
 ///
 /// # Encodings
 ///
-/// What serde decodes is asked for in JSON and what prost decodes in protobuf, which servers have for
-/// built-in kinds: three quarters of the bytes of JSON and a fraction of the work. Raw objects can be
-/// either, so the server is left the choice, kind by kind and answer by answer. See
-/// [`encoding`](Self::encoding), and [`traffic`](Self::traffic) for what came of it.
+/// Built-in kinds are asked for in protobuf, which takes half the bytes of JSON and a fraction of the
+/// work, with JSON as the alternative; the server chooses, and an object is the same in both. Custom
+/// resources have JSON alone, messages of prost protobuf alone. Metadata alone comes in protobuf for
+/// every kind. See [`encoding`](Self::encoding), and [`traffic`](Self::traffic) for the result.
+///
+/// Protobuf is decoded by the tables of one version of Kubernetes
+/// ([`KUBERNETES_VERSION`](heliostat_kinds::KUBERNETES_VERSION)): fields that a newer server adds are
+/// dropped, as a typed object drops fields that its type does not have. A mirror of `DynamicObject`
+/// that must keep them asks for [`WireEncoding::Json`].
 ///
 /// # Several namespaces
 ///
@@ -138,7 +143,7 @@ where
             Form::Full
         };
         Self {
-            codec: CodecMaker::json(expected_kind(collection.resource(), form)),
+            codec: CodecMaker::serde(expected_kind(collection.resource(), form)),
             cluster,
             collection,
             form,
@@ -160,7 +165,7 @@ impl<T> KubeSource<T> {
         K: Resource + DeserializeOwned + Send + Sync + 'static,
     {
         self.form = form;
-        let codec = CodecMaker::json(self.expected_kind());
+        let codec = CodecMaker::serde(self.expected_kind());
         self.decoded_by(codec)
     }
 
