@@ -197,7 +197,8 @@ async fn a_scope_for_each_namespace_and_without_managed_fields() {
         })
     });
     let factory = SharedInformerFactory::of_cluster_with(&cluster, options);
-    let scopes = Scope::namespaces(["one", "two"]);
+    let everything = Scope::all();
+    let scopes = everything.in_namespaces(["one", "two"]);
     let informers: Vec<_> = scopes
         .map(|scope| {
             factory

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use heliostat::Packing;
-use heliostat::source::kube::{ApiResource, KubeSource, WireEncoding};
+use heliostat::source::kube::{KubeSource, WireEncoding};
 use heliostat_core::event::{RejectionReason, WatchEvent};
 use heliostat_core::object::Entry;
 use heliostat_core::raw::Encoding;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube_core::{DynamicObject, PartialObjectMeta};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::encodings::wants_protobuf;
 use super::protobuf::{CUTS, pods_in_json, pods_in_protobuf, protobuf};
 use super::server::{Reply, Server};
 use super::{Page, config_map_metadata, config_maps, connect, dynamic, list, replay, watch};
@@ -136,54 +137,44 @@ async fn objects_of_watches_are_the_same_in_either_encoding() {
     }
 }
 
-/// A server of the thousand pods, in the encoding that is asked for.
-async fn server_of_pods() -> Server {
-    let json = pods_in_json();
-    Server::start_by(
-        move |request| match request.header("accept").unwrap().contains("protobuf") {
-            true => protobuf(pods_in_protobuf()),
-            false => Reply::json(&json),
-        },
-    )
-    .await
-}
-
 #[tokio::test]
 async fn a_thousand_pods_are_the_same_in_either_encoding() {
-    let server = server_of_pods().await;
-    let cluster = connect(&server.url).await;
-    let typed = KubeSource::<Pod>::new(&cluster);
-    let resource = ApiResource::erase::<Pod>(&());
-    let dynamic = KubeSource::<DynamicObject>::of(&cluster, &resource);
-    let [typed, in_json] = [typed.clone(), typed.encoding(WireEncoding::Json)];
-    let told = values(&list(&typed).await);
-    let expected = values(&list(&in_json).await);
+    let json = pods_in_json();
+    let server = Server::start_by(move |request| match wants_protobuf(request) {
+        true => protobuf(pods_in_protobuf()),
+        false => Reply::json(&json),
+    })
+    .await;
+    let pods = KubeSource::<Pod>::new(&connect(&server.url).await);
+    let told = values(&list(&pods).await);
+    assert_eq!(pods.traffic().encoding, Some(Encoding::Protobuf));
+    let expected = values(&list(&pods.encoding(WireEncoding::Json)).await);
     assert_eq!(expected.len(), 1000);
-    assert!(told == expected, "some typed pods differ");
-    let told = values(&list(&dynamic).await);
-    let expected = values(&list(&dynamic.encoding(WireEncoding::Json)).await);
-    assert!(told == expected, "some dynamic pods differ");
+    assert!(told == expected, "some pods differ");
 }
 
 #[tokio::test]
-async fn packed_pods_of_serde_are_the_same_in_either_encoding() {
-    let server = server_of_pods().await;
-    let cluster = connect(&server.url).await;
-    let source = KubeSource::<Pod>::new(&cluster).without_managed_fields();
+async fn packed_objects_of_serde_are_the_same_in_either_encoding() {
+    let server = Server::start_by(|request| match wants_protobuf(request) {
+        true => Reply::capture("list-protobuf"),
+        false => Reply::capture("list-json"),
+    })
+    .await;
+    let source = config_maps(&server).await.without_managed_fields();
     let expected = values(&list(&source.clone().encoding(WireEncoding::Json)).await);
     let mut received = Vec::new();
     for (wanted, encoding) in [
         (WireEncoding::Auto, Encoding::Protobuf),
         (WireEncoding::Json, Encoding::Json),
     ] {
-        let packing = Packing::<Pod>::new();
+        let packing = Packing::<ConfigMap>::new();
         let packed = source.clone().packed(&packing).encoding(wanted);
         let page = list(&packed).await;
         let read = page.items.iter().map(|item| {
             let entry = item.as_ref().unwrap();
             assert_eq!(entry.object.encoding(), encoding);
-            let pod = entry.object.get().unwrap();
-            value(&Entry::new(entry.header.clone(), (*pod).clone()))
+            let map = entry.object.get().unwrap();
+            value(&Entry::new(entry.header.clone(), (*map).clone()))
         });
         assert!(read.collect::<Vec<_>>() == expected, "{encoding:?}");
         received.push(packed.traffic().received_bytes);

@@ -32,7 +32,7 @@ fn accepts(server: &Server) -> Vec<String> {
     seen.iter().map(accept).collect()
 }
 
-fn wants_protobuf(request: &Seen) -> bool {
+pub(super) fn wants_protobuf(request: &Seen) -> bool {
     request.header("accept").unwrap().contains(PROTOBUF)
 }
 
