@@ -15,7 +15,7 @@ pub(crate) async fn run(
 ) -> Result<Cost, Box<dyn std::error::Error + Send + Sync>> {
     let client = connect(&options.server)?;
     let mut meter = Meter::begin()?;
-    let mut source = KubeSource::<Pod>::all(client.clone());
+    let mut source = KubeSource::<Pod>::new(client.clone());
     if options.managed_fields == ManagedFields::Cleared {
         source = source.without_managed_fields();
     }

@@ -9,7 +9,7 @@ use heliostat::source::kube::{Cluster, KubeSource};
 use heliostat_conformance::{Promise, Report, run_all};
 use heliostat_server::Kind;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube_core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
+use kube_core::{ApiResource, DynamicObject, GroupVersionKind};
 use kubernetes::{KubeHarness, in_bytes, in_metadata};
 
 fn check(report: &Report, not_tested: &[Promise]) {
@@ -19,13 +19,13 @@ fn check(report: &Report, not_tested: &[Promise]) {
 }
 
 fn config_maps(cluster: Cluster, namespace: &str) -> KubeSource<ConfigMap> {
-    KubeSource::namespaced(cluster, namespace)
+    KubeSource::new(cluster).namespace(namespace)
 }
 
 fn widgets(cluster: Cluster, namespace: &str) -> KubeSource<DynamicObject> {
     let kind = GroupVersionKind::gvk("example.com", "v1", "Widget");
     let resource = ApiResource::from_gvk_with_plural(&kind, "widgets");
-    KubeSource::namespaced_with(cluster, namespace, &resource)
+    KubeSource::of(cluster, &resource).namespace(namespace)
 }
 
 #[tokio::test]
@@ -52,7 +52,9 @@ async fn metadata_alone_keeps_every_promise() {
         custom: None,
         watch_list: true,
         source: |cluster: Cluster, namespace: &str| {
-            KubeSource::<PartialObjectMeta<ConfigMap>>::namespaced(cluster, namespace)
+            KubeSource::<ConfigMap>::new(cluster)
+                .namespace(namespace)
+                .metadata()
         },
         value: in_metadata,
         decodes: true,
@@ -151,7 +153,7 @@ async fn packed_objects_keep_every_promise() {
 /// Packed to be read as a type.
 #[tokio::test]
 async fn packed_custom_objects_keep_every_promise() {
-    let packing = Packing::<DynamicObject>::json();
+    let packing = Packing::<DynamicObject>::new();
     let harness = KubeHarness {
         resource: "widgets.example.com",
         api_version: "example.com/v1",

@@ -63,7 +63,7 @@ async fn packed_objects_keep_every_promise() {
 /// The same, read as a type of the user's. None of them decodes as it, which is for whoever reads them to find.
 #[tokio::test]
 async fn packed_objects_that_do_not_decode_keep_every_promise() {
-    let packing = Packing::<Vec<String>>::json();
+    let packing = Packing::<Vec<String>>::new();
     let harness = MemoryHarness::new(move |source: MemorySource<RawObject>| {
         PackedSource::<_, Vec<String>>::new(source, &packing)
     });

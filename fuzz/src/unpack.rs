@@ -137,7 +137,7 @@ fn check_round_trip(packing: &Packing<RawObject>, objects: &[&[u8]]) {
 
 /// Objects of types, in the encoding that they come in and in the other.
 fn check_decoding(bytes: &[u8]) {
-    let packing = Packing::<serde_json::Value>::json();
+    let packing = Packing::<serde_json::Value>::new();
     let packed = packing.pack(entry(Encoding::Json, bytes)).object;
     match serde_json::from_slice::<serde_json::Value>(bytes) {
         Ok(value) => assert_eq!(*packed.get().expect("it is JSON"), value),
@@ -146,7 +146,7 @@ fn check_decoding(bytes: &[u8]) {
     let other = packing.pack(entry(Encoding::Protobuf, bytes)).object;
     assert!(matches!(other.get(), Err(UnpackError::Encoding { .. })));
 
-    let packing = Packing::<Pod>::protobuf();
+    let packing = Packing::<Pod>::prost();
     let packed = packing.pack(entry(Encoding::Protobuf, bytes)).object;
     match Pod::decode(bytes) {
         Ok(pod) => assert_eq!(*packed.get().expect("it is a pod"), pod),

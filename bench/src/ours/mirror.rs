@@ -46,7 +46,7 @@ pub(super) fn source(cluster: &Cluster, encoding: Encoding) -> KubeSource<Packed
     };
     // The type is only the way to the collection: nothing is ever decoded into it, and its decoder is
     // the smallest.
-    KubeSource::<DynamicObject>::all_with(cluster, &ApiResource::erase::<Pod>(&()))
+    KubeSource::<DynamicObject>::of(cluster, &ApiResource::erase::<Pod>(&()))
         .without_managed_fields()
         .packed(&Packing::raw())
         .encoding(encoding)

@@ -76,7 +76,8 @@ pub async fn follow(
 ) -> Result<(watch::Receiver<Option<Config>>, Registration<ConfigMap>), Box<dyn Error>> {
     let cluster = Connection::new().server(url).connect().await?;
     // The server sends this one object and no other.
-    let source = KubeSource::<ConfigMap>::namespaced(&cluster, namespace)
+    let source = KubeSource::<ConfigMap>::new(&cluster)
+        .namespace(namespace)
         .fields(&format!("metadata.name={name}"));
     let informer = SharedInformer::new(source);
     let (current, config) = watch::channel(None);

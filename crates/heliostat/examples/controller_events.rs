@@ -35,7 +35,7 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Box<dyn Error>> {
     let recorder = Recorder::new(client.clone(), "greeter".into());
-    Controller::new(KubeSource::<ConfigMap>::all(&client).labels("greet"))
+    Controller::new(KubeSource::<ConfigMap>::new(&client).labels("greet"))
         .filter(predicates::labels)
         .shutdown_on(stop)
         .run(reconcile, recorder)

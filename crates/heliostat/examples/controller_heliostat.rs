@@ -38,7 +38,7 @@ pub async fn run(
     client: Client,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Box<dyn Error>> {
-    let maps = KubeSource::<ConfigMap>::all(&client).labels("greet");
+    let maps = KubeSource::<ConfigMap>::new(&client).labels("greet");
     Controller::new(maps)
         .on_error(on_error)
         .shutdown_on(stop)

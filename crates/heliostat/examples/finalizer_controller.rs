@@ -80,8 +80,8 @@ pub async fn run(
     client: Client,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Box<dyn Error>> {
-    Controller::new(KubeSource::<ConfigMap>::all(&client).labels(PUBLISH))
-        .owns(KubeSource::<ConfigMap>::all(&client))
+    Controller::new(KubeSource::<ConfigMap>::new(&client).labels(PUBLISH))
+        .owns(KubeSource::<ConfigMap>::new(&client))
         .concurrency(4)
         .shutdown_on(stop)
         .run(reconcile, client)

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use heliostat::adapter::kube_runtime::{Shared, watcher_events};
-use heliostat::factory::{Scope, SharedInformerFactory};
+use heliostat::factory::SharedInformerFactory;
 use heliostat::informer::{InformerStopped, SharedInformer};
-use heliostat::source::kube::Connection;
+use heliostat::source::kube::{Connection, Scope};
 use heliostat_server::ApiServer;
 use k8s_openapi::api::core::v1::Pod;
 use kube_core::ResourceExt;
@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let cluster = Connection::new().server(server.url()).connect().await?;
     let factory = SharedInformerFactory::of_cluster(cluster);
-    let pods = factory.kube::<Pod>(&Scope::namespace("shop"))?;
+    let pods = factory.kube::<Pod>(&Scope::all().namespace("shop"))?;
     let (reports, mut reported) = mpsc::unbounded_channel();
     let controllers = ["one", "other"].map(|controller| {
         let reports = reports.clone();

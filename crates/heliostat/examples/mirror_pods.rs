@@ -15,7 +15,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = stand_in().await?;
 
     let cluster = Connection::new().server(server.url()).connect().await?;
-    let source = KubeSource::<Pod>::namespaced(&cluster, "shop").labels("app=cart");
+    let source = KubeSource::<Pod>::new(&cluster)
+        .namespace("shop")
+        .labels("app=cart");
     let (reflector, pods) = Reflector::with_indexer(source);
     let mirror = reflector.start();
     mirror.wait_synced().await?;

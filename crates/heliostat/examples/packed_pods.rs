@@ -22,7 +22,7 @@ pub const PODS: usize = 3_000;
 async fn main() -> Result<(), Box<dyn Error>> {
     let server = stand_in().await?;
     // At most a megabyte for pods that are kept decoded.
-    let packing = Packing::<Pod>::json().memory_budget(1 << 20);
+    let packing = Packing::<Pod>::new().memory_budget(1 << 20);
     let (mirror, pods) = mirror(&server.url(), &packing).await?;
 
     let stats = packing.stats();
@@ -53,7 +53,7 @@ pub async fn mirror(
     packing: &Packing<Pod>,
 ) -> Result<(ReflectorHandle, Indexer<Packed<Pod>>), Box<dyn Error>> {
     let cluster = Connection::new().server(url).connect().await?;
-    let source = KubeSource::<Pod>::all(&cluster)
+    let source = KubeSource::<Pod>::new(&cluster)
         .without_managed_fields()
         .packed(packing);
     let (reflector, pods) = Reflector::with_indexer(source);

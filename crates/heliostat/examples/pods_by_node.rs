@@ -8,9 +8,9 @@ use std::convert::Infallible;
 use std::error::Error;
 
 use heliostat::core::object::Entry;
-use heliostat::factory::{Scope, SharedInformerFactory};
+use heliostat::factory::SharedInformerFactory;
 use heliostat::lister::Lister;
-use heliostat::source::kube::Connection;
+use heliostat::source::kube::{Connection, Scope};
 use heliostat::store::IndexFunc;
 use heliostat_server::{ApiServer, RunningServer};
 use http::{Request, Response, StatusCode};

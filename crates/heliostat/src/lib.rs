@@ -9,7 +9,7 @@
 //! use k8s_openapi::api::core::v1::Pod;
 //!
 //! let cluster = Connection::new().connect().await?;
-//! let source = KubeSource::<Pod>::namespaced(&cluster, "shop").labels("app=cart");
+//! let source = KubeSource::<Pod>::new(&cluster).namespace("shop").labels("app=cart");
 //! let (reflector, pods) = Reflector::with_indexer(source);
 //! let mirror = reflector.start();
 //! mirror.wait_synced().await?;

@@ -120,7 +120,7 @@ async fn pods_are_found_by_their_node() {
 #[tokio::test(flavor = "multi_thread")]
 async fn packed_pods_are_found_and_decoded() {
     let server = packed_pods::stand_in().await.unwrap();
-    let packing = heliostat::Packing::json().memory_budget(1 << 20);
+    let packing = heliostat::Packing::new().memory_budget(1 << 20);
     let url = server.url();
     let mirroring = packed_pods::mirror(&url, &packing);
     let (mirror, pods) = soon(mirroring).await.unwrap();

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use heliostat::factory::{FactoryOptions, Scope, SharedInformerFactory};
+use heliostat::factory::{FactoryOptions, InformerKey, SharedInformerFactory};
 use heliostat::informer::SharedInformer;
-use heliostat::source::kube::{Cluster, Connection, Discovery, KubeSource};
+use heliostat::source::kube::{Cluster, Connection, Discovery, KubeSource, Scope};
 use heliostat_server::{ApiServer, Kind, RunningServer};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube_core::{DynamicObject, PartialObjectMeta};
@@ -80,7 +80,7 @@ async fn synced(factory: &SharedInformerFactory<Cluster>) {
 async fn if_01_a_kind_in_a_scope_is_one_informer_in_each_of_its_forms() {
     let (running, cluster) = running().await;
     let factory = SharedInformerFactory::of_cluster(&cluster);
-    let one = Scope::namespace("one");
+    let one = Scope::all().namespace("one");
     let all = factory.kube::<Pod>(&Scope::all()).unwrap();
     let same = factory.kube::<Pod>(&Scope::all().labels("")).unwrap();
     let of_one = factory.kube::<Pod>(&one).unwrap();
@@ -131,12 +131,10 @@ async fn if_01_discovered_kinds_are_told_apart_by_group_version_and_kind() {
     );
     let factory = SharedInformerFactory::of_cluster(&cluster);
     let scope = Scope::all();
-    let dynamic_pods = factory.discovered::<DynamicObject>(pods, &scope).unwrap();
-    let dynamic_widgets = factory
-        .discovered::<DynamicObject>(widgets, &scope)
-        .unwrap();
+    let dynamic_pods = factory.kube_of::<DynamicObject>(pods, &scope).unwrap();
+    let dynamic_widgets = factory.kube_of::<DynamicObject>(widgets, &scope).unwrap();
     let metadata = factory
-        .discovered::<PartialObjectMeta<DynamicObject>>(widgets, &scope)
+        .kube_of::<PartialObjectMeta<DynamicObject>>(widgets, &scope)
         .unwrap();
     let typed_pods = factory.kube::<Pod>(&scope).unwrap();
     synced(&factory).await;
@@ -145,8 +143,8 @@ async fn if_01_discovered_kinds_are_told_apart_by_group_version_and_kind() {
     assert_eq!(keys(&dynamic_widgets), ["one/w"]);
     assert_eq!(keys(&metadata), ["one/w"]);
     assert_eq!(
-        scope.key_of(pods),
-        scope.key::<Pod>(),
+        InformerKey::kube_of(pods, &scope),
+        InformerKey::kube::<Pod>(&scope),
         "the types of the objects differ"
     );
     factory.shut_down().await;
@@ -161,12 +159,12 @@ async fn kinds_are_taken_out_and_come_back_while_others_run() {
     let factory = SharedInformerFactory::of_cluster(&cluster);
     let pods = factory.kube::<Pod>(&Scope::all()).unwrap();
     let gone = factory
-        .discovered::<DynamicObject>(widgets, &Scope::all())
+        .kube_of::<DynamicObject>(widgets, &Scope::all())
         .unwrap();
     synced(&factory).await;
     assert!(
         factory
-            .remove::<DynamicObject>(&Scope::all().key_of(widgets))
+            .remove::<DynamicObject>(&InformerKey::kube_of(widgets, &Scope::all()))
             .await
     );
     assert!(gone.is_stopped() && !pods.is_stopped());
@@ -175,7 +173,7 @@ async fn kinds_are_taken_out_and_come_back_while_others_run() {
         .create("widgets.example.com", widget("v"))
         .unwrap();
     let again = factory
-        .discovered::<DynamicObject>(widgets, &Scope::all())
+        .kube_of::<DynamicObject>(widgets, &Scope::all())
         .unwrap();
     synced(&factory).await;
     assert_eq!(
@@ -199,7 +197,8 @@ async fn a_scope_for_each_namespace_and_without_managed_fields() {
         })
     });
     let factory = SharedInformerFactory::of_cluster_with(&cluster, options);
-    let scopes = Scope::namespaces(["one", "two"]);
+    let everything = Scope::all();
+    let scopes = everything.in_namespaces(["one", "two"]);
     let informers: Vec<_> = scopes
         .map(|scope| {
             factory
@@ -207,7 +206,7 @@ async fn a_scope_for_each_namespace_and_without_managed_fields() {
                 .unwrap()
         })
         .collect();
-    let whole = factory.kube::<Pod>(&Scope::namespace("two")).unwrap();
+    let whole = factory.kube::<Pod>(&Scope::all().namespace("two")).unwrap();
     synced(&factory).await;
     let counts: Vec<_> = informers
         .iter()

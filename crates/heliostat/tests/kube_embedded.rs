@@ -108,7 +108,7 @@ fn watch_from(version: &ResourceVersion) -> WatchOptions {
 async fn lists_whole_and_in_pages_are_what_is_stored() {
     let (running, cluster) = running(ApiServer::builder().build()).await;
     let stored = running.storage().versions("pods").unwrap();
-    let pods = KubeSource::<Pod>::all(&cluster);
+    let pods = KubeSource::<Pod>::new(&cluster);
     for limit in [None, Some(1), Some(2)] {
         let options = ListOptions {
             limit,
@@ -131,11 +131,11 @@ async fn h_02_selectors_and_scopes_select() {
         let (_, entries) = list(&source, ListOptions::default()).await.unwrap();
         versions(&entries).into_keys().collect::<Vec<_>>()
     };
-    let one = || KubeSource::<Pod>::namespaced(&cluster, "one");
+    let one = || KubeSource::<Pod>::new(&cluster).namespace("one");
     assert_eq!(keys(one()).await, ["one/a", "one/b"]);
     assert_eq!(keys(one().labels("app in (web)")).await, ["one/a"]);
     assert_eq!(keys(one().fields("metadata.name=b")).await, ["one/b"]);
-    let web = KubeSource::<Pod>::all(&cluster).labels("app=web");
+    let web = KubeSource::<Pod>::new(&cluster).labels("app=web");
     assert_eq!(keys(web).await, ["one/a", "two/c"]);
     running.shutdown().await;
 }
@@ -143,7 +143,9 @@ async fn h_02_selectors_and_scopes_select() {
 #[tokio::test]
 async fn a_watch_tells_what_came_changed_and_went() {
     let (running, cluster) = running(ApiServer::builder().build()).await;
-    let pods = KubeSource::<Pod>::namespaced(&cluster, "one").labels("app=web");
+    let pods = KubeSource::<Pod>::new(&cluster)
+        .namespace("one")
+        .labels("app=web");
     let (metadata, _) = list(&pods, ListOptions::default()).await.unwrap();
     let mut events = pods
         .watch(watch_from(&metadata.resource_version))
@@ -185,8 +187,8 @@ async fn wl_03_a_watch_list_ends_its_initial_events() {
         send_initial_events: true,
         ..WatchOptions::default()
     };
-    let typed = KubeSource::<Pod>::namespaced(&cluster, "one");
-    let metadata = KubeSource::<PartialObjectMeta<Pod>>::namespaced(&cluster, "one");
+    let typed = KubeSource::<Pod>::new(&cluster).namespace("one");
+    let metadata = KubeSource::<PartialObjectMeta<Pod>>::new(&cluster).namespace("one");
     let mut typed = typed.watch(options.clone()).await.unwrap();
     let mut metadata = metadata.watch(options).await.unwrap();
     for expected in ["added one/a", "added one/b", "end of initial events"] {
@@ -203,7 +205,7 @@ async fn wl_03_a_watch_list_ends_its_initial_events() {
 async fn e_03_a_version_that_has_left_the_history_is_expired() {
     let server = ApiServer::builder().event_window(1).build();
     let (running, cluster) = running(server).await;
-    let pods = KubeSource::<Pod>::all(&cluster);
+    let pods = KubeSource::<Pod>::new(&cluster);
     let mut events = pods.watch(watch_from(&1.into())).await.unwrap();
     assert_eq!(next(&mut events).await, "error 410");
     assert!(events.next().await.is_none());
@@ -213,7 +215,7 @@ async fn e_03_a_version_that_has_left_the_history_is_expired() {
 #[tokio::test]
 async fn w_21_a_dropped_connection_ends_the_watch_and_nothing_else() {
     let (running, cluster) = running(ApiServer::builder().build()).await;
-    let pods = KubeSource::<Pod>::all(&cluster);
+    let pods = KubeSource::<Pod>::new(&cluster);
     let (metadata, _) = list(&pods, ListOptions::default()).await.unwrap();
     let drop_watches = FaultRule::new(Fault::DropConnection).on(Verb::Watch).once();
     running.faults().inject(drop_watches);
@@ -240,7 +242,7 @@ async fn wl_16_a_server_without_watch_lists_refuses_them() {
         send_initial_events: true,
         ..WatchOptions::default()
     };
-    let refused = KubeSource::<Pod>::all(&cluster).watch(options).await;
+    let refused = KubeSource::<Pod>::new(&cluster).watch(options).await;
     let error = refused.err().unwrap();
     assert!(error.status().is_some_and(Status::is_invalid), "{error}");
     running.shutdown().await;
@@ -267,7 +269,7 @@ async fn discovered_kinds_are_mirrored_as_dynamic_objects() {
         assert_eq!(discovery.resolve(name).unwrap().full_name(), full_name);
     }
     let found = discovery.resolve("widget").unwrap();
-    let source = KubeSource::<DynamicObject>::discovered(&cluster, found, None);
+    let source = KubeSource::<DynamicObject>::of(&cluster, found);
     let (_, entries) = list(&source, ListOptions::default()).await.unwrap();
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].object.data["spec"]["size"], 3);
@@ -290,15 +292,15 @@ async fn check_mirror<T>(pods: &Indexer<T>, running: &RunningServer) {
 #[tokio::test]
 async fn a_mirror_is_what_the_server_holds_in_every_form() {
     let (running, cluster) = running(ApiServer::builder().build()).await;
-    let (typed, pods) = Reflector::with_indexer(KubeSource::<Pod>::all(&cluster));
-    let metadata = KubeSource::<PartialObjectMeta<Pod>>::all(&cluster);
+    let (typed, pods) = Reflector::with_indexer(KubeSource::<Pod>::new(&cluster));
+    let metadata = KubeSource::<PartialObjectMeta<Pod>>::new(&cluster);
     let (metadata, partial) = Reflector::with_indexer(metadata);
     // The server has no protobuf, so raw objects come as JSON.
-    let raw = KubeSource::<Pod>::all(&cluster)
+    let raw = KubeSource::<Pod>::new(&cluster)
         .without_managed_fields()
         .raw();
     let (raw, bytes) = Reflector::with_indexer(raw);
-    let slim = KubeSource::<PartialObjectMeta<Pod>>::all(&cluster).raw();
+    let slim = KubeSource::<PartialObjectMeta<Pod>>::new(&cluster).raw();
     let (slim, slim_bytes) = Reflector::with_indexer(slim);
     let (typed, metadata) = (typed.start(), metadata.start());
     let (raw, slim) = (raw.start(), slim.start());
@@ -338,7 +340,7 @@ async fn a_mirror_is_what_the_server_holds_in_every_form() {
 async fn a_mirror_survives_dropped_connections_and_expiry() {
     let server = ApiServer::builder().event_window(4).build();
     let (running, cluster) = running(server).await;
-    let (reflector, pods) = Reflector::with_indexer(KubeSource::<Pod>::all(&cluster));
+    let (reflector, pods) = Reflector::with_indexer(KubeSource::<Pod>::new(&cluster));
     let backoff = BackoffConfig::exponential(Duration::from_millis(1), Duration::from_millis(5));
     let mirror = reflector
         .config(ReflectorConfig::default().backoff(backoff))
@@ -380,8 +382,8 @@ async fn managed_fields_are_left_out_where_nobody_wants_them() {
     let (running, cluster) = running(ApiServer::builder().build()).await;
     running.storage().create("pods", object).unwrap();
     for (source, expected) in [
-        (KubeSource::<Pod>::all(&cluster), 1),
-        (KubeSource::<Pod>::all(&cluster).without_managed_fields(), 0),
+        (KubeSource::<Pod>::new(&cluster), 1),
+        (KubeSource::<Pod>::new(&cluster).without_managed_fields(), 0),
     ] {
         let (reflector, store) = Reflector::with_indexer(source);
         let mirror = reflector.start();
@@ -422,12 +424,10 @@ impl Codec for Panics {
 #[tokio::test]
 async fn a_codec_that_panics_fails_its_answer_and_nothing_else() {
     let (running, cluster) = running(ApiServer::builder().build()).await;
-    let discovery = Discovery::of(&cluster).await.unwrap();
-    let found = discovery.resolve("pods").unwrap();
-    let broken = KubeSource::<()>::with_codec(&cluster, found, None, || Panics);
+    let broken = KubeSource::<Pod>::new(&cluster).decoded_with(|| Panics);
     let error = list(&broken, ListOptions::default()).await.unwrap_err();
     assert!(error.to_string().contains("the codec panicked"), "{error}");
-    let (_, entries) = list(&KubeSource::<Pod>::all(&cluster), ListOptions::default())
+    let (_, entries) = list(&KubeSource::<Pod>::new(&cluster), ListOptions::default())
         .await
         .unwrap();
     assert_eq!(entries.len(), 3);

@@ -10,9 +10,9 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use heliostat::adapter::kube_runtime::{
     Shared, StoreReader, object_key, object_ref, watcher_events,
 };
-use heliostat::factory::{Scope, SharedInformerFactory};
+use heliostat::factory::SharedInformerFactory;
 use heliostat::informer::SharedInformer;
-use heliostat::source::kube::{Cluster, Connection};
+use heliostat::source::kube::{Cluster, Connection, Scope};
 use heliostat::source::memory::MemorySource;
 use heliostat_server::{ApiServer, RunningServer};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};

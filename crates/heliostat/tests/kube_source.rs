@@ -26,6 +26,9 @@ mod encodings;
 #[path = "kube_source/protobuf.rs"]
 mod protobuf;
 
+#[path = "kube_source/either_encoding.rs"]
+mod either_encoding;
+
 #[path = "kube_source/metadata_only.rs"]
 mod metadata_only;
 
@@ -68,18 +71,18 @@ async fn connect(url: &str) -> Cluster {
 }
 
 async fn config_maps(server: &Server) -> KubeSource<ConfigMap> {
-    KubeSource::namespaced(connect(&server.url).await, "cap")
+    KubeSource::new(connect(&server.url).await).namespace("cap")
 }
 
 async fn config_map_metadata(server: &Server) -> KubeSource<PartialObjectMeta<ConfigMap>> {
-    KubeSource::namespaced(connect(&server.url).await, "cap")
+    KubeSource::new(connect(&server.url).await).namespace("cap")
 }
 
 async fn dynamic(server: &Server, path: [&str; 4]) -> KubeSource<DynamicObject> {
     let [group, version, kind, plural] = path;
     let kind = GroupVersionKind::gvk(group, version, kind);
     let resource = ApiResource::from_gvk_with_plural(&kind, plural);
-    KubeSource::namespaced_with(connect(&server.url).await, "cap", &resource)
+    KubeSource::of(connect(&server.url).await, &resource).namespace("cap")
 }
 
 async fn widgets(server: &Server) -> KubeSource<DynamicObject> {

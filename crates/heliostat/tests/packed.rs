@@ -501,7 +501,7 @@ type Value = serde_json::Value;
 #[test]
 fn one_object_is_read_decoded_within_the_budget_and_beyond_it() {
     for (budget, is_kept) in [(usize::MAX, true), (0, false)] {
-        let packing = Packing::<Value>::json().memory_budget(budget);
+        let packing = Packing::<Value>::new().memory_budget(budget);
         let store = Indexer::new();
         let body = Body {
             word: "web",

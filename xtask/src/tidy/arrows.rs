@@ -11,8 +11,11 @@ const RULE: &str = "arrows";
 const ARROWS: [(&str, &[&str]); 11] = [
     ("heliostat-kinds", &[]),
     ("heliostat-dictionary", &[]),
-    ("heliostat-core", &["heliostat-dictionary"]),
-    ("heliostat", &["heliostat-core"]),
+    (
+        "heliostat-core",
+        &["heliostat-dictionary", "heliostat-kinds"],
+    ),
+    ("heliostat", &["heliostat-core", "heliostat-kinds"]),
     ("heliostat-server", &["heliostat-core", "heliostat"]),
     (
         "heliostat-cli",

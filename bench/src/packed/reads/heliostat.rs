@@ -22,7 +22,7 @@ type Failure = Box<dyn std::error::Error>;
 pub(super) fn run(count: usize) -> Result<Ours, Failure> {
     let pods = Pods::recorded(Encoding::Protobuf)?;
     let raw = Packing::<RawObject>::raw().memory_budget(0);
-    let typed = Packing::<Pod>::protobuf().memory_budget(0);
+    let typed = Packing::<Pod>::prost().memory_budget(0);
     Ok(Ours {
         within: within(&pods, PODS_WITHIN, DEFAULT_MEMORY_BUDGET)?,
         large: within(&pods, count, usize::MAX)?,
@@ -75,7 +75,7 @@ fn packed<T: Send + Sync + 'static>(
 /// Everything is kept decoded. Each write packs a pod from its bytes and decodes it, as a handler that
 /// looks at it does; the pod that it replaces is freed.
 fn within(pods: &Pods, count: usize, budget: usize) -> Result<Beside, Failure> {
-    let packing = Packing::<Pod>::protobuf().memory_budget(budget);
+    let packing = Packing::<Pod>::prost().memory_budget(budget);
     let mut packer = Packer::new(pods, &packing);
     let first: Result<Vec<_>, _> = (0..count).map(|index| packer.pack(index, 1)).collect();
     let store = filled(first?);

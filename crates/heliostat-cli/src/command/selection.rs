@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use heliostat::core::raw::RawObject;
-use heliostat::source::kube::{Cluster, Connection, DiscoveredResource, KubeSource};
+use heliostat::source::kube::{
+    Cluster, Connection, DiscoveredResource, DynamicObject, KubeSource, Scope,
+};
 
 /// Where from, and which objects.
 #[derive(Args, Debug)]
@@ -80,25 +82,26 @@ impl Selection {
         found: &DiscoveredResource,
         metadata_only: bool,
     ) -> Vec<KubeSource<RawObject>> {
-        let source = |namespace: Option<&str>| {
-            let source = if metadata_only {
-                KubeSource::raw_metadata_discovered(cluster, found, namespace)
-            } else {
-                KubeSource::raw_discovered(cluster, found, namespace)
-            };
-            source
-                .labels(self.selector.as_deref().unwrap_or_default())
-                .fields(self.field_selector.as_deref().unwrap_or_default())
+        let objects = KubeSource::<DynamicObject>::of(cluster, found);
+        let objects = if metadata_only {
+            objects.metadata().raw()
+        } else {
+            objects.raw()
         };
+        let scope = Scope::all()
+            .labels(self.selector.as_deref().unwrap_or_default())
+            .fields(self.field_selector.as_deref().unwrap_or_default());
+        let objects = objects.scope(&scope);
         if self.all_namespaces || !found.namespaced {
-            return vec![source(None)];
+            return vec![objects];
         }
         if self.namespace.is_empty() {
-            return vec![source(Some(cluster.default_namespace()))];
+            return vec![objects.namespace(cluster.default_namespace())];
         }
         let mut names: Vec<&str> = self.namespace.iter().map(String::as_str).collect();
         names.sort_unstable();
         names.dedup();
-        names.into_iter().map(|name| source(Some(name))).collect()
+        let sources = objects.in_namespaces(names);
+        sources.map(|(_, source)| source).collect()
     }
 }

@@ -217,7 +217,7 @@ impl<T> Packed<T> {
         self.shape
             .collection
             .decoder
-            .decoded_bytes(self.raw_bytes())
+            .decoded_bytes(self.encoding(), self.raw_bytes())
     }
 
     /// Forgets the decoded object; the caller drops it where it disturbs nobody.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use heliostat_kinds::Object;
+use heliostat_kinds::schema;
 use prost::Message;
 use serde::de::DeserializeOwned;
 
@@ -12,7 +14,7 @@ use super::compression::Compressor;
 use super::object::{Packed, UnpackError};
 use super::packer::Packer;
 use super::training::Training;
-use crate::object::Entry;
+use crate::object::{Entry, GroupVersionKind};
 use crate::raw::{Encoding, RawObject, RawView};
 use crate::wire::Finisher;
 
@@ -31,7 +33,7 @@ const COMPRESSORS_KEPT: usize = 4;
 /// use heliostat_core::packed::Packing;
 /// use heliostat_core::raw::{Encoding, RawObject};
 ///
-/// let packing = Packing::<serde_json::Value>::json().memory_budget(1 << 20);
+/// let packing = Packing::<serde_json::Value>::new().memory_budget(1 << 20);
 /// let header = Header {
 ///     key: ObjectKey::namespaced("default", "web"),
 ///     resource_version: "7".into(),
@@ -62,11 +64,34 @@ pub(super) struct Collection<T> {
 
 /// How bytes become an object.
 pub(super) struct Decoder<T> {
-    /// What the type is decoded from; none if from anything.
-    encoding: Option<Encoding>,
+    reads: Reads,
     decode: Box<Decode<T>>,
-    /// How many bytes an object takes for each of its raw bytes.
-    growth: usize,
+    growth: Growth,
+}
+
+/// What a type is decoded from.
+#[derive(Clone, Copy, Debug)]
+enum Reads {
+    Any,
+    Only(Encoding),
+    /// JSON, and protobuf of built-in kinds.
+    Serde,
+}
+
+/// How many bytes an object takes decoded for each byte of its encoding.
+#[derive(Clone, Copy, Debug)]
+struct Growth {
+    json: usize,
+    protobuf: usize,
+}
+
+impl Growth {
+    const fn of_any(growth: usize) -> Self {
+        Self {
+            json: growth,
+            protobuf: growth,
+        }
+    }
 }
 
 type Decode<T> = dyn Fn(RawView<'_>) -> Result<T, UnpackError> + Send + Sync;
@@ -83,22 +108,27 @@ const JSON_GROWTH: usize = 10;
 
 /// A pod of `k8s-pb` takes 41 KB without managed fields and 47 KB with them, and 3.1 and 8.6 KB in
 /// protobuf: between five and thirteen times as much, most of it room for fields that it does not have.
+/// A pod of `k8s-openapi` takes 41 and 109 KB, which is as many times as much.
 const PROTOBUF_GROWTH: usize = 13;
 
 impl<T> Decoder<T> {
     pub(super) fn decode(&self, view: RawView<'_>) -> Result<T, UnpackError> {
-        match self.encoding {
-            Some(wanted) if wanted != view.encoding() => {
+        match self.reads {
+            Reads::Only(wanted) if wanted != view.encoding() => {
                 let got = view.encoding();
                 Err(UnpackError::Encoding { wanted, got })
             }
-            Some(_) | None => (self.decode)(view),
+            Reads::Any | Reads::Only(_) | Reads::Serde => (self.decode)(view),
         }
     }
 
-    pub(super) const fn decoded_bytes(&self, raw_bytes: usize) -> usize {
+    pub(super) const fn decoded_bytes(&self, encoding: Encoding, raw_bytes: usize) -> usize {
+        let growth = match encoding {
+            Encoding::Json => self.growth.json,
+            Encoding::Protobuf => self.growth.protobuf,
+        };
         raw_bytes
-            .saturating_mul(self.growth)
+            .saturating_mul(growth)
             .saturating_add(OBJECT_BYTES)
     }
 }
@@ -107,29 +137,60 @@ impl Packing<RawObject> {
     /// For objects that are read as their bytes, in whatever encoding they come.
     #[must_use]
     pub fn raw() -> Self {
-        Self::of(None, RAW_GROWTH, |view| Ok(view.to_object()))
+        let growth = Growth::of_any(RAW_GROWTH);
+        Self::of(Reads::Any, growth, |view| Ok(view.to_object()))
     }
 }
 
 impl<K: DeserializeOwned> Packing<K> {
-    /// For objects that come in JSON and are read as `K`, by way of serde.
+    /// For objects that are read as `K`, by way of serde: types of `k8s-openapi`, custom resources,
+    /// `DynamicObject`. Objects of built-in kinds may come in protobuf, all others come in JSON.
     ///
-    /// The memory that decoded objects take is estimated, rather too high: ten times their JSON.
+    /// The memory that decoded objects take is estimated, rather too high: ten times their JSON, thirteen
+    /// times their protobuf.
     #[must_use]
-    pub fn json() -> Self {
-        Self::of(Some(Encoding::Json), JSON_GROWTH, |view| {
-            serde_json::from_slice(view.bytes()).map_err(|error| UnpackError::undecodable(&error))
+    pub fn new() -> Self {
+        let growth = Growth {
+            json: JSON_GROWTH,
+            protobuf: PROTOBUF_GROWTH,
+        };
+        Self::of(Reads::Serde, growth, |view| match view.encoding() {
+            Encoding::Json => serde_json::from_slice(view.bytes())
+                .map_err(|error| UnpackError::undecodable(&error)),
+            Encoding::Protobuf => decode_built_in(view),
         })
     }
 }
 
+impl<K: DeserializeOwned> Default for Packing<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Decodes an object in protobuf by the tables of its kind.
+fn decode_built_in<K: DeserializeOwned>(view: RawView<'_>) -> Result<K, UnpackError> {
+    let Some(told) = view.kind() else {
+        return Err(UnpackError::undecodable(&"its kind is not known"));
+    };
+    let Some(kind) = schema::kind(&told.api_version, &told.kind) else {
+        return Err(UnpackError::undecodable(&format_args!(
+            "{told} is not built in"
+        )));
+    };
+    Object::of_kind(kind, view.bytes())
+        .and_then(|object| object.decode())
+        .map_err(|error| UnpackError::undecodable(&error))
+}
+
 impl<K: Message + Default> Packing<K> {
-    /// For objects that come in protobuf and are read as `K`, by way of prost.
+    /// For objects that come in protobuf and are read as messages of prost, such as those of `k8s-pb`.
     ///
     /// The memory that decoded objects take is estimated, rather too high: thirteen times their protobuf.
     #[must_use]
-    pub fn protobuf() -> Self {
-        Self::of(Some(Encoding::Protobuf), PROTOBUF_GROWTH, |view| {
+    pub fn prost() -> Self {
+        let growth = Growth::of_any(PROTOBUF_GROWTH);
+        Self::of(Reads::Only(Encoding::Protobuf), growth, |view| {
             K::decode(view.bytes()).map_err(|error| UnpackError::undecodable(&error))
         })
     }
@@ -144,18 +205,19 @@ impl<T> Packing<T> {
         growth: usize,
         decode: impl Fn(RawView<'_>) -> Result<T, E> + Send + Sync + 'static,
     ) -> Self {
-        Self::of(encoding, growth, move |view| {
+        let reads = encoding.map_or(Reads::Any, Reads::Only);
+        Self::of(reads, Growth::of_any(growth), move |view| {
             decode(view).map_err(|error| UnpackError::undecodable(&error))
         })
     }
 
     fn of(
-        encoding: Option<Encoding>,
-        growth: usize,
+        reads: Reads,
+        growth: Growth,
         decode: impl Fn(RawView<'_>) -> Result<T, UnpackError> + Send + Sync + 'static,
     ) -> Self {
         let decoder = Decoder {
-            encoding,
+            reads,
             decode: Box::new(decode),
             growth,
         };
@@ -184,10 +246,18 @@ impl<T> Packing<T> {
         Self::start(Arc::clone(&self.0.collection.decoder), bytes)
     }
 
-    /// What the objects are decoded from; none if from any encoding.
+    /// Returns true if objects of this kind can be read in this encoding.
     #[must_use]
-    pub fn encoding(&self) -> Option<Encoding> {
-        self.0.collection.decoder.encoding
+    pub fn can_read(&self, encoding: Encoding, kind: &GroupVersionKind) -> bool {
+        match self.0.collection.decoder.reads {
+            Reads::Any => true,
+            Reads::Only(only) => encoding == only,
+            Reads::Serde => match encoding {
+                Encoding::Json => true,
+                Encoding::Protobuf => schema::kind(&kind.api_version, &kind.kind)
+                    .is_some_and(|kind| kind.has_protobuf()),
+            },
+        }
     }
 
     /// Something that packs, with tables of its own: one for each thread.

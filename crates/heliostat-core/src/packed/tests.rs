@@ -9,7 +9,7 @@ use super::compression::{Compressor, train};
 use super::training::{SAMPLES, WINDOW};
 use super::*;
 use crate::event::ListPart;
-use crate::object::{Entry, Header, ObjectKey};
+use crate::object::{Entry, GroupVersionKind, Header, ObjectKey};
 use crate::raw::{Encoding, FieldPath, RawCodec, RawObject, RawView, ReadRaw};
 use crate::store::index::IndexFunc;
 use crate::wire::protobuf::ListDecoder;
@@ -288,7 +288,7 @@ fn a_dropped_packing_leaves_nothing_behind() {
 
 #[test]
 fn what_cannot_be_decoded_says_so_and_stays() {
-    let packing = Packing::<Vec<u32>>::json();
+    let packing = Packing::<Vec<u32>>::new();
     let good = packing.pack(json("good", "[1,2,3]"));
     let bad = packing.pack(json("bad", r#"{"not":"numbers"}"#));
     assert_eq!(*good.object.get().unwrap(), [1, 2, 3]);
@@ -300,7 +300,52 @@ fn what_cannot_be_decoded_says_so_and_stays() {
     );
     let pod = packing.pack(pods()[0].clone());
     let error = pod.object.get().unwrap_err();
+    assert!(matches!(error, UnpackError::Undecodable(_)), "{error}");
+    let in_json = Packing::<Vec<u32>>::with_decoder(Some(Encoding::Json), 1, |view| {
+        serde_json::from_slice(view.bytes())
+    });
+    let pod = in_json.pack(pods()[0].clone());
+    let error = pod.object.get().unwrap_err();
     assert!(matches!(error, UnpackError::Encoding { .. }), "{error}");
+}
+
+#[test]
+fn types_of_serde_are_read_from_protobuf_if_the_kind_is_built_in() {
+    let packing = Packing::<serde_json::Value>::new();
+    let plain = &pods()[0];
+    let pod = packing.pack(plain.clone());
+    let read = pod.object.get().unwrap();
+    assert_eq!(read["kind"], "Pod");
+    assert_eq!(read["metadata"]["name"], plain.key().name());
+    assert!(read["spec"]["containers"].is_array());
+    for (kind, reason) in [
+        (None, "its kind is not known"),
+        (
+            Some(GroupVersionKind::new("example.com/v1", "Widget")),
+            "is not built in",
+        ),
+    ] {
+        let bytes = plain.object.bytes().into();
+        let raw = RawObject::new(Encoding::Protobuf, kind.map(Arc::new), bytes);
+        let packed = packing.pack(Entry::new(plain.header.clone(), raw));
+        let error = packed.object.get().unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn a_packing_knows_what_it_can_read() {
+    let pod = GroupVersionKind::new("v1", "Pod");
+    let partial = GroupVersionKind::new("meta.k8s.io/v1", "PartialObjectMetadata");
+    let widget = GroupVersionKind::new("example.com/v1", "Widget");
+    let serde = Packing::<serde_json::Value>::new();
+    let prost = Packing::<()>::prost();
+    for kind in [&pod, &partial, &widget] {
+        assert!(serde.can_read(Encoding::Json, kind) && !prost.can_read(Encoding::Json, kind));
+        assert!(prost.can_read(Encoding::Protobuf, kind));
+        assert_eq!(serde.can_read(Encoding::Protobuf, kind), *kind != widget);
+        assert!(Packing::raw().can_read(Encoding::Protobuf, kind));
+    }
 }
 
 /// The limit on reading back is not below the limit on taking in.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 /// What an informer is of, as text. Within a factory, two informers are one if their keys and the types
 /// of their objects are the same.
 ///
-/// The key of a Kubernetes kind is made by [`Scope::key`](super::Scope::key); for sources of your own
-/// any text will do.
+/// With the feature `kube`, [`InformerKey::kube`] is the key of a Kubernetes kind in a scope; for sources
+/// of your own any text will do.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct InformerKey(Arc<str>);
 

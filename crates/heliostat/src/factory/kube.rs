@@ -1,120 +1,47 @@
 //! Informers of a cluster's kinds: by type, by discovered kind, as metadata alone.
 
-use std::sync::Arc;
-
 use kube_core::{ApiResource, Resource};
 use serde::de::DeserializeOwned;
 
 use super::{FactoryOptions, FactoryShutDown, InformerKey, SharedInformerFactory};
-use crate::informer::{InformerBuilder, SharedInformer};
-use crate::source::kube::{Cluster, DiscoveredResource, KubeSource};
+use crate::informer::SharedInformer;
+use crate::source::kube::{Cluster, DiscoveredResource, KubeSource, Scope, has_no_namespaces};
 
-/// Which objects of a kind are mirrored: of all namespaces or of one, all of them or those that
-/// selectors select. Two informers of a kind are one if their scopes are the same.
-///
-/// ```
-/// use heliostat::factory::Scope;
-///
-/// let web = Scope::namespace("shop").labels("app=web");
-/// assert_eq!(web, Scope::namespace("shop").labels("app=web"));
-/// assert_ne!(web, Scope::all().labels("app=web"));
-/// ```
-#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Scope {
-    namespace: Option<Arc<str>>,
-    labels: Arc<str>,
-    fields: Arc<str>,
-    without_managed_fields: bool,
-}
-
-impl Scope {
-    /// The objects of all namespaces, or those of a kind that lives in none.
-    #[must_use]
-    pub fn all() -> Self {
-        Self::default()
-    }
-
-    /// The objects of one namespace. A kind that lives in none passes the namespace over, as kubectl
-    /// does.
-    #[must_use]
-    pub fn namespace(name: &str) -> Self {
-        Self {
-            namespace: Some(name.into()),
-            ..Self::default()
-        }
-    }
-
-    /// A scope for each of several namespaces: each namespace has versions of its own, and so a mirror
-    /// of its own.
-    pub fn namespaces<'a>(names: impl IntoIterator<Item = &'a str>) -> impl Iterator<Item = Self> {
-        names.into_iter().map(Self::namespace)
-    }
-
-    /// Only objects whose labels match; see [`KubeSource::labels`]. Everything by default, and with an
-    /// empty selector. Selectors are compared as texts.
-    #[must_use]
-    pub fn labels(mut self, selector: &str) -> Self {
-        self.labels = selector.into();
-        self
-    }
-
-    /// Only objects whose fields match; see [`KubeSource::fields`]. Everything by default, and with an
-    /// empty selector.
-    #[must_use]
-    pub fn fields(mut self, selector: &str) -> Self {
-        self.fields = selector.into();
-        self
-    }
-
-    /// Cuts managed fields out; see [`KubeSource::without_managed_fields`].
-    #[must_use]
-    pub const fn without_managed_fields(mut self) -> Self {
-        self.without_managed_fields = true;
-        self
-    }
-
+impl InformerKey {
     /// The key of the informer of this type in this scope.
     #[must_use]
-    pub fn key<K: Resource<DynamicType = ()>>(&self) -> InformerKey {
-        let lives_in_none = crate::source::kube::lives_in_no_namespace::<K>();
-        self.key_for(&ApiResource::erase::<K>(&()), !lives_in_none)
+    pub fn kube<K: Resource<DynamicType = ()>>(scope: &Scope) -> Self {
+        let has_namespaces = !has_no_namespaces::<K>();
+        of_resource(&ApiResource::erase::<K>(&()), has_namespaces, scope)
     }
 
-    /// The key of the informer of this discovered kind in this scope.
+    /// The key of the informer of this resource in this scope.
     #[must_use]
-    pub fn key_of(&self, found: &DiscoveredResource) -> InformerKey {
-        self.key_for(&found.resource, found.namespaced)
+    pub fn kube_of(resource: impl Into<DiscoveredResource>, scope: &Scope) -> Self {
+        let found = resource.into();
+        of_resource(&found.resource, found.namespaced, scope)
     }
+}
 
-    fn key_for(&self, resource: &ApiResource, namespaced: bool) -> InformerKey {
-        use std::fmt::Write;
+fn of_resource(resource: &ApiResource, has_namespaces: bool, scope: &Scope) -> InformerKey {
+    use std::fmt::Write;
 
-        // Quoted, so that no selector can be taken for another part of the key. Writing to a text
-        // cannot fail.
-        let mut key = format!("{}/{}", resource.api_version, resource.plural);
-        if let Some(namespace) = self.namespace.as_deref().filter(|_| namespaced) {
-            let _ = write!(key, " namespace={namespace:?}");
-        }
-        if !self.labels.is_empty() {
-            let _ = write!(key, " labels={:?}", self.labels);
-        }
-        if !self.fields.is_empty() {
-            let _ = write!(key, " fields={:?}", self.fields);
-        }
-        if self.without_managed_fields {
-            key.push_str(" without managed fields");
-        }
-        key.into()
+    // Quoted, so that no selector can be taken for another part of the key. Writing to a text
+    // cannot fail.
+    let mut key = format!("{}/{}", resource.api_version, resource.plural);
+    if let Some(namespace) = scope.named_namespace().filter(|_| has_namespaces) {
+        let _ = write!(key, " namespace={namespace:?}");
     }
-
-    fn narrow<T>(&self, source: KubeSource<T>) -> KubeSource<T> {
-        let source = source.labels(&self.labels).fields(&self.fields);
-        if self.without_managed_fields {
-            source.without_managed_fields()
-        } else {
-            source
-        }
+    if let Some(selector) = scope.label_selector() {
+        let _ = write!(key, " labels={selector:?}");
     }
+    if let Some(selector) = scope.field_selector() {
+        let _ = write!(key, " fields={selector:?}");
+    }
+    if scope.cuts_managed_fields() {
+        key.push_str(" without managed fields");
+    }
+    key.into()
 }
 
 impl SharedInformerFactory<Cluster> {
@@ -137,6 +64,9 @@ impl SharedInformerFactory<Cluster> {
     /// The informer of this type in this scope: `kube::<Pod>(&Scope::all())`, or for the metadata alone
     /// `kube::<PartialObjectMeta<Pod>>(&Scope::all())`.
     ///
+    /// An informer with settings of its own is made by [`informer_with`](Self::informer_with), under the
+    /// key [`InformerKey::kube`].
+    ///
     /// # Errors
     /// If the factory has been shut down.
     #[track_caller]
@@ -144,65 +74,29 @@ impl SharedInformerFactory<Cluster> {
     where
         K: Resource<DynamicType = ()> + DeserializeOwned + Send + Sync + 'static,
     {
-        self.kube_with(scope, |builder| builder)
+        let source = || KubeSource::new(&self.cluster).scope(scope);
+        self.informer_for(InformerKey::kube::<K>(scope), source)
     }
 
-    /// As [`kube`](Self::kube); a new informer is set up by `setup`.
+    /// The informer of a resource that is named at run time, in this scope:
+    /// `kube_of::<DynamicObject>(found, &scope)`, or for the metadata alone
+    /// `kube_of::<PartialObjectMeta<DynamicObject>>(found, &scope)`. See [`KubeSource::of`] for what a
+    /// resource may be.
     ///
     /// # Errors
     /// If the factory has been shut down.
     #[track_caller]
-    pub fn kube_with<K>(
+    pub fn kube_of<K>(
         &self,
-        scope: &Scope,
-        setup: impl FnOnce(InformerBuilder<KubeSource<K>>) -> InformerBuilder<KubeSource<K>>,
-    ) -> Result<SharedInformer<K>, FactoryShutDown>
-    where
-        K: Resource<DynamicType = ()> + DeserializeOwned + Send + Sync + 'static,
-    {
-        let source = || {
-            let namespace = scope.namespace.as_deref();
-            scope.narrow(KubeSource::within(&self.cluster, namespace, &()))
-        };
-        self.informer_with(scope.key::<K>(), source, setup)
-    }
-
-    /// The informer of a discovered kind in this scope: `discovered::<DynamicObject>(found, &scope)`, or
-    /// for the metadata alone `discovered::<PartialObjectMeta<DynamicObject>>(found, &scope)`.
-    ///
-    /// # Errors
-    /// If the factory has been shut down.
-    #[track_caller]
-    pub fn discovered<K>(
-        &self,
-        found: &DiscoveredResource,
+        resource: impl Into<DiscoveredResource>,
         scope: &Scope,
     ) -> Result<SharedInformer<K>, FactoryShutDown>
     where
         K: Resource<DynamicType = ApiResource> + DeserializeOwned + Send + Sync + 'static,
     {
-        self.discovered_with(found, scope, |builder| builder)
-    }
-
-    /// As [`discovered`](Self::discovered); a new informer is set up by `setup`.
-    ///
-    /// # Errors
-    /// If the factory has been shut down.
-    #[track_caller]
-    pub fn discovered_with<K>(
-        &self,
-        found: &DiscoveredResource,
-        scope: &Scope,
-        setup: impl FnOnce(InformerBuilder<KubeSource<K>>) -> InformerBuilder<KubeSource<K>>,
-    ) -> Result<SharedInformer<K>, FactoryShutDown>
-    where
-        K: Resource<DynamicType = ApiResource> + DeserializeOwned + Send + Sync + 'static,
-    {
-        let source = || {
-            let namespace = scope.namespace.as_deref();
-            scope.narrow(KubeSource::discovered(&self.cluster, found, namespace))
-        };
-        self.informer_with(scope.key_of(found), source, setup)
+        let found = resource.into();
+        let source = || KubeSource::of(&self.cluster, &found).scope(scope);
+        self.informer_for(InformerKey::kube_of(&found, scope), source)
     }
 }
 
@@ -215,18 +109,24 @@ mod tests {
 
     #[test]
     fn if_01_what_is_mirrored_is_the_key() {
-        let web = Scope::namespace("shop").labels("app=web");
+        let web = Scope::all().namespace("shop").labels("app=web");
         assert_eq!(
-            web.key::<Pod>().as_str(),
+            InformerKey::kube::<Pod>(&web).as_str(),
             r#"v1/pods namespace="shop" labels="app=web""#
         );
-        assert_eq!(Scope::all().labels("").key::<Pod>().as_str(), "v1/pods");
         assert_eq!(
-            Scope::namespace("shop").key::<Node>(),
-            Scope::all().key::<Node>()
+            InformerKey::kube::<Pod>(&Scope::all().labels("")).as_str(),
+            "v1/pods"
+        );
+        assert_eq!(
+            InformerKey::kube::<Node>(&Scope::all().namespace("shop")),
+            InformerKey::kube::<Node>(&Scope::all())
         );
         // The form of the objects is told apart by their type.
-        assert_eq!(web.key::<PartialObjectMeta<Pod>>(), web.key::<Pod>());
+        assert_eq!(
+            InformerKey::kube::<PartialObjectMeta<Pod>>(&web),
+            InformerKey::kube::<Pod>(&web)
+        );
     }
 
     #[test]
@@ -237,10 +137,10 @@ mod tests {
             Scope::all().fields("a=b"),
             Scope::all().labels("a=b\" fields=\"c=d"),
             Scope::all().labels("a=b").fields("c=d"),
-            Scope::namespace("a").labels("a=b"),
+            Scope::all().namespace("a").labels("a=b"),
             Scope::all().without_managed_fields(),
         ];
-        let mut keys: Vec<_> = scopes.iter().map(Scope::key::<Pod>).collect();
+        let mut keys: Vec<_> = scopes.iter().map(InformerKey::kube::<Pod>).collect();
         keys.sort();
         keys.dedup();
         assert_eq!(keys.len(), scopes.len());

@@ -30,16 +30,14 @@ use any::Known;
 
 pub use any::AnyInformer;
 pub use key::InformerKey;
-#[cfg(feature = "kube")]
-pub use kube::Scope;
 pub use options::FactoryOptions;
 
 /// Makes informers, and gives the same one to all who ask for the same thing: the same type of object
 /// under the same key. A clone is another handle to the same factory.
 ///
 /// `C` is what the informers are made of: with the feature `kube`, a
-/// [`Cluster`](crate::source::kube::Cluster) gives informers of its kinds by type and [`Scope`]; without
-/// one, every informer is given its source.
+/// [`Cluster`](crate::source::kube::Cluster) gives informers of its kinds by type and
+/// [`Scope`](crate::source::kube::Scope); without one, every informer is given its source.
 ///
 /// ```
 /// # #[cfg(feature = "memory")]

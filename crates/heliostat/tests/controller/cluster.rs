@@ -85,8 +85,8 @@ async fn a_controller_with_a_finalizer_and_owned_objects() {
     let (server, client) = cluster().await;
     let other = json!({"metadata": {"name": "it", "namespace": "shop", "finalizers": ["o.io/x"]}});
     server.storage().create("configmaps", other).unwrap();
-    let maps = SharedInformer::new(KubeSource::<ConfigMap>::all(&client));
-    let secrets = SharedInformer::new(KubeSource::<Secret>::all(&client));
+    let maps = SharedInformer::new(KubeSource::<ConfigMap>::new(&client));
+    let secrets = SharedInformer::new(KubeSource::<Secret>::new(&client));
     let (mut map_events, mut secret_events) =
         (maps.subscribe().unwrap(), secrets.subscribe().unwrap());
     let (stop, stopped) = oneshot::channel();

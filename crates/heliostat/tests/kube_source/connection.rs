@@ -45,7 +45,8 @@ pub(super) async fn asked(server: &Server, connection: Connection) -> (String, O
     let cluster = connection.connect().await.unwrap();
     assert_eq!(cluster.server(), Some(&*server.url));
     let before = server.seen().len();
-    let page = list(&KubeSource::<ConfigMap>::default_namespaced(&cluster)).await;
+    let page =
+        list(&KubeSource::<ConfigMap>::new(&cluster).namespace(cluster.default_namespace())).await;
     assert!(page.end.is_ok(), "{:?}", page.end);
     let seen = &server.seen()[before];
     let credentials = seen.header("authorization").map(str::to_owned);

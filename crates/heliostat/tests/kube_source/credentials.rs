@@ -67,7 +67,8 @@ fn unauthorized() -> Reply {
 }
 
 async fn list_once(cluster: &Cluster) -> Result<(), SourceError> {
-    let page = list(&KubeSource::<ConfigMap>::default_namespaced(cluster)).await;
+    let page =
+        list(&KubeSource::<ConfigMap>::new(cluster).namespace(cluster.default_namespace())).await;
     page.end.map(|_| ())
 }
 

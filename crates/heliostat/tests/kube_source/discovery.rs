@@ -1,5 +1,6 @@
 //! Discovery against recorded documents: aggregated, older, mixed, broken.
 
+use heliostat::ListerWatcher;
 use heliostat::source::kube::discovery::ResolveError;
 use heliostat::source::kube::{Discovery, KubeSource};
 use kube_core::DynamicObject;
@@ -108,11 +109,11 @@ async fn a_discovered_resource_becomes_a_source() {
     let cluster = connect(&server.url).await;
     let found = Discovery::of(&cluster).await.unwrap();
     let nodes = found.resolve("nodes").unwrap();
-    let source = KubeSource::<DynamicObject>::discovered(&cluster, nodes, Some("passed-over"));
-    assert_eq!(source.namespace(), None);
+    let source = KubeSource::<DynamicObject>::of(&cluster, nodes).namespace("passed-over");
+    assert_eq!(source.description(), "nodes");
     let pods = found.resolve("po").unwrap();
-    let source = KubeSource::<DynamicObject>::discovered(&cluster, pods, Some("shop"));
-    assert_eq!(source.namespace(), Some("shop"));
+    let source = KubeSource::<DynamicObject>::of(&cluster, pods).namespace("shop");
+    assert_eq!(source.description(), "pods in namespace shop");
     assert_eq!(source.resource().kind, "Pod");
 }
 

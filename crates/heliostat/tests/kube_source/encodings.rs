@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use heliostat::api_resource;
 use heliostat::list_watch::ListerWatcher;
 use heliostat::source::kube::{KubeSource, Traffic, WireEncoding};
 use heliostat::{Indexer, Reflector};
@@ -33,7 +32,7 @@ fn accepts(server: &Server) -> Vec<String> {
     seen.iter().map(accept).collect()
 }
 
-fn wants_protobuf(request: &Seen) -> bool {
+pub(super) fn wants_protobuf(request: &Seen) -> bool {
     request.header("accept").unwrap().contains(PROTOBUF)
 }
 
@@ -47,8 +46,7 @@ async fn refusing(refusal: Reply) -> Server {
 }
 
 async fn prost_config_maps(server: &Server) -> KubeSource<ConfigMap> {
-    let resource = api_resource!(ConfigMap as k8s_pb::Resource);
-    KubeSource::protobuf(connect(&server.url).await, &resource, Some("cap"))
+    config_maps(server).await.prost()
 }
 
 #[tokio::test]
@@ -92,9 +90,9 @@ async fn the_encoding_asked_for_can_be_chosen() {
             assert_eq!(item.unwrap().object.encoding(), came);
         }
     }
-    // A type for JSON has no use for anything else.
+    // A type of serde has a use for both if its kind is built in.
     list(&config_maps(&server).await).await.end.unwrap();
-    assert_eq!(accepts(&server).pop().as_deref(), Some(JSON));
+    assert_eq!(accepts(&server).pop().as_deref(), Some(BOTH));
     list(&prost_config_maps(&server).await).await.end.unwrap();
     assert_eq!(accepts(&server).pop().as_deref(), Some(PROTOBUF));
 }
@@ -172,7 +170,7 @@ async fn e_02_refusals_about_something_else_are_not_asked_again() {
         let error = list(&raw(&server).await).await.end.expect_err(name);
         let in_json = list(&config_maps(&server).await).await.end.expect_err(name);
         assert_eq!(error.status(), in_json.status());
-        assert_eq!(accepts(&server), [BOTH, JSON], "{name}");
+        assert_eq!(accepts(&server), [BOTH, BOTH], "{name}");
     }
 }
 
@@ -222,7 +220,7 @@ async fn json_for_a_type_of_prost_is_a_clear_error() {
 #[tokio::test]
 async fn what_cannot_be_decoded_is_not_asked_for() {
     let server = Server::always(Reply::capture("list-json")).await;
-    let typed = config_maps(&server).await.encoding(WireEncoding::Protobuf);
+    let typed = widgets(&server).await.encoding(WireEncoding::Protobuf);
     let error = list(&typed).await.end.unwrap_err();
     assert!(error.to_string().contains("decoded from JSON"), "{error}");
     assert!(matches!(error, SourceError::Encoding(_)));
@@ -309,7 +307,7 @@ async fn traffic_is_counted_on_the_wire_and_after_it() {
         .await
     };
     let cluster = connect(&server.url).await;
-    let pods = KubeSource::<k8s_openapi::api::core::v1::Pod>::all(&cluster).raw();
+    let pods = KubeSource::<k8s_openapi::api::core::v1::Pod>::new(&cluster).raw();
     assert_eq!(pods.traffic(), Traffic::default());
     list(&pods).await.end.unwrap();
     let once = pods.traffic();
@@ -347,23 +345,29 @@ async fn a_discovered_kind_needs_no_type() {
         .await
         .unwrap();
     let found = discovery.resolve("cm").unwrap();
-    let whole = KubeSource::raw_discovered(&cluster, found, Some("cap"));
-    let metadata = KubeSource::raw_metadata_discovered(&cluster, found, Some("cap"));
-    let prost = KubeSource::<ConfigMap>::protobuf_discovered(&cluster, found, Some("cap"));
-    let dynamic = KubeSource::<DynamicObject>::discovered(&cluster, found, Some("cap")).raw();
-    let partial = KubeSource::<PartialObjectMeta<DynamicObject>>::discovered(&cluster, found, None);
+    let whole = KubeSource::<DynamicObject>::of(&cluster, found)
+        .namespace("cap")
+        .raw();
+    let metadata = KubeSource::<DynamicObject>::of(&cluster, found)
+        .namespace("cap")
+        .metadata()
+        .raw();
+    let prost = KubeSource::<DynamicObject>::of(&cluster, found)
+        .namespace("cap")
+        .prost::<ConfigMap>();
+    let partial = KubeSource::<PartialObjectMeta<DynamicObject>>::of(&cluster, found);
     let before = server.seen().len();
-    for source in [&whole, &metadata, &dynamic, &partial.raw()] {
+    for source in [&whole, &metadata, &partial.raw()] {
         assert_eq!(list(source).await.keys().len(), 7);
     }
     assert_eq!(list(&prost).await.keys().len(), 7);
     let seen = &server.seen()[before..];
     let is_metadata = |request: &Seen| request.header("accept").unwrap().contains("as=Partial");
     let forms: Vec<bool> = seen.iter().map(is_metadata).collect();
-    assert_eq!(forms, [false, true, false, true, false]);
+    assert_eq!(forms, [false, true, true, false]);
     let path = "/api/v1/namespaces/cap/configmaps";
     let targets: Vec<&str> = seen.iter().map(|request| &*request.target).collect();
-    assert_eq!(targets, [path, path, path, "/api/v1/configmaps", path]);
+    assert_eq!(targets, [path, path, "/api/v1/configmaps", path]);
     assert_eq!(
         metadata.description(),
         "metadata of configmaps in namespace cap"

@@ -2,16 +2,23 @@
 
 use std::time::Duration;
 
+use heliostat::source::kube::{KubeSource, WireEncoding};
 use heliostat_core::error::{DecodeError, SourceError};
 use heliostat_core::status::Status;
+use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::server::{Reply, Server};
-use super::{config_maps, list, replay, watch};
+use super::{config_maps, list, replay, watch, widgets};
+
+/// A source that has no second encoding to ask for after a refusal.
+async fn in_json(server: &Server) -> KubeSource<ConfigMap> {
+    config_maps(server).await.encoding(WireEncoding::Json)
+}
 
 /// The `Status` that a recorded refusal becomes, for a list.
 async fn refusal(name: &str) -> Status {
     let server = replay(name, 7).await;
-    let page = list(&config_maps(&server).await).await;
+    let page = list(&in_json(&server).await).await;
     assert!(page.items.is_empty());
     let error = page.end.expect_err(name);
     assert_eq!(
@@ -28,7 +35,7 @@ async fn refusal(name: &str) -> Status {
 /// The same for a watch.
 async fn watch_refusal(name: &str) -> Status {
     let server = replay(name, 7).await;
-    let error = watch(&config_maps(&server).await).await.expect_err(name);
+    let error = watch(&in_json(&server).await).await.expect_err(name);
     assert_eq!(
         server.seen().len(),
         1,
@@ -169,11 +176,14 @@ async fn a_proxys_page_is_shown_for_what_it_is() {
 #[tokio::test]
 async fn protobuf_that_was_not_asked_for_is_refused() {
     let server = replay("list-protobuf", 1).await;
-    let end = list(&config_maps(&server).await).await.end;
+    let end = list(&widgets(&server).await).await.end;
     assert!(matches!(&end, Err(SourceError::Encoding(_))), "{end:?}");
     let message = end.unwrap_err().to_string();
     assert!(
-        message.starts_with("configmaps in namespace cap: v1, Kind=ConfigMap came as protobuf")
+        message.starts_with(
+            "widgets.example.com in namespace cap: example.com/v1, Kind=Widget came as protobuf"
+        ),
+        "{message}"
     );
 }
 

@@ -27,7 +27,7 @@ fn kind(error: &SourceError) -> TransportErrorKind {
 #[tokio::test]
 async fn e_08_a_refused_connection_names_request_and_server() {
     let url = nobody().await;
-    let source = KubeSource::<ConfigMap>::namespaced(super::connect(&url).await, "cap");
+    let source = KubeSource::<ConfigMap>::new(super::connect(&url).await).namespace("cap");
     let error = list(&source).await.end.unwrap_err();
     assert_eq!(kind(&error), TransportErrorKind::Refused);
     assert_eq!(
@@ -45,7 +45,7 @@ async fn e_08_a_refused_connection_names_request_and_server() {
 #[tokio::test]
 async fn e_08_a_name_that_does_not_resolve_is_not_refused() {
     let cluster = super::connect("http://no-such-host.invalid:8080").await;
-    let error = list(&KubeSource::<ConfigMap>::all(cluster))
+    let error = list(&KubeSource::<ConfigMap>::new(cluster))
         .await
         .end
         .unwrap_err();
@@ -63,7 +63,7 @@ async fn e_08_tls_against_a_plain_server_is_not_refused() {
     let server = Server::always(Reply::json("{}")).await;
     let url = server.url.replace("http://", "https://");
     let cluster = Connection::new().server(&url).connect().await.unwrap();
-    let error = list(&KubeSource::<ConfigMap>::all(cluster))
+    let error = list(&KubeSource::<ConfigMap>::new(cluster))
         .await
         .end
         .unwrap_err();
@@ -80,7 +80,7 @@ async fn e_11_a_server_that_hangs_up_before_it_answers_has_closed() {
             drop(stream);
         }
     });
-    let source = KubeSource::<ConfigMap>::namespaced(super::connect(&url).await, "cap");
+    let source = KubeSource::<ConfigMap>::new(super::connect(&url).await).namespace("cap");
     assert_eq!(
         kind(&list(&source).await.end.unwrap_err()),
         TransportErrorKind::Closed
@@ -206,7 +206,7 @@ async fn a_compressed_list_that_is_cut_off_is_an_error() {
     let reply = Reply::json(&packed[..half]).header("content-encoding", "gzip");
     let server = Server::always(reply).await;
     let pods =
-        KubeSource::<k8s_openapi::api::core::v1::Pod>::all(super::connect(&server.url).await);
+        KubeSource::<k8s_openapi::api::core::v1::Pod>::new(super::connect(&server.url).await);
     let page = list(&pods).await;
     assert!(!page.items.is_empty());
     assert_eq!(kind(&page.end.unwrap_err()), TransportErrorKind::Closed);

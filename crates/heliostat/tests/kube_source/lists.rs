@@ -141,7 +141,7 @@ async fn a_thousand_pods_decode_plain_and_compressed() {
     let compressed = Reply::json(packed).header("content-encoding", "gzip");
     for reply in [Reply::json(plain), compressed] {
         let server = Server::always(reply).await;
-        let pods = KubeSource::<Pod>::all(super::connect(&server.url).await);
+        let pods = KubeSource::<Pod>::new(super::connect(&server.url).await);
         let page = list(&pods).await;
         assert!(page.end.is_ok(), "{:?}", page.end);
         assert_eq!(page.keys().len(), 1000);

@@ -2,7 +2,9 @@
 
 use heliostat::core::packed::Packing;
 use heliostat::list_watch::ListerWatcher;
-use heliostat::source::kube::{ApiResource, DiscoveredResource, KubeSource, PartialObjectMeta};
+use heliostat::source::kube::{
+    ApiResource, DiscoveredResource, DynamicObject, KubeSource, PartialObjectMeta,
+};
 use heliostat_core::event::WatchEvent;
 use heliostat_core::object::GroupVersionKind;
 use heliostat_core::raw::RawObject;
@@ -76,7 +78,10 @@ fn metadata_alone(object: &RawObject) {
 async fn whole_objects_are_cut_down_in_lists_and_in_watches() {
     let server = server_of_secrets().await;
     let cluster = connect(&server.url).await;
-    let source = KubeSource::raw_metadata_discovered(&cluster, &secrets(), Some("cap"));
+    let source = KubeSource::<DynamicObject>::of(&cluster, &secrets())
+        .namespace("cap")
+        .metadata()
+        .raw();
     let page = list(&source).await;
     assert!(page.end.is_ok(), "{:?}", page.end);
     assert_eq!(page.keys(), ["cap/a", "cap/b"]);
@@ -106,7 +111,10 @@ async fn whole_objects_are_cut_down_in_lists_and_in_watches() {
 async fn packed_objects_are_cut_down_too() {
     let server = server_of_secrets().await;
     let cluster = connect(&server.url).await;
-    let source = KubeSource::raw_metadata_discovered(&cluster, &secrets(), Some("cap"));
+    let source = KubeSource::<DynamicObject>::of(&cluster, &secrets())
+        .namespace("cap")
+        .metadata()
+        .raw();
     let page = list(&source.packed(&Packing::raw())).await;
     assert_eq!(page.keys(), ["cap/a", "cap/b"]);
     for item in &page.items {

@@ -38,7 +38,7 @@ async fn pod_metrics(server: &Server) -> KubeSource<DynamicObject> {
     let discovery = Discovery::of(&cluster).await.unwrap();
     let found = discovery.resolve("podmetrics").unwrap();
     assert!(found.is_listable() && !found.is_watchable() && !found.is_mirrorable());
-    KubeSource::discovered(&cluster, found, None)
+    KubeSource::of(&cluster, found)
 }
 
 #[tokio::test]

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use heliostat::api_resource;
 use heliostat::list_watch::ListerWatcher;
 use heliostat::source::kube::KubeSource;
 use heliostat_core::event::{RejectionReason, WatchEvent};
@@ -21,13 +20,18 @@ use super::server::{End, Reply, Server};
 use super::{Page, config_map_metadata, config_maps, connect, list, raw, replay, tell, watch};
 
 /// How often each recorded answer is cut another way.
-const CUTS: u64 = 8;
+pub(super) const CUTS: u64 = 8;
 
 /// The first thousand pods, as they were recorded in protobuf.
-fn pods_in_protobuf() -> Vec<u8> {
+pub(super) fn pods_in_protobuf() -> Vec<u8> {
     let recorded = "../heliostat-core/testdata/wire/pods-1000.pb.gz";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(recorded);
     unpack(&std::fs::read(path).unwrap())
+}
+
+/// The same pods in JSON.
+pub(super) fn pods_in_json() -> Vec<u8> {
+    unpack(&super::capture("pods-1000", "json.gz"))
 }
 
 fn unpack(packed: &[u8]) -> Vec<u8> {
@@ -37,13 +41,12 @@ fn unpack(packed: &[u8]) -> Vec<u8> {
     plain
 }
 
-fn protobuf(body: impl AsRef<[u8]>) -> Reply {
+pub(super) fn protobuf(body: impl AsRef<[u8]>) -> Reply {
     Reply::new(200, "application/vnd.kubernetes.protobuf", body)
 }
 
 async fn prost_config_maps(server: &Server) -> KubeSource<ConfigMap> {
-    let resource = api_resource!(ConfigMap as k8s_pb::Resource);
-    KubeSource::protobuf(connect(&server.url).await, &resource, Some("cap"))
+    config_maps(server).await.prost()
 }
 
 /// All that the metadata of an object tells.
@@ -162,7 +165,7 @@ async fn metadata_alone_in_either_encoding_is_the_same() {
 
 #[tokio::test]
 async fn a_thousand_pods_are_the_same_in_either_encoding() {
-    let json = unpack(&super::capture("pods-1000", "json.gz"));
+    let json = pods_in_json();
     let server = Server::start_by(move |request| {
         match request.header("accept").unwrap().contains("protobuf") {
             true => protobuf(pods_in_protobuf()),
@@ -171,7 +174,7 @@ async fn a_thousand_pods_are_the_same_in_either_encoding() {
     })
     .await;
     let cluster = connect(&server.url).await;
-    let pods = KubeSource::<JsonPod>::all(&cluster).raw();
+    let pods = KubeSource::<JsonPod>::new(&cluster).raw();
     let in_json = pods
         .clone()
         .encoding(heliostat::source::kube::WireEncoding::Json);
@@ -293,8 +296,8 @@ async fn limits_hold_for_protobuf_too() {
 #[tokio::test]
 async fn w_10_objects_of_another_kind_are_rejected_in_protobuf_too() {
     let server = replay("watch-protobuf", 2).await;
-    let pods = KubeSource::<JsonPod>::all(connect(&server.url).await).raw();
-    let metadata = KubeSource::<PartialObjectMeta<JsonPod>>::all(connect(&server.url).await).raw();
+    let pods = KubeSource::<JsonPod>::new(connect(&server.url).await).raw();
+    let metadata = KubeSource::<PartialObjectMeta<JsonPod>>::new(connect(&server.url).await).raw();
     for source in [pods, metadata] {
         let (events, failure) = watch(&source).await.unwrap();
         assert!(failure.is_none() && events.len() > 5);
@@ -381,15 +384,15 @@ async fn types_of_prost_have_what_types_of_serde_have() {
 
 #[tokio::test]
 async fn a_thousand_pods_of_prost_are_those_of_serde() {
-    let resource = api_resource!(Pod as k8s_pb::Resource);
     let server = Server::always(protobuf(pods_in_protobuf())).await;
     let cluster = connect(&server.url).await;
-    let pods = KubeSource::<Pod>::protobuf(&cluster, &resource, None).without_managed_fields();
+    let pods = KubeSource::<JsonPod>::new(&cluster)
+        .without_managed_fields()
+        .prost::<Pod>();
     assert_eq!(pods.description(), "pods in all namespaces");
     let pods = entries(&list(&pods).await);
-    let json = unpack(&super::capture("pods-1000", "json.gz"));
-    let server = Server::always(Reply::json(json)).await;
-    let expected = KubeSource::<JsonPod>::all(connect(&server.url).await);
+    let server = Server::always(Reply::json(pods_in_json())).await;
+    let expected = KubeSource::<JsonPod>::new(connect(&server.url).await);
     let expected = entries(&list(&expected).await);
     assert_eq!((pods.len(), expected.len()), (1000, 1000));
     for (pod, expected) in pods.iter().zip(&expected) {

@@ -32,7 +32,7 @@ async fn seen<T: Send + Sync + 'static>(
 #[tokio::test]
 async fn w_24_first_requests_of_a_fresh_mirror() {
     let server = server().await;
-    let pods = KubeSource::<Pod>::all(connect(&server.url).await);
+    let pods = KubeSource::<Pod>::new(connect(&server.url).await);
     let list = ListOptions {
         resource_version: ResourceVersion::ANY,
         limit: Some(500),
@@ -52,8 +52,9 @@ async fn w_24_first_requests_of_a_fresh_mirror() {
         "/api/v1/pods?allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan\
          &sendInitialEvents=true&timeoutSeconds=300&watch=true"
     );
-    assert_eq!(list.header("accept"), Some("application/json"));
-    assert_eq!(watch.header("accept"), Some("application/json"));
+    let either = Some("application/vnd.kubernetes.protobuf,application/json");
+    assert_eq!(list.header("accept"), either);
+    assert_eq!(watch.header("accept"), either);
     assert_eq!(list.header("authorization"), None);
 }
 
@@ -61,7 +62,7 @@ async fn w_24_first_requests_of_a_fresh_mirror() {
 #[tokio::test]
 async fn lists_may_be_compressed_and_watches_must_not() {
     let server = server().await;
-    let pods = KubeSource::<Pod>::all(connect(&server.url).await);
+    let pods = KubeSource::<Pod>::new(connect(&server.url).await);
     let [list, watch] = seen(
         &server,
         &pods,
@@ -77,7 +78,8 @@ async fn lists_may_be_compressed_and_watches_must_not() {
 async fn h_02_scope_and_selectors_are_in_every_request() {
     let server = server().await;
     let cluster = connect(&server.url).await;
-    let pods = KubeSource::<Pod>::namespaced(&cluster, "shop")
+    let pods = KubeSource::<Pod>::new(&cluster)
+        .namespace("shop")
         .labels("app in (cart,web)")
         .fields("spec.nodeName=n1");
     assert_eq!(
@@ -104,7 +106,7 @@ async fn paths_of_every_kind_of_source() {
     let (list, watch) = default();
     let [list, _] = seen(
         &server,
-        &KubeSource::<Deployment>::all(&cluster),
+        &KubeSource::<Deployment>::new(&cluster),
         list,
         watch,
     )
@@ -112,7 +114,7 @@ async fn paths_of_every_kind_of_source() {
     assert_eq!(list.target, "/apis/apps/v1/deployments");
 
     let (list, watch) = default();
-    let nodes = KubeSource::<Node>::all(&cluster);
+    let nodes = KubeSource::<Node>::new(&cluster);
     let [list, _] = seen(&server, &nodes, list, watch).await;
     assert_eq!(list.target, "/api/v1/nodes");
     assert_eq!(nodes.description(), "nodes");
@@ -122,7 +124,7 @@ async fn paths_of_every_kind_of_source() {
     assert_eq!(list.target, "/apis/example.com/v1/namespaces/cap/widgets");
 
     let (list, watch) = default();
-    let here = KubeSource::<Pod>::default_namespaced(&cluster);
+    let here = KubeSource::<Pod>::new(&cluster).namespace(cluster.default_namespace());
     let [list, _] = seen(&server, &here, list, watch).await;
     assert_eq!(list.target, "/api/v1/namespaces/default/pods");
 }
@@ -130,7 +132,7 @@ async fn paths_of_every_kind_of_source() {
 #[tokio::test]
 async fn metadata_alone_is_asked_for_in_two_forms() {
     let server = server().await;
-    let source = KubeSource::<PartialObjectMeta<Pod>>::all(connect(&server.url).await);
+    let source = KubeSource::<PartialObjectMeta<Pod>>::new(connect(&server.url).await);
     assert_eq!(source.description(), "metadata of pods in all namespaces");
     let [list, watch] = seen(
         &server,
@@ -142,11 +144,17 @@ async fn metadata_alone_is_asked_for_in_two_forms() {
     assert_eq!(list.target, "/api/v1/pods");
     assert_eq!(
         list.header("accept"),
-        Some("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1")
+        Some(
+            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,\
+             application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+        )
     );
     assert_eq!(
         watch.header("accept"),
-        Some("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")
+        Some(
+            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,\
+             application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+        )
     );
 }
 
@@ -154,8 +162,7 @@ async fn metadata_alone_is_asked_for_in_two_forms() {
 async fn several_namespaces_are_several_sources() {
     let server = server().await;
     let cluster = connect(&server.url).await;
-    let sources = KubeSource::<Pod>::namespaced_many(&cluster, ["a", "b"]);
-    for source in &sources {
+    for (_, source) in KubeSource::<Pod>::new(&cluster).in_namespaces(["a", "b"]) {
         drop(source.list(ListOptions::default()).await.unwrap());
     }
     let targets: Vec<String> = server.seen().into_iter().map(|seen| seen.target).collect();
@@ -168,7 +175,7 @@ async fn several_namespaces_are_several_sources() {
 #[tokio::test]
 async fn a_name_that_is_none_is_refused_before_anything_is_sent() {
     let server = server().await;
-    let pods = KubeSource::<Pod>::namespaced(connect(&server.url).await, "");
+    let pods = KubeSource::<Pod>::new(connect(&server.url).await).namespace("");
     let error = pods.list(ListOptions::default()).await.err().unwrap();
     assert!(matches!(error, SourceError::Request(_)), "{error:?}");
     let error = pods.watch(WatchOptions::default()).await.err().unwrap();
@@ -182,7 +189,7 @@ async fn a_server_below_a_path_is_asked_there() {
     let url = format!("{}/k8s/clusters/c-1/", server.url);
     let cluster = Connection::new().server(&url).connect().await.unwrap();
     drop(
-        KubeSource::<Pod>::all(cluster)
+        KubeSource::<Pod>::new(cluster)
             .list(ListOptions::default())
             .await
             .unwrap(),

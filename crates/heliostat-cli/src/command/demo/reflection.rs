@@ -73,7 +73,7 @@ impl Reflection {
         let config = ReflectorConfig::default()
             .silence_timeout(Some(SILENCE_TIMEOUT))
             .backoff(backoff);
-        let handle = Reflector::new(KubeSource::<Pod>::all(cluster), Tap::new(&store, listener))
+        let handle = Reflector::new(KubeSource::<Pod>::new(cluster), Tap::new(&store, listener))
             .config(config)
             .seed(seed)
             // Failures are what the demo is about; they are told on the screen.

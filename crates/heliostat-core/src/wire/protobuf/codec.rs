@@ -1,9 +1,11 @@
-//! An object by way of prost.
+//! An object as a value of a type of prost or of serde.
 
 use std::fmt;
-use std::marker::PhantomData;
 
+use heliostat_kinds::schema::Kind;
+use heliostat_kinds::{Object, ReadError};
 use prost::Message;
+use serde::de::DeserializeOwned;
 
 use super::header::RawHeader;
 use super::prune::without_managed_fields;
@@ -11,10 +13,11 @@ use crate::event::RejectionReason;
 use crate::object::{Entry, GroupVersionKind};
 use crate::wire::Codec;
 
-/// Decodes objects with prost into `K`, whatever crate has the types.
+/// Decodes objects into `K`: a message of prost, or what serde reads from the JSON of a built-in kind.
 ///
-/// The header is read from the bytes, so nothing is asked of `K` but that it is a message; that it is
-/// the right one is for the caller to know, or for [`expecting`](Self::expecting) to check.
+/// The header is read from the bytes, so a message of prost needs nothing else; that it is the right
+/// one is for the caller to know, or for [`expecting`](Self::expecting) to check. A type of serde
+/// becomes what it would become from the object's JSON, with its kind and API version.
 ///
 /// ```
 /// use heliostat_core::object::ObjectKey;
@@ -32,21 +35,53 @@ pub struct ProtobufCodec<K> {
     keeps_managed_fields: bool,
     /// Where an object is put together that something was cut out of.
     scratch: Vec<u8>,
-    object: PhantomData<fn() -> K>,
+    decode: Decode<K>,
+}
+
+/// How the message of an object becomes a value.
+enum Decode<K> {
+    Prost(fn(&[u8]) -> Result<K, prost::DecodeError>),
+    Serde(&'static Kind, fn(Object<'_>) -> Result<K, ReadError>),
 }
 
 /// Room above this is given back after an object: most are far smaller.
 const SCRATCH_BYTES_KEPT: usize = 256 << 10;
 
 impl<K: Message + Default> ProtobufCodec<K> {
-    /// A codec for the decoders of this module.
+    /// A codec of messages of prost.
     #[must_use]
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
+        Self::with(Decode::Prost(|message| K::decode(message)))
+    }
+}
+
+impl<K: DeserializeOwned> ProtobufCodec<K> {
+    /// A codec of objects of a built-in kind, by way of serde. Every object is rejected if protobuf
+    /// cannot carry the kind.
+    ///
+    /// ```
+    /// use heliostat_core::wire::Codec;
+    /// use heliostat_core::wire::protobuf::ProtobufCodec;
+    /// use heliostat_kinds::schema;
+    ///
+    /// let kind = schema::kind("v1", "Namespace").unwrap();
+    /// let mut codec = ProtobufCodec::<serde_json::Value>::of_kind(kind);
+    /// let entry = codec.decode(b"\x0a\x03\x0a\x01a", None).unwrap();
+    /// assert_eq!(entry.object["metadata"]["name"], "a");
+    /// ```
+    #[must_use]
+    pub fn of_kind(kind: &'static Kind) -> Self {
+        Self::with(Decode::Serde(kind, |object| object.decode()))
+    }
+}
+
+impl<K> ProtobufCodec<K> {
+    const fn with(decode: Decode<K>) -> Self {
         Self {
             expected_kind: None,
             keeps_managed_fields: true,
             scratch: Vec::new(),
-            object: PhantomData,
+            decode,
         }
     }
 
@@ -72,7 +107,22 @@ impl<K: Message + Default> Default for ProtobufCodec<K> {
     }
 }
 
-impl<K: Message + Default> Codec for ProtobufCodec<K> {
+impl<K> Decode<K> {
+    fn decode(&self, message: &[u8]) -> Result<K, RejectionReason> {
+        match self {
+            Self::Prost(decode) => decode(message).map_err(|error| undecodable(&error)),
+            Self::Serde(kind, decode) => Object::of_kind(kind, message)
+                .and_then(decode)
+                .map_err(|error| undecodable(&error)),
+        }
+    }
+}
+
+fn undecodable(error: &dyn fmt::Display) -> RejectionReason {
+    RejectionReason::Undecodable(error.to_string())
+}
+
+impl<K> Codec for ProtobufCodec<K> {
     type Object = K;
 
     fn decode(
@@ -80,7 +130,6 @@ impl<K: Message + Default> Codec for ProtobufCodec<K> {
         bytes: &[u8],
         _envelope_kind: Option<&GroupVersionKind>,
     ) -> Result<Entry<K>, RejectionReason> {
-        let undecodable = |error: &dyn ToString| RejectionReason::Undecodable(error.to_string());
         let read = match self.keeps_managed_fields {
             true => RawHeader::read(bytes).map(|header| (header, bytes)),
             false => without_managed_fields(bytes, &mut self.scratch),
@@ -89,7 +138,7 @@ impl<K: Message + Default> Codec for ProtobufCodec<K> {
         let header = header
             .header()
             .ok_or_else(|| RejectionReason::NoMetadata("it has no name".to_owned()))?;
-        let object = K::decode(kept).map_err(|error| undecodable(&error));
+        let object = self.decode.decode(kept);
         if self.scratch.capacity() > SCRATCH_BYTES_KEPT {
             self.scratch = Vec::new();
         }

@@ -3,7 +3,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `list`, `watch` | the two decoders: where an item, a frame and the list's own metadata lie |
-//! | `codec` | [`ProtobufCodec`]: objects of types that prost knows |
+//! | `codec` | [`ProtobufCodec`]: objects as types of prost or serde |
 //! | [`envelope`] | the magic number and the message around every top-level object |
 //! | [`header`] | name, version and kind of an object, read from its bytes alone |
 //! | [`field`] | the fields of one message, in the order in which they lie |

@@ -1,14 +1,14 @@
 //! The head of an answer: is it a success, and of a content type that can be decoded.
 //!
 //! A failure becomes the server's own `Status`, which may come in either encoding, or one made from the
-//! code where the body is plain text. A success of a foreign content type is somebody else's page: a proxy, a login form, a
-//! captive portal.
+//! code where the body is plain text. A success of another content type is the page of something on the
+//! way: a proxy, a login form, a captive portal.
 
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
 use http::Response;
-use http::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use http::header::{DATE, HeaderMap, RETRY_AFTER};
 use kube_client::client::Body;
 
 use heliostat_core::error::{DecodeError, SourceError};
@@ -16,7 +16,7 @@ use heliostat_core::status::Status;
 use heliostat_core::wire::protobuf::parse_status;
 
 use super::body::chunks;
-use super::negotiation::Encoding;
+use super::encoding::Encoding;
 
 /// How much of an error's body is read. A `Status` with many causes has a few kilobytes.
 const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
@@ -30,28 +30,7 @@ const EXCERPT_CHARS: usize = 160;
 /// How long the body of an error is waited for: the code alone decides nearly as well.
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
 
-impl Encoding {
-    /// The encoding of an answer, whatever was asked for. Without a content type it is taken for JSON: the decoder will see.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, String> {
-        let Some(value) = headers.get(CONTENT_TYPE) else {
-            return Ok(Self::Json);
-        };
-        let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let media_type = text.split(';').next().unwrap_or("").trim();
-        if media_type.eq_ignore_ascii_case("application/json") {
-            Ok(Self::Json)
-        } else if media_type.eq_ignore_ascii_case(PROTOBUF) {
-            Ok(Self::Protobuf)
-        } else {
-            Err(text)
-        }
-    }
-}
-
-/// The media type of Kubernetes' protobuf. That of a watch has the parameter `stream=watch`.
-const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
-
-/// Gives back an answer and how it can be decoded, or what it means that it cannot.
+/// Returns the answer with its encoding, or the error that it stands for.
 pub(super) async fn check(
     response: Response<Body>,
     expected: &'static str,
@@ -203,33 +182,6 @@ mod tests {
         let status = error.status().unwrap();
         assert!(status.is_forbidden());
         assert!(status.message.contains("you may not"), "{}", status.message);
-    }
-
-    fn headers(content_type: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))])
-    }
-
-    #[test]
-    fn the_answer_chooses_the_decoder() {
-        assert_eq!(Encoding::of(&HeaderMap::new()), Ok(Encoding::Json));
-        for json in ["application/json", "Application/JSON; charset=utf-8"] {
-            assert_eq!(Encoding::of(&headers(json)), Ok(Encoding::Json));
-        }
-        for protobuf in [
-            "application/vnd.kubernetes.protobuf",
-            "application/vnd.kubernetes.protobuf;stream=watch",
-            "Application/vnd.kubernetes.Protobuf ; q=1",
-        ] {
-            assert_eq!(Encoding::of(&headers(protobuf)), Ok(Encoding::Protobuf));
-        }
-        for foreign in [
-            "application/protobuf",
-            "text/html",
-            "application/jsonp",
-            "application/cbor",
-        ] {
-            assert_eq!(Encoding::of(&headers(foreign)), Err(foreign.to_owned()));
-        }
     }
 
     #[test]

@@ -14,8 +14,8 @@ use kube_client::client::Body;
 use heliostat_core::error::SourceError;
 
 use super::answer;
+use super::encoding::Encoding;
 use super::failure::RequestLine;
-use super::negotiation::Encoding;
 
 /// A connection to a Kubernetes API: what a [`KubeSource`](super::KubeSource) reads from.
 ///

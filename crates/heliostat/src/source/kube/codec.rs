@@ -19,9 +19,12 @@ use heliostat_core::version::ResourceVersion;
 use heliostat_core::wire::json::{JsonCodec, without_managed_fields};
 use heliostat_core::wire::protobuf::ProtobufCodec;
 use heliostat_core::wire::{Codec, Finisher};
+use heliostat_kinds::schema;
 
 use super::collection::Form;
-use super::negotiation::{Encoding, Encodings};
+use super::encoding::Encoding;
+use super::negotiation::Encodings;
+use super::scope::Scope;
 
 /// The kind under which metadata alone is sent, whatever the kind of the object is.
 const METADATA_API_VERSION: &str = "meta.k8s.io/v1";
@@ -33,7 +36,7 @@ pub(super) struct CodecMaker<T> {
     encodings: Encodings,
 }
 
-type Make<T> = dyn Fn(Encoding, ManagedFields) -> Box<dyn Codec<Object = T>> + Send + Sync;
+type Make<T> = dyn Fn(Encoding, ManagedFields) -> AnyCodec<T> + Send + Sync;
 
 /// What becomes of `metadata.managedFields`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,17 +45,22 @@ pub(super) enum ManagedFields {
     Cut,
 }
 
+impl ManagedFields {
+    pub(super) const fn of(scope: &Scope) -> Self {
+        match scope.cuts_managed_fields() {
+            true => Self::Cut,
+            false => Self::Kept,
+        }
+    }
+}
+
 impl<T> CodecMaker<T> {
     /// Codecs for these encodings, which also cut the managed fields out if that is wanted.
-    pub(super) fn new<C>(
+    pub(super) fn new(
         encodings: Encodings,
-        make: impl Fn(Encoding, ManagedFields) -> C + Send + Sync + 'static,
-    ) -> Self
-    where
-        C: Codec<Object = T> + 'static,
-    {
-        let make: Arc<Make<T>> =
-            Arc::new(move |encoding, managed_fields| Box::new(make(encoding, managed_fields)));
+        make: impl Fn(Encoding, ManagedFields) -> AnyCodec<T> + Send + Sync + 'static,
+    ) -> Self {
+        let make = Arc::new(make);
         Self { make, encodings }
     }
 
@@ -61,12 +69,8 @@ impl<T> CodecMaker<T> {
     where
         C: Codec<Object = T> + 'static,
     {
-        Self::new(Encodings::Json, move |_, managed_fields| Pruning {
-            codec: make(),
-            scratch: match managed_fields {
-                ManagedFields::Kept => None,
-                ManagedFields::Cut => Some(Vec::new()),
-            },
+        Self::new(Encodings::Json, move |_, managed_fields| {
+            pruning(make(), managed_fields)
         })
     }
 
@@ -82,7 +86,7 @@ impl<T> CodecMaker<T> {
         managed_fields: ManagedFields,
     ) -> Option<AnyCodec<T>> {
         let can = self.encodings.has(encoding);
-        can.then(|| AnyCodec((self.make)(encoding, managed_fields)))
+        can.then(|| (self.make)(encoding, managed_fields))
     }
 }
 
@@ -90,25 +94,38 @@ impl<K> CodecMaker<K>
 where
     K: Resource + DeserializeOwned + Send + Sync + 'static,
 {
-    /// The codec of a Kubernetes type, by way of serde.
-    pub(super) fn json(expected: GroupVersionKind) -> Self {
-        Self::of_json(move || {
-            JsonCodec::new(header_of::<K>)
-                .expecting(expected.clone())
-                .adopting(name_kind::<K>)
-        })
+    /// The codec of a Kubernetes type, by way of serde: from JSON, and from protobuf where the kind is
+    /// built in.
+    pub(super) fn serde(expected: GroupVersionKind) -> Self {
+        let kind = schema::kind(&expected.api_version, &expected.kind);
+        let Some(kind) = kind.filter(|kind| kind.has_protobuf()) else {
+            return Self::of_json(move || json_codec(expected.clone()));
+        };
+        Self::new(
+            Encodings::Both,
+            move |encoding, managed_fields| match encoding {
+                Encoding::Json => pruning(json_codec(expected.clone()), managed_fields),
+                Encoding::Protobuf => {
+                    let codec = ProtobufCodec::of_kind(kind).expecting(expected.clone());
+                    AnyCodec::new(match managed_fields {
+                        ManagedFields::Kept => codec,
+                        ManagedFields::Cut => codec.without_managed_fields(),
+                    })
+                }
+            },
+        )
     }
 }
 
 impl<K: Message + Default + 'static> CodecMaker<K> {
-    /// The codec of a message, by way of prost.
-    pub(super) fn protobuf(expected: GroupVersionKind) -> Self {
+    /// The codec of a message of prost.
+    pub(super) fn prost(expected: GroupVersionKind) -> Self {
         Self::new(Encodings::Protobuf, move |_, managed_fields| {
             let codec = ProtobufCodec::new().expecting(expected.clone());
-            match managed_fields {
+            AnyCodec::new(match managed_fields {
                 ManagedFields::Kept => codec,
                 ManagedFields::Cut => codec.without_managed_fields(),
-            }
+            })
         })
     }
 }
@@ -117,9 +134,29 @@ impl CodecMaker<RawObject> {
     /// The codec of objects that stay bytes.
     pub(super) fn raw(expected: GroupVersionKind) -> Self {
         Self::new(Encodings::Both, move |encoding, managed_fields| {
-            raw_codec(encoding, managed_fields, expected.clone())
+            AnyCodec::new(raw_codec(encoding, managed_fields, expected.clone()))
         })
     }
+}
+
+fn json_codec<K>(expected: GroupVersionKind) -> impl Codec<Object = K> + 'static
+where
+    K: Resource + DeserializeOwned + Send + Sync + 'static,
+{
+    JsonCodec::new(header_of::<K>)
+        .expecting(expected)
+        .adopting(name_kind::<K>)
+}
+
+/// A codec for JSON that gets objects without managed fields if they are to be cut.
+fn pruning<C: Codec + 'static>(codec: C, managed_fields: ManagedFields) -> AnyCodec<C::Object> {
+    AnyCodec::new(Pruning {
+        codec,
+        scratch: match managed_fields {
+            ManagedFields::Kept => None,
+            ManagedFields::Cut => Some(Vec::new()),
+        },
+    })
 }
 
 /// The codec of objects that stay bytes, for one answer.
@@ -156,7 +193,7 @@ impl<T> fmt::Debug for CodecMaker<T> {
     }
 }
 
-impl<T: 'static> AnyCodec<T> {
+impl<T> AnyCodec<T> {
     /// The codec around another one.
     pub(super) fn new(codec: impl Codec<Object = T> + 'static) -> Self {
         Self(Box::new(codec))

@@ -5,7 +5,6 @@
 //! name cannot change which path is asked for.
 
 use std::fmt;
-use std::sync::Arc;
 
 use kube_core::ApiResource;
 
@@ -13,6 +12,7 @@ use heliostat_core::error::SourceError;
 use heliostat_core::options::{ListOptions, WatchOptions, encode_query};
 
 use super::discovery::DiscoveredResource;
+use super::scope::Scope;
 
 /// In which form the objects are asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,39 +23,12 @@ pub(super) enum Form {
     Metadata,
 }
 
-/// Where the objects are.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Place {
-    /// In no namespace.
-    Cluster,
-    /// In every namespace. The path is that of [`Place::Cluster`].
-    AllNamespaces,
-    /// In this one.
-    Namespace(Arc<str>),
-}
-
-impl Place {
-    pub(super) fn namespace(name: &str) -> Self {
-        Self::Namespace(Arc::from(name))
-    }
-
-    /// The place of a discovered resource, if a namespace may have been named.
-    pub(super) fn of(found: &DiscoveredResource, namespace: Option<&str>) -> Self {
-        match (found.namespaced, namespace) {
-            (false, _) => Self::Cluster,
-            (true, None) => Self::AllNamespaces,
-            (true, Some(name)) => Self::namespace(name),
-        }
-    }
-}
-
-/// One collection of a Kubernetes API: a resource in a scope, narrowed by selectors.
+/// One collection of a Kubernetes API: a resource in a scope.
 #[derive(Clone, Debug)]
 pub(super) struct Collection {
     resource: ApiResource,
-    place: Place,
-    labels: Option<Arc<str>>,
-    fields: Option<Arc<str>>,
+    is_namespaced: bool,
+    scope: Scope,
     watch: WatchVerb,
 }
 
@@ -79,21 +52,20 @@ impl WatchVerb {
 }
 
 impl Collection {
-    pub(super) const fn new(resource: ApiResource, place: Place) -> Self {
+    pub(super) fn new(resource: ApiResource, is_namespaced: bool) -> Self {
         Self {
             resource,
-            place,
-            labels: None,
-            fields: None,
+            is_namespaced,
+            scope: Scope::all(),
             watch: WatchVerb::Assumed,
         }
     }
 
-    /// A resource that was discovered: in one namespace, or in all.
-    pub(super) fn discovered(found: &DiscoveredResource, namespace: Option<&str>) -> Self {
+    /// The collection of a resource that the server told of.
+    pub(super) fn of(found: DiscoveredResource) -> Self {
         Self {
-            watch: WatchVerb::of(found),
-            ..Self::new(found.resource.clone(), Place::of(found, namespace))
+            watch: WatchVerb::of(&found),
+            ..Self::new(found.resource, found.namespaced)
         }
     }
 
@@ -101,24 +73,22 @@ impl Collection {
         self.watch
     }
 
-    /// An empty selector selects everything, as none does.
-    pub(super) fn set_labels(&mut self, selector: &str) {
-        self.labels = (!selector.is_empty()).then(|| Arc::from(selector));
+    pub(super) const fn scope(&self) -> &Scope {
+        &self.scope
     }
 
-    pub(super) fn set_fields(&mut self, selector: &str) {
-        self.fields = (!selector.is_empty()).then(|| Arc::from(selector));
+    pub(super) fn set_scope(&mut self, scope: Scope) {
+        self.scope = scope;
     }
 
     pub(super) const fn resource(&self) -> &ApiResource {
         &self.resource
     }
 
-    pub(super) fn namespace(&self) -> Option<&str> {
-        match &self.place {
-            Place::Namespace(namespace) => Some(namespace),
-            Place::Cluster | Place::AllNamespaces => None,
-        }
+    /// The namespace, if the collection is in one.
+    fn namespace(&self) -> Option<&str> {
+        let namespace = self.scope.named_namespace();
+        namespace.filter(|_| self.is_namespaced)
     }
 
     /// The path of the collection.
@@ -152,13 +122,13 @@ impl Collection {
 
     /// Pages need their selectors again: a continue token does not carry them.
     fn query(&self, mut pairs: Vec<(&'static str, String)>, fields: Option<&str>) -> String {
-        let selectors = [self.fields.as_deref(), fields];
+        let selectors = [self.scope.field_selector(), fields];
         let selectors: Vec<_> = selectors.into_iter().flatten().collect();
         if !selectors.is_empty() {
             pairs.push(("fieldSelector", selectors.join(",")));
         }
-        if let Some(selector) = &self.labels {
-            pairs.push(("labelSelector", selector.to_string()));
+        if let Some(selector) = self.scope.label_selector() {
+            pairs.push(("labelSelector", selector.to_owned()));
         }
         pairs.sort_by_key(|(name, _)| *name);
         encode_query(pairs.iter().map(|(name, value)| (*name, value.as_str())))
@@ -171,12 +141,12 @@ impl fmt::Display for Collection {
         if !self.resource.group.is_empty() {
             write!(f, ".{}", self.resource.group)?;
         }
-        match &self.place {
-            Place::Cluster => {}
-            Place::AllNamespaces => f.write_str(" in all namespaces")?,
-            Place::Namespace(namespace) => write!(f, " in namespace {namespace}")?,
+        match self.namespace() {
+            Some(namespace) => write!(f, " in namespace {namespace}")?,
+            None if self.is_namespaced => f.write_str(" in all namespaces")?,
+            None => {}
         }
-        match (&self.labels, &self.fields) {
+        match (self.scope.label_selector(), self.scope.field_selector()) {
             (None, None) => Ok(()),
             (Some(labels), None) => write!(f, " with {labels}"),
             (None, Some(fields)) => write!(f, " with {fields}"),
@@ -208,12 +178,18 @@ mod tests {
         ApiResource::from_gvk_with_plural(&gvk, plural)
     }
 
+    fn within(resource: ApiResource, namespace: &str) -> Collection {
+        let mut collection = Collection::new(resource, true);
+        collection.set_scope(Scope::all().namespace(namespace));
+        collection
+    }
+
     #[test]
     fn paths_by_group_and_scope() {
-        let pods = Collection::new(resource("", "v1", "pods"), Place::AllNamespaces);
+        let pods = Collection::new(resource("", "v1", "pods"), true);
         assert_eq!(pods.path().unwrap(), "/api/v1/pods");
         let apps = resource("apps", "v1", "deployments");
-        let one = Collection::new(apps, Place::namespace("kube-system"));
+        let one = within(apps, "kube-system");
         assert_eq!(
             one.path().unwrap(),
             "/apis/apps/v1/namespaces/kube-system/deployments"
@@ -223,7 +199,7 @@ mod tests {
     #[test]
     fn a_name_cannot_change_the_path() {
         for namespace in ["", ".", "..", "a/b", "a%2Fb", "a?watch=1", "a b", "é"] {
-            let odd = Collection::new(resource("", "v1", "pods"), Place::namespace(namespace));
+            let odd = within(resource("", "v1", "pods"), namespace);
             let error = odd.path().unwrap_err();
             assert!(matches!(error, SourceError::Request(_)), "{namespace:?}");
             assert!(
@@ -235,9 +211,9 @@ mod tests {
 
     #[test]
     fn w_24_selectors_stand_among_the_other_parameters() {
-        let mut pods = Collection::new(resource("", "v1", "pods"), Place::AllNamespaces);
-        pods.set_labels("app in (a,b)");
-        pods.set_fields("spec.nodeName=n1");
+        let mut pods = Collection::new(resource("", "v1", "pods"), true);
+        let scope = Scope::all().labels("app in (a,b)");
+        pods.set_scope(scope.fields("spec.nodeName=n1"));
         let page = ListOptions {
             limit: Some(500),
             continue_token: Some("tok".to_owned()),
@@ -255,23 +231,23 @@ mod tests {
             pods.list_query(&one),
             "fieldSelector=spec.nodeName%3Dn1%2Cmetadata.name%3Dweb-0%2Cmetadata.namespace%3Dns&labelSelector=app%20in%20%28a%2Cb%29"
         );
-        pods.set_labels("");
-        pods.set_fields("");
+        pods.set_scope(Scope::all().labels("").fields(""));
         assert_eq!(pods.watch_query(&WatchOptions::default()), "watch=true");
     }
 
     #[test]
     fn descriptions_are_for_people() {
-        let mut pods = Collection::new(resource("", "v1", "pods"), Place::AllNamespaces);
+        let mut pods = Collection::new(resource("", "v1", "pods"), true);
         assert_eq!(pods.to_string(), "pods in all namespaces");
-        pods.set_labels("app=x");
+        pods.set_scope(Scope::all().labels("app=x"));
         assert_eq!(pods.to_string(), "pods in all namespaces with app=x");
-        let apps = Collection::new(
-            resource("apps", "v1", "deployments"),
-            Place::namespace("ns"),
-        );
+        let apps = within(resource("apps", "v1", "deployments"), "ns");
         assert_eq!(apps.to_string(), "deployments.apps in namespace ns");
-        let nodes = Collection::new(resource("", "v1", "nodes"), Place::Cluster);
+        let nodes = Collection::new(resource("", "v1", "nodes"), false);
         assert_eq!(nodes.to_string(), "nodes");
+        let mut passed_over = nodes;
+        passed_over.set_scope(Scope::all().namespace("ns"));
+        assert_eq!(passed_over.to_string(), "nodes");
+        assert_eq!(passed_over.path().unwrap(), "/api/v1/nodes");
     }
 }

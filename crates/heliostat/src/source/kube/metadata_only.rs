@@ -11,7 +11,7 @@ use heliostat_core::event::RejectionReason;
 use heliostat_core::object::{Entry, GroupVersionKind};
 use heliostat_core::wire::{Codec, Finisher, json, protobuf};
 
-use super::negotiation::Encoding;
+use super::encoding::Encoding;
 
 /// A codec that gets objects without anything but their metadata.
 pub(super) struct MetadataOnly<C> {

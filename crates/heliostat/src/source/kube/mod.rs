@@ -12,9 +12,9 @@
 //! | module | what lives there |
 //! |---|---|
 //! | `source` | [`KubeSource`], the list/watch source |
+//! | `conversions` | the same source raw, packed, as metadata alone, decoded in another way |
+//! | `scope` | [`Scope`]: which objects of a kind |
 //! | `collection` | what is asked for, as path and query |
-//! | `packed` | the source whose objects are packed |
-//! | `encoded` | the sources of raw objects and of protobuf |
 //! | `negotiation` | in which encoding it is asked for, and what a refusal means |
 //! | `codec` | the bytes of an object into the user's type |
 //! | `metadata_only` | metadata alone, also from a server that sends whole objects |
@@ -23,6 +23,7 @@
 //! | `traffic` | what has come in, counted |
 //! | `decode_thread` | the threads on which that is done |
 //! | `cluster` | the client, and how a request is sent |
+//! | `encoding` | the encodings of answers |
 //! | `answer` | the head of an answer: success, content type |
 //! | `failure` | the errors of HTTP, TLS and sockets |
 //! | `likeness` | what was probably meant by an unknown name |
@@ -34,9 +35,9 @@
 
 mod source;
 
-mod encoded;
+mod conversions;
 
-mod packed;
+mod scope;
 
 mod collection;
 
@@ -55,6 +56,8 @@ mod decode_thread;
 mod body;
 
 mod cluster;
+
+mod encoding;
 
 mod answer;
 
@@ -75,9 +78,10 @@ pub mod discovery;
 pub use cluster::Cluster;
 pub use connection::{ConnectError, Connection};
 pub use discovery::{DiscoveredResource, Discovery};
-// What the constructors of a source take, so that nobody has to look for the matching version.
+// What the constructors of a source take, in the version that they take.
 pub use kube_core::{ApiResource, DynamicObject, PartialObjectMeta};
 pub use negotiation::WireEncoding;
+pub use scope::Scope;
 pub use source::KubeSource;
-pub(crate) use source::lives_in_no_namespace;
+pub(crate) use source::has_no_namespaces;
 pub use traffic::Traffic;

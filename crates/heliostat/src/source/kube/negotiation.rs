@@ -10,18 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use heliostat_core::error::SourceError;
-use heliostat_core::raw;
 
 use super::collection::{Collection, Form};
-
-/// An encoding that a decoder exists for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Encoding {
-    /// `application/json`.
-    Json,
-    /// `application/vnd.kubernetes.protobuf`.
-    Protobuf,
-}
+use super::encoding::Encoding;
 
 /// In which encoding a [`KubeSource`](super::KubeSource) asks for objects.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -172,11 +163,11 @@ pub(super) fn cannot_ask(collection: &Collection, can: Encodings) -> SourceError
     let message = match can {
         Encodings::Protobuf => format!(
             "{collection}: these objects are decoded from protobuf, which `WireEncoding::Json` \
-             forbids; mirror raw objects, or a type that serde decodes"
+             forbids; use `WireEncoding::Auto`, or mirror a type that serde decodes"
         ),
         Encodings::Json | Encodings::Both => format!(
             "{collection}: these objects are decoded from JSON, which `WireEncoding::Protobuf` \
-             forbids; mirror raw objects, or a type that prost decodes"
+             forbids; use `WireEncoding::Auto`, or mirror raw objects"
         ),
     };
     SourceError::Encoding(message.into())
@@ -211,7 +202,7 @@ pub(super) fn cannot_decode(collection: &Collection, came: Encoding) -> SourceEr
         ),
         Encoding::Protobuf => format!(
             "{collection}: {kind} came as protobuf, and this type is decoded from JSON only; mirror \
-             raw objects, which can be either, or a type that prost decodes"
+             raw objects, which can be either"
         ),
     };
     SourceError::Encoding(message.into())
@@ -220,15 +211,6 @@ pub(super) fn cannot_decode(collection: &Collection, came: Encoding) -> SourceEr
 fn kind(collection: &Collection) -> impl fmt::Display {
     let resource = collection.resource();
     format!("{}, Kind={}", resource.api_version, resource.kind)
-}
-
-impl From<Encoding> for raw::Encoding {
-    fn from(encoding: Encoding) -> Self {
-        match encoding {
-            Encoding::Json => Self::Json,
-            Encoding::Protobuf => Self::Protobuf,
-        }
-    }
 }
 
 #[cfg(test)]

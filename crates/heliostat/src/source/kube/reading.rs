@@ -19,8 +19,8 @@ use heliostat_core::wire::{Codec, DecodeLimits, Finisher, json, protobuf};
 use super::body::{Chunks, metered_chunks};
 use super::cluster::Answer;
 use super::decode_thread::{DecodeThread, Lane, Panicked, Step};
+use super::encoding::Encoding;
 use super::failure::RequestLine;
-use super::negotiation::Encoding;
 use super::traffic::Meter;
 use crate::list_watch::{ListStream, WatchStream};
 

@@ -5,24 +5,25 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use kube_core::{ApiResource, ClusterResourceScope, NamespaceScope, Resource};
+use kube_core::{ApiResource, ClusterResourceScope, Resource};
 use serde::de::DeserializeOwned;
 
 use heliostat_core::error::SourceError;
 use heliostat_core::object::GroupVersionKind;
 use heliostat_core::options::{ListOptions, WatchOptions};
-use heliostat_core::raw::RawObject;
-use heliostat_core::wire::{Codec, DecodeLimits};
+use heliostat_core::wire::DecodeLimits;
 
 use super::cluster::{Answer, Ask, Cluster, Compression};
 use super::codec::{AnyCodec, CodecMaker, ManagedFields, expected_kind};
-use super::collection::{Collection, Form, Place, WatchVerb};
+use super::collection::{Collection, Form, WatchVerb};
 use super::decode_thread::DecodeThread;
 use super::discovery::DiscoveredResource;
+use super::encoding::Encoding;
 use super::failure::RequestLine;
 use super::metadata_only::{MetadataOnly, WholeObjectsWarning};
-use super::negotiation::{self, Encoding, Negotiation, Offer, Verdict, WireEncoding};
+use super::negotiation::{self, Negotiation, Offer, Verdict, WireEncoding};
 use super::reading::Reader;
+use super::scope::Scope;
 use super::traffic::Traffic;
 use crate::list_watch::{ListStream, ListerWatcher, WatchStream};
 
@@ -30,14 +31,15 @@ use crate::list_watch::{ListStream, ListerWatcher, WatchStream};
 ///
 /// The type says what is mirrored and how it is asked for:
 ///
-/// | `K` | what it is |
-/// |---|---|
-/// | `Pod`, any `kube_core::Resource` | typed objects |
-/// | `PartialObjectMeta<Pod>` | metadata alone: the server sends nothing else |
-/// | `DynamicObject` | any kind, named at run time; see [`Discovery`](super::Discovery) |
-/// | [`RawObject`] | any of these as the bytes they came in; see [`raw`](Self::raw) |
-/// | a message of `prost`, as `k8s-pb` has them | typed objects in protobuf; see [`protobuf`](Self::protobuf) |
-/// | anything with a [`Codec`] | bytes decoded your own way; see [`with_codec`](Self::with_codec) |
+/// | `K` | what it is | made by |
+/// |---|---|---|
+/// | `Pod`, any `kube_core::Resource` | typed objects | [`new`](Self::new) |
+/// | `DynamicObject` | any kind, named at run time; see [`Discovery`](super::Discovery) | [`of`](Self::of) |
+/// | `PartialObjectMeta<Pod>` | metadata alone: the server sends nothing else | [`metadata`](Self::metadata) |
+/// | [`RawObject`](heliostat_core::raw::RawObject) | any of these as the bytes they came in | [`raw`](Self::raw) |
+/// | [`Packed`](heliostat_core::packed::Packed) | the same compressed, decoded when read | [`packed`](Self::packed) |
+/// | a message of `prost`, as `k8s-pb` has them | typed objects in protobuf | [`prost`](Self::prost) |
+/// | anything with a [`Codec`](heliostat_core::wire::Codec) | bytes decoded your own way | [`decoded_with`](Self::decoded_with) |
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -45,25 +47,30 @@ use crate::list_watch::{ListStream, ListerWatcher, WatchStream};
 /// use k8s_openapi::api::core::v1::Pod;
 ///
 /// let cluster = Connection::new().connect().await?;
-/// let pods = KubeSource::<Pod>::namespaced(&cluster, "shop").labels("app=cart");
+/// let pods = KubeSource::<Pod>::new(&cluster).namespace("shop").labels("app=cart");
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// # Encodings
 ///
-/// What serde decodes is asked for in JSON and what prost decodes in protobuf, which servers have for
-/// built-in kinds: three quarters of the bytes of JSON and a fraction of the work. Raw objects can be
-/// either, so the server is left the choice, kind by kind and answer by answer. See
-/// [`encoding`](Self::encoding), and [`traffic`](Self::traffic) for what came of it.
+/// Built-in kinds are asked for in protobuf, which takes half the bytes of JSON and a fraction of the
+/// work, with JSON as the alternative; the server chooses, and an object is the same in both. Custom
+/// resources have JSON alone, messages of prost protobuf alone. Metadata alone comes in protobuf for
+/// every kind. See [`encoding`](Self::encoding), and [`traffic`](Self::traffic) for the result.
+///
+/// Protobuf is decoded by the tables of one version of Kubernetes
+/// ([`KUBERNETES_VERSION`](heliostat_kinds::KUBERNETES_VERSION)): fields that a newer server adds are
+/// dropped, as a typed object drops fields that its type does not have. A mirror of `DynamicObject`
+/// that must keep them asks for [`WireEncoding::Json`].
 ///
 /// # Several namespaces
 ///
 /// One source is one collection with one version, and every namespace has versions of its own: a
 /// joint watch could not be resumed without losing events. So several namespaces are several
-/// sources, each with its own reflector: see [`namespaced_many`](Self::namespaced_many). Where the
-/// caller may list the resource in all namespaces and they are most of the cluster, one source with
-/// [`all`](Self::all) is cheaper.
+/// sources, each with its own reflector: see [`in_namespaces`](Self::in_namespaces). Where the caller
+/// may list the resource in all namespaces and they are most of the cluster, one source of all
+/// namespaces is cheaper.
 ///
 /// # Resources without watches
 ///
@@ -75,7 +82,6 @@ pub struct KubeSource<K> {
     collection: Collection,
     form: Form,
     codec: CodecMaker<K>,
-    managed_fields: ManagedFields,
     negotiation: Negotiation,
     /// Shared by all clones.
     warned_of_whole_objects: Arc<AtomicBool>,
@@ -86,103 +92,13 @@ impl<K> KubeSource<K>
 where
     K: Resource<DynamicType = ()> + DeserializeOwned + Send + Sync + 'static,
 {
-    /// The objects of all namespaces, or those of a kind that lives in none.
-    pub fn all(cluster: impl Into<Cluster>) -> Self {
-        Self::all_with(cluster, &())
-    }
-
-    /// The objects of one namespace.
+    /// The objects of a kind that the type names, in all namespaces.
     ///
-    /// A name that cannot be a namespace's, the empty one included, is told by the first request.
-    pub fn namespaced(cluster: impl Into<Cluster>, namespace: &str) -> Self
-    where
-        K::Scope: NamespaceScope,
-    {
-        Self::namespaced_with(cluster, namespace, &())
-    }
-
-    /// The objects of the namespace that the configuration names.
-    pub fn default_namespaced(cluster: impl Into<Cluster>) -> Self
-    where
-        K::Scope: NamespaceScope,
-    {
-        let cluster = cluster.into();
-        let namespace = cluster.default_namespace().to_owned();
-        Self::namespaced_with(cluster, &namespace, &())
-    }
-
-    /// A source for each of several namespaces, in their order, for a reflector each.
-    pub fn namespaced_many<'a>(
-        cluster: impl Into<Cluster>,
-        namespaces: impl IntoIterator<Item = &'a str>,
-    ) -> Vec<Self>
-    where
-        K::Scope: NamespaceScope,
-    {
-        let cluster = cluster.into();
-        let sources = namespaces
-            .into_iter()
-            .map(|namespace| Self::namespaced(&cluster, namespace));
-        sources.collect()
-    }
-}
-
-impl<K> KubeSource<K>
-where
-    K: Resource + DeserializeOwned + Send + Sync + 'static,
-{
-    /// The objects of all namespaces, of a kind that is named at run time.
-    pub fn all_with(cluster: impl Into<Cluster>, kind: &K::DynamicType) -> Self {
-        let place = if lives_in_no_namespace::<K>() {
-            Place::Cluster
-        } else {
-            Place::AllNamespaces
-        };
-        Self::new(cluster.into(), kind, place)
-    }
-
-    /// The objects of one namespace, of a kind that is named at run time.
-    pub fn namespaced_with(
-        cluster: impl Into<Cluster>,
-        namespace: &str,
-        kind: &K::DynamicType,
-    ) -> Self
-    where
-        K::Scope: NamespaceScope,
-    {
-        Self::new(cluster.into(), kind, Place::namespace(namespace))
-    }
-
-    /// The objects of one namespace or of all; a namespace is passed over for a kind that lives in
-    /// none.
-    pub(crate) fn within(
-        cluster: impl Into<Cluster>,
-        namespace: Option<&str>,
-        kind: &K::DynamicType,
-    ) -> Self {
-        match namespace {
-            Some(namespace) if !lives_in_no_namespace::<K>() => {
-                Self::new(cluster.into(), kind, Place::namespace(namespace))
-            }
-            Some(_) | None => Self::all_with(cluster, kind),
-        }
-    }
-
-    fn new(cluster: Cluster, kind: &K::DynamicType, place: Place) -> Self {
-        Self::over(
-            cluster,
-            Collection::new(ApiResource::erase::<K>(kind), place),
-        )
-    }
-
-    fn over(cluster: Cluster, collection: Collection) -> Self {
-        let form = if K::metadata_api() {
-            Form::Metadata
-        } else {
-            Form::Full
-        };
-        let codec = CodecMaker::json(expected_kind(collection.resource(), form));
-        Self::of(cluster, collection, form, codec)
+    /// `cluster` is a [`Cluster`], or a `kube_client::Client`, or a reference to one of them.
+    pub fn new(cluster: impl Into<Cluster>) -> Self {
+        let has_namespaces = !has_no_namespaces::<K>();
+        let collection = Collection::new(ApiResource::erase::<K>(&()), has_namespaces);
+        Self::over(cluster.into(), collection)
     }
 }
 
@@ -190,49 +106,47 @@ impl<K> KubeSource<K>
 where
     K: Resource<DynamicType = ApiResource> + DeserializeOwned + Send + Sync + 'static,
 {
-    /// A resource that was discovered: in one namespace, or in all.
+    /// The objects of a kind that is named at run time, in all namespaces.
     ///
-    /// A namespace is passed over for a resource that lives in none, as kubectl does.
-    pub fn discovered(
-        cluster: impl Into<Cluster>,
-        found: &DiscoveredResource,
-        namespace: Option<&str>,
-    ) -> Self {
-        Self::over(cluster.into(), Collection::discovered(found, namespace))
+    /// `resource` is a reference to a [`DiscoveredResource`], or to an [`ApiResource`] where the names
+    /// are known: see [`DiscoveredResource::from`] for what the latter leaves open.
+    ///
+    /// ```
+    /// # async fn example(cluster: heliostat::source::kube::Cluster) {
+    /// use heliostat::ListerWatcher;
+    /// use heliostat::source::kube::{ApiResource, DynamicObject, KubeSource};
+    ///
+    /// let resource = ApiResource {
+    ///     group: "example.com".to_owned(),
+    ///     version: "v1".to_owned(),
+    ///     api_version: "example.com/v1".to_owned(),
+    ///     kind: "Widget".to_owned(),
+    ///     plural: "widgets".to_owned(),
+    /// };
+    /// let widgets = KubeSource::<DynamicObject>::of(&cluster, &resource).namespace("shop");
+    /// assert_eq!(widgets.description(), "widgets.example.com in namespace shop");
+    /// # }
+    /// ```
+    pub fn of(cluster: impl Into<Cluster>, resource: impl Into<DiscoveredResource>) -> Self {
+        Self::over(cluster.into(), Collection::of(resource.into()))
     }
 }
 
-impl<T> KubeSource<T> {
-    /// A discovered resource whose objects are decoded by a codec of your own: into headers and
-    /// bytes, into a few fields. `make` is called for every list and every watch.
-    ///
-    /// The server is asked for whole objects as `application/json`.
-    pub fn with_codec<C>(
-        cluster: impl Into<Cluster>,
-        found: &DiscoveredResource,
-        namespace: Option<&str>,
-        make: impl Fn() -> C + Send + Sync + 'static,
-    ) -> Self
-    where
-        C: Codec<Object = T> + 'static,
-    {
-        let collection = Collection::discovered(found, namespace);
-        let codec = CodecMaker::of_json(make);
-        Self::of(cluster.into(), collection, Form::Full, codec)
-    }
-
-    pub(super) fn of(
-        cluster: Cluster,
-        collection: Collection,
-        form: Form,
-        codec: CodecMaker<T>,
-    ) -> Self {
+impl<K> KubeSource<K>
+where
+    K: Resource + DeserializeOwned + Send + Sync + 'static,
+{
+    fn over(cluster: Cluster, collection: Collection) -> Self {
+        let form = if K::metadata_api() {
+            Form::Metadata
+        } else {
+            Form::Full
+        };
         Self {
+            codec: CodecMaker::serde(expected_kind(collection.resource(), form)),
             cluster,
             collection,
             form,
-            codec,
-            managed_fields: ManagedFields::Kept,
             negotiation: Negotiation::default(),
             warned_of_whole_objects: Arc::default(),
             reader: Reader {
@@ -242,28 +156,16 @@ impl<T> KubeSource<T> {
             },
         }
     }
+}
 
-    /// The same objects as the bytes they came in, which nobody decodes: by far the smallest and
-    /// fastest mirror of whole objects, for those who read a few fields of them
-    /// ([`RawObject::field`]) or decode one in a while.
-    ///
-    /// Everything that was set stays as it is, and metadata alone stays metadata alone. Objects may
-    /// come in protobuf then, even where `K` is a type for JSON. [`traffic`](Self::traffic) begins
-    /// anew.
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// use heliostat::source::kube::{Connection, KubeSource};
-    /// use k8s_openapi::api::core::v1::Pod;
-    ///
-    /// let cluster = Connection::new().connect().await?;
-    /// let pods = KubeSource::<Pod>::all(&cluster).without_managed_fields().raw();
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn raw(self) -> KubeSource<RawObject> {
-        let codec = CodecMaker::raw(self.expected_kind());
+impl<T> KubeSource<T> {
+    /// The same collection in another form, decoded by serde.
+    pub(super) fn in_form<K>(mut self, form: Form) -> KubeSource<K>
+    where
+        K: Resource + DeserializeOwned + Send + Sync + 'static,
+    {
+        self.form = form;
+        let codec = CodecMaker::serde(self.expected_kind());
         self.decoded_by(codec)
     }
 
@@ -274,7 +176,6 @@ impl<T> KubeSource<T> {
             collection: self.collection,
             form: self.form,
             codec,
-            managed_fields: self.managed_fields,
             negotiation: self.negotiation,
             warned_of_whole_objects: self.warned_of_whole_objects,
             reader: Reader {
@@ -284,28 +185,66 @@ impl<T> KubeSource<T> {
         }
     }
 
-    /// Only objects whose labels match: `app=cart`, `tier in (web,api)`, `!canary`. The server
-    /// selects. Everything by default, and with an empty selector.
+    /// Sets everything that a [`Scope`] has, in place of what was set before.
     #[must_use]
-    pub fn labels(mut self, selector: &str) -> Self {
-        self.collection.set_labels(selector);
+    pub fn scope(mut self, scope: &Scope) -> Self {
+        self.collection.set_scope(scope.clone());
         self
     }
 
-    /// Only objects whose fields match: `spec.nodeName=n1`, `status.phase!=Running`. The server
-    /// selects, and knows only some fields of each kind. Everything by default, and with an empty
-    /// selector.
+    /// Only objects of this namespace; see [`Scope::namespace`].
     #[must_use]
-    pub fn fields(mut self, selector: &str) -> Self {
-        self.collection.set_fields(selector);
-        self
+    pub fn namespace(self, name: &str) -> Self {
+        self.narrow(|scope| scope.namespace(name))
     }
 
-    /// Leaves `metadata.managedFields` out of every object, before it is decoded: about half the work
-    /// and more than half the memory of a typical pod. Kept by default.
+    /// Each of several namespaces with this source in it, for
+    /// [`Reflector::with_namespaces`](crate::Reflector::with_namespaces).
+    ///
+    /// ```
+    /// # async fn example(cluster: heliostat::source::kube::Cluster)
+    /// # -> Result<(), Box<dyn std::error::Error>> {
+    /// use heliostat::Reflector;
+    /// use heliostat::source::kube::KubeSource;
+    /// use k8s_openapi::api::core::v1::Pod;
+    ///
+    /// let pods = KubeSource::<Pod>::new(&cluster).labels("app=cart");
+    /// let (reflectors, pods) = Reflector::with_namespaces(pods.in_namespaces(["shop", "blog"]))?;
+    /// let mirrors: Vec<_> = reflectors.into_iter().map(Reflector::start).collect();
+    /// pods.wait_synced().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn in_namespaces<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> impl Iterator<Item = (&'a str, Self)> {
+        let names = names.into_iter();
+        names.map(|name| (name, self.clone().namespace(name)))
+    }
+
+    /// Only objects whose labels match, as `app=cart`; see [`Scope::labels`].
     #[must_use]
-    pub const fn without_managed_fields(mut self) -> Self {
-        self.managed_fields = ManagedFields::Cut;
+    pub fn labels(self, selector: &str) -> Self {
+        self.narrow(|scope| scope.labels(selector))
+    }
+
+    /// Only objects whose fields match, as `spec.nodeName=n1`; see [`Scope::fields`].
+    #[must_use]
+    pub fn fields(self, selector: &str) -> Self {
+        self.narrow(|scope| scope.fields(selector))
+    }
+
+    /// Removes `metadata.managedFields` from every object before it is decoded; see
+    /// [`Scope::without_managed_fields`].
+    #[must_use]
+    pub fn without_managed_fields(self) -> Self {
+        self.narrow(Scope::without_managed_fields)
+    }
+
+    fn narrow(mut self, set: impl FnOnce(Scope) -> Scope) -> Self {
+        let scope = set(self.collection.scope().clone());
+        self.collection.set_scope(scope);
         self
     }
 
@@ -339,19 +278,13 @@ impl<T> KubeSource<T> {
         self.collection.resource()
     }
 
-    /// The namespace, if it is one.
-    #[must_use]
-    pub fn namespace(&self) -> Option<&str> {
-        self.collection.namespace()
-    }
-
     /// What this source and its clones have received so far.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         self.reader.meter.read()
     }
 
-    /// The kind that the objects of a watch must have.
+    /// The kind that the objects of a watch must have, as the server names it.
     pub(super) fn expected_kind(&self) -> GroupVersionKind {
         expected_kind(self.collection.resource(), self.form)
     }
@@ -386,7 +319,8 @@ impl<T: 'static> KubeSource<T> {
             Ok(answer) => answer,
         };
         self.reader.meter.answered(answer.encoding);
-        let codec = self.codec.make(answer.encoding, self.managed_fields);
+        let managed_fields = ManagedFields::of(self.collection.scope());
+        let codec = self.codec.make(answer.encoding, managed_fields);
         let codec =
             codec.ok_or_else(|| negotiation::cannot_decode(&self.collection, answer.encoding))?;
         let codec = match self.form {
@@ -500,7 +434,6 @@ impl<T> Clone for KubeSource<T> {
             collection: self.collection.clone(),
             form: self.form,
             codec: self.codec.clone(),
-            managed_fields: self.managed_fields,
             negotiation: self.negotiation.clone(),
             warned_of_whole_objects: Arc::clone(&self.warned_of_whole_objects),
             reader: self.reader.clone(),
@@ -518,8 +451,8 @@ impl<T> fmt::Debug for KubeSource<T> {
     }
 }
 
-/// True for a type whose objects are known to live in no namespace. There is no other way to ask: a
-/// scope is a type without a value.
-pub(crate) fn lives_in_no_namespace<K: Resource>() -> bool {
+/// True for a type whose objects are known to have no namespace. There is no other way to ask: a scope
+/// is a type without a value.
+pub(crate) fn has_no_namespaces<K: Resource>() -> bool {
     type_name::<K::Scope>() == type_name::<ClusterResourceScope>()
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use heliostat_core::raw::Encoding;
 
-use super::negotiation;
+use super::encoding;
 
 /// What a [`KubeSource`](super::KubeSource) and its clones have received since the source was made.
 ///
@@ -49,10 +49,10 @@ impl Meter {
             .fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn answered(&self, encoding: negotiation::Encoding) {
+    pub(super) fn answered(&self, encoding: encoding::Encoding) {
         let word = match encoding {
-            negotiation::Encoding::Json => JSON,
-            negotiation::Encoding::Protobuf => PROTOBUF,
+            encoding::Encoding::Json => JSON,
+            encoding::Encoding::Protobuf => PROTOBUF,
         };
         self.encoding.store(word, Ordering::Relaxed);
         self.answers.fetch_add(1, Ordering::Relaxed);

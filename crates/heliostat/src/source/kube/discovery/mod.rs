@@ -77,8 +77,7 @@ impl Discovery {
 /// One resource of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DiscoveredResource {
-    /// Group, version, kind and plural name: what the `_with` constructors of
-    /// [`KubeSource`](super::KubeSource) take.
+    /// Group, version, kind and plural name.
     pub resource: ApiResource,
     /// The singular name.
     pub singular: String,
@@ -88,6 +87,30 @@ pub struct DiscoveredResource {
     pub namespaced: bool,
     /// What can be done with it: `list`, `watch`, ..
     pub verbs: Vec<String>,
+}
+
+impl From<&Self> for DiscoveredResource {
+    fn from(found: &Self) -> Self {
+        found.clone()
+    }
+}
+
+/// A resource of which only the names are known, as if the server had told no more.
+///
+/// Whether its objects have namespaces is known of built-in kinds; others are taken to have them. It
+/// has no verbs, so [`KubeSource`](super::KubeSource) assumes that it can be listed and watched.
+impl From<&ApiResource> for DiscoveredResource {
+    fn from(resource: &ApiResource) -> Self {
+        let built_in =
+            heliostat_kinds::schema::resource(&resource.group, &resource.version, &resource.plural);
+        Self {
+            resource: resource.clone(),
+            singular: String::new(),
+            short_names: Vec::new(),
+            namespaced: built_in.is_none_or(|resource| resource.is_namespaced()),
+            verbs: Vec::new(),
+        }
+    }
 }
 
 impl DiscoveredResource {
