@@ -28,3 +28,4 @@ pub use error::{ReadError, ReadErrorKind};
 pub use object::{Envelope, MAGIC, Object, from_message, from_protobuf, to_json};
 pub use read::DEPTH_MAX;
 pub use tables::KUBERNETES_VERSION;
+pub use time::TimeText;

@@ -11,7 +11,10 @@ const RULE: &str = "arrows";
 const ARROWS: [(&str, &[&str]); 11] = [
     ("heliostat-kinds", &[]),
     ("heliostat-dictionary", &[]),
-    ("heliostat-core", &["heliostat-dictionary"]),
+    (
+        "heliostat-core",
+        &["heliostat-dictionary", "heliostat-kinds"],
+    ),
     ("heliostat", &["heliostat-core"]),
     ("heliostat-server", &["heliostat-core", "heliostat"]),
     (
