@@ -50,8 +50,6 @@ pub(crate) enum Defect {
     LoneSurrogate { at: usize },
     #[error("the number at byte {at} is out of range")]
     OutOfRange { at: usize },
-    #[error("the object is not in JSON")]
-    OtherEncoding,
 }
 
 /// A text that has been walked once without finding a defect.
