@@ -189,7 +189,10 @@ mod tests {
         assert_eq!(protobuf(Format::Yaml, None), "Protobuf");
         let widgets = kind("example.com/v1", "Widget", "widgets.example.com");
         let whole = asked(Encoding::Protobuf, &widgets, Format::Yaml, None);
-        assert!(whole.contains("widgets.example.com cannot be printed whole"), "{whole}");
+        assert!(
+            whole.contains("widgets.example.com cannot be printed whole"),
+            "{whole}"
+        );
         let unknown = protobuf(Format::Name, Some("spec.volumez[*].name"));
         assert!(
             unknown.contains("spec.volumez[*].name of pods"),

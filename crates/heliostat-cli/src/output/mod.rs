@@ -25,6 +25,8 @@ mod yaml;
 
 pub(crate) mod printer;
 
+pub(crate) mod document;
+
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::sync::Arc;
 use std::time::Duration;
