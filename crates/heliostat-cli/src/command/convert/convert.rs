@@ -153,6 +153,10 @@ impl<'a> Converter<'a> {
                     None => self.json_items(items.as_bytes(), ("", ""), depth),
                 },
             },
+            // A bookmark has a version and no object.
+            (_, Some(event), Some(_)) if shape.kind.is_none() && event.get() == "\"BOOKMARK\"" => {
+                Ok(())
+            }
             (_, Some(_), Some(object)) if shape.kind.is_none() => {
                 self.json(object.get().as_bytes(), ("", ""), depth + 1)
             }
@@ -229,6 +233,12 @@ impl<'a> Converter<'a> {
 
     /// The object in an event of a watch.
     fn event(&mut self, bytes: &[u8]) -> Result<(), ObjectError> {
+        for event in runs(bytes, 1) {
+            // A bookmark has a version and no object.
+            if event? == b"BOOKMARK" {
+                return Ok(());
+            }
+        }
         let mut last = None;
         for object in runs(bytes, 2) {
             last = Some(object?);

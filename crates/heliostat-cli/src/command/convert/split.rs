@@ -153,6 +153,9 @@ fn split(rest: &[u8], from: Option<From>, is_at_end: bool) -> Result<Split, Spli
         0 => Syntax::Event,
         _ => Syntax::Yaml,
     };
+    if from == Some(From::Protobuf) && start.len() <= LENGTH_BYTES && !is_at_end {
+        return Ok(Split::More);
+    }
     let syntax = match (from, found) {
         (Some(From::Yaml), _) => Syntax::Yaml,
         (Some(From::Json), Syntax::Yaml | Syntax::Envelope | Syntax::Event) => {
