@@ -34,7 +34,7 @@ pub(crate) fn write(
     style: Style,
     out: &mut dyn Write,
 ) -> Result<(), DocumentError> {
-    let text = JsonText::check(text)?;
+    let text = JsonText::check(text)?.version_first();
     let mut layout: Box<dyn Layout> = match style {
         Style::Json => Box::new(Json::indented(0)),
         Style::Jsonl => Box::new(Json::compact()),

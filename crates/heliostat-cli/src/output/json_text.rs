@@ -61,6 +61,8 @@ pub(super) struct JsonText<'a> {
     has_kind: bool,
     /// The text begins with the kind and then the API version, as in watches.
     is_kind_first: bool,
+    /// The two change their places then.
+    puts_version_first: bool,
 }
 
 impl<'a> JsonText<'a> {
@@ -73,6 +75,7 @@ impl<'a> JsonText<'a> {
             has_api_version: false,
             has_kind: false,
             is_kind_first: false,
+            puts_version_first: false,
         };
         let mut tokens = Tokens::new(text);
         let mut head = [Token::End; 5];
@@ -104,9 +107,15 @@ impl<'a> JsonText<'a> {
         Ok(checked)
     }
 
-    /// Calls `visit` with each token. The API version and the kind come first, in this order, where the
-    /// text has none or begins with them the other way round: an object looks the same whether it
-    /// comes from a list or a watch. Empty ones are not added.
+    /// Puts the API version before the kind where the text begins with the kind: an object looks the
+    /// same whether it comes from a list or a watch.
+    pub(super) const fn version_first(mut self) -> Self {
+        self.puts_version_first = true;
+        self
+    }
+
+    /// Calls `visit` with each token. The API version and the kind come first where the text has none;
+    /// empty ones are not added.
     pub(super) fn visit<E>(
         self,
         api_version: &str,
@@ -121,7 +130,7 @@ impl<'a> JsonText<'a> {
             if !std::mem::take(&mut is_first) || !self.is_object {
                 continue;
             }
-            if self.is_kind_first {
+            if self.is_kind_first && self.puts_version_first {
                 let mut head: Vec<Token<'_>> = Vec::with_capacity(4);
                 while head.len() < 4
                     && let Ok(Some(token)) = tokens.next()

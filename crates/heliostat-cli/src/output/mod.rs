@@ -125,7 +125,9 @@ impl Item {
         read: impl FnOnce(JsonText<'_>) -> io::Result<()>,
     ) -> Result<(), PrintError> {
         let outcome = self.read(|object| match object.encoding() {
-            Encoding::Json => Ok(JsonText::check(object.bytes()).map(read)?),
+            Encoding::Json => {
+                Ok(JsonText::check(object.bytes()).map(|text| read(text.version_first()))?)
+            }
             _ => {
                 let text = self.kind.json_of_protobuf(object.bytes())?;
                 Ok(JsonText::check(&text).map(read)?)
