@@ -24,14 +24,14 @@ pub(crate) enum Failure {
         #[source]
         error: io::Error,
     },
-    #[error(
-        "-o {format} prints whole objects, and protobuf cannot be printed without the schema of its kind"
-    )]
-    WholeInProtobuf { format: &'static str },
+    #[error("{resource} cannot be printed whole from protobuf, which does not have all of them")]
+    WholeInProtobuf { resource: String },
     #[error("where {path} of {resource} is in protobuf is not known here")]
     UnknownInProtobuf { path: String, resource: String },
     #[error("cannot mirror {what}: the server does not have {what} in protobuf")]
     NotInProtobuf { what: String },
+    #[error("{failed} of {objects} objects cannot be converted")]
+    Unconverted { failed: u64, objects: u64 },
     #[error("cannot write: {0}")]
     Write(#[source] io::Error),
     #[error(transparent)]

@@ -32,7 +32,8 @@ pub use error::{ReadError, ReadErrorKind};
 pub use object::{Envelope, MAGIC, Object, from_message, from_protobuf, to_json};
 pub use read::DEPTH_MAX;
 pub use tables::KUBERNETES_VERSION;
+pub use time::TimeText;
 pub use write::{
-    FieldValidation, TextOptions, WriteError, WriteErrorKind, Written, to_message_of, to_protobuf,
-    to_protobuf_of, unknown_fields,
+    FieldValidation, Serializer, TextOptions, WriteError, WriteErrorKind, Written, to_envelope,
+    to_message_of, to_protobuf, to_protobuf_of, unknown_fields, yaml_to_json,
 };

@@ -2,9 +2,9 @@
 
 use std::io::{Cursor, Write as _};
 
-/// Text of a time, kept on the stack.
+/// Text of a time as the server writes it, RFC 3339 in UTC; kept on the stack.
 #[derive(Debug)]
-pub(crate) struct TimeText {
+pub struct TimeText {
     bytes: [u8; Self::LEN_MAX],
     len: usize,
 }
@@ -13,15 +13,17 @@ impl TimeText {
     /// Years have up to twelve digits and a sign.
     const LEN_MAX: usize = 48;
 
-    /// The time in whole seconds.
-    pub(crate) fn of_seconds(seconds: i64) -> Self {
+    /// Returns the text of a time in seconds since 1970.
+    #[must_use]
+    pub fn of_seconds(seconds: i64) -> Self {
         let mut text = Self::start(seconds);
         text.push(b"Z");
         text
     }
 
-    /// The time with microseconds.
-    pub(crate) fn of_micros(seconds: i64, micros: u32) -> Self {
+    /// Returns the text of a time in seconds since 1970 and microseconds, which have six digits.
+    #[must_use]
+    pub fn of_micros(seconds: i64, micros: u32) -> Self {
         let mut text = Self::start(seconds);
         let digits: [u8; 6] = digits(u64::from(micros));
         text.push(b".");
@@ -30,8 +32,9 @@ impl TimeText {
         text
     }
 
-    /// The text.
-    pub(crate) fn as_str(&self) -> &str {
+    /// Returns the text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         let text = self.bytes.get(..self.len).unwrap_or_default();
         std::str::from_utf8(text).unwrap_or_default()
     }

@@ -19,7 +19,12 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("heliostat-server", &["heliostat-core", "heliostat"]),
     (
         "heliostat-cli",
-        &["heliostat-core", "heliostat", "heliostat-server"],
+        &[
+            "heliostat-kinds",
+            "heliostat-core",
+            "heliostat",
+            "heliostat-server",
+        ],
     ),
     (
         "heliostat-conformance",

@@ -102,7 +102,6 @@ fn parse_by(text: &str) -> Result<By, String> {
 
 /// Runs until the answer is printed, or a signal comes.
 pub(crate) async fn run(args: GetArgs) -> Result<(), Failure> {
-    args.wire.check(args.output)?;
     let mut signals = Signals::install().map_err(Failure::Runtime)?;
     let resources = [args.resource.clone()];
     let wanted = Wanted {

@@ -8,6 +8,8 @@ pub(crate) mod apiserver;
 
 pub(crate) mod completions;
 
+pub(crate) mod convert;
+
 mod pace;
 
 pub(crate) mod get;
@@ -39,6 +41,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
         Command::Top(args) => Box::pin(top::run(*args)).await,
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Apiserver(args) => apiserver::run(args).await,
+        Command::Convert(args) => convert::run(&args),
         Command::Completions(args) => completions::run(&args),
     }
 }

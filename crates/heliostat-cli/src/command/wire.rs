@@ -1,17 +1,18 @@
 //! In which encoding objects are asked for, and what of them is kept: the arguments, and the rule
 //! that decides where they leave a choice.
 //!
-//! Protobuf has numbers for names, so that an object in it can be printed as a whole by nobody who has
-//! not the schema of its kind; fields can be read whose numbers the library knows. So JSON is asked
-//! for where a whole object or another field is wanted, and protobuf everywhere else.
+//! Protobuf has numbers instead of names. Of built-in kinds the program has the schema, and asks for
+//! protobuf also where it prints whole objects; of other kinds it reads the metadata. JSON is asked for
+//! everywhere else.
 
 use clap::{Args, ValueEnum};
 use heliostat::core::object::GroupVersionKind;
 use heliostat::core::raw::{self, FieldPath, RawView};
 use heliostat::source::kube::WireEncoding;
+use heliostat_kinds::schema;
 
 use crate::failure::Failure;
-use crate::output::{Format, Kind, Reads};
+use crate::output::{Kind, Reads};
 
 /// How objects are asked for, and what of them is kept.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -35,24 +36,16 @@ pub(crate) struct Wire {
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 enum Encoding {
-    /// Protobuf where the server has it and all that is wanted can be read from it, else JSON
+    /// Protobuf where the kind is built in and the server has it, else JSON
     #[default]
     Auto,
-    /// Protobuf: fewer bytes, much less work. No whole objects can be printed (json, jsonl, yaml)
+    /// Protobuf: fewer bytes, much less work. Whole objects (json, jsonl, yaml) of built-in kinds only
     Protobuf,
     /// JSON, which every server has for every kind
     Json,
 }
 
 impl Wire {
-    /// Refuses what cannot be, before anything is asked.
-    pub(crate) fn check(self, format: Format) -> Result<(), Failure> {
-        match (self.encoding, format.name_if_whole()) {
-            (Encoding::Protobuf, Some(format)) => Err(Failure::WholeInProtobuf { format }),
-            _ => Ok(()),
-        }
-    }
-
     /// What to ask for, to read this of objects of this kind.
     pub(crate) fn encoding(
         self,
@@ -65,10 +58,14 @@ impl Wire {
             let mut paths = columns.chain(indexes);
             paths.find(|path| !is_known(kind, path))
         };
+        let is_json_alone = reads.is_whole() && !is_whole_in_protobuf(kind);
         match self.encoding {
             Encoding::Json => Ok(WireEncoding::Json),
-            Encoding::Auto if reads.is_whole() || unknown().is_some() => Ok(WireEncoding::Json),
+            Encoding::Auto if is_json_alone || unknown().is_some() => Ok(WireEncoding::Json),
             Encoding::Auto => Ok(WireEncoding::Auto),
+            Encoding::Protobuf if is_json_alone => Err(Failure::WholeInProtobuf {
+                resource: kind.resource.clone(),
+            }),
             Encoding::Protobuf => match unknown() {
                 Some(path) => Err(Failure::UnknownInProtobuf {
                     path: path.to_string(),
@@ -85,6 +82,15 @@ impl Wire {
     }
 }
 
+/// True if protobuf has all that JSON has of objects of the kind.
+///
+/// In stateful sets it lacks the kind and API version of the claim templates, which JSON has.
+fn is_whole_in_protobuf(kind: &Kind) -> bool {
+    let built_in = schema::kind(&kind.api_version, &kind.kind);
+    let is_stateful_set = (&*kind.api_version, &*kind.kind) == ("apps/v1", "StatefulSet");
+    built_in.is_some_and(schema::Kind::has_protobuf) && !is_stateful_set
+}
+
 /// True if the library knows where this field is in the protobuf encoding of the kind.
 fn is_known(kind: &Kind, path: &FieldPath) -> bool {
     let kind = GroupVersionKind::new(&*kind.api_version, &*kind.kind).into();
@@ -95,6 +101,8 @@ fn is_known(kind: &Kind, path: &FieldPath) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use crate::output::Format;
+
     use super::*;
 
     fn kind(api_version: &str, kind: &str, resource: &str) -> Kind {
@@ -115,10 +123,7 @@ mod tests {
             ..Wire::default()
         };
         let indexes: Vec<FieldPath> = index.iter().map(|path| path.parse().unwrap()).collect();
-        let asked = wire
-            .check(format)
-            .and_then(|()| wire.encoding(kind, &format.reads(kind), &indexes));
-        match asked {
+        match wire.encoding(kind, &format.reads(kind), &indexes) {
             Ok(encoding) => format!("{encoding:?}"),
             Err(failure) => failure.to_string(),
         }
@@ -130,9 +135,14 @@ mod tests {
         let auto = |format, index| asked(Encoding::Auto, &pods, format, index);
         assert_eq!(auto(Format::Table, None), "Auto");
         assert_eq!(auto(Format::Name, Some("spec.containers[*].image")), "Auto");
-        assert_eq!(auto(Format::Name, Some("spec.volumes[*].name")), "Json");
+        assert_eq!(auto(Format::Name, Some("spec.volumes[*].name")), "Auto");
+        assert_eq!(auto(Format::Name, Some("spec.volumez[*].name")), "Json");
+        let sets = kind("apps/v1", "StatefulSet", "statefulsets.apps");
+        let widgets = kind("example.com/v1", "Widget", "widgets.example.com");
         for whole in [Format::Json, Format::Jsonl, Format::Yaml] {
-            assert_eq!(auto(whole, None), "Json");
+            assert_eq!(auto(whole, None), "Auto");
+            assert_eq!(asked(Encoding::Auto, &sets, whole, None), "Json");
+            assert_eq!(asked(Encoding::Auto, &widgets, whole, None), "Json");
         }
         for format in [Format::Table, Format::Json] {
             assert_eq!(asked(Encoding::Json, &pods, format, None), "Json");
@@ -140,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_with_columns_but_definitions_has_a_table_in_protobuf() {
+    fn every_kind_with_columns_has_a_table_in_protobuf() {
         for (version, name, resource) in [
             ("v1", "Pod", "pods"),
             ("apps/v1", "Deployment", "deployments.apps"),
@@ -155,6 +165,11 @@ mod tests {
             ("batch/v1", "Job", "jobs.batch"),
             ("example.com/v1", "Widget", "widgets.example.com"),
             (
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                "customresourcedefinitions.apiextensions.k8s.io",
+            ),
+            (
                 "meta.k8s.io/v1",
                 "PartialObjectMetadata",
                 "customresourcedefinitions.apiextensions.k8s.io",
@@ -164,18 +179,6 @@ mod tests {
             let asked = asked(Encoding::Protobuf, &kind, Format::Table, None);
             assert_eq!(asked, "Protobuf", "{resource}");
         }
-        let definitions = kind(
-            "apiextensions.k8s.io/v1",
-            "CustomResourceDefinition",
-            "customresourcedefinitions.apiextensions.k8s.io",
-        );
-        let asked = |encoding| asked(encoding, &definitions, Format::Table, None);
-        assert_eq!(asked(Encoding::Auto), "Json");
-        assert!(
-            asked(Encoding::Protobuf).contains("spec.names.kind"),
-            "{}",
-            asked(Encoding::Protobuf)
-        );
     }
 
     #[test]
@@ -183,11 +186,16 @@ mod tests {
         let pods = kind("v1", "Pod", "pods");
         let protobuf = |format, index| asked(Encoding::Protobuf, &pods, format, index);
         assert_eq!(protobuf(Format::Table, Some("spec.nodeName")), "Protobuf");
-        let whole = protobuf(Format::Yaml, None);
-        assert!(whole.contains("-o yaml prints whole objects"), "{whole}");
-        let unknown = protobuf(Format::Name, Some("spec.volumes[*].name"));
+        assert_eq!(protobuf(Format::Yaml, None), "Protobuf");
+        let widgets = kind("example.com/v1", "Widget", "widgets.example.com");
+        let whole = asked(Encoding::Protobuf, &widgets, Format::Yaml, None);
         assert!(
-            unknown.contains("spec.volumes[*].name of pods"),
+            whole.contains("widgets.example.com cannot be printed whole"),
+            "{whole}"
+        );
+        let unknown = protobuf(Format::Name, Some("spec.volumez[*].name"));
+        assert!(
+            unknown.contains("spec.volumez[*].name of pods"),
             "{unknown}"
         );
     }

@@ -50,8 +50,6 @@ pub(crate) enum Defect {
     LoneSurrogate { at: usize },
     #[error("the number at byte {at} is out of range")]
     OutOfRange { at: usize },
-    #[error("the object is not in JSON")]
-    OtherEncoding,
 }
 
 /// A text that has been walked once without finding a defect.
@@ -61,6 +59,10 @@ pub(super) struct JsonText<'a> {
     is_object: bool,
     has_api_version: bool,
     has_kind: bool,
+    /// The text begins with the kind and then the API version, as in watches.
+    is_kind_first: bool,
+    /// The two change their places then.
+    puts_version_first: bool,
 }
 
 impl<'a> JsonText<'a> {
@@ -72,9 +74,16 @@ impl<'a> JsonText<'a> {
             is_object: false,
             has_api_version: false,
             has_kind: false,
+            is_kind_first: false,
+            puts_version_first: false,
         };
         let mut tokens = Tokens::new(text);
+        let mut head = [Token::End; 5];
+        let mut places = head.iter_mut();
         while let Some(token) = tokens.next()? {
+            if let Some(place) = places.next() {
+                *place = token;
+            }
             match token {
                 Token::Begin(Bracket::Object) if tokens.open.len() == 1 => checked.is_object = true,
                 Token::Key(name) if tokens.open.len() == 1 => match &*unescape(name) {
@@ -85,10 +94,28 @@ impl<'a> JsonText<'a> {
                 Token::Begin(_) | Token::End | Token::Key(_) | Token::Scalar(_) => {}
             }
         }
+        checked.is_kind_first = matches!(
+            head,
+            [
+                Token::Begin(Bracket::Object),
+                Token::Key("\"kind\""),
+                Token::Scalar(_),
+                Token::Key("\"apiVersion\""),
+                Token::Scalar(_),
+            ]
+        );
         Ok(checked)
     }
 
-    /// Calls `visit` with each token. Members that say the kind come first where the text has none.
+    /// Puts the API version before the kind where the text begins with the kind: an object looks the
+    /// same whether it comes from a list or a watch.
+    pub(super) const fn version_first(mut self) -> Self {
+        self.puts_version_first = true;
+        self
+    }
+
+    /// Calls `visit` with each token. The API version and the kind come first where the text has none;
+    /// empty ones are not added.
     pub(super) fn visit<E>(
         self,
         api_version: &str,
@@ -100,14 +127,26 @@ impl<'a> JsonText<'a> {
         // A defect would have been found by the check.
         while let Ok(Some(token)) = tokens.next() {
             visit(token)?;
-            if std::mem::take(&mut is_first) && self.is_object {
-                if !self.has_api_version {
-                    visit(Token::Key("\"apiVersion\""))?;
-                    visit(Token::Scalar(&escape(api_version)))?;
+            if !std::mem::take(&mut is_first) || !self.is_object {
+                continue;
+            }
+            if self.is_kind_first && self.puts_version_first {
+                let mut head: Vec<Token<'_>> = Vec::with_capacity(4);
+                while head.len() < 4
+                    && let Ok(Some(token)) = tokens.next()
+                {
+                    head.push(token);
                 }
-                if !self.has_kind {
-                    visit(Token::Key("\"kind\""))?;
-                    visit(Token::Scalar(&escape(kind)))?;
+                head.rotate_left(2);
+                head.into_iter().try_for_each(&mut *visit)?;
+            }
+            for (name, value, is_there) in [
+                ("\"apiVersion\"", api_version, self.has_api_version),
+                ("\"kind\"", kind, self.has_kind),
+            ] {
+                if !is_there && !value.is_empty() {
+                    visit(Token::Key(name))?;
+                    visit(Token::Scalar(&escape(value)))?;
                 }
             }
         }

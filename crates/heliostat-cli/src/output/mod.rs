@@ -2,8 +2,8 @@
 //! writes them.
 //!
 //! Objects are bytes, also when they are printed: tables read a few fields out of them, and the formats
-//! that print whole objects lay their JSON out anew, which is why those need objects that came in JSON.
-//! An object that cannot be printed is named and passed over.
+//! that print whole objects lay their JSON out anew; protobuf becomes JSON first, object by object. An
+//! object that cannot be printed is named and passed over.
 
 mod columns;
 
@@ -25,6 +25,8 @@ mod yaml;
 
 pub(crate) mod printer;
 
+pub(crate) mod document;
+
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,7 @@ use heliostat::core::raw::{Encoding, FieldPath, RawObject, RawView};
 use heliostat::core::version::ResourceVersion;
 use heliostat::informer::Notification;
 use heliostat::source::kube::DiscoveredResource;
+use heliostat_kinds::{Object, ReadError, schema};
 use serde::Serialize;
 
 use json_text::{Defect, JsonText, Token, Tokens};
@@ -122,10 +125,15 @@ impl Item {
         read: impl FnOnce(JsonText<'_>) -> io::Result<()>,
     ) -> Result<(), PrintError> {
         let outcome = self.read(|object| match object.encoding() {
-            Encoding::Json => JsonText::check(object.bytes()).map(read),
-            _ => Err(Defect::OtherEncoding),
+            Encoding::Json => {
+                Ok(JsonText::check(object.bytes()).map(|text| read(text.version_first()))?)
+            }
+            _ => {
+                let text = self.kind.json_of_protobuf(object.bytes())?;
+                Ok(JsonText::check(&text).map(read)?)
+            }
         })?;
-        Ok(outcome.map_err(|defect| self.unprintable(&defect))??)
+        Ok(outcome.map_err(|error: Unreadable| self.unprintable(&error))??)
     }
 
     /// Writes the object. Items of lists may come without their kind; here they have it.
@@ -148,6 +156,17 @@ impl Item {
             reason: reason.to_string(),
         }))
     }
+}
+
+/// Why the bytes of an object cannot be printed.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error(transparent)]
+    Text(#[from] Defect),
+    #[error(transparent)]
+    Protobuf(#[from] ReadError),
+    #[error("it is in protobuf, and {0} is not a built-in kind; give --encoding json")]
+    NotBuiltIn(String),
 }
 
 /// Where the output goes.
@@ -227,6 +246,15 @@ impl Kind {
     /// The resource, where that has to be said.
     fn if_several(&self) -> Option<&str> {
         self.is_one_of_several.then_some(self.resource.as_str())
+    }
+
+    /// Returns the JSON of an object in protobuf, as an item of a list: without its kind.
+    fn json_of_protobuf(&self, bytes: &[u8]) -> Result<Vec<u8>, Unreadable> {
+        let built_in = schema::kind(&self.api_version, &self.kind);
+        let built_in = built_in.ok_or_else(|| Unreadable::NotBuiltIn(self.kind.clone()))?;
+        let mut text = Vec::with_capacity(2 * bytes.len());
+        Object::of_message(built_in.message(), bytes).to_json(&mut text)?;
+        Ok(text)
     }
 
     /// Says that objects of other kinds are printed along.
@@ -471,16 +499,6 @@ impl Format {
             // A line shows what is different from the state before.
             Self::Table => Reading::Again,
             Self::Name | Self::Json | Self::Jsonl | Self::Yaml => Reading::Once,
-        }
-    }
-
-    /// Its name, if it prints whole objects.
-    pub(crate) const fn name_if_whole(self) -> Option<&'static str> {
-        match self {
-            Self::Table | Self::Name => None,
-            Self::Json => Some("json"),
-            Self::Jsonl => Some("jsonl"),
-            Self::Yaml => Some("yaml"),
         }
     }
 

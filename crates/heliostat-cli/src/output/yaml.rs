@@ -30,13 +30,13 @@ impl Follow for Follower {
 
 /// YAML with the mark of a document before it.
 #[derive(Debug)]
-struct Document {
+pub(super) struct Document {
     yaml: Yaml,
     has_begun: bool,
 }
 
 impl Document {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             yaml: Yaml::new(),
             has_begun: false,

@@ -281,25 +281,19 @@ fn an_address_that_is_taken_is_told_with_the_way_out() {
 }
 
 #[test]
-fn protobuf_is_not_asked_for_whole_objects() {
-    // Nobody is there who could be asked.
-    let url = format!("http://{}", nobody());
-    for (command, format) in [("mirror", "json"), ("mirror", "yaml"), ("get", "jsonl")] {
-        let arguments = [
-            command,
-            "pods",
-            "--encoding",
-            "protobuf",
-            "-o",
-            format,
-            "--server",
-            &url,
-        ];
-        let whole = format!("-o {format} prints whole objects");
+fn protobuf_is_not_asked_for_whole_objects_that_it_does_not_have() {
+    let server = Server::start();
+    for format in ["json", "jsonl", "yaml"] {
+        let arguments = ["mirror", "statefulsets", "-A", "--once", "-o", format];
+        let protobuf = ["--encoding", "protobuf", "--server", &server.url];
         check(
-            &run(&arguments),
+            &run(&[&arguments[..], &protobuf].concat()),
             2,
-            &[&whole, "--encoding json", "-o table or -o name"],
+            &[
+                "statefulsets.apps cannot be printed whole from protobuf",
+                "--encoding json",
+                "-o table or -o name",
+            ],
         );
     }
 }
@@ -314,9 +308,9 @@ fn protobuf_is_not_asked_for_fields_whose_places_are_not_known() {
         run(&all)
     };
     check(
-        &arguments(&["-o", "name", "--index", "spec.volumes[*].name"]),
+        &arguments(&["-o", "name", "--index", "spec.volumez[*].name"]),
         2,
-        &["spec.volumes[*].name of pods", "--encoding json"],
+        &["spec.volumez[*].name of pods", "--encoding json"],
     );
 }
 

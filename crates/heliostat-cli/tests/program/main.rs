@@ -13,6 +13,8 @@ mod several;
 
 mod protobuf;
 
+mod convert;
+
 mod follow;
 
 mod failures;

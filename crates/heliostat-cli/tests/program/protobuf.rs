@@ -9,10 +9,13 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::common::{Finished, run, succeed};
+use crate::common::{Finished, succeed};
 
 /// A list of pods in protobuf, compressed as servers compress lists.
 const PODS: &[u8] = include_bytes!("../../../heliostat-core/testdata/wire/pods-1000.pb.gz");
+
+/// The same pods in JSON, compressed too.
+const PODS_IN_JSON: &[u8] = include_bytes!("../../../../bench/data/pods-1000.json.gz");
 
 /// The page after it: a list of no pods, by hand. `k8s` and zero, then an envelope of kind and list.
 const LAST_PAGE: &[u8] = b"k8s\0\x0a\x0d\x0a\x02v1\x12\x07PodList\x12\x05\x0a\x03\x12\x017";
@@ -123,6 +126,19 @@ fn answer(target: &str, accept: String, asked: &Asked) -> (&'static str, Vec<u8>
             .to_string()
             .into(),
         ),
+        "/api/v1/pods" if query.contains("continue=") && accept == "application/json" => {
+            document(json!({
+                "kind": "PodList", "apiVersion": "v1",
+                "metadata": {"resourceVersion": "7"}, "items": [],
+            }))
+        }
+        "/api/v1/pods" if accept == "application/json" => {
+            asked.lock().unwrap().push(accept);
+            (
+                "200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip",
+                PODS_IN_JSON.to_vec(),
+            )
+        }
         "/api/v1/pods" if query.contains("continue=") => (
             "200 OK\r\nContent-Type: application/vnd.kubernetes.protobuf",
             LAST_PAGE.to_vec(),
@@ -199,7 +215,7 @@ fn what_is_asked_for_is_what_is_printed() {
         ),
         (&["-o", "name", "--encoding", "json"], "application/json"),
         (
-            &["-o", "name", "--index", "spec.volumes[*].name"],
+            &["-o", "name", "--index", "spec.volumez[*].name"],
             "application/json",
         ),
         (
@@ -211,18 +227,26 @@ fn what_is_asked_for_is_what_is_printed() {
         let asked = server.asked();
         assert_eq!(asked[0], expected, "{arguments:?}");
     }
-    // The answer is protobuf all the same here, of which no whole object can be printed.
-    let arguments = ["mirror", "pods", "-A", "--once", "--watch-list=off"];
-    let mut arguments = server.arguments(&arguments);
-    arguments.extend(["-o", "jsonl"]);
-    let finished = run(&arguments);
-    assert_eq!(server.asked()[0], "application/json");
-    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
-    assert!(
-        finished.stderr.contains("the object is not in JSON"),
-        "{}",
-        finished.stderr
-    );
+}
+
+#[test]
+fn whole_objects_are_byte_for_byte_the_same_from_both_encodings() {
+    let server = Recorded::start();
+    for format in ["json", "jsonl", "yaml"] {
+        for more in [&[][..], &["--keep-managed-fields"]] {
+            let arguments = [&["-o", format][..], more].concat();
+            let protobuf = server.once(&arguments);
+            let asked = server.asked();
+            assert_eq!(
+                asked[0],
+                "application/vnd.kubernetes.protobuf,application/json"
+            );
+            let json = server.once(&[&arguments[..], &["--encoding", "json"]].concat());
+            assert_eq!(server.asked()[0], "application/json");
+            assert!(json.stdout.len() > 1_000_000);
+            assert!(json.stdout == protobuf.stdout, "{arguments:?}");
+        }
+    }
 }
 
 #[test]

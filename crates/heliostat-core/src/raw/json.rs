@@ -171,11 +171,15 @@ fn leaf(mut cursor: Cursor<'_>) -> Result<Option<Leaf<'_>>, Failure> {
             FieldValue::Text(text(string).ok_or_else(|| Failure::malformed("a text is broken"))?)
         }
         number => {
-            let number: serde_json::Number =
+            let checked: serde_json::Number =
                 serde_json::from_slice(number).map_err(Failure::malformed)?;
-            match number.as_i64() {
+            match checked.as_i64() {
                 Some(whole) => FieldValue::Integer(whole),
-                None => FieldValue::Float(number.as_f64().ok_or_else(broken)?),
+                // The number nearest to the text, which `serde_json` may miss by one bit.
+                None => {
+                    let number = str::from_utf8(number).ok().and_then(|it| it.parse().ok());
+                    FieldValue::Float(number.ok_or_else(broken)?)
+                }
             }
         }
     };

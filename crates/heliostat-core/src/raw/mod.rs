@@ -8,7 +8,7 @@
 //! | `value` | what a field holds, and why that may not be known |
 //! | `metadata` | labels, owners and the rest that objects of all kinds have |
 //! | `json`, `protobuf` | the way to a field in either encoding |
-//! | `schema` | the numbers of the fields of built-in kinds |
+//! | `whole` | whole objects: as JSON, and decoded |
 //!
 //! A [`RawObject`] is one allocation of the size of its bytes, which keeps nothing else alive: a small
 //! part of what the same object costs decoded, and half of that without managed fields. Whoever asks it
@@ -29,7 +29,7 @@ mod json;
 
 mod protobuf;
 
-mod schema;
+mod whole;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +48,7 @@ pub use metadata::{OwnerReference, Pairs, RawMetadata};
 pub use path::{FieldPath, FieldPathError, PATH_BYTES_MAX, STEPS_MAX, Step};
 pub use value::{FieldError, FieldValue};
 pub use view::RawView;
+pub use whole::WholeError;
 
 /// What an object's bytes are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -68,6 +69,22 @@ pub trait ReadRaw {
     /// # Errors
     /// If there is no way to the bytes.
     fn read_raw<R>(&self, read: impl FnOnce(RawView<'_>) -> R) -> Result<R, UnpackError>;
+
+    /// Appends the object as JSON, as [`RawView::to_json`] does.
+    ///
+    /// # Errors
+    /// As with [`RawView::to_json`], or if there is no way to the bytes.
+    fn to_json(&self, out: &mut Vec<u8>) -> Result<(), WholeError> {
+        self.read_raw(|object| object.to_json(out))?
+    }
+
+    /// Decodes the whole object, from JSON or from the protobuf of a built-in kind.
+    ///
+    /// # Errors
+    /// As with [`RawView::decode`], or if there is no way to the bytes.
+    fn decode<K: DeserializeOwned>(&self) -> Result<K, WholeError> {
+        self.read_raw(|object| object.decode())?
+    }
 }
 
 impl ReadRaw for RawObject {
@@ -198,12 +215,27 @@ impl RawObject {
         self.view().phase()
     }
 
-    /// Decodes the whole of an object in JSON. One in protobuf is for `prost` or the like, with
-    /// [`bytes`](Self::bytes).
+    /// Appends the object as JSON, as [`RawView::to_json`] does.
     ///
     /// # Errors
-    /// If the object is not in JSON, or does not decode.
-    pub fn decode_json<K: DeserializeOwned>(&self) -> Result<K, FieldError> {
-        self.view().decode_json()
+    /// As with [`RawView::to_json`].
+    pub fn to_json(&self, out: &mut Vec<u8>) -> Result<(), WholeError> {
+        self.view().to_json(out)
+    }
+
+    /// Returns the object as JSON, as [`RawView::to_json`] writes it.
+    ///
+    /// # Errors
+    /// As with [`RawView::to_json`], or if the text is not UTF-8.
+    pub fn to_json_string(&self) -> Result<String, WholeError> {
+        self.view().to_json_string()
+    }
+
+    /// Decodes the whole object, from JSON or from the protobuf of a built-in kind.
+    ///
+    /// # Errors
+    /// As with [`RawView::decode`].
+    pub fn decode<K: DeserializeOwned>(&self) -> Result<K, WholeError> {
+        self.view().decode()
     }
 }

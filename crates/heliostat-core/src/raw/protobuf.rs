@@ -1,14 +1,20 @@
-//! Fields of an object in protobuf, by the numbers of the schema.
+//! Fields of an object in protobuf, by the schema of the built-in kinds.
 //!
 //! Protobuf allows a message to come in pieces, which are merged: of a value that comes twice the last
 //! counts, and lists go on. So everything here is asked of [`Pieces`]; from a real server there is one.
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use heliostat_kinds::TimeText;
+use heliostat_kinds::schema::{Field, Message, Shape, ValueType};
+
+use super::json;
 use super::path::Step;
-use super::schema::{Row, Rows, Shape, Type};
 use super::value::{Failure, FieldValue};
-use crate::wire::protobuf::field::{Field, Fields, Malformed, Value};
+use crate::wire::json::header::Cursor;
+use crate::wire::protobuf::field::{self, Fields, Malformed, Value};
 
 /// One message, in as many pieces as it comes in.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +30,8 @@ pub(super) enum Leaf<'a> {
     Map(Pieces<'a>, u32),
     /// A message or a list.
     Other,
+    /// Inside JSON that the message carries.
+    Json(json::Leaf<'a>),
 }
 
 /// What to do with each thing that a path leads to.
@@ -35,11 +43,19 @@ mod entry {
     pub(super) const VALUE: u32 = 2;
 }
 
-/// The fields of `Time`, `MicroTime` and `Quantity`.
+/// The fields of messages that are one value in JSON.
 mod scalar {
+    /// Of `Time` and `MicroTime`.
     pub(super) const SECONDS: u32 = 1;
     pub(super) const NANOS: u32 = 2;
-    pub(super) const STRING: u32 = 1;
+    /// Of `Quantity`, and of the types that carry JSON.
+    pub(super) const CONTENT: u32 = 1;
+    /// Of `IntOrString`.
+    pub(super) const TYPE: u32 = 1;
+    pub(super) const INT: u32 = 2;
+    pub(super) const STRING: u32 = 3;
+    /// Of a list of strings that is the value of a map.
+    pub(super) const ITEMS: u32 = 1;
 }
 
 impl<'a> Pieces<'a> {
@@ -52,7 +68,7 @@ impl<'a> Pieces<'a> {
 
     pub(super) fn fields(
         &self,
-    ) -> impl Iterator<Item = Result<Field<'a>, Malformed>> + use<'a, '_> {
+    ) -> impl Iterator<Item = Result<field::Field<'a>, Malformed>> + use<'a, '_> {
         let pieces = std::iter::once(self.first).chain(self.more.iter().copied());
         pieces.flat_map(Fields::of)
     }
@@ -69,14 +85,14 @@ impl<'a> Pieces<'a> {
         })
     }
 
-    /// The message of this number.
-    pub(super) fn message(&self, number: u32) -> Result<Self, Malformed> {
-        let mut message = Self::default();
+    /// The message of this number, if it is there.
+    pub(super) fn message(&self, number: u32) -> Result<Option<Self>, Malformed> {
+        let mut message: Option<Self> = None;
         for run in self.runs(number) {
             let run = run?;
-            match message.first.is_empty() {
-                true => message.first = run,
-                false => message.more.push(run),
+            match &mut message {
+                Some(message) => message.more.push(run),
+                None => message = Some(Self::one(run)),
             }
         }
         Ok(message)
@@ -84,77 +100,181 @@ impl<'a> Pieces<'a> {
 }
 
 /// Says whether the schema knows where the steps lead.
-pub(super) fn check(rows: Rows, steps: &[Step]) -> Result<(), Failure> {
+pub(super) fn check(message: &'static Message, steps: &[Step]) -> Result<(), Failure> {
     let Some((step, rest)) = steps.split_first() else {
         return Ok(());
     };
     let Step::Name(name) = step else {
         return Err(Failure::UnknownPath);
     };
-    let row = Row::find(rows, name).ok_or(Failure::UnknownPath)?;
-    match (row.shape, rest) {
-        (Shape::One(inner), rest) => check_type(inner, rest),
-        (Shape::Many(_) | Shape::Map(_), [])
-        | (Shape::Many(_), [Step::Name(_), ..])
-        | (Shape::Map(_), [Step::Index(_), ..]) => match rest.is_empty() {
-            true => Ok(()),
-            false => Err(Failure::UnknownPath),
-        },
-        (Shape::Many(inner) | Shape::Map(inner), [_, rest @ ..]) => check_type(inner, rest),
+    let (_, field) = find(message, name).ok_or(Failure::UnknownPath)?;
+    match (field.shape(), rest) {
+        (Shape::List | Shape::Map, []) => Ok(()),
+        (Shape::List, [Step::Name(_), ..]) | (Shape::Map, [Step::Index(_), ..]) => {
+            Err(Failure::UnknownPath)
+        }
+        (Shape::Singular, rest) | (Shape::List | Shape::Map, [_, rest @ ..]) => {
+            check_type(field.value_type(), rest)
+        }
     }
 }
 
-fn check_type(inner: Type, rest: &[Step]) -> Result<(), Failure> {
-    match inner {
-        Type::Message(rows) => check(rows, rest),
-        _ if rest.is_empty() => Ok(()),
+fn check_type(value_type: ValueType, rest: &[Step]) -> Result<(), Failure> {
+    match (value_type, rest) {
+        (ValueType::Message(message), rest) => check(message, rest),
+        (
+            ValueType::JsonSchemaPropsOrArray
+            | ValueType::JsonSchemaPropsOrBool
+            | ValueType::JsonSchemaPropsOrStringArray
+            | ValueType::Any,
+            _,
+        ) => Err(Failure::UnknownPath),
+        (ValueType::RawExtension | ValueType::FieldsV1 | ValueType::Json, _)
+        | (_, [])
+        | (ValueType::StringList, [Step::Each | Step::Index(_)]) => Ok(()),
         _ => Err(Failure::UnknownPath),
     }
+}
+
+/// The field of this name in JSON, and the inlined structs that it is in, from the outermost on.
+fn find(message: &'static Message, name: &str) -> Option<(Vec<&'static Field>, &'static Field)> {
+    let fields = message.fields().iter().filter(|field| field.number() > 0);
+    let (inlined, own): (Vec<_>, Vec<_>) = fields.partition(|field| field.is_inline());
+    if let Some(field) = own.into_iter().find(|field| field.name() == name) {
+        return Some((Vec::new(), field));
+    }
+    inlined.into_iter().find_map(|inline| {
+        let (mut around, field) = find(inline.message()?, name)?;
+        around.insert(0, inline);
+        Some((around, field))
+    })
 }
 
 /// Goes along the steps, which the schema must know, and visits what they lead to.
 pub(super) fn walk<'a>(
     message: &Pieces<'a>,
-    rows: Rows,
+    schema: &'static Message,
     steps: &[Step],
     visit: Visit<'a, '_>,
 ) -> Result<(), Failure> {
     let Some((step, rest)) = steps.split_first() else {
         return visit(Leaf::Other);
     };
-    let row = match step {
-        Step::Name(name) => Row::find(rows, name).ok_or(Failure::UnknownPath)?,
-        Step::Each | Step::Index(_) => return Err(Failure::UnknownPath),
+    let Step::Name(name) = step else {
+        return Err(Failure::UnknownPath);
     };
-    let number = row.number;
-    match (row.shape, rest) {
-        (Shape::One(Type::Message(_)) | Shape::Many(_), []) => match message.runs(number).next() {
-            Some(run) => run
+    let (around, field) = find(schema, name).ok_or(Failure::UnknownPath)?;
+    let mut message = Cow::Borrowed(message);
+    for inline in around {
+        let inner = message.message(inline.number());
+        message = Cow::Owned(inner.map_err(Failure::malformed)?.unwrap_or_default());
+    }
+    match field.shape() {
+        Shape::Singular => walk_singular(&message, field, rest, visit),
+        Shape::List => walk_list(&message, field, rest, visit),
+        Shape::Map => walk_map(&message, field, rest, visit),
+    }
+}
+
+fn walk_singular<'a>(
+    message: &Pieces<'a>,
+    field: &'static Field,
+    rest: &[Step],
+    visit: Visit<'a, '_>,
+) -> Result<(), Failure> {
+    let (number, value_type) = (field.number(), field.value_type());
+    let is_shown_when_absent = !field.is_pointer() && !field.omits_empty();
+    if is_message(value_type) {
+        let inner = message.message(number).map_err(Failure::malformed)?;
+        return match (inner, value_type) {
+            (Some(inner), _) => walk_value(&inner, value_type, rest, visit),
+            // A struct is shown whether or not there is anything in it.
+            (None, ValueType::Message(_)) if !field.is_pointer() && !rest.is_empty() => {
+                walk_value(&Pieces::default(), value_type, rest, visit)
+            }
+            (None, ValueType::Quantity | ValueType::IntOrString) if is_shown_when_absent => {
+                walk_value(&Pieces::default(), value_type, rest, visit)
+            }
+            (None, _) => Ok(()),
+        };
+    }
+    let mut last = None;
+    for found in message.fields() {
+        let found = found.map_err(Failure::malformed)?;
+        if found.number == number {
+            last = scalar_value(value_type, found.value)?.or(last);
+        }
+    }
+    if last.is_none() && is_shown_when_absent {
+        last = zero(value_type);
+    }
+    match last {
+        Some(value) if field.is_pointer() || !field.omits_empty() || !is_empty(&value) => {
+            visit(Leaf::Value(value))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn walk_list<'a>(
+    message: &Pieces<'a>,
+    field: &'static Field,
+    rest: &[Step],
+    visit: Visit<'a, '_>,
+) -> Result<(), Failure> {
+    let (number, value_type) = (field.number(), field.value_type());
+    let Some((step, rest)) = rest.split_first() else {
+        let first = message.fields().find(|field| match field {
+            Ok(field) => field.number == number,
+            Err(_) => true,
+        });
+        return match first {
+            Some(found) => found
                 .map_err(Failure::malformed)
                 .and_then(|_| visit(Leaf::Other)),
             None => Ok(()),
-        },
-        (Shape::One(Type::Message(rows)), rest) => {
-            let inner = message.message(number).map_err(Failure::malformed)?;
-            walk(&inner, rows, rest, visit)
+        };
+    };
+    let mut index = 0;
+    let mut element = |value: Value<'a>| {
+        let is_meant = matches!(step, Step::Each) || *step == Step::Index(index);
+        index += 1;
+        match is_meant {
+            true => walk_element(value_type, value, rest, visit),
+            false => Ok(()),
         }
-        (Shape::One(scalar), _) => {
-            let mut last = None;
-            for field in message.fields() {
-                let field = field.map_err(Failure::malformed)?;
-                if field.number == number {
-                    last = scalar_value(scalar, field.value)?.or(last);
+    };
+    let is_number = matches!(
+        value_type,
+        ValueType::Int32 | ValueType::Int64 | ValueType::Bool
+    );
+    for found in message.fields() {
+        let found = found.map_err(Failure::malformed)?;
+        match found.value {
+            _ if found.number != number => {}
+            Value::Bytes(packed) if is_number => {
+                for bits in field::varints(packed) {
+                    element(Value::Varint(bits.map_err(Failure::malformed)?))?;
                 }
             }
-            match last {
-                Some(value) if row.is_told_when_empty || !is_empty(&value) => {
-                    visit(Leaf::Value(value))
-                }
-                _ => Ok(()),
-            }
+            Value::Bytes(_) | Value::Fixed64(_) => element(found.value)?,
+            Value::Varint(_) if is_number => element(found.value)?,
+            Value::Varint(_) | Value::Fixed32(_) => {}
         }
-        (Shape::Map(_), []) => visit(Leaf::Map(message.clone(), number)),
-        (Shape::Map(inner), [Step::Name(key), rest @ ..]) => {
+    }
+    Ok(())
+}
+
+fn walk_map<'a>(
+    message: &Pieces<'a>,
+    field: &'static Field,
+    rest: &[Step],
+    visit: Visit<'a, '_>,
+) -> Result<(), Failure> {
+    let (number, value_type) = (field.number(), field.value_type());
+    match rest {
+        [] => visit(Leaf::Map(message.clone(), number)),
+        [Step::Name(key), rest @ ..] => {
             let mut last = None;
             for entry in message.runs(number) {
                 let (name, value) = map_entry(entry.map_err(Failure::malformed)?)?;
@@ -162,20 +282,13 @@ pub(super) fn walk<'a>(
                     last = Some(value);
                 }
             }
-            last.map_or(Ok(()), |value| element(inner, value, rest, visit))
+            last.map_or(Ok(()), |value| {
+                walk_element(value_type, Value::Bytes(value), rest, visit)
+            })
         }
-        (Shape::Map(inner), [_, rest @ ..]) => {
+        [_, rest @ ..] => {
             for (_, value) in map_entries(message, number)? {
-                element(inner, value, rest, visit)?;
-            }
-            Ok(())
-        }
-        (Shape::Many(inner), [step, rest @ ..]) => {
-            for (index, run) in message.runs(number).enumerate() {
-                let run = run.map_err(Failure::malformed)?;
-                if matches!(step, Step::Each) || *step == Step::Index(index) {
-                    element(inner, run, rest, visit)?;
-                }
+                walk_element(value_type, Value::Bytes(value), rest, visit)?;
             }
             Ok(())
         }
@@ -183,18 +296,105 @@ pub(super) fn walk<'a>(
 }
 
 /// Goes on in one element of a list or one value of a map.
-fn element<'a>(
-    inner: Type,
-    run: &'a [u8],
+fn walk_element<'a>(
+    value_type: ValueType,
+    value: Value<'a>,
     rest: &[Step],
     visit: Visit<'a, '_>,
 ) -> Result<(), Failure> {
-    match inner {
-        Type::Message(rows) => walk(&Pieces::one(run), rows, rest, visit),
-        scalar => match scalar_value(scalar, Value::Bytes(run))? {
+    match value {
+        Value::Bytes(bytes) if is_message(value_type) => {
+            walk_value(&Pieces::one(bytes), value_type, rest, visit)
+        }
+        value => match scalar_value(value_type, value)? {
             Some(value) => visit(Leaf::Value(value)),
             None => Ok(()),
         },
+    }
+}
+
+/// Goes on in a value that is a message in protobuf, whatever it is in JSON.
+fn walk_value<'a>(
+    value: &Pieces<'a>,
+    value_type: ValueType,
+    rest: &[Step],
+    visit: Visit<'a, '_>,
+) -> Result<(), Failure> {
+    match value_type {
+        ValueType::Message(schema) => walk(value, schema, rest, visit),
+        ValueType::Quantity => {
+            let text = last_run(value, scalar::CONTENT)?.unwrap_or(b"0");
+            let text = str::from_utf8(text).map_err(Failure::malformed)?;
+            visit(Leaf::Value(FieldValue::Text(Cow::Borrowed(text))))
+        }
+        ValueType::IntOrString => visit(Leaf::Value(int_or_string(value)?)),
+        ValueType::RawExtension | ValueType::FieldsV1 | ValueType::Json => {
+            match last_run(value, scalar::CONTENT)? {
+                None | Some([]) => Ok(()),
+                Some(envelope) if envelope.starts_with(heliostat_kinds::MAGIC) => {
+                    Err(Failure::malformed("there is protobuf in place of JSON"))
+                }
+                Some(text) => {
+                    json::walk(Cursor::new(text), rest, &mut |leaf| visit(Leaf::Json(leaf)))
+                }
+            }
+        }
+        ValueType::StringList if rest.is_empty() => visit(Leaf::Other),
+        ValueType::StringList => {
+            for (index, item) in value.runs(scalar::ITEMS).enumerate() {
+                let item = item.map_err(Failure::malformed)?;
+                if matches!(rest, [Step::Each]) || matches!(rest, [Step::Index(it)] if *it == index)
+                {
+                    let text = str::from_utf8(item).map_err(Failure::malformed)?;
+                    visit(Leaf::Value(FieldValue::Text(Cow::Borrowed(text))))?;
+                }
+            }
+            Ok(())
+        }
+        _ => Err(Failure::UnknownPath),
+    }
+}
+
+/// True for types that are messages in protobuf and are not read as one value here.
+const fn is_message(value_type: ValueType) -> bool {
+    !matches!(
+        value_type,
+        ValueType::String
+            | ValueType::Bool
+            | ValueType::Int32
+            | ValueType::Int64
+            | ValueType::Float64
+            | ValueType::Bytes
+            | ValueType::Time
+            | ValueType::MicroTime
+    )
+}
+
+fn last_run<'a>(message: &Pieces<'a>, number: u32) -> Result<Option<&'a [u8]>, Failure> {
+    let mut last = None;
+    for run in message.runs(number) {
+        last = Some(run.map_err(Failure::malformed)?);
+    }
+    Ok(last)
+}
+
+fn int_or_string<'a>(message: &Pieces<'a>) -> Result<FieldValue<'a>, Failure> {
+    let (mut kind, mut int, mut text) = (0, 0, "");
+    for field in message.fields() {
+        let field = field.map_err(Failure::malformed)?;
+        match (field.number, field.value) {
+            (scalar::TYPE, Value::Varint(bits)) => kind = bits,
+            (scalar::INT, Value::Varint(bits)) => int = i64::from(bits as u32 as i32),
+            (scalar::STRING, value) => {
+                text = value.as_text().map_err(Failure::malformed)?.unwrap_or(text);
+            }
+            _ => {}
+        }
+    }
+    match kind {
+        0 => Ok(FieldValue::Integer(int)),
+        1 => Ok(FieldValue::Text(Cow::Borrowed(text))),
+        _ => Err(Failure::malformed("a number-or-string is neither")),
     }
 }
 
@@ -233,26 +433,40 @@ pub(super) fn map_entry(entry: &[u8]) -> Result<(&str, &[u8]), Failure> {
 }
 
 /// The value as JSON would show it; none for a field of another wire type, or a time that is not set.
-fn scalar_value(scalar: Type, value: Value<'_>) -> Result<Option<FieldValue<'_>>, Failure> {
-    Ok(match (scalar, value) {
-        (Type::Text, value) => {
+fn scalar_value(
+    value_type: ValueType,
+    value: Value<'_>,
+) -> Result<Option<FieldValue<'_>>, Failure> {
+    Ok(match (value_type, value) {
+        (ValueType::String, value) => {
             let text = value.as_text().map_err(Failure::malformed)?;
             text.map(|text| FieldValue::Text(Cow::Borrowed(text)))
         }
-        (Type::Integer, Value::Varint(bits)) => Some(FieldValue::Integer(bits.cast_signed())),
-        (Type::Bool, Value::Varint(bits)) => Some(FieldValue::Bool(bits != 0)),
-        (Type::Bytes, Value::Bytes(bytes)) => Some(FieldValue::Text(Cow::Owned(base64(bytes)))),
-        (Type::Quantity, Value::Bytes(message)) => {
-            let mut text = "";
-            for run in Pieces::one(message).runs(scalar::STRING) {
-                let run = run.map_err(Failure::malformed)?;
-                text = str::from_utf8(run).map_err(Failure::malformed)?;
-            }
-            Some(FieldValue::Text(Cow::Borrowed(text)))
+        (ValueType::Int32, Value::Varint(bits)) => {
+            Some(FieldValue::Integer(i64::from(bits as u32 as i32)))
         }
-        (Type::Time, Value::Bytes(message)) => time(message, false)?,
-        (Type::MicroTime, Value::Bytes(message)) => time(message, true)?,
+        (ValueType::Int64, Value::Varint(bits)) => Some(FieldValue::Integer(bits.cast_signed())),
+        (ValueType::Bool, Value::Varint(bits)) => Some(FieldValue::Bool(bits != 0)),
+        (ValueType::Float64, Value::Fixed64(bits)) => {
+            Some(FieldValue::Float(f64::from_le_bytes(bits)))
+        }
+        (ValueType::Bytes, Value::Bytes(bytes)) => {
+            Some(FieldValue::Text(Cow::Owned(STANDARD.encode(bytes))))
+        }
+        (ValueType::Time, Value::Bytes(message)) => time(message, false)?,
+        (ValueType::MicroTime, Value::Bytes(message)) => time(message, true)?,
         _ => None,
+    })
+}
+
+/// What JSON shows of a value that is absent and not left out.
+const fn zero(value_type: ValueType) -> Option<FieldValue<'static>> {
+    Some(match value_type {
+        ValueType::String => FieldValue::Text(Cow::Borrowed("")),
+        ValueType::Bool => FieldValue::Bool(false),
+        ValueType::Int32 | ValueType::Int64 => FieldValue::Integer(0),
+        ValueType::Float64 => FieldValue::Float(0.0),
+        _ => return None,
     })
 }
 
@@ -261,136 +475,42 @@ fn is_empty(value: &FieldValue<'_>) -> bool {
         FieldValue::Text(text) => text.is_empty(),
         FieldValue::Integer(number) => *number == 0,
         FieldValue::Bool(truth) => !truth,
-        FieldValue::Float(_) => false,
+        FieldValue::Float(number) => *number == 0.0,
     }
 }
 
-/// A `Time`, of which JSON knows seconds, or a `MicroTime`, of which it knows microseconds.
+/// A `Time`, of which JSON has seconds, or a `MicroTime`, of which it has microseconds.
 fn time(message: &[u8], micro: bool) -> Result<Option<FieldValue<'_>>, Failure> {
-    if message.is_empty() {
-        // What Go writes for its zero time.
-        return Ok(None);
-    }
     let (mut seconds, mut nanos) = (0, 0);
     for field in Fields::of(message) {
         let field = field.map_err(Failure::malformed)?;
         match (field.number, field.value) {
             (scalar::SECONDS, Value::Varint(bits)) => seconds = bits.cast_signed(),
-            (scalar::NANOS, Value::Varint(bits)) => nanos = bits.cast_signed(),
+            (scalar::NANOS, Value::Varint(bits)) => nanos = bits as u32 as i32,
             _ => {}
         }
     }
-    let text = rfc3339(seconds, micro.then_some(nanos / 1000));
-    let text = text.ok_or_else(|| Failure::malformed("a time is beyond its range"))?;
-    Ok(Some(FieldValue::Text(Cow::Owned(text))))
+    let micros = if micro { i64::from(nanos / 1000) } else { 0 };
+    let seconds: i64 = seconds.saturating_add(micros.div_euclid(1_000_000));
+    let micros = micros.rem_euclid(1_000_000) as u32;
+    // Go's zero time is an empty message, and null in JSON.
+    if message.is_empty() || (seconds, micros) == (ZERO_TIME_SECONDS, 0) {
+        return Ok(None);
+    }
+    let text = match micro {
+        true => TimeText::of_micros(seconds, micros),
+        false => TimeText::of_seconds(seconds),
+    };
+    Ok(Some(FieldValue::Text(Cow::Owned(text.as_str().to_owned()))))
 }
 
-/// The time that a message tells, if it tells one.
+/// 0001-01-01T00:00:00Z, Go's zero time, in seconds since 1970.
+const ZERO_TIME_SECONDS: i64 = -62_135_596_800;
+
+/// The time in a message, if there is one.
 pub(super) fn time_text(message: &[u8]) -> Option<Cow<'_, str>> {
     match time(message, false) {
         Ok(Some(FieldValue::Text(text))) => Some(text),
         _ => None,
-    }
-}
-
-const DAY: i64 = 24 * 60 * 60;
-
-/// Seconds since 1970 in the form of RFC 3339, which has years from 0 to 9999.
-///
-/// Days become a date by counting from the first of March of the year 0 in eras of 400 years, after
-/// which the calendar repeats; a year that begins in March has its leap day at its end.
-fn rfc3339(seconds: i64, micros: Option<i64>) -> Option<String> {
-    const ERA_DAYS: i64 = 146_097;
-    const MARCH_0000_TO_1970_DAYS: i64 = 719_468;
-    let days = seconds
-        .div_euclid(DAY)
-        .checked_add(MARCH_0000_TO_1970_DAYS)?;
-    let (era, day) = (days.div_euclid(ERA_DAYS), days.rem_euclid(ERA_DAYS));
-    // Leap days: one in four years, but not at the end of three of the four centuries.
-    let year = (day - day / 1460 + day / 36_524 - day / (ERA_DAYS - 1)) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    // From March on, five months have 153 days, whatever five.
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, past_december) = match month {
-        0..10 => (month + 3, 0),
-        _ => (month - 9, 1),
-    };
-    let year = era.checked_mul(400)? + year + past_december;
-    if !(0..=9999).contains(&year) || micros.is_some_and(|micros| !(0..1_000_000).contains(&micros))
-    {
-        return None;
-    }
-    let second = seconds.rem_euclid(DAY);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let fraction = micros.map_or_else(String::new, |micros| format!(".{micros:06}"));
-    Some(format!(
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"
-    ))
-}
-
-/// Bytes as JSON shows them (RFC 4648, section 4, with padding).
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let bits = chunk
-            .iter()
-            .fold(0u32, |bits, &byte| bits << 8 | u32::from(byte));
-        let bits = bits << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let letter = LETTERS.get((bits >> (18 - 6 * place) & 63) as usize);
-            match letter {
-                Some(&letter) if place <= chunk.len() => text.push(char::from(letter)),
-                _ => text.push('='),
-            }
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_told_as_json_tells_them() {
-        for (seconds, micros, expected) in [
-            (0, None, "1970-01-01T00:00:00Z"),
-            (951_782_399, None, "2000-02-28T23:59:59Z"),
-            (951_782_400, None, "2000-02-29T00:00:00Z"),
-            (951_868_800, Some(5), "2000-03-01T00:00:00.000005Z"),
-            (4_107_542_400, None, "2100-03-01T00:00:00Z"),
-            (4_107_456_000, None, "2100-02-28T00:00:00Z"),
-            (-1, None, "1969-12-31T23:59:59Z"),
-            (-62_135_596_800, None, "0001-01-01T00:00:00Z"),
-            (
-                253_402_300_799,
-                Some(999_999),
-                "9999-12-31T23:59:59.999999Z",
-            ),
-        ] {
-            assert_eq!(rfc3339(seconds, micros).as_deref(), Some(expected));
-        }
-        for seconds in [253_402_300_800, i64::MAX, i64::MIN, -62_167_219_201] {
-            assert_eq!(rfc3339(seconds, None), None, "{seconds}");
-        }
-        assert_eq!(rfc3339(0, Some(-1)), None);
-    }
-
-    #[test]
-    fn bytes_are_told_as_json_tells_them() {
-        for (bytes, expected) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(bytes.as_bytes()), expected);
-        }
-        assert_eq!(base64(&[0xff, 0xef, 0xbe]), "/+++");
     }
 }

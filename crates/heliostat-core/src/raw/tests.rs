@@ -4,10 +4,10 @@
 use std::io::Read;
 use std::sync::OnceLock;
 
+use heliostat_kinds::schema::{self, Message, Shape, ValueType};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::schema::{Rows, Shape, Type, rows};
 use super::*;
 use crate::event::{ListPart, RejectionReason, WatchEvent};
 use crate::object::Entry;
@@ -78,25 +78,43 @@ fn json_object(value: &Value) -> RawObject {
     RawObject::new(Encoding::Json, None, value.to_string().into_bytes().into())
 }
 
-/// Every path that leads to values in these messages, as text.
-fn known_paths(rows: Rows, before: &str, out: &mut Vec<String>) {
-    for row in rows {
+/// Every path that leads to values in the message, as text.
+fn known_paths(message: &'static Message, before: &str, out: &mut Vec<String>) {
+    // Schemas of custom resources contain themselves.
+    let is_schema = message.name().ends_with(".JSONSchemaProps") && before.contains("Schema.");
+    for field in message.fields().iter().filter(|_| !is_schema) {
+        let inner = field.message();
+        if field.is_inline() {
+            let inner = inner.filter(|inner| !inner.is_type_meta());
+            inner
+                .into_iter()
+                .for_each(|inner| known_paths(inner, before, out));
+            continue;
+        }
         let mut here = match before {
-            "" => row.name.to_owned(),
-            before => format!("{before}.{}", row.name),
+            "" => field.name().to_owned(),
+            before => format!("{before}.{}", field.name()),
         };
-        let inner = match row.shape {
-            Shape::One(inner) => inner,
-            Shape::Many(inner) | Shape::Map(inner) => {
-                here.push_str("[*]");
-                inner
-            }
-        };
-        match inner {
-            Type::Message(rows) => known_paths(rows, &here, out),
+        if field.shape() != Shape::Singular {
+            here.push_str("[*]");
+        }
+        match field.value_type() {
+            ValueType::Message(inner) => known_paths(inner, &here, out),
+            // Objects in JSON, which are no values.
+            ValueType::FieldsV1 | ValueType::RawExtension | ValueType::Json => {}
+            ValueType::JsonSchemaPropsOrArray
+            | ValueType::JsonSchemaPropsOrBool
+            | ValueType::JsonSchemaPropsOrStringArray => {}
+            ValueType::StringList => out.push(format!("{here}[*]")),
             _ => out.push(here),
         }
     }
+}
+
+fn message_of(kind: Option<&GroupVersionKind>) -> &'static Message {
+    let built_in = kind.and_then(|kind| schema::kind(&kind.api_version, &kind.kind));
+    let any = || schema::kind("meta.k8s.io/v1", "PartialObjectMetadata");
+    built_in.or_else(any).unwrap().message()
 }
 
 /// The values at a path, as `serde_json` reads the object.
@@ -146,7 +164,7 @@ fn field(object: &RawObject, path: &FieldPath) -> Vec<Value> {
 /// that is known of their kind; gives how many values were compared.
 fn compare(json: &Entries, protobuf: &Entries, except: &[&str]) -> usize {
     let mut paths = Vec::new();
-    known_paths(rows(protobuf[0].object.kind()), "", &mut paths);
+    known_paths(message_of(protobuf[0].object.kind()), "", &mut paths);
     let paths = paths.iter().filter(|path| !except.contains(&path.as_str()));
     let paths: Vec<FieldPath> = paths.map(|text| path(text)).collect();
     assert_eq!(json.len(), protobuf.len());
@@ -154,7 +172,7 @@ fn compare(json: &Entries, protobuf: &Entries, except: &[&str]) -> usize {
     for (json, protobuf) in json.iter().zip(protobuf) {
         assert_eq!(json.header, protobuf.header);
         assert_eq!(json.object.kind(), protobuf.object.kind());
-        let whole: Value = json.object.decode_json().unwrap();
+        let whole: Value = json.object.decode().unwrap();
         for path in &paths {
             let mut expected = Vec::new();
             values_of(&whole, path.steps(), &mut expected);
@@ -173,7 +191,7 @@ fn compare(json: &Entries, protobuf: &Entries, except: &[&str]) -> usize {
 /// What the metadata of both tells, against `serde_json`.
 fn compare_metadata(json: &Entries, protobuf: &Entries) {
     for (json, protobuf) in json.iter().zip(protobuf) {
-        let whole: Value = json.object.decode_json().unwrap();
+        let whole: Value = json.object.decode().unwrap();
         let pairs = |name: &str| -> Vec<(String, String)> {
             let map = whole["metadata"][name].as_object();
             let pairs = map.into_iter().flatten();
@@ -220,9 +238,9 @@ fn a_thousand_pods_tell_the_same_in_both_encodings_at_every_known_path() {
     let protobuf = protobuf_list(RawCodec::protobuf(), protobuf);
     assert_eq!(json.len(), 1000);
     compare_metadata(&json, &protobuf);
-    let some = |entries: &Entries| -> Entries { entries.iter().step_by(25).cloned().collect() };
+    let some = |entries: &Entries| -> Entries { entries.iter().step_by(100).cloned().collect() };
     let compared = compare(&some(&json), &some(&protobuf), &[]);
-    assert!(compared > 2_000, "{compared} values");
+    assert!(compared > 1_000, "{compared} values");
     for (json, protobuf) in json.iter().zip(&protobuf) {
         assert_eq!(json.header, protobuf.header);
         assert_eq!(json.object.phase(), protobuf.object.phase());
@@ -237,7 +255,7 @@ fn config_maps_tell_the_same_in_both_encodings_at_every_known_path() {
     compare_metadata(&json, &protobuf);
     assert!(compare(&json, &protobuf, &[]) > 50);
     for (json, protobuf) in json.iter().zip(&protobuf) {
-        let whole: Value = json.object.decode_json().unwrap();
+        let whole: Value = json.object.decode().unwrap();
         let data = whole["data"].as_object().unwrap();
         let expected: Vec<&str> = data.keys().map(String::as_str).collect();
         assert_eq!(json.object.keys(&path("data")).unwrap(), expected);
@@ -322,14 +340,17 @@ fn managed_fields_are_cut_out_if_wanted() {
         assert_eq!(protobuf.object.metadata().labels(), labels);
         assert_eq!(json.object.metadata().labels(), labels);
     }
-    compare(&json[..20].to_vec(), &protobuf[..20].to_vec(), &[]);
+    compare(&json[..5].to_vec(), &protobuf[..5].to_vec(), &[]);
 }
 
 #[test]
 fn a_place_that_is_not_known_is_never_told_as_absent() {
     let pod = RawObject::new(Encoding::Protobuf, kind("v1", "Pod"), Box::default());
     for text in [
-        "spec.volumes[*].name",
+        "spec.volumez[*].name",
+        "spec.volumes[*].nfs.paths",
+        "spec.volumes[*].volumeSource",
+        "spec.tolerations[*].key.x",
         "spec.nodename",
         "spec.nodeName.x",
         "spec.containers.image",
@@ -394,7 +415,172 @@ fn what_is_no_value_and_what_is_no_map_is_said() {
             );
         }
     }
-    assert_eq!(pod.decode_json::<Value>(), Err(FieldError::NotJson));
+}
+
+/// Objects of every built-in kind, as Go encodes them: the kind, the envelope and the JSON.
+fn every_kind() -> Vec<(GroupVersionKind, Vec<u8>, String)> {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../heliostat-kinds/testdata/encodings.jsonl.gz"
+    );
+    let rows = String::from_utf8(unzipped(&std::fs::read(path).unwrap())).unwrap();
+    let row = |row: &str| {
+        let row: Value = serde_json::from_str(row).unwrap();
+        let text = |name: &str| row[name].as_str().unwrap().to_owned();
+        let bytes =
+            base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text("protobuf"));
+        let bytes = bytes.unwrap();
+        let envelope = heliostat_kinds::Envelope::parse(&bytes).unwrap();
+        let kind = GroupVersionKind::new(envelope.api_version(), envelope.kind());
+        (kind, envelope.raw().to_vec(), text("json"))
+    };
+    rows.lines().map(row).collect()
+}
+
+#[test]
+fn every_path_of_every_kind_gives_what_json_shows() {
+    let mut compared = 0;
+    for (kind, bytes, text) in every_kind() {
+        let kind = Arc::new(kind);
+        let mut paths = Vec::new();
+        known_paths(message_of(Some(&kind)), "", &mut paths);
+        let whole: Value = serde_json::from_str(&text).unwrap();
+        let encodings = [
+            (Encoding::Json, text.as_bytes()),
+            (Encoding::Protobuf, &bytes[..]),
+        ];
+        for path in paths.iter().map(|text| path(text)) {
+            let mut expected = Vec::new();
+            values_of(&whole, path.steps(), &mut expected);
+            for (encoding, bytes) in encodings {
+                let object = RawView::new(encoding, Some(&kind), bytes);
+                let values = object.field(&path);
+                let values = values.unwrap_or_else(|error| panic!("{kind}: {error}"));
+                let values: Vec<Value> = values.into_iter().map(as_json).collect();
+                assert_eq!(values, expected, "{path} of {kind} in {encoding:?}");
+            }
+            compared += expected.len();
+        }
+    }
+    assert!(compared > 20_000, "{compared} values");
+}
+
+#[test]
+fn every_kind_is_shown_whole_and_decoded_the_same_from_both_encodings() {
+    for (kind, bytes, text) in every_kind() {
+        let kind = Arc::new(kind);
+        let protobuf = RawView::new(Encoding::Protobuf, Some(&kind), &bytes);
+        let json = RawView::new(Encoding::Json, Some(&kind), text.as_bytes());
+        assert_eq!(protobuf.to_json_string().unwrap(), text, "{kind}");
+        assert_eq!(json.to_json_string().unwrap(), text, "{kind}");
+        let expected: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(protobuf.decode::<Value>().unwrap(), expected, "{kind}");
+        assert_eq!(json.decode::<Value>().unwrap(), expected, "{kind}");
+    }
+}
+
+#[test]
+fn items_of_lists_are_shown_whole_with_their_kind_in_both_encodings() {
+    let (json, protobuf) = pods();
+    let json = json_list(RawCodec::json().without_managed_fields(), json);
+    let protobuf = protobuf_list(RawCodec::protobuf().without_managed_fields(), protobuf);
+    for (json, protobuf) in json.iter().zip(&protobuf) {
+        let text = protobuf.object.to_json_string().unwrap();
+        assert!(text.starts_with(r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"#));
+        assert_eq!(json.object.to_json_string().unwrap(), text);
+        let decoded: Value = json.object.decode().unwrap();
+        assert_eq!(decoded, protobuf.object.decode::<Value>().unwrap());
+        assert_eq!(decoded["kind"], "Pod");
+    }
+}
+
+#[test]
+fn json_gets_the_kind_only_where_it_has_none() {
+    let kind = kind("v1", "Pod");
+    for (bytes, expected) in [
+        ("{}", r#"{"kind":"Pod","apiVersion":"v1"}"#),
+        (" { } ", r#"{"kind":"Pod","apiVersion":"v1" } "#),
+        (r#"{"a":1}"#, r#"{"kind":"Pod","apiVersion":"v1","a":1}"#),
+        (r#"{"kind":"X"}"#, r#"{"apiVersion":"v1","kind":"X"}"#),
+        (
+            r#"{"a":1,"kind":"X","apiVersion":"y"}"#,
+            r#"{"a":1,"kind":"X","apiVersion":"y"}"#,
+        ),
+        ("[1]", "[1]"),
+        ("", ""),
+    ] {
+        let object = RawObject::new(Encoding::Json, kind.clone(), bytes.as_bytes().into());
+        assert_eq!(object.to_json_string().unwrap(), expected);
+        let object = RawObject::new(Encoding::Json, None, bytes.as_bytes().into());
+        assert_eq!(object.to_json_string().unwrap(), bytes);
+    }
+}
+
+#[test]
+fn whole_objects_that_cannot_be_read_are_named() {
+    let whole = |kind: Option<Arc<GroupVersionKind>>, bytes: &[u8]| {
+        let object = RawObject::new(Encoding::Protobuf, kind, bytes.into());
+        let mut out = b"before".to_vec();
+        let error = object.to_json(&mut out).unwrap_err();
+        assert_eq!(out, b"before");
+        assert_eq!(
+            object.decode::<Value>().unwrap_err().to_string(),
+            error.to_string()
+        );
+        error.to_string()
+    };
+    assert!(whole(None, b"").contains("its kind is not known"));
+    let custom = whole(kind("e.io/v1", "Widget"), b"");
+    assert!(
+        custom.contains("e.io/v1, Kind=Widget is not built in"),
+        "{custom}"
+    );
+    assert!(whole(kind("v1", "Pod"), &[10, 200]).contains("cut off"));
+    assert!(whole(kind("meta.k8s.io/v1", "Table"), b"").contains("no encoding in protobuf"));
+    let json = RawObject::new(Encoding::Json, None, b"{".as_slice().into());
+    assert!(matches!(json.decode::<Value>(), Err(WholeError::Json(_))));
+    let json = RawObject::new(Encoding::Json, None, b"\xff".as_slice().into());
+    assert!(matches!(json.to_json_string(), Err(WholeError::Json(_))));
+}
+
+#[test]
+fn paths_lead_into_json_that_protobuf_carries() {
+    let data = message(&[(1, br#"{"spec":{"replicas":3},"list":[1]}"#)]);
+    let revision = message(&[(2, &data)]);
+    let kind = kind("apps/v1", "ControllerRevision");
+    let revision = RawObject::new(Encoding::Protobuf, kind.clone(), revision.into());
+    let replicas = revision.field(&path("data.spec.replicas"));
+    assert_eq!(replicas, Ok(vec![FieldValue::Integer(3)]));
+    assert_eq!(revision.keys(&path("data")).unwrap(), ["spec", "list"]);
+    assert_eq!(revision.field(&path("data.absent.x")), Ok(Vec::new()));
+    for not_a_value in ["data", "data.list"] {
+        let error = revision.field(&path(not_a_value)).unwrap_err();
+        assert!(matches!(error, FieldError::NotAValue { .. }));
+    }
+    for broken in [&b"{"[..], b"k8s\0"] {
+        let data = message(&[(2, &message(&[(1, broken)]))]);
+        let revision = RawObject::new(Encoding::Protobuf, kind.clone(), data.into());
+        let error = revision.field(&path("data.spec")).unwrap_err();
+        assert!(matches!(error, FieldError::Malformed { .. }));
+    }
+}
+
+#[test]
+fn lists_of_numbers_are_read_packed_and_not() {
+    let context = [&[32, 1][..], &message(&[(4, &[2, 3])]), &[32, 4]].concat();
+    let spec = message(&[(14, &context)]);
+    let pod = RawObject::new(
+        Encoding::Protobuf,
+        kind("v1", "Pod"),
+        message(&[(2, &spec)]).into(),
+    );
+    let groups = pod.field(&path("spec.securityContext.supplementalGroups[*]"));
+    let expected = [1, 2, 3, 4].map(FieldValue::Integer).to_vec();
+    assert_eq!(groups, Ok(expected));
+    let third = pod.text(&path("spec.securityContext.supplementalGroups[2]"));
+    assert_eq!(third.unwrap().as_deref(), Some("3"));
+    let text = pod.to_json_string().unwrap();
+    assert!(text.contains(r#""supplementalGroups":[1,2,3,4]"#), "{text}");
 }
 
 #[test]

@@ -55,9 +55,6 @@ pub enum FieldError {
         /// The decoder's word.
         reason: String,
     },
-    /// The object's encoding has no such way of decoding.
-    #[error("the object is not in JSON")]
-    NotJson,
 }
 
 impl<'a> FieldValue<'a> {

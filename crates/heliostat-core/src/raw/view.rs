@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
+use heliostat_kinds::schema::{self, Message};
 
 use super::json;
 use super::metadata::RawMetadata;
 use super::path::{FieldPath, Step};
 use super::protobuf::{self, Pieces};
-use super::schema;
 use super::value::{Failure, FieldError, FieldValue};
 use super::{Encoding, RawObject};
 use crate::object::GroupVersionKind;
@@ -115,8 +114,11 @@ impl<'a> RawView<'a> {
             }),
             Encoding::Protobuf => self.walk_protobuf(path, &mut |leaf| {
                 match leaf {
-                    protobuf::Leaf::Value(value) => visit(value),
-                    protobuf::Leaf::Map(..) | protobuf::Leaf::Other => {
+                    protobuf::Leaf::Value(value)
+                    | protobuf::Leaf::Json(json::Leaf::Value(value)) => visit(value),
+                    protobuf::Leaf::Map(..)
+                    | protobuf::Leaf::Other
+                    | protobuf::Leaf::Json(json::Leaf::Object(_) | json::Leaf::List) => {
                         return Err(Failure::NotAValue);
                     }
                 }
@@ -147,18 +149,15 @@ impl<'a> RawView<'a> {
         let mut keys = Vec::new();
         let walked = match self.encoding {
             Encoding::Json => json::walk(Cursor::new(self.bytes), path.steps(), &mut |leaf| {
-                let json::Leaf::Object(object) = leaf else {
-                    return Err(Failure::NotAMap);
-                };
-                let mut members = json::MemberValues::of(object);
-                while let Some((key, _)) = members.next()? {
-                    keys.push(key);
-                }
-                Ok(())
+                json_keys(leaf, &mut keys)
             }),
             Encoding::Protobuf => self.walk_protobuf(path, &mut |leaf| {
-                let protobuf::Leaf::Map(message, number) = leaf else {
-                    return Err(Failure::NotAMap);
+                let (message, number) = match leaf {
+                    protobuf::Leaf::Map(message, number) => (message, number),
+                    protobuf::Leaf::Json(leaf) => return json_keys(leaf, &mut keys),
+                    protobuf::Leaf::Value(_) | protobuf::Leaf::Other => {
+                        return Err(Failure::NotAMap);
+                    }
                 };
                 let entries = protobuf::map_entries(&message, number)?;
                 keys.extend(entries.into_iter().map(|(key, _)| Cow::Borrowed(key)));
@@ -180,7 +179,7 @@ impl<'a> RawView<'a> {
             }
             Encoding::Protobuf => {
                 let metadata = Pieces::one(self.bytes).message(METADATA);
-                RawMetadata::of_protobuf(metadata.unwrap_or_default())
+                RawMetadata::of_protobuf(metadata.ok().flatten().unwrap_or_default())
             }
         }
     }
@@ -206,31 +205,14 @@ impl<'a> RawView<'a> {
         self.text(&FieldPath::of_steps(steps))
     }
 
-    /// Decodes the whole of an object in JSON. One in protobuf is for `prost` or the like, with
-    /// [`bytes`](Self::bytes).
-    ///
-    /// # Errors
-    /// If the object is not in JSON, or does not decode.
-    pub fn decode_json<K: DeserializeOwned>(self) -> Result<K, FieldError> {
-        match self.encoding {
-            Encoding::Json => {
-                serde_json::from_slice(self.bytes).map_err(|error| FieldError::Malformed {
-                    path: String::new(),
-                    reason: error.to_string(),
-                })
-            }
-            Encoding::Protobuf => Err(FieldError::NotJson),
-        }
-    }
-
     fn walk_protobuf(
         self,
         path: &FieldPath,
         visit: &mut dyn FnMut(protobuf::Leaf<'a>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let rows = schema::rows(self.kind());
-        protobuf::check(rows, path.steps())?;
-        protobuf::walk(&Pieces::one(self.bytes), rows, path.steps(), visit)
+        let schema = schema(self.kind()).ok_or(Failure::UnknownPath)?;
+        protobuf::check(schema, path.steps())?;
+        protobuf::walk(&Pieces::one(self.bytes), schema, path.steps(), visit)
     }
 
     /// `apiVersion` and `kind`, where the bytes do not have them.
@@ -262,4 +244,24 @@ impl<'a> RawView<'a> {
             },
         }
     }
+}
+
+/// The schema of the kind; of a kind that is not built in, or not known, its metadata alone.
+fn schema(kind: Option<&GroupVersionKind>) -> Option<&'static Message> {
+    let built_in = kind.and_then(|kind| schema::kind(&kind.api_version, &kind.kind));
+    let built_in = built_in.filter(|kind| kind.has_protobuf());
+    let any = || schema::kind("meta.k8s.io/v1", "PartialObjectMetadata");
+    built_in.or_else(any).map(schema::Kind::message)
+}
+
+/// The names of the members, if there is an object.
+fn json_keys<'a>(leaf: json::Leaf<'a>, keys: &mut Vec<Cow<'a, str>>) -> Result<(), Failure> {
+    let json::Leaf::Object(object) = leaf else {
+        return Err(Failure::NotAMap);
+    };
+    let mut members = json::MemberValues::of(object);
+    while let Some((key, _)) = members.next()? {
+        keys.push(key);
+    }
+    Ok(())
 }

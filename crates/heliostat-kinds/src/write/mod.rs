@@ -253,6 +253,30 @@ fn close_in_envelope(encoder: &mut Encoder, frame: &Frame, kind: &'static Kind) 
     bytes(encoder.out(), 4, b"");
 }
 
+/// Appends the message of an object with the envelope of its kind, which need not be built in.
+pub fn to_envelope(api_version: &str, kind: &str, message: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(MAGIC);
+    tag(out, 1, BYTES);
+    let length = Length::start(out, 0);
+    bytes(out, 1, api_version.as_bytes());
+    bytes(out, 2, kind.as_bytes());
+    length.end(out);
+    bytes(out, 2, message);
+    // The encoding and the type of the content are empty.
+    bytes(out, 3, b"");
+    bytes(out, 4, b"");
+}
+
+/// Returns the JSON of a YAML document, as the server converts it. Keys that occur twice are there
+/// twice.
+///
+/// # Errors
+///
+/// If the text is not YAML.
+pub fn yaml_to_json(yaml: &str) -> Result<Vec<u8>, WriteError> {
+    yaml::to_json(yaml)
+}
+
 /// Appends the object of the JSON text, which names its kind, with an envelope.
 ///
 /// Unknown fields are ignored; [`TextOptions`] has other choices.

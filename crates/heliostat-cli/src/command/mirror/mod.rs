@@ -19,7 +19,6 @@ use super::telling;
 
 /// Runs until the output is complete, or until a signal comes.
 pub(crate) async fn run(args: MirrorArgs) -> Result<(), Failure> {
-    args.wire.check(args.output)?;
     let mut signals = Signals::install().map_err(Failure::Runtime)?;
     // Before anything that records.
     let endpoint = match &args.metrics_addr {

@@ -182,6 +182,20 @@ pub(super) fn varint(rest: &mut &[u8]) -> Result<u64, Malformed> {
     }
 }
 
+/// The numbers that a list holds in one run of bytes. After an error it is over.
+pub(crate) fn varints(mut packed: &[u8]) -> impl Iterator<Item = Result<u64, Malformed>> {
+    std::iter::from_fn(move || {
+        if packed.is_empty() {
+            return None;
+        }
+        let number = varint(&mut packed);
+        if number.is_err() {
+            packed = &[];
+        }
+        Some(number)
+    })
+}
+
 fn long_varint(rest: &mut &[u8]) -> Result<u64, Malformed> {
     let mut number = 0u64;
     for (index, &byte) in rest.iter().enumerate().take(VARINT_BYTES_MAX) {
