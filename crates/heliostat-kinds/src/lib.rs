@@ -16,6 +16,7 @@ pub mod schema;
 
 mod de;
 mod error;
+mod field_set;
 mod json;
 mod object;
 mod read;

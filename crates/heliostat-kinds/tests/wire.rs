@@ -7,6 +7,7 @@ use heliostat_kinds::{Object, ReadError, ReadErrorKind, from_message, from_proto
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use proptest::prelude::*;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 fn message(api_version: &str, kind: &str) -> &'static Message {
@@ -60,6 +61,74 @@ fn fields_may_come_in_any_order() {
     let map = message("v1", "ConfigMap");
     let parts = [number(4, 1), field(1, &field(1, b"a"))];
     check(map, &parts, r#"{"metadata":{"name":"a"},"immutable":true}"#);
+}
+
+/// The typed object is what `serde_json` makes of the JSON.
+fn check_pod(parts: &[Vec<u8>]) {
+    let bytes = parts.concat();
+    let pod = message("v1", "Pod");
+    let text = json(pod, &bytes).unwrap();
+    let expected: Pod = serde_json::from_str(&text).unwrap();
+    assert_eq!(from_message::<Pod>(pod, &bytes).unwrap(), expected);
+}
+
+#[test]
+fn fields_of_typed_objects_may_be_in_several_places() {
+    let source = |number, path: &[u8]| field(2, &field(number, &field(1, path)));
+    let volume = [
+        field(1, b"v"),
+        source(1, b"/a"),
+        source(1, b"/b"),
+        source(2, b""),
+    ]
+    .concat();
+    let metadata = field(1, &[field(1, b"first"), field(1, b"last")].concat());
+    let spec = [
+        field(1, &volume),
+        field(2, &field(1, b"one")),
+        field(3, b"Always"),
+        field(2, &field(1, b"two")),
+    ]
+    .concat();
+    let more = [field(2, &field(1, b"three")), field(3, b"Never")].concat();
+    check_pod(&[metadata.clone(), field(2, &spec), field(2, &more)]);
+    check_pod(&[field(2, &more), metadata.clone(), field(2, &spec)]);
+    check_pod(&[field(2, &spec), metadata]);
+    // The first time is malformed, the second counts.
+    let times = [field(8, b"\x0a\x00"), field(8, &number(1, 1))].concat();
+    check_pod(&[field(1, &times)]);
+}
+
+/// Allows to take one field of a map and leave the others.
+struct First(String);
+
+impl<'de> serde::Deserialize<'de> for First {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = First;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<First, A::Error> {
+                let first = map.next_entry::<String, serde::de::IgnoredAny>()?;
+                Ok(First(first.map(|(key, _)| key).unwrap_or_default()))
+            }
+        }
+        deserializer.deserialize_struct("First", &[], Visitor)
+    }
+}
+
+#[test]
+fn a_struct_that_leaves_fields_does_not_hide_broken_bytes() {
+    let map = message("v1", "ConfigMap");
+    let mut bytes = [number(4, 1), field(1, b"")].concat();
+    assert_eq!(from_message::<First>(map, &bytes).unwrap().0, "metadata");
+    bytes.push(0xff);
+    assert!(from_message::<First>(map, &bytes).is_err());
 }
 
 #[test]
@@ -356,7 +425,13 @@ proptest! {
 fn check_any(bytes: &[u8]) {
     if let Ok(object) = Object::from_envelope(bytes) {
         check_object(&object);
-        drop(object.decode::<Pod>());
+        let decoded = object.decode::<Pod>();
+        // This visits fields in their declared order.
+        let declared = Pod::deserialize(object.deserializer());
+        match (decoded, declared) {
+            (Ok(decoded), Ok(declared)) => assert_eq!(decoded, declared),
+            (decoded, declared) => assert_eq!(decoded.is_ok(), declared.is_ok()),
+        }
     }
 }
 

@@ -4,9 +4,11 @@ mod embedded;
 mod pretty;
 mod string;
 
+pub(crate) use string::plain_len;
+
 use crate::error::ReadError;
 use crate::object::Object;
-use crate::read::{Content, Elements, Entries, Fields, Reader, Value};
+use crate::read::{Content, Elements, Entries, Fields, Order, Reader, Value};
 use crate::schema::{Field, Message};
 use crate::text;
 use crate::time::TimeText;
@@ -47,7 +49,7 @@ struct Writer<'a, 'de> {
 
 impl<'de> Writer<'_, 'de> {
     fn message(&mut self, message: &'static Message, content: Content) -> Result<(), ReadError> {
-        let mut fields = Fields::open(&mut self.reader, message, content)?;
+        let mut fields = Fields::open(&mut self.reader, message, content, Order::Declared)?;
         self.out.push(b'{');
         let start = self.out.len();
         let mut value = Value::Null;
@@ -59,8 +61,7 @@ impl<'de> Writer<'_, 'de> {
             self.value(&value)?;
         }
         self.out.push(b'}');
-        fields.close(&mut self.reader);
-        Ok(())
+        fields.close(&mut self.reader)
     }
 
     fn value(&mut self, value: &Value<'de>) -> Result<(), ReadError> {
@@ -80,6 +81,7 @@ impl<'de> Writer<'_, 'de> {
                 self.quoted(TimeText::of_micros(seconds, micros).as_str());
             }
             Value::Json(json) => embedded::write(json, self.out)?,
+            Value::FieldSet(json) => embedded::write_field_set(json, self.out)?,
             Value::Envelope(bytes) => self.embedded(bytes)?,
             Value::Message(message, content) => self.message(message, content)?,
             Value::List(field, elements) => self.list(field, elements)?,

@@ -1,10 +1,12 @@
 //! Where the fields of a message are.
 
+use serde::de;
+
 use crate::error::{ReadError, ReadErrorKind};
 use crate::object::Object;
 use crate::read::occurrences::Content;
 use crate::read::{DEPTH_MAX, TypeMeta};
-use crate::schema::Message;
+use crate::schema::{Field, Message};
 use crate::wire::{Cursor, Span};
 
 /// Reads one object.
@@ -23,6 +25,10 @@ pub(crate) struct Reader<'de> {
     depth: usize,
     /// How many messages were open when the object began.
     depth_around: usize,
+    /// Whether structs may be read in the order of their bytes.
+    streams: bool,
+    /// Whether such a struct has a field in several places, so that what was read is void.
+    is_scattered: bool,
 }
 
 /// Where a field occurs.
@@ -74,7 +80,44 @@ impl<'de> Reader<'de> {
             links: Vec::new(),
             depth: 0,
             depth_around: 0,
+            streams: false,
+            is_scattered: false,
         }
+    }
+
+    /// Reads the bytes like [`Reader::new`], and structs in the order of their bytes.
+    ///
+    /// [`Reader::is_scattered`] must be asked at the end.
+    pub(crate) fn streaming(input: &'de [u8], type_meta: TypeMeta<'de>) -> Self {
+        Self {
+            input,
+            type_meta,
+            slots: Vec::new(),
+            used: 0,
+            links: Vec::new(),
+            depth: 0,
+            depth_around: 0,
+            streams: true,
+            is_scattered: false,
+        }
+    }
+
+    /// Whether structs may be read in the order of their bytes.
+    #[inline(always)]
+    pub(super) fn streams(&self) -> bool {
+        self.streams
+    }
+
+    /// Whether the bytes must be read again without streaming: a field is in several places.
+    pub(crate) fn is_scattered(&self) -> bool {
+        self.is_scattered
+    }
+
+    /// Notes that a field is in several places.
+    #[cold]
+    pub(super) fn scattered(&mut self) -> ReadError {
+        self.is_scattered = true;
+        de::Error::custom("a field is in several places")
     }
 
     /// Reads an object that is embedded in the one that this reads.
@@ -117,10 +160,7 @@ impl<'de> Reader<'de> {
         message: &'static Message,
         content: Content,
     ) -> Result<Mark, ReadError> {
-        if self.depth == DEPTH_MAX {
-            return Err(ReadErrorKind::TooDeep.into());
-        }
-        self.depth += 1;
+        self.descend()?;
         let slots = self.used;
         self.used += message.slots();
         if self.used > self.slots.len() {
@@ -145,6 +185,26 @@ impl<'de> Reader<'de> {
             links,
             present,
         })
+    }
+
+    /// Opens a message without a note of its fields. [`Reader::close`] closes it.
+    #[inline(always)]
+    pub(super) fn open_stream(&mut self) -> Result<Mark, ReadError> {
+        self.descend()?;
+        Ok(Mark {
+            slots: self.used as u32,
+            links: self.links.len() as u32,
+            present: 0,
+        })
+    }
+
+    #[inline(always)]
+    fn descend(&mut self) -> Result<(), ReadError> {
+        if self.depth == DEPTH_MAX {
+            return Err(ReadErrorKind::TooDeep.into());
+        }
+        self.depth += 1;
+        Ok(())
     }
 
     /// Forgets a message that was opened.
@@ -191,15 +251,7 @@ impl<'de> Reader<'de> {
                 continue;
             };
             let at = cursor.at();
-            if !field.takes(wire_type) {
-                let field = field.name();
-                return Err(ReadErrorKind::WireType {
-                    field,
-                    at,
-                    wire_type,
-                }
-                .into());
-            }
+            check_wire_type(field, at, wire_type)?;
             let slot = start.offset + field.slot();
             if field.is_inline() {
                 let inner = cursor.span()?;
@@ -234,6 +286,25 @@ impl<'de> Reader<'de> {
     }
 }
 
+/// Checks that a value of the field may have the wire type.
+#[inline(always)]
+pub(super) fn check_wire_type(
+    field: &'static Field,
+    at: usize,
+    wire_type: u8,
+) -> Result<(), ReadError> {
+    if field.takes(wire_type) {
+        return Ok(());
+    }
+    let field = field.name();
+    Err(ReadErrorKind::WireType {
+        field,
+        at,
+        wire_type,
+    }
+    .into())
+}
+
 /// Where the slots of a message start, and how far behind those of an inlined struct.
 #[derive(Clone, Copy, Debug)]
 struct Start {
@@ -250,13 +321,35 @@ impl Mark {
 }
 
 impl Slot {
-    const fn once(first: u32, end: u32) -> Self {
+    pub(super) const fn once(first: u32, end: u32) -> Self {
         Self {
             first,
             count: 1,
             end,
             link: 0,
         }
+    }
+
+    /// Adds the occurrences that follow at the cursor.
+    #[inline(always)]
+    pub(super) fn extend(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        field: &'static Field,
+    ) -> Result<(), ReadError> {
+        while !cursor.is_at_end() {
+            let mut ahead = *cursor;
+            let (number, wire_type) = ahead.tag()?;
+            if number != field.number() {
+                break;
+            }
+            check_wire_type(field, ahead.at(), wire_type)?;
+            ahead.skip(wire_type)?;
+            self.count += 1;
+            *cursor = ahead;
+        }
+        self.end = cursor.at() as u32;
+        Ok(())
     }
 
     /// Whether there is one occurrence.

@@ -2,17 +2,19 @@
 //!
 //! A message is passed over once and the places of its fields are noted ([`index`]), since fields may
 //! come in any order and more than once; then its fields are visited in the order of the Go struct
-//! ([`fields`]). Both the deserializer and the JSON writer walk over an object in this way, so they
+//! ([`fields`]). Structs that take fields in any order get those of the bytes as they come
+//! ([`stream`]). Both the deserializer and the JSON writer walk over an object in this way, so they
 //! see the same.
 
 mod entries;
 mod fields;
 mod index;
 mod occurrences;
+mod stream;
 mod value;
 
 pub(crate) use entries::Entries;
-pub(crate) use fields::{Fields, TypeMeta};
+pub(crate) use fields::{Fields, Order, TypeMeta};
 pub(crate) use index::Reader;
 pub(crate) use occurrences::{Content, Elements};
 pub(crate) use value::Value;
