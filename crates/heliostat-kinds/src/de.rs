@@ -219,11 +219,17 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
             Value::MicroTime(seconds, micros) => {
                 visitor.visit_str(TimeText::of_micros(seconds, micros).as_str())
             }
-            Value::Json(text) => visit_json(text, visitor),
-            Value::FieldSet(text) => match FieldSet::parse(text) {
-                Some(set) => set.visit(visitor),
-                None => visit_json(text, visitor),
-            },
+            Value::Json(text) => {
+                reader.check_embedded(text)?;
+                visit_json(text, visitor)
+            }
+            Value::FieldSet(text) => {
+                reader.check_embedded(text)?;
+                match FieldSet::parse(text) {
+                    Some(set) => set.visit(visitor),
+                    None => visit_json(text, visitor),
+                }
+            }
             Value::Envelope(bytes) => {
                 let object = Object::from_envelope(bytes)?;
                 let content = Content::Span(Span::of(object.bytes())?);
@@ -234,20 +240,28 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
             Value::Message(message, content) => {
                 visit_message(reader, (message, content), Order::Declared, visitor)
             }
-            Value::List(field, elements) => visitor.visit_seq(ListAccess {
-                reader,
-                field,
-                elements,
-                value: Value::Null,
-            }),
+            Value::List(field, elements) => {
+                reader.descend()?;
+                let list = visitor.visit_seq(ListAccess {
+                    reader: &mut *reader,
+                    field,
+                    elements,
+                    value: Value::Null,
+                })?;
+                reader.ascend();
+                Ok(list)
+            }
             Value::Map(field, elements) => {
+                reader.descend()?;
                 let entries = Entries::of(reader, field, elements)?;
-                visitor.visit_map(EntriesAccess {
-                    reader,
+                let map = visitor.visit_map(EntriesAccess {
+                    reader: &mut *reader,
                     field,
                     entries,
                     value: Value::Null,
-                })
+                })?;
+                reader.ascend();
+                Ok(map)
             }
         }
     }
@@ -257,8 +271,8 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
         match *self.value {
             Value::Null => visitor.visit_none(),
             // Its text may be null.
-            Value::Json(text) => visit_json_option(text, visitor),
-            Value::FieldSet(text) if text.first() != Some(&b'{') => {
+            Value::Json(text) | Value::FieldSet(text) if text.first() != Some(&b'{') => {
+                self.reader.check_embedded(text)?;
                 visit_json_option(text, visitor)
             }
             _ => visitor.visit_some(self),
@@ -297,6 +311,7 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
     ) -> Result<V::Value, ReadError> {
         match *self.value {
             Value::Json(text) | Value::FieldSet(text) => {
+                self.reader.check_embedded(text)?;
                 let mut json = serde_json::Deserializer::from_slice(text);
                 let value = json.deserialize_enum(name, variants, visitor);
                 value.map_err(embedded)

@@ -27,5 +27,5 @@ mod wire;
 pub use de::Deserializer;
 pub use error::{ReadError, ReadErrorKind};
 pub use object::{Envelope, MAGIC, Object, from_message, from_protobuf, to_json};
-pub use read::DEPTH_MAX;
+pub use read::{DEPTH_MAX, JSON_DEPTH_MAX};
 pub use tables::KUBERNETES_VERSION;

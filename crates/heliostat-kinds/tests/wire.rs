@@ -261,7 +261,10 @@ fn embedded_json_is_checked() {
     for text in [b"".as_slice(), b"{", b"{}x", b"\xff"] {
         let error = json(revision, &data(text)).unwrap_err();
         assert!(
-            matches!(error.kind(), ReadErrorKind::EmbeddedJson(_)),
+            matches!(
+                error.kind(),
+                ReadErrorKind::EmbeddedJson(_) | ReadErrorKind::TooDeep
+            ),
             "{error}"
         );
     }
@@ -331,45 +334,100 @@ fn envelopes_are_checked() {
     assert_eq!(value["kind"], "Namespace");
 }
 
-/// A definition whose schema has so many levels.
-fn nested(levels: usize) -> Vec<u8> {
-    let mut schema = field(5, b"object");
-    for _ in 0..levels {
-        let entry = [field(1, b"x"), field(2, &schema)].concat();
-        schema = field(29, &entry);
-    }
+/// How a schema is in a schema: as a property, in `allOf`, as `not`, in a list of `items`, or as
+/// `additionalItems`.
+const NESTINGS: [fn(&[u8]) -> Vec<u8>; 5] = [
+    |schema| field(29, &[field(1, b"x"), field(2, schema)].concat()),
+    |schema| field(25, schema),
+    |schema| field(28, schema),
+    |schema| field(24, &field(2, schema)),
+    |schema| field(30, &field(2, schema)),
+];
+
+/// A definition with a schema in a schema, so many times.
+fn nested(nest: fn(&[u8]) -> Vec<u8>, levels: usize, innermost: &[u8]) -> Vec<u8> {
+    let schema = (0..levels).fold(innermost.to_vec(), |schema, _| nest(&schema));
     let validation = field(1, &schema);
     let version = [field(1, b"v1"), field(4, &validation)].concat();
     field(2, &field(7, &version))
 }
 
+/// Runs on a thread with the stack that tokio gives its own, which is also that of a test.
+fn on_small_stack(run: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(run);
+    thread.unwrap().join().unwrap();
+}
+
 #[test]
 fn a_hundred_levels_are_read_and_a_thousand_refused() {
-    let definition = message("apiextensions.k8s.io/v1", "CustomResourceDefinition");
-    let mut out = Vec::new();
-    let allowed = nested(100);
-    let object = Object::of_message(definition, &allowed);
-    object.to_json(&mut out).unwrap();
-    let opened = out.iter().filter(|&&byte| byte == b'{').count();
-    assert!(opened > 200, "{}", String::from_utf8_lossy(&out));
-    let deep = nested(1_000);
-    for error in [
-        Object::of_message(definition, &deep)
-            .to_json(&mut out)
-            .unwrap_err(),
-        from_message::<Value>(definition, &deep).unwrap_err(),
-    ] {
-        assert!(matches!(error.kind(), ReadErrorKind::TooDeep), "{error}");
-    }
-    // Without optimisation the generated code of the types needs more stack than a test has.
-    let typed = std::thread::Builder::new()
-        .stack_size(32 << 20)
-        .spawn(move || {
-            from_message::<CustomResourceDefinition>(definition, &allowed).unwrap();
-            from_message::<CustomResourceDefinition>(definition, &deep).unwrap_err()
-        });
-    let error = typed.unwrap().join().unwrap();
-    assert!(matches!(error.kind(), ReadErrorKind::TooDeep), "{error}");
+    on_small_stack(|| {
+        let definition = message("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+        let [property, ..] = NESTINGS;
+        // A property is two levels of JSON.
+        let allowed = nested(property, 55, &field(5, b"object"));
+        json(definition, &allowed).unwrap();
+        from_message::<CustomResourceDefinition>(definition, &allowed).unwrap();
+        let written = nested(property, 100, &field(5, b"object"));
+        let object = Object::of_message(definition, &written);
+        object.to_json(&mut Vec::new()).unwrap();
+        for levels in [1_000, 4_000] {
+            let deep = nested(property, levels, b"");
+            let object = Object::of_message(definition, &deep);
+            for error in [
+                object.to_json(&mut Vec::new()).unwrap_err(),
+                object.decode::<Value>().unwrap_err(),
+                object.decode::<CustomResourceDefinition>().unwrap_err(),
+            ] {
+                assert!(matches!(error.kind(), ReadErrorKind::TooDeep), "{error}");
+            }
+        }
+    });
+}
+
+#[test]
+fn nesting_is_limited_as_serde_json_limits_it_and_never_overflows_the_stack() {
+    on_small_stack(|| {
+        let definition = message("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+        for nest in NESTINGS {
+            for levels in 40..=140 {
+                let bytes = nested(nest, levels, &field(5, b"object"));
+                let object = Object::of_message(definition, &bytes);
+                let mut text = Vec::new();
+                let written = object.to_json(&mut text);
+                let expected = serde_json::from_slice::<Value>(&text);
+                let decoded = object.decode::<Value>();
+                assert_eq!(decoded.ok(), written.ok().and(expected.ok()), "{levels}");
+                let expected = serde_json::from_slice::<CustomResourceDefinition>(&text);
+                let decoded = object.decode::<CustomResourceDefinition>();
+                assert_eq!(decoded.is_ok(), expected.is_ok(), "{levels}");
+            }
+        }
+    });
+}
+
+#[test]
+fn embedded_json_does_not_add_to_the_deepest_nesting() {
+    on_small_stack(|| {
+        let definition = message("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+        let default = |levels: usize| {
+            let json = ["[".repeat(levels), "]".repeat(levels)].concat();
+            field(8, &field(1, json.as_bytes()))
+        };
+        for nest in NESTINGS {
+            for levels in 1..=140 {
+                let bytes = nested(nest, levels, &default(126));
+                let object = Object::of_message(definition, &bytes);
+                drop(object.to_json(&mut Vec::new()));
+                drop(object.decode::<Value>());
+                drop(object.decode::<CustomResourceDefinition>());
+            }
+            let shallow = nested(nest, 20, &default(40));
+            from_message::<CustomResourceDefinition>(definition, &shallow).unwrap();
+            let deep = nested(nest, 20, &default(120));
+            let error = from_message::<CustomResourceDefinition>(definition, &deep).unwrap_err();
+            assert!(matches!(error.kind(), ReadErrorKind::TooDeep), "{error}");
+        }
+    });
 }
 
 #[test]
@@ -445,10 +503,13 @@ fn check_object(object: &Object<'_>) {
             let expected: Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(value, expected);
         }
-        // JSON inside of the object may be beyond what a value can hold, which only decoding sees.
+        // The object, or JSON inside of it, may be beyond what a value can hold.
         (Ok(()), Err(error)) => {
             assert!(
-                matches!(error.kind(), ReadErrorKind::EmbeddedJson(_)),
+                matches!(
+                    error.kind(),
+                    ReadErrorKind::EmbeddedJson(_) | ReadErrorKind::TooDeep
+                ),
                 "{error}"
             );
         }

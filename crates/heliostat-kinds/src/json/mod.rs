@@ -20,7 +20,7 @@ pub(crate) fn write(object: &Object<'_>, out: &mut Vec<u8>) -> Result<(), ReadEr
     let bytes = object.bytes();
     let content = Content::Span(Span::of(bytes)?);
     let mut writer = Writer {
-        reader: Reader::new(bytes, object.type_meta()),
+        reader: Reader::for_json(bytes, object.type_meta()),
         out,
     };
     let result = writer.message(object.message(), content);
@@ -91,6 +91,7 @@ impl<'de> Writer<'_, 'de> {
     }
 
     fn list(&mut self, field: &'static Field, mut elements: Elements) -> Result<(), ReadError> {
+        self.reader.descend()?;
         let is_number = field.can_be_packed();
         let mut before = b'[';
         let mut value = Value::Null;
@@ -104,10 +105,12 @@ impl<'de> Writer<'_, 'de> {
             self.out.push(before);
         }
         self.out.push(b']');
+        self.reader.ascend();
         Ok(())
     }
 
     fn map(&mut self, field: &'static Field, elements: Elements) -> Result<(), ReadError> {
+        self.reader.descend()?;
         let mut entries = Entries::of(&self.reader, field, elements)?;
         let mut before = b'{';
         let mut value = Value::Null;
@@ -119,6 +122,7 @@ impl<'de> Writer<'_, 'de> {
             self.value(&value)?;
         }
         self.out.push(b'}');
+        self.reader.ascend();
         Ok(())
     }
 

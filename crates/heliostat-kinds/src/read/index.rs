@@ -5,7 +5,7 @@ use serde::de;
 use crate::error::{ReadError, ReadErrorKind};
 use crate::object::Object;
 use crate::read::occurrences::Content;
-use crate::read::{DEPTH_MAX, TypeMeta};
+use crate::read::{DEPTH_MAX, JSON_DEPTH_MAX, TypeMeta};
 use crate::schema::{Field, Message};
 use crate::wire::{Cursor, Span};
 
@@ -21,10 +21,12 @@ pub(crate) struct Reader<'de> {
     used: usize,
     /// Occurrences that are not beside those before them.
     pub(super) links: Vec<Link>,
-    /// How many messages are open, with those around the object.
+    /// How many objects and lists of JSON are open, with those around the object.
     depth: usize,
-    /// How many messages were open when the object began.
+    /// How many of them were open when the object began.
     depth_around: usize,
+    /// How many of them may be open.
+    depth_max: usize,
     /// Whether structs may be read in the order of their bytes.
     streams: bool,
     /// Whether such a struct has a field in several places, so that what was read is void.
@@ -69,6 +71,9 @@ pub(crate) struct Mark {
 /// Slots for two messages of the largest kind. There are as many as are in use, and more.
 const SLOTS_AT_FIRST: usize = 128;
 
+/// Down to this depth embedded JSON may have all the levels that `serde_json` allows.
+const EMBEDDED_FREE_DEPTH: usize = 16;
+
 impl<'de> Reader<'de> {
     /// Reads the bytes, of which there are less than 4 GiB.
     pub(crate) fn new(input: &'de [u8], type_meta: TypeMeta<'de>) -> Self {
@@ -80,6 +85,7 @@ impl<'de> Reader<'de> {
             links: Vec::new(),
             depth: 0,
             depth_around: 0,
+            depth_max: DEPTH_MAX,
             streams: false,
             is_scattered: false,
         }
@@ -97,8 +103,17 @@ impl<'de> Reader<'de> {
             links: Vec::new(),
             depth: 0,
             depth_around: 0,
+            depth_max: DEPTH_MAX,
             streams: true,
             is_scattered: false,
+        }
+    }
+
+    /// Reads the bytes like [`Reader::new`], with the limit of JSON text.
+    pub(crate) fn for_json(input: &'de [u8], type_meta: TypeMeta<'de>) -> Self {
+        Self {
+            depth_max: JSON_DEPTH_MAX,
+            ..Self::new(input, type_meta)
         }
     }
 
@@ -125,6 +140,7 @@ impl<'de> Reader<'de> {
         Self {
             depth: self.depth,
             depth_around: self.depth,
+            depth_max: self.depth_max,
             ..Self::new(object.bytes(), object.type_meta())
         }
     }
@@ -198,12 +214,30 @@ impl<'de> Reader<'de> {
         })
     }
 
+    /// Goes into an object or a list of JSON. [`Reader::ascend`] leaves it.
     #[inline(always)]
-    fn descend(&mut self) -> Result<(), ReadError> {
-        if self.depth == DEPTH_MAX {
+    pub(crate) fn descend(&mut self) -> Result<(), ReadError> {
+        if self.depth >= self.depth_max {
             return Err(ReadErrorKind::TooDeep.into());
         }
         self.depth += 1;
+        Ok(())
+    }
+
+    /// Leaves an object or a list of JSON.
+    #[inline(always)]
+    pub(crate) fn ascend(&mut self) {
+        self.depth -= 1;
+    }
+
+    /// Checks that embedded JSON goes no deeper than is allowed where it is.
+    ///
+    /// `serde_json` limits what it reads, so only JSON in a deep object needs a look.
+    #[inline(always)]
+    pub(crate) fn check_embedded(&self, json: &[u8]) -> Result<(), ReadError> {
+        if self.depth > EMBEDDED_FREE_DEPTH && json_depth(json) > self.depth_max - self.depth {
+            return Err(ReadErrorKind::TooDeep.into());
+        }
         Ok(())
     }
 
@@ -220,7 +254,7 @@ impl<'de> Reader<'de> {
     #[inline(always)]
     pub(super) fn close_slots(&mut self, mark: Mark) {
         self.used = mark.slots as usize;
-        self.depth -= 1;
+        self.ascend();
     }
 
     /// The slot of a field of an open message. It means nothing if the field is absent.
@@ -357,6 +391,25 @@ impl Slot {
     pub(super) const fn is_single(self) -> bool {
         self.count == 1 && self.link == 0
     }
+}
+
+/// How deep JSON text goes, or deeper if it is malformed.
+#[cold]
+fn json_depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut in_string = false;
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => in_string = !in_string,
+            b'\\' => drop(bytes.next()),
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 /// Notes an occurrence behind a gap.
