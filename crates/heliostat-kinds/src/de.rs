@@ -2,14 +2,15 @@
 
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{
-    self, DeserializeSeed, Deserializer as _, EnumAccess, MapAccess, SeqAccess, VariantAccess,
-    Visitor,
+    self, Deserialize, DeserializeSeed, Deserializer as _, EnumAccess, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
 use crate::error::{ReadError, ReadErrorKind};
+use crate::field_set::FieldSet;
 use crate::object::Object;
-use crate::read::{Content, Elements, Entries, Fields, Reader, Value};
+use crate::read::{Content, Elements, Entries, Fields, Order, Reader, Value};
 use crate::schema::{Field, Message};
 use crate::text;
 use crate::time::TimeText;
@@ -36,7 +37,8 @@ impl<'de> de::Deserializer<'de> for Deserializer<'de> {
         let bytes = self.object.bytes();
         let content = Content::Span(Span::of(bytes)?);
         let mut reader = Reader::new(bytes, self.object.type_meta());
-        visit_message(&mut reader, (self.object.message(), content), visitor)
+        let message = (self.object.message(), content);
+        visit_message(&mut reader, message, Order::Declared, visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
@@ -57,12 +59,29 @@ impl<'de> de::Deserializer<'de> for Deserializer<'de> {
     }
 }
 
+/// Decodes the object, structs in the order of their bytes if that can be.
+pub(crate) fn decode<'de, T: Deserialize<'de>>(object: &Object<'de>) -> Result<T, ReadError> {
+    let bytes = object.bytes();
+    let content = Content::Span(Span::of(bytes)?);
+    let value = &Value::Message(object.message(), content);
+    let mut reader = Reader::streaming(bytes, object.type_meta());
+    let reader = &mut reader;
+    let decoded = T::deserialize(ValueDeserializer { reader, value });
+    if decoded.is_ok() && !reader.is_scattered() {
+        return decoded;
+    }
+    // What is wrong may be a value that a later one replaces.
+    *reader = Reader::new(bytes, object.type_meta());
+    T::deserialize(ValueDeserializer { reader, value })
+}
+
 fn visit_message<'de, V: Visitor<'de>>(
     reader: &mut Reader<'de>,
     (message, content): (&'static Message, Content),
+    order: Order,
     visitor: V,
 ) -> Result<V::Value, ReadError> {
-    let fields = Fields::open(reader, message, content)?;
+    let fields = Fields::open(reader, message, content, order)?;
     let mut access = MessageAccess {
         reader,
         fields,
@@ -70,7 +89,7 @@ fn visit_message<'de, V: Visitor<'de>>(
     };
     let value = visitor.visit_map(&mut access)?;
     let MessageAccess { reader, fields, .. } = access;
-    fields.close(reader);
+    fields.close(reader)?;
     Ok(value)
 }
 
@@ -200,28 +219,49 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
             Value::MicroTime(seconds, micros) => {
                 visitor.visit_str(TimeText::of_micros(seconds, micros).as_str())
             }
-            Value::Json(text) => visit_json(text, visitor),
+            Value::Json(text) => {
+                reader.check_embedded(text)?;
+                visit_json(text, visitor)
+            }
+            Value::FieldSet(text) => {
+                reader.check_embedded(text)?;
+                match FieldSet::parse(text) {
+                    Some(set) => set.visit(visitor),
+                    None => visit_json(text, visitor),
+                }
+            }
             Value::Envelope(bytes) => {
                 let object = Object::from_envelope(bytes)?;
                 let content = Content::Span(Span::of(object.bytes())?);
                 let mut reader = reader.embedded(&object);
-                visit_message(&mut reader, (object.message(), content), visitor)
+                let message = (object.message(), content);
+                visit_message(&mut reader, message, Order::Declared, visitor)
             }
-            Value::Message(message, content) => visit_message(reader, (message, content), visitor),
-            Value::List(field, elements) => visitor.visit_seq(ListAccess {
-                reader,
-                field,
-                elements,
-                value: Value::Null,
-            }),
+            Value::Message(message, content) => {
+                visit_message(reader, (message, content), Order::Declared, visitor)
+            }
+            Value::List(field, elements) => {
+                reader.descend()?;
+                let list = visitor.visit_seq(ListAccess {
+                    reader: &mut *reader,
+                    field,
+                    elements,
+                    value: Value::Null,
+                })?;
+                reader.ascend();
+                Ok(list)
+            }
             Value::Map(field, elements) => {
+                reader.descend()?;
                 let entries = Entries::of(reader, field, elements)?;
-                visitor.visit_map(EntriesAccess {
-                    reader,
+                let map = visitor.visit_map(EntriesAccess {
+                    reader: &mut *reader,
                     field,
                     entries,
                     value: Value::Null,
-                })
+                })?;
+                reader.ascend();
+                Ok(map)
             }
         }
     }
@@ -231,7 +271,10 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
         match *self.value {
             Value::Null => visitor.visit_none(),
             // Its text may be null.
-            Value::Json(text) => visit_json_option(text, visitor),
+            Value::Json(text) | Value::FieldSet(text) if text.first() != Some(&b'{') => {
+                self.reader.check_embedded(text)?;
+                visit_json_option(text, visitor)
+            }
             _ => visitor.visit_some(self),
         }
     }
@@ -245,6 +288,21 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
         visitor.visit_newtype_struct(self)
     }
 
+    #[inline]
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        match *self.value {
+            Value::Message(message, content) => {
+                visit_message(self.reader, (message, content), Order::Any, visitor)
+            }
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -252,7 +310,8 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value, ReadError> {
         match *self.value {
-            Value::Json(text) => {
+            Value::Json(text) | Value::FieldSet(text) => {
+                self.reader.check_embedded(text)?;
                 let mut json = serde_json::Deserializer::from_slice(text);
                 let value = json.deserialize_enum(name, variants, visitor);
                 value.map_err(embedded)
@@ -268,7 +327,7 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier
+        unit_struct seq tuple tuple_struct map identifier
     }
 }
 
@@ -284,7 +343,7 @@ impl<'a, 'de> EnumAccess<'de> for ValueDeserializer<'a, 'de> {
         let reader = self.reader;
         let (name, content) = match *self.value {
             Value::Message(message, content) => {
-                let mut fields = Fields::open(reader, message, content)?;
+                let mut fields = Fields::open(reader, message, content, Order::Declared)?;
                 let mut value = Value::Null;
                 let Some(field) = fields.next(reader, &mut value)? else {
                     return Err(de::Error::custom("an enum has no variant"));
@@ -322,7 +381,7 @@ impl<'de> VariantAccess<'de> for VariantDeserializer<'_, 'de> {
     fn unit_variant(mut self) -> Result<(), ReadError> {
         match self.content {
             None => Ok(()),
-            Some(_) => de::Deserialize::deserialize(self.content()),
+            Some(_) => Deserialize::deserialize(self.content()),
         }
     }
 

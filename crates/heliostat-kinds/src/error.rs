@@ -5,7 +5,7 @@ use std::fmt::Display;
 use serde::de;
 use thiserror::Error;
 
-use crate::read::DEPTH_MAX;
+use crate::read::{DEPTH_MAX, JSON_DEPTH_MAX};
 
 /// Why an object in protobuf could not be read.
 ///
@@ -74,8 +74,8 @@ pub enum ReadErrorKind {
         /// The wire type found.
         wire_type: u8,
     },
-    /// Messages are nested too deep.
-    #[error("the object has more than {DEPTH_MAX} levels")]
+    /// Objects and lists are nested too deep: [`DEPTH_MAX`], or [`JSON_DEPTH_MAX`] for JSON text.
+    #[error("the object has more than {DEPTH_MAX} levels, or {JSON_DEPTH_MAX} to write")]
     TooDeep,
     /// The object has 4 GiB or more.
     #[error("the object has {0} bytes, which is 4 GiB or more")]

@@ -19,6 +19,7 @@ pub mod schema;
 
 mod de;
 mod error;
+mod field_set;
 mod json;
 mod object;
 mod read;
@@ -30,7 +31,7 @@ mod write;
 pub use de::Deserializer;
 pub use error::{ReadError, ReadErrorKind};
 pub use object::{Envelope, MAGIC, Object, from_message, from_protobuf, to_json};
-pub use read::DEPTH_MAX;
+pub use read::{DEPTH_MAX, JSON_DEPTH_MAX};
 pub use tables::KUBERNETES_VERSION;
 pub use time::TimeText;
 pub use write::{

@@ -4,7 +4,7 @@ use std::str;
 
 use serde::de::{Deserialize, DeserializeOwned};
 
-use crate::de::Deserializer;
+use crate::de::{self, Deserializer};
 use crate::error::{ReadError, ReadErrorKind};
 use crate::json;
 use crate::read::TypeMeta;
@@ -211,7 +211,7 @@ impl<'a> Object<'a> {
     ///
     /// If the bytes are malformed, or the type does not fit.
     pub fn decode<T: Deserialize<'a>>(&self) -> Result<T, ReadError> {
-        T::deserialize(self.deserializer())
+        de::decode(self)
     }
 
     /// Returns the deserializer over the object.

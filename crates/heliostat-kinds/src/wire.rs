@@ -90,10 +90,15 @@ impl<'de> Cursor<'de> {
     /// Reads a varint.
     #[inline(always)]
     pub(crate) fn varint(&mut self) -> Result<u64, ReadError> {
-        match self.bytes.get(self.at) {
-            Some(&byte) if byte < 0x80 => {
+        match self.bytes.get(self.at..) {
+            Some(&[byte @ 0..0x80, ..]) => {
                 self.at += 1;
                 Ok(u64::from(byte))
+            }
+            // Lengths of messages.
+            Some(&[low, high @ 0..0x80, ..]) => {
+                self.at += 2;
+                Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
             }
             _ => self.long_varint(),
         }

@@ -7,6 +7,7 @@ use heliostat_kinds::{Object, ReadError, ReadErrorKind, from_message, from_proto
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use proptest::prelude::*;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 fn message(api_version: &str, kind: &str) -> &'static Message {
@@ -60,6 +61,74 @@ fn fields_may_come_in_any_order() {
     let map = message("v1", "ConfigMap");
     let parts = [number(4, 1), field(1, &field(1, b"a"))];
     check(map, &parts, r#"{"metadata":{"name":"a"},"immutable":true}"#);
+}
+
+/// The typed object is what `serde_json` makes of the JSON.
+fn check_pod(parts: &[Vec<u8>]) {
+    let bytes = parts.concat();
+    let pod = message("v1", "Pod");
+    let text = json(pod, &bytes).unwrap();
+    let expected: Pod = serde_json::from_str(&text).unwrap();
+    assert_eq!(from_message::<Pod>(pod, &bytes).unwrap(), expected);
+}
+
+#[test]
+fn fields_of_typed_objects_may_be_in_several_places() {
+    let source = |number, path: &[u8]| field(2, &field(number, &field(1, path)));
+    let volume = [
+        field(1, b"v"),
+        source(1, b"/a"),
+        source(1, b"/b"),
+        source(2, b""),
+    ]
+    .concat();
+    let metadata = field(1, &[field(1, b"first"), field(1, b"last")].concat());
+    let spec = [
+        field(1, &volume),
+        field(2, &field(1, b"one")),
+        field(3, b"Always"),
+        field(2, &field(1, b"two")),
+    ]
+    .concat();
+    let more = [field(2, &field(1, b"three")), field(3, b"Never")].concat();
+    check_pod(&[metadata.clone(), field(2, &spec), field(2, &more)]);
+    check_pod(&[field(2, &more), metadata.clone(), field(2, &spec)]);
+    check_pod(&[field(2, &spec), metadata]);
+    // The first time is malformed, the second counts.
+    let times = [field(8, b"\x0a\x00"), field(8, &number(1, 1))].concat();
+    check_pod(&[field(1, &times)]);
+}
+
+/// Allows to take one field of a map and leave the others.
+struct First(String);
+
+impl<'de> serde::Deserialize<'de> for First {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = First;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<First, A::Error> {
+                let first = map.next_entry::<String, serde::de::IgnoredAny>()?;
+                Ok(First(first.map(|(key, _)| key).unwrap_or_default()))
+            }
+        }
+        deserializer.deserialize_struct("First", &[], Visitor)
+    }
+}
+
+#[test]
+fn a_struct_that_leaves_fields_does_not_hide_broken_bytes() {
+    let map = message("v1", "ConfigMap");
+    let mut bytes = [number(4, 1), field(1, b"")].concat();
+    assert_eq!(from_message::<First>(map, &bytes).unwrap().0, "metadata");
+    bytes.push(0xff);
+    assert!(from_message::<First>(map, &bytes).is_err());
 }
 
 #[test]
@@ -192,7 +261,10 @@ fn embedded_json_is_checked() {
     for text in [b"".as_slice(), b"{", b"{}x", b"\xff"] {
         let error = json(revision, &data(text)).unwrap_err();
         assert!(
-            matches!(error.kind(), ReadErrorKind::EmbeddedJson(_)),
+            matches!(
+                error.kind(),
+                ReadErrorKind::EmbeddedJson(_) | ReadErrorKind::TooDeep
+            ),
             "{error}"
         );
     }
@@ -262,45 +334,100 @@ fn envelopes_are_checked() {
     assert_eq!(value["kind"], "Namespace");
 }
 
-/// A definition whose schema has so many levels.
-fn nested(levels: usize) -> Vec<u8> {
-    let mut schema = field(5, b"object");
-    for _ in 0..levels {
-        let entry = [field(1, b"x"), field(2, &schema)].concat();
-        schema = field(29, &entry);
-    }
+/// How a schema is in a schema: as a property, in `allOf`, as `not`, in a list of `items`, or as
+/// `additionalItems`.
+const NESTINGS: [fn(&[u8]) -> Vec<u8>; 5] = [
+    |schema| field(29, &[field(1, b"x"), field(2, schema)].concat()),
+    |schema| field(25, schema),
+    |schema| field(28, schema),
+    |schema| field(24, &field(2, schema)),
+    |schema| field(30, &field(2, schema)),
+];
+
+/// A definition with a schema in a schema, so many times.
+fn nested(nest: fn(&[u8]) -> Vec<u8>, levels: usize, innermost: &[u8]) -> Vec<u8> {
+    let schema = (0..levels).fold(innermost.to_vec(), |schema, _| nest(&schema));
     let validation = field(1, &schema);
     let version = [field(1, b"v1"), field(4, &validation)].concat();
     field(2, &field(7, &version))
 }
 
+/// Runs on a thread with the stack that tokio gives its own, which is also that of a test.
+fn on_small_stack(run: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(run);
+    thread.unwrap().join().unwrap();
+}
+
 #[test]
 fn a_hundred_levels_are_read_and_a_thousand_refused() {
-    let definition = message("apiextensions.k8s.io/v1", "CustomResourceDefinition");
-    let mut out = Vec::new();
-    let allowed = nested(100);
-    let object = Object::of_message(definition, &allowed);
-    object.to_json(&mut out).unwrap();
-    let opened = out.iter().filter(|&&byte| byte == b'{').count();
-    assert!(opened > 200, "{}", String::from_utf8_lossy(&out));
-    let deep = nested(1_000);
-    for error in [
-        Object::of_message(definition, &deep)
-            .to_json(&mut out)
-            .unwrap_err(),
-        from_message::<Value>(definition, &deep).unwrap_err(),
-    ] {
-        assert!(matches!(error.kind(), ReadErrorKind::TooDeep), "{error}");
-    }
-    // Without optimisation the generated code of the types needs more stack than a test has.
-    let typed = std::thread::Builder::new()
-        .stack_size(32 << 20)
-        .spawn(move || {
-            from_message::<CustomResourceDefinition>(definition, &allowed).unwrap();
-            from_message::<CustomResourceDefinition>(definition, &deep).unwrap_err()
-        });
-    let error = typed.unwrap().join().unwrap();
-    assert!(matches!(error.kind(), ReadErrorKind::TooDeep), "{error}");
+    on_small_stack(|| {
+        let definition = message("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+        let [property, ..] = NESTINGS;
+        // A property is two levels of JSON.
+        let allowed = nested(property, 55, &field(5, b"object"));
+        json(definition, &allowed).unwrap();
+        from_message::<CustomResourceDefinition>(definition, &allowed).unwrap();
+        let written = nested(property, 100, &field(5, b"object"));
+        let object = Object::of_message(definition, &written);
+        object.to_json(&mut Vec::new()).unwrap();
+        for levels in [1_000, 4_000] {
+            let deep = nested(property, levels, b"");
+            let object = Object::of_message(definition, &deep);
+            for error in [
+                object.to_json(&mut Vec::new()).unwrap_err(),
+                object.decode::<Value>().unwrap_err(),
+                object.decode::<CustomResourceDefinition>().unwrap_err(),
+            ] {
+                assert!(matches!(error.kind(), ReadErrorKind::TooDeep), "{error}");
+            }
+        }
+    });
+}
+
+#[test]
+fn nesting_is_limited_as_serde_json_limits_it_and_never_overflows_the_stack() {
+    on_small_stack(|| {
+        let definition = message("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+        for nest in NESTINGS {
+            for levels in 40..=140 {
+                let bytes = nested(nest, levels, &field(5, b"object"));
+                let object = Object::of_message(definition, &bytes);
+                let mut text = Vec::new();
+                let written = object.to_json(&mut text);
+                let expected = serde_json::from_slice::<Value>(&text);
+                let decoded = object.decode::<Value>();
+                assert_eq!(decoded.ok(), written.ok().and(expected.ok()), "{levels}");
+                let expected = serde_json::from_slice::<CustomResourceDefinition>(&text);
+                let decoded = object.decode::<CustomResourceDefinition>();
+                assert_eq!(decoded.is_ok(), expected.is_ok(), "{levels}");
+            }
+        }
+    });
+}
+
+#[test]
+fn embedded_json_does_not_add_to_the_deepest_nesting() {
+    on_small_stack(|| {
+        let definition = message("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+        let default = |levels: usize| {
+            let json = ["[".repeat(levels), "]".repeat(levels)].concat();
+            field(8, &field(1, json.as_bytes()))
+        };
+        for nest in NESTINGS {
+            for levels in 1..=140 {
+                let bytes = nested(nest, levels, &default(126));
+                let object = Object::of_message(definition, &bytes);
+                drop(object.to_json(&mut Vec::new()));
+                drop(object.decode::<Value>());
+                drop(object.decode::<CustomResourceDefinition>());
+            }
+            let shallow = nested(nest, 20, &default(40));
+            from_message::<CustomResourceDefinition>(definition, &shallow).unwrap();
+            let deep = nested(nest, 20, &default(120));
+            let error = from_message::<CustomResourceDefinition>(definition, &deep).unwrap_err();
+            assert!(matches!(error.kind(), ReadErrorKind::TooDeep), "{error}");
+        }
+    });
 }
 
 #[test]
@@ -356,7 +483,13 @@ proptest! {
 fn check_any(bytes: &[u8]) {
     if let Ok(object) = Object::from_envelope(bytes) {
         check_object(&object);
-        drop(object.decode::<Pod>());
+        let decoded = object.decode::<Pod>();
+        // This visits fields in their declared order.
+        let declared = Pod::deserialize(object.deserializer());
+        match (decoded, declared) {
+            (Ok(decoded), Ok(declared)) => assert_eq!(decoded, declared),
+            (decoded, declared) => assert_eq!(decoded.is_ok(), declared.is_ok()),
+        }
     }
 }
 
@@ -370,10 +503,13 @@ fn check_object(object: &Object<'_>) {
             let expected: Value = serde_json::from_slice(&out).unwrap();
             assert_eq!(value, expected);
         }
-        // JSON inside of the object may be beyond what a value can hold, which only decoding sees.
+        // The object, or JSON inside of it, may be beyond what a value can hold.
         (Ok(()), Err(error)) => {
             assert!(
-                matches!(error.kind(), ReadErrorKind::EmbeddedJson(_)),
+                matches!(
+                    error.kind(),
+                    ReadErrorKind::EmbeddedJson(_) | ReadErrorKind::TooDeep
+                ),
                 "{error}"
             );
         }

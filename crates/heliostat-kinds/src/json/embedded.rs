@@ -4,6 +4,7 @@ use memchr::{memchr2, memchr3};
 use serde::de::IgnoredAny;
 
 use crate::error::{ReadError, ReadErrorKind};
+use crate::field_set::FieldSet;
 use crate::json::string::{escape, separator};
 
 /// Appends the value, if it is one.
@@ -15,6 +16,15 @@ pub(super) fn write(json: &[u8], out: &mut Vec<u8>) -> Result<(), ReadError> {
         return Ok(());
     }
     write_anew(json, out);
+    Ok(())
+}
+
+/// Appends a set of fields, which rarely needs more than a look.
+pub(super) fn write_field_set(json: &[u8], out: &mut Vec<u8>) -> Result<(), ReadError> {
+    if FieldSet::parse(json).is_none() {
+        return write(json, out);
+    }
+    out.extend_from_slice(json);
     Ok(())
 }
 

@@ -4,9 +4,11 @@ mod embedded;
 mod pretty;
 mod string;
 
+pub(crate) use string::plain_len;
+
 use crate::error::ReadError;
 use crate::object::Object;
-use crate::read::{Content, Elements, Entries, Fields, Reader, Value};
+use crate::read::{Content, Elements, Entries, Fields, Order, Reader, Value};
 use crate::schema::{Field, Message};
 use crate::text;
 use crate::time::TimeText;
@@ -18,7 +20,7 @@ pub(crate) fn write(object: &Object<'_>, out: &mut Vec<u8>) -> Result<(), ReadEr
     let bytes = object.bytes();
     let content = Content::Span(Span::of(bytes)?);
     let mut writer = Writer {
-        reader: Reader::new(bytes, object.type_meta()),
+        reader: Reader::for_json(bytes, object.type_meta()),
         out,
     };
     let result = writer.message(object.message(), content);
@@ -47,7 +49,7 @@ struct Writer<'a, 'de> {
 
 impl<'de> Writer<'_, 'de> {
     fn message(&mut self, message: &'static Message, content: Content) -> Result<(), ReadError> {
-        let mut fields = Fields::open(&mut self.reader, message, content)?;
+        let mut fields = Fields::open(&mut self.reader, message, content, Order::Declared)?;
         self.out.push(b'{');
         let start = self.out.len();
         let mut value = Value::Null;
@@ -59,8 +61,7 @@ impl<'de> Writer<'_, 'de> {
             self.value(&value)?;
         }
         self.out.push(b'}');
-        fields.close(&mut self.reader);
-        Ok(())
+        fields.close(&mut self.reader)
     }
 
     fn value(&mut self, value: &Value<'de>) -> Result<(), ReadError> {
@@ -80,6 +81,7 @@ impl<'de> Writer<'_, 'de> {
                 self.quoted(TimeText::of_micros(seconds, micros).as_str());
             }
             Value::Json(json) => embedded::write(json, self.out)?,
+            Value::FieldSet(json) => embedded::write_field_set(json, self.out)?,
             Value::Envelope(bytes) => self.embedded(bytes)?,
             Value::Message(message, content) => self.message(message, content)?,
             Value::List(field, elements) => self.list(field, elements)?,
@@ -89,6 +91,7 @@ impl<'de> Writer<'_, 'de> {
     }
 
     fn list(&mut self, field: &'static Field, mut elements: Elements) -> Result<(), ReadError> {
+        self.reader.descend()?;
         let is_number = field.can_be_packed();
         let mut before = b'[';
         let mut value = Value::Null;
@@ -102,10 +105,12 @@ impl<'de> Writer<'_, 'de> {
             self.out.push(before);
         }
         self.out.push(b']');
+        self.reader.ascend();
         Ok(())
     }
 
     fn map(&mut self, field: &'static Field, elements: Elements) -> Result<(), ReadError> {
+        self.reader.descend()?;
         let mut entries = Entries::of(&self.reader, field, elements)?;
         let mut before = b'{';
         let mut value = Value::Null;
@@ -117,6 +122,7 @@ impl<'de> Writer<'_, 'de> {
             self.value(&value)?;
         }
         self.out.push(b'}');
+        self.reader.ascend();
         Ok(())
     }
 

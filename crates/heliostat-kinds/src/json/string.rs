@@ -52,33 +52,44 @@ fn write_rest(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// How many bytes from the start are ASCII that needs no escape; up to seven fewer may be found.
+/// How many bytes from the start are ASCII that needs no escape.
 #[inline]
-fn plain_len(text: &[u8]) -> usize {
-    let (words, _) = text.as_chunks::<8>();
-    let plain = words
-        .iter()
-        .take_while(|word| is_plain(u64::from_le_bytes(**word)));
-    let len = plain.count() * 8;
-    let rest = text.get(len..).unwrap_or_default();
+pub(crate) fn plain_len(text: &[u8]) -> usize {
+    let (words, rest) = text.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        if let Some(special) = special(*word) {
+            return at * 8 + special;
+        }
+    }
+    let start = text.len() - rest.len();
+    if rest.is_empty() {
+        return start;
+    }
+    // The last eight bytes at once, of which those that were seen before are plain.
+    if let Some(word) = text.last_chunk::<8>() {
+        return special(*word).map_or(text.len(), |at| text.len() - 8 + at);
+    }
     let plain = rest
         .iter()
         .take_while(|&&byte| byte < 0x80 && class(byte) == PLAIN);
-    len + plain.count()
+    plain.count()
 }
 
-/// Whether none of eight bytes needs a closer look. It may be false for none, too.
+/// The first of eight bytes that is not ASCII or needs an escape.
 #[inline]
-fn is_plain(word: u64) -> bool {
+fn special(bytes: [u8; 8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
+    let word = u64::from_le_bytes(bytes);
+    // A borrow may mark bytes behind one that is marked rightly, so the first mark is right.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
     let equal = |byte: u8| zeros(word ^ (ONES * u64::from(byte)));
     let control = word.wrapping_sub(ONES * 0x20) & !word;
     // Two that differ in one bit are looked for at once.
     let less_or_more = zeros((word | (ONES * 2)) ^ (ONES * 0x3e));
     let special = equal(b'"') | equal(b'\\') | equal(b'&') | less_or_more | control | word;
-    special & HIGH == 0
+    let special = special & HIGH;
+    (special != 0).then_some(special.trailing_zeros() as usize / 8)
 }
 
 #[inline]

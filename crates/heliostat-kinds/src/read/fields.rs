@@ -3,6 +3,7 @@
 use crate::error::ReadError;
 use crate::read::index::{Mark, Reader};
 use crate::read::occurrences::Content;
+use crate::read::stream::Stream;
 use crate::read::value::Value;
 use crate::schema::{Field, Message};
 
@@ -29,6 +30,17 @@ pub(crate) struct Fields {
     mark: Mark,
     /// A bit for each field that is to be visited.
     left: u64,
+    /// The fields that the bytes have, if they are visited in the order of the bytes.
+    stream: Option<Stream>,
+}
+
+/// The order in which the fields of a message are visited.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Order {
+    /// That of the Go struct.
+    Declared,
+    /// Any.
+    Any,
 }
 
 impl Fields {
@@ -38,8 +50,14 @@ impl Fields {
         reader: &mut Reader<'_>,
         message: &'static Message,
         content: Content,
+        order: Order,
     ) -> Result<Self, ReadError> {
-        let mark = reader.open(message, content)?;
+        let (mark, stream) = match content {
+            Content::Span(span) if order == Order::Any && reader.streams() => {
+                (reader.open_stream()?, Some(Stream::of(message, span)))
+            }
+            _ => (reader.open(message, content)?, None),
+        };
         let mut left = mark.present | message.shown_when_absent();
         if reader.is_outermost() && message.has_type_meta() {
             left |= reader.type_meta().present();
@@ -48,13 +66,22 @@ impl Fields {
             message,
             mark,
             left,
+            stream,
         })
     }
 
-    /// Forgets the message.
+    /// Forgets the message, of which all fields were visited.
+    ///
+    /// # Errors
+    ///
+    /// If the visitor left fields whose bytes were not looked at.
     #[inline(always)]
-    pub(crate) fn close(self, reader: &mut Reader<'_>) {
+    pub(crate) fn close(self, reader: &mut Reader<'_>) -> Result<(), ReadError> {
         reader.close(self.mark);
+        match self.stream {
+            Some(_) => Err(reader.scattered()),
+            None => Ok(()),
+        }
     }
 
     /// The next field that JSON shows; its value is written to `value`.
@@ -66,6 +93,13 @@ impl Fields {
         reader: &mut Reader<'de>,
         value: &mut Value<'de>,
     ) -> Result<Option<&'static Field>, ReadError> {
+        if let Some(stream) = &mut self.stream {
+            if let Some(field) = stream.next(reader, value)? {
+                return Ok(Some(field));
+            }
+            self.left &= !stream.seen();
+            self.stream = None;
+        }
         while self.left != 0 {
             let slot = self.left.trailing_zeros() as usize;
             self.left &= self.left - 1;

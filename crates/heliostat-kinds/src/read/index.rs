@@ -1,10 +1,12 @@
 //! Where the fields of a message are.
 
+use serde::de;
+
 use crate::error::{ReadError, ReadErrorKind};
 use crate::object::Object;
 use crate::read::occurrences::Content;
-use crate::read::{DEPTH_MAX, TypeMeta};
-use crate::schema::Message;
+use crate::read::{DEPTH_MAX, JSON_DEPTH_MAX, TypeMeta};
+use crate::schema::{Field, Message};
 use crate::wire::{Cursor, Span};
 
 /// Reads one object.
@@ -19,10 +21,16 @@ pub(crate) struct Reader<'de> {
     used: usize,
     /// Occurrences that are not beside those before them.
     pub(super) links: Vec<Link>,
-    /// How many messages are open, with those around the object.
+    /// How many objects and lists of JSON are open, with those around the object.
     depth: usize,
-    /// How many messages were open when the object began.
+    /// How many of them were open when the object began.
     depth_around: usize,
+    /// How many of them may be open.
+    depth_max: usize,
+    /// Whether structs may be read in the order of their bytes.
+    streams: bool,
+    /// Whether such a struct has a field in several places, so that what was read is void.
+    is_scattered: bool,
 }
 
 /// Where a field occurs.
@@ -63,6 +71,9 @@ pub(crate) struct Mark {
 /// Slots for two messages of the largest kind. There are as many as are in use, and more.
 const SLOTS_AT_FIRST: usize = 128;
 
+/// Down to this depth embedded JSON may have all the levels that `serde_json` allows.
+const EMBEDDED_FREE_DEPTH: usize = 16;
+
 impl<'de> Reader<'de> {
     /// Reads the bytes, of which there are less than 4 GiB.
     pub(crate) fn new(input: &'de [u8], type_meta: TypeMeta<'de>) -> Self {
@@ -74,7 +85,54 @@ impl<'de> Reader<'de> {
             links: Vec::new(),
             depth: 0,
             depth_around: 0,
+            depth_max: DEPTH_MAX,
+            streams: false,
+            is_scattered: false,
         }
+    }
+
+    /// Reads the bytes like [`Reader::new`], and structs in the order of their bytes.
+    ///
+    /// [`Reader::is_scattered`] must be asked at the end.
+    pub(crate) fn streaming(input: &'de [u8], type_meta: TypeMeta<'de>) -> Self {
+        Self {
+            input,
+            type_meta,
+            slots: Vec::new(),
+            used: 0,
+            links: Vec::new(),
+            depth: 0,
+            depth_around: 0,
+            depth_max: DEPTH_MAX,
+            streams: true,
+            is_scattered: false,
+        }
+    }
+
+    /// Reads the bytes like [`Reader::new`], with the limit of JSON text.
+    pub(crate) fn for_json(input: &'de [u8], type_meta: TypeMeta<'de>) -> Self {
+        Self {
+            depth_max: JSON_DEPTH_MAX,
+            ..Self::new(input, type_meta)
+        }
+    }
+
+    /// Whether structs may be read in the order of their bytes.
+    #[inline(always)]
+    pub(super) fn streams(&self) -> bool {
+        self.streams
+    }
+
+    /// Whether the bytes must be read again without streaming: a field is in several places.
+    pub(crate) fn is_scattered(&self) -> bool {
+        self.is_scattered
+    }
+
+    /// Notes that a field is in several places.
+    #[cold]
+    pub(super) fn scattered(&mut self) -> ReadError {
+        self.is_scattered = true;
+        de::Error::custom("a field is in several places")
     }
 
     /// Reads an object that is embedded in the one that this reads.
@@ -82,6 +140,7 @@ impl<'de> Reader<'de> {
         Self {
             depth: self.depth,
             depth_around: self.depth,
+            depth_max: self.depth_max,
             ..Self::new(object.bytes(), object.type_meta())
         }
     }
@@ -117,10 +176,7 @@ impl<'de> Reader<'de> {
         message: &'static Message,
         content: Content,
     ) -> Result<Mark, ReadError> {
-        if self.depth == DEPTH_MAX {
-            return Err(ReadErrorKind::TooDeep.into());
-        }
-        self.depth += 1;
+        self.descend()?;
         let slots = self.used;
         self.used += message.slots();
         if self.used > self.slots.len() {
@@ -147,6 +203,44 @@ impl<'de> Reader<'de> {
         })
     }
 
+    /// Opens a message without a note of its fields. [`Reader::close`] closes it.
+    #[inline(always)]
+    pub(super) fn open_stream(&mut self) -> Result<Mark, ReadError> {
+        self.descend()?;
+        Ok(Mark {
+            slots: self.used as u32,
+            links: self.links.len() as u32,
+            present: 0,
+        })
+    }
+
+    /// Goes into an object or a list of JSON. [`Reader::ascend`] leaves it.
+    #[inline(always)]
+    pub(crate) fn descend(&mut self) -> Result<(), ReadError> {
+        if self.depth >= self.depth_max {
+            return Err(ReadErrorKind::TooDeep.into());
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// Leaves an object or a list of JSON.
+    #[inline(always)]
+    pub(crate) fn ascend(&mut self) {
+        self.depth -= 1;
+    }
+
+    /// Checks that embedded JSON goes no deeper than is allowed where it is.
+    ///
+    /// `serde_json` limits what it reads, so only JSON in a deep object needs a look.
+    #[inline(always)]
+    pub(crate) fn check_embedded(&self, json: &[u8]) -> Result<(), ReadError> {
+        if self.depth > EMBEDDED_FREE_DEPTH && json_depth(json) > self.depth_max - self.depth {
+            return Err(ReadErrorKind::TooDeep.into());
+        }
+        Ok(())
+    }
+
     /// Forgets a message that was opened.
     #[inline(always)]
     pub(crate) fn close(&mut self, mark: Mark) {
@@ -160,7 +254,7 @@ impl<'de> Reader<'de> {
     #[inline(always)]
     pub(super) fn close_slots(&mut self, mark: Mark) {
         self.used = mark.slots as usize;
-        self.depth -= 1;
+        self.ascend();
     }
 
     /// The slot of a field of an open message. It means nothing if the field is absent.
@@ -191,15 +285,7 @@ impl<'de> Reader<'de> {
                 continue;
             };
             let at = cursor.at();
-            if !field.takes(wire_type) {
-                let field = field.name();
-                return Err(ReadErrorKind::WireType {
-                    field,
-                    at,
-                    wire_type,
-                }
-                .into());
-            }
+            check_wire_type(field, at, wire_type)?;
             let slot = start.offset + field.slot();
             if field.is_inline() {
                 let inner = cursor.span()?;
@@ -234,6 +320,25 @@ impl<'de> Reader<'de> {
     }
 }
 
+/// Checks that a value of the field may have the wire type.
+#[inline(always)]
+pub(super) fn check_wire_type(
+    field: &'static Field,
+    at: usize,
+    wire_type: u8,
+) -> Result<(), ReadError> {
+    if field.takes(wire_type) {
+        return Ok(());
+    }
+    let field = field.name();
+    Err(ReadErrorKind::WireType {
+        field,
+        at,
+        wire_type,
+    }
+    .into())
+}
+
 /// Where the slots of a message start, and how far behind those of an inlined struct.
 #[derive(Clone, Copy, Debug)]
 struct Start {
@@ -250,7 +355,7 @@ impl Mark {
 }
 
 impl Slot {
-    const fn once(first: u32, end: u32) -> Self {
+    pub(super) const fn once(first: u32, end: u32) -> Self {
         Self {
             first,
             count: 1,
@@ -259,11 +364,52 @@ impl Slot {
         }
     }
 
+    /// Adds the occurrences that follow at the cursor.
+    #[inline(always)]
+    pub(super) fn extend(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        field: &'static Field,
+    ) -> Result<(), ReadError> {
+        while !cursor.is_at_end() {
+            let mut ahead = *cursor;
+            let (number, wire_type) = ahead.tag()?;
+            if number != field.number() {
+                break;
+            }
+            check_wire_type(field, ahead.at(), wire_type)?;
+            ahead.skip(wire_type)?;
+            self.count += 1;
+            *cursor = ahead;
+        }
+        self.end = cursor.at() as u32;
+        Ok(())
+    }
+
     /// Whether there is one occurrence.
     #[inline(always)]
     pub(super) const fn is_single(self) -> bool {
         self.count == 1 && self.link == 0
     }
+}
+
+/// How deep JSON text goes, or deeper if it is malformed.
+#[cold]
+fn json_depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut in_string = false;
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => in_string = !in_string,
+            b'\\' => drop(bytes.next()),
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 /// Notes an occurrence behind a gap.

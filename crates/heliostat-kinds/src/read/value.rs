@@ -27,6 +27,8 @@ pub(crate) enum Value<'de> {
     MicroTime(i64, u32),
     /// JSON text that may be invalid.
     Json(&'de [u8]),
+    /// JSON text that may be invalid, and is a set of fields otherwise.
+    FieldSet(&'de [u8]),
     /// An object with an envelope of its own.
     Envelope(&'de [u8]),
     Message(&'static Message, Content),
@@ -50,8 +52,7 @@ impl<'de> Value<'de> {
     ) -> Result<bool, ReadError> {
         match field.shape() {
             Shape::Singular if field.last_counts() => {
-                self.read_scalar(field.value_type(), &mut reader.cursor_at(slot.first))?;
-                return Ok(!self.is_hidden(field));
+                return self.read_last(field, &mut reader.cursor_at(slot.first));
             }
             Shape::Singular => {
                 let content = Content::of(reader, slot)?;
@@ -68,6 +69,17 @@ impl<'de> Value<'de> {
             Shape::Map => *self = Self::Map(field, Elements::of(slot)),
         }
         Ok(true)
+    }
+
+    /// Reads the value that counts of a field, at the cursor. Returns false if JSON does not show it.
+    #[inline(always)]
+    pub(super) fn read_last(
+        &mut self,
+        field: &'static Field,
+        cursor: &mut Cursor<'de>,
+    ) -> Result<bool, ReadError> {
+        self.read_scalar(field.value_type(), cursor)?;
+        Ok(!self.is_hidden(field))
     }
 
     /// Whether JSON does not show the scalar, which is present.
@@ -214,7 +226,7 @@ fn special<'de>(
         }),
         ValueType::FieldsV1 => {
             let json = last_bytes(reader, content)?;
-            Ok(json.map_or(Value::Null, Value::Json))
+            Ok(json.map_or(Value::Null, Value::FieldSet))
         }
         ValueType::Json => {
             let json = last_bytes(reader, content)?.filter(|json| !json.is_empty());
