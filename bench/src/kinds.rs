@@ -71,7 +71,9 @@ const WORK: [Work; 7] = [
     }),
     ("JSON to protobuf", |_, sample| {
         let mut out = Vec::new();
-        TextOptions::new().without_envelope().write_json(&sample.json, &mut out)?;
+        TextOptions::new()
+            .without_envelope()
+            .write_json(&sample.json, &mut out)?;
         Ok(Box::new(out))
     }),
 ];
@@ -121,7 +123,12 @@ pub(crate) fn run(options: &Options, runs: usize) -> Result<serde_json::Value, B
     Ok(WORK
         .iter()
         .zip(medians)
-        .map(|((name, _), medians)| ((*name).to_owned(), medians.to_vec().into()))
+        .map(|((name, _), medians)| {
+            (
+                (*name).to_owned(),
+                serde_json::Value::from(medians.to_vec()),
+            )
+        })
         .collect())
 }
 

@@ -35,6 +35,6 @@ pub use read::{DEPTH_MAX, JSON_DEPTH_MAX};
 pub use tables::KUBERNETES_VERSION;
 pub use time::TimeText;
 pub use write::{
-    FieldValidation, Serializer, TextOptions, WriteError, WriteErrorKind, Written, to_envelope,
-    to_message_of, to_protobuf, to_protobuf_of, unknown_fields, yaml_to_json,
+    FieldValidation, TextOptions, WriteError, WriteErrorKind, Written, to_envelope, to_message_of,
+    to_protobuf, to_protobuf_of, unknown_fields, yaml_to_json,
 };
