@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use heliostat_kinds::Object;
-use heliostat_kinds::schema;
+use heliostat_kinds::schema::{self, Kind};
 use prost::Message;
 use serde::de::DeserializeOwned;
 
@@ -254,8 +254,9 @@ impl<T> Packing<T> {
             Reads::Only(only) => encoding == only,
             Reads::Serde => match encoding {
                 Encoding::Json => true,
-                Encoding::Protobuf => schema::kind(&kind.api_version, &kind.kind)
-                    .is_some_and(|kind| kind.has_protobuf()),
+                Encoding::Protobuf => {
+                    schema::kind(&kind.api_version, &kind.kind).is_some_and(Kind::has_protobuf)
+                }
             },
         }
     }

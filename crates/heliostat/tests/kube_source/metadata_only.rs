@@ -78,7 +78,7 @@ fn metadata_alone(object: &RawObject) {
 async fn whole_objects_are_cut_down_in_lists_and_in_watches() {
     let server = server_of_secrets().await;
     let cluster = connect(&server.url).await;
-    let source = KubeSource::<DynamicObject>::of(&cluster, &secrets())
+    let source = KubeSource::<DynamicObject>::of(&cluster, secrets())
         .namespace("cap")
         .metadata()
         .raw();
@@ -111,7 +111,7 @@ async fn whole_objects_are_cut_down_in_lists_and_in_watches() {
 async fn packed_objects_are_cut_down_too() {
     let server = server_of_secrets().await;
     let cluster = connect(&server.url).await;
-    let source = KubeSource::<DynamicObject>::of(&cluster, &secrets())
+    let source = KubeSource::<DynamicObject>::of(&cluster, secrets())
         .namespace("cap")
         .metadata()
         .raw();

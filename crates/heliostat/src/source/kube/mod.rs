@@ -30,6 +30,8 @@
 //! | `connection` | from a kubeconfig or an address to a cluster |
 //! | `config` | what kubeconfigs, addresses and service accounts say |
 //! | `credentials` | tokens, certificates and exec plugins, renewed and refused |
+//! | `authorize` | the layer that sends a request with credentials |
+//! | `connect_error` | why no connection could be prepared |
 //! | `transport` | TCP, timeouts and the connection pool |
 //! | [`discovery`] | which resources there are |
 
@@ -67,16 +69,21 @@ mod likeness;
 
 mod connection;
 
+mod connect_error;
+
 mod config;
 
 mod credentials;
+
+mod authorize;
 
 mod transport;
 
 pub mod discovery;
 
 pub use cluster::Cluster;
-pub use connection::{ConnectError, Connection};
+pub use connect_error::ConnectError;
+pub use connection::Connection;
 pub use discovery::{DiscoveredResource, Discovery};
 // What the constructors of a source take, in the version that they take.
 pub use kube_core::{ApiResource, DynamicObject, PartialObjectMeta};

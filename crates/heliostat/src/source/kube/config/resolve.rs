@@ -7,7 +7,7 @@ use http::Uri;
 use kube_client::Config;
 use serde_json::{Value, json};
 
-use crate::source::kube::connection::ConnectError;
+use crate::source::kube::connect_error::ConnectError;
 
 use super::address::{parse_proxy, parse_server};
 use super::entries::{AuthProvider, ClusterFields, ContextFields, Exec, UserFields};

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::source::kube::connection::ConnectError;
+use crate::source::kube::connect_error::ConnectError;
 
 use super::file;
 use super::kubeconfig::{Entry, Kubeconfig};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use http::Uri;
 use kube_client::Config;
 
-use crate::source::kube::connection::ConnectError;
+use crate::source::kube::connect_error::ConnectError;
 
 use super::address::parse_server;
 use super::file;

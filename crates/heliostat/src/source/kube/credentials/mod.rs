@@ -20,7 +20,6 @@
 //! | `login` | the user of a kubeconfig as credentials |
 //! | `plugin` | the protocol of exec plugins |
 //! | `process` | running a plugin within limits |
-//! | `authorize` | the layer that sends a request with credentials |
 
 mod shared;
 
@@ -30,10 +29,7 @@ mod plugin;
 
 mod process;
 
-mod authorize;
-
-pub(super) use authorize::Authorize;
-pub(super) use shared::{Credentials, Identity};
+pub(super) use shared::{Credentials, Current, Identity};
 
 use std::fmt;
 use std::io;

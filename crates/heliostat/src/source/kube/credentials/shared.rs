@@ -42,7 +42,7 @@ pub(in super::super) struct Identity {
 pub(in super::super) struct Current {
     /// Different for different credentials.
     number: u64,
-    pub(super) authorization: Option<HeaderValue>,
+    pub(in super::super) authorization: Option<HeaderValue>,
     pub(in super::super) identity: Option<Arc<Identity>>,
     refresh_at: Option<Instant>,
     usable_until: Option<Instant>,
@@ -111,7 +111,7 @@ impl Credentials {
     }
 
     /// The server has accepted these credentials.
-    pub(super) fn accepted(&self, credentials: &Current) {
+    pub(in super::super) fn accepted(&self, credentials: &Current) {
         let mut state = self.state();
         let is_current = |current: &Arc<Current>| current.number == credentials.number;
         if state.failures > 0 && state.current.as_ref().is_some_and(is_current) {
@@ -121,7 +121,7 @@ impl Credentials {
     }
 
     /// The server has refused these credentials. Returns different ones if there are any.
-    pub(super) async fn refused(
+    pub(in super::super) async fn refused(
         &self,
         credentials: &Current,
     ) -> Result<Option<Arc<Current>>, Arc<CredentialsError>> {

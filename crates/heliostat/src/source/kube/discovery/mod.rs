@@ -12,6 +12,7 @@ mod resolve;
 use kube_core::ApiResource;
 
 use heliostat_core::error::SourceError;
+use heliostat_kinds::schema::{self, Resource};
 
 use super::Cluster;
 
@@ -101,13 +102,12 @@ impl From<&Self> for DiscoveredResource {
 /// has no verbs, so [`KubeSource`](super::KubeSource) assumes that it can be listed and watched.
 impl From<&ApiResource> for DiscoveredResource {
     fn from(resource: &ApiResource) -> Self {
-        let built_in =
-            heliostat_kinds::schema::resource(&resource.group, &resource.version, &resource.plural);
+        let built_in = schema::resource(&resource.group, &resource.version, &resource.plural);
         Self {
             resource: resource.clone(),
             singular: String::new(),
             short_names: Vec::new(),
-            namespaced: built_in.is_none_or(|resource| resource.is_namespaced()),
+            namespaced: built_in.is_none_or(Resource::is_namespaced),
             verbs: Vec::new(),
         }
     }

@@ -9,19 +9,18 @@ use http::{Request, Response, StatusCode};
 use kube_client::client::Body;
 use tower::{BoxError, Service};
 
-use crate::source::kube::transport::Transport;
-
-use super::shared::{Credentials, Current};
+use super::credentials::{Credentials, Current};
+use super::transport::Transport;
 
 /// Sends requests with credentials.
 #[derive(Clone)]
-pub(in super::super) struct Authorize {
+pub(super) struct Authorize {
     credentials: Credentials,
     transport: Arc<Transport>,
 }
 
 impl Authorize {
-    pub(in super::super) fn new(credentials: Credentials, transport: Transport) -> Self {
+    pub(super) fn new(credentials: Credentials, transport: Transport) -> Self {
         Self {
             credentials,
             transport: Arc::new(transport),
