@@ -2,7 +2,7 @@
 //! writes them.
 //!
 //! Objects are bytes, also when they are printed: tables read a few fields out of them, and the formats
-//! that print whole objects lay their JSON out anew; protobuf becomes JSON first, object by object. An
+//! that print whole objects lay their JSON out again; protobuf becomes JSON first, object by object. An
 //! object that cannot be printed is named and passed over.
 
 mod columns;

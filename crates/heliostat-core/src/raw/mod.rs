@@ -83,6 +83,7 @@ pub trait ReadRaw {
     /// # Errors
     /// As with [`RawView::decode`], or if there is no way to the bytes.
     fn decode<K: DeserializeOwned>(&self) -> Result<K, WholeError> {
+        #[expect(clippy::redundant_closure, reason = "the method is of one lifetime")]
         self.read_raw(|object| object.decode())?
     }
 }

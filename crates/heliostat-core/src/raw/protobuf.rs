@@ -447,9 +447,7 @@ fn scalar_value(
         }
         (ValueType::Int64, Value::Varint(bits)) => Some(FieldValue::Integer(bits.cast_signed())),
         (ValueType::Bool, Value::Varint(bits)) => Some(FieldValue::Bool(bits != 0)),
-        (ValueType::Float64, Value::Fixed64(bits)) => {
-            Some(FieldValue::Float(f64::from_le_bytes(bits)))
-        }
+        (ValueType::Float64, Value::Fixed64(bits)) => Some(number(f64::from_le_bytes(bits))?),
         (ValueType::Bytes, Value::Bytes(bytes)) => {
             Some(FieldValue::Text(Cow::Owned(STANDARD.encode(bytes))))
         }
@@ -459,13 +457,27 @@ fn scalar_value(
     })
 }
 
+/// The number as JSON has it, which does not tell a whole number of this type from an integer.
+fn number(number: f64) -> Result<FieldValue<'static>, Failure> {
+    /// Beyond it JSON has digits that no integer has.
+    const INTEGER_MAX: f64 = i64::MAX as f64;
+    if !number.is_finite() {
+        return Err(Failure::malformed(format!("JSON has no number {number}")));
+    }
+    let is_integer = number.fract() == 0.0 && number.abs() < INTEGER_MAX;
+    let is_minus_zero = number == 0.0 && number.is_sign_negative();
+    Ok(match is_integer && !is_minus_zero {
+        true => FieldValue::Integer(number as i64),
+        false => FieldValue::Float(number),
+    })
+}
+
 /// What JSON shows of a value that is absent and not left out.
 const fn zero(value_type: ValueType) -> Option<FieldValue<'static>> {
     Some(match value_type {
         ValueType::String => FieldValue::Text(Cow::Borrowed("")),
         ValueType::Bool => FieldValue::Bool(false),
-        ValueType::Int32 | ValueType::Int64 => FieldValue::Integer(0),
-        ValueType::Float64 => FieldValue::Float(0.0),
+        ValueType::Int32 | ValueType::Int64 | ValueType::Float64 => FieldValue::Integer(0),
         _ => return None,
     })
 }

@@ -149,12 +149,12 @@ impl<'a> RawView<'a> {
         let mut keys = Vec::new();
         let walked = match self.encoding {
             Encoding::Json => json::walk(Cursor::new(self.bytes), path.steps(), &mut |leaf| {
-                json_keys(leaf, &mut keys)
+                json_keys(&leaf, &mut keys)
             }),
             Encoding::Protobuf => self.walk_protobuf(path, &mut |leaf| {
                 let (message, number) = match leaf {
                     protobuf::Leaf::Map(message, number) => (message, number),
-                    protobuf::Leaf::Json(leaf) => return json_keys(leaf, &mut keys),
+                    protobuf::Leaf::Json(leaf) => return json_keys(&leaf, &mut keys),
                     protobuf::Leaf::Value(_) | protobuf::Leaf::Other => {
                         return Err(Failure::NotAMap);
                     }
@@ -255,11 +255,11 @@ fn schema(kind: Option<&GroupVersionKind>) -> Option<&'static Message> {
 }
 
 /// The names of the members, if there is an object.
-fn json_keys<'a>(leaf: json::Leaf<'a>, keys: &mut Vec<Cow<'a, str>>) -> Result<(), Failure> {
+fn json_keys<'a>(leaf: &json::Leaf<'a>, keys: &mut Vec<Cow<'a, str>>) -> Result<(), Failure> {
     let json::Leaf::Object(object) = leaf else {
         return Err(Failure::NotAMap);
     };
-    let mut members = json::MemberValues::of(object);
+    let mut members = json::MemberValues::of(*object);
     while let Some((key, _)) = members.next()? {
         keys.push(key);
     }

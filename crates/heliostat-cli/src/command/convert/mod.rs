@@ -1,11 +1,11 @@
 //! `heliostat convert`: objects from one encoding to another.
 //!
-//! Input is cut into pieces by [`split`], each piece is taken apart into objects by [`convert`], and
+//! Input is cut into pieces by [`split`], each piece is taken apart into objects by [`converter`], and
 //! [`output`] writes them. Only one piece is in memory at a time.
 
 mod split;
 
-mod convert;
+mod converter;
 
 mod output;
 
@@ -17,7 +17,7 @@ use clap::{Args, ValueEnum};
 
 use crate::failure::Failure;
 
-use convert::Converter;
+use converter::Converter;
 use output::Output;
 use split::Pieces;
 

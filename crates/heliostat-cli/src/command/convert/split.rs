@@ -313,7 +313,7 @@ fn varint(bytes: &[u8]) -> Result<Option<(u64, usize)>, SplitError> {
 mod tests {
     use super::*;
 
-    /// Gives one byte at a time.
+    /// Returns one byte at a time.
     struct Slow<'a>(&'a [u8]);
 
     impl Read for Slow<'_> {

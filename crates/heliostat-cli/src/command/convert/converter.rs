@@ -27,7 +27,7 @@ pub(super) struct Converter<'a> {
     failed: u64,
 }
 
-/// What tells an object from a list and an event.
+/// What distinguishes an object from a list and an event.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Shape<'a> {
