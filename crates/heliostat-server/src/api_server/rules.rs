@@ -13,6 +13,7 @@ use super::status::{Status, StatusCause};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct DeleteOptions {
+    pub(crate) kind: Option<String>,
     pub(crate) preconditions: Option<Preconditions>,
     pub(crate) dry_run: Option<Vec<String>>,
 }

@@ -8,7 +8,10 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::binary;
 use super::kind::Kind;
+use super::media::Encoding;
+use super::yaml;
 
 /// An answer that is not an object: most often a failure, with everything a client may look at.
 #[derive(Clone, Debug, Error, Eq, PartialEq, Serialize, Deserialize)]
@@ -202,7 +205,13 @@ impl Status {
 
     /// 406: nothing in `Accept` can be produced.
     pub(crate) fn not_acceptable(message: impl Into<String>) -> Self {
-        Self::failure(406, "NotAcceptable", message).with_details(StatusDetails::default())
+        Self::failure(406, "NotAcceptable", message)
+    }
+
+    /// 406 before any handler: no media type in `Accept` is one of the route.
+    pub(crate) fn not_acceptable_route(available: &str) -> Self {
+        let message = format!("406: Not Acceptable\n\nAvailable representations: {available}");
+        Self::not_acceptable(message).with_details(StatusDetails::default())
     }
 
     /// 409: an object of that name is there already.
@@ -406,6 +415,15 @@ impl Status {
         let mut line = self.to_json();
         line.push(b'\n');
         line
+    }
+
+    /// The status as the body of an answer.
+    pub(crate) fn encode(&self, encoding: Encoding) -> Vec<u8> {
+        match encoding {
+            Encoding::Json => self.to_line(),
+            Encoding::Yaml => yaml::from_json(&self.to_json()).unwrap_or_default(),
+            Encoding::Protobuf => binary::status(self),
+        }
     }
 
     /// One line of JSON without the newline.

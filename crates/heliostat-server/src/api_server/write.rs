@@ -171,20 +171,21 @@ impl Storage {
         self.replace(kind, address, &Change { current, old }, object, writer)
     }
 
-    /// Patches an object.
+    /// Patches an object. What comes of it is handed to `conform` before it is written.
     ///
     /// # Errors
-    /// As [`Storage::update`], and 400 or 422 for a patch that does not apply.
+    /// As [`Storage::update`], 400 or 422 for a patch that does not apply, and those of `conform`.
     pub(crate) fn patch(
         &mut self,
         kind: &Kind,
         address: Address<'_>,
         patch: &Patch,
+        conform: impl FnOnce(Object) -> Result<Object, Status>,
         writer: &Writer,
     ) -> Result<Arc<StoredObject>, Status> {
         let current = self.current(kind, address)?;
         let old = current.decode();
-        let patched = patch.apply(kind, address.name, old.clone())?;
+        let patched = conform(patch.apply(kind, address.name, old.clone())?)?;
         self.replace(kind, address, &Change { current, old }, patched, writer)
     }
 
