@@ -90,6 +90,36 @@ impl Message {
         (index != Self::NO_FIELD).then_some(usize::from(index))
     }
 
+    /// Returns the fields that protobuf has, by their numbers.
+    #[inline]
+    pub(crate) fn fields_by_number(&self) -> impl Iterator<Item = &'static Field> {
+        let (from, len) = (usize::from(self.numbers.0), usize::from(self.numbers.1));
+        let indexes = NUMBERS.get(from..from + len).unwrap_or_default();
+        let fields = self.fields();
+        let indexes = indexes.iter().filter(|&&index| index != Self::NO_FIELD);
+        indexes.filter_map(|&index| fields.get(usize::from(index)))
+    }
+
+    /// Finds a field and its slot. `next` is where it is looked for first, and then the slot behind it:
+    /// fields come mostly in the order of the Go struct.
+    #[inline]
+    pub(crate) fn find_from(
+        &self,
+        next: &mut usize,
+        name: &[u8],
+    ) -> Option<(usize, &'static Field)> {
+        let count = self.slots();
+        let from = (*next).min(count);
+        for slot in (from..count).chain(0..from) {
+            let field = self.field_of_slot(slot)?;
+            if field.name().as_bytes() == name {
+                *next = slot + 1;
+                return Some((slot, field));
+            }
+        }
+        None
+    }
+
     /// Returns the number of fields, with those of inlined structs in their place; 64 at most.
     #[inline]
     pub(crate) fn slots(&self) -> usize {
