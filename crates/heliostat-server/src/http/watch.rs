@@ -56,6 +56,8 @@ pub(crate) struct WatchStream {
     position: u64,
     epoch: u64,
     events: VecDeque<(EventType, Arc<StoredObject>, Bytes)>,
+    /// Why the event after those cannot be sent. It ends the watch.
+    failure: Option<Status>,
     sent: usize,
     timers: Timers,
     _guard: WatchGuard,
@@ -132,6 +134,7 @@ impl WatchStream {
             position: 0,
             epoch: 0,
             events: VecDeque::new(),
+            failure: None,
             sent: 0,
             timers: Timers::new(state, &plan),
             _guard: state.gauge.enter(&kind),
