@@ -186,20 +186,18 @@ impl Body<'_> {
     }
 }
 
-/// Passes an object of a built-in kind through its schema, as if it had been sent.
+/// Reads an object that was made of a stored one and a patch, as if it had been sent: patches, too,
+/// may hold what the kind does not allow, or nest deeper than a body may.
 ///
 /// # Errors
 /// A 400 for what is no object of the kind.
 pub(crate) fn conform(
     kind: &Kind,
-    object: Object,
+    object: &Object,
     validation: FieldValidation,
 ) -> Result<Received, Status> {
-    if kind.protobuf().is_none() {
-        return Ok(Received::silent(object));
-    }
     // A map with text keys always serializes.
-    let bytes = serde_json::to_vec(&object).unwrap_or_default();
+    let bytes = serde_json::to_vec(object).unwrap_or_default();
     let content_type = Encoding::Json.media_type();
     let body = Body {
         content_type,

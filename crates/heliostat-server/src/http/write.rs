@@ -95,7 +95,7 @@ fn patch(call: &Call<'_>, name: &str, body: &[u8], pretty: bool) -> Outcome {
         .storage
         .write(&call.kind, dry_run, false, |storage, writer| {
             let conform = |object| {
-                let received = body::conform(&call.kind, object, validation)?;
+                let received = body::conform(&call.kind, &object, validation)?;
                 warnings = received.warnings;
                 Ok(received.object)
             };
