@@ -310,7 +310,8 @@ async fn nesting_has_a_limit_and_deep_patches_meet_it() {
         (media_type, JSON),
         patch.as_bytes(),
     );
-    assert_eq!(patched.await.code, 400);
+    let patched = patched.await;
+    assert_eq!(patched.code, 422, "{}", patched.text());
     assert_eq!(get(&server, object).await.json()["revision"], 1);
     server.shutdown().await;
 }
