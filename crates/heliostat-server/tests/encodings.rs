@@ -66,8 +66,17 @@ async fn an_object_goes_in_and_comes_out_in_every_encoding() {
         ("yaml", YAML, yaml.as_bytes()),
         ("protobuf", PROTOBUF, &binary(&config_map("protobuf", "v"))),
     ] {
-        let answer = ask(&server, (Method::POST, MAPS), (content_type, PROTOBUF), body).await;
-        assert_eq!((answer.code.as_u16(), answer.header("content-type")), (201, PROTOBUF));
+        let answer = ask(
+            &server,
+            (Method::POST, MAPS),
+            (content_type, PROTOBUF),
+            body,
+        )
+        .await;
+        assert_eq!(
+            (answer.code.as_u16(), answer.header("content-type")),
+            (201, PROTOBUF)
+        );
         let created: ConfigMap = from_protobuf(&answer.body).unwrap();
         assert_eq!(created.data.unwrap()["k"], "v");
 
@@ -106,7 +115,10 @@ async fn updates_and_deletes_take_protobuf() {
     assert_eq!(conflict.code, 409);
     let status: Status = from_protobuf(&conflict.body).unwrap();
     assert_eq!(status.reason.as_deref(), Some("Conflict"));
-    let uid = changed.json()["metadata"]["uid"].as_str().unwrap().to_owned();
+    let uid = changed.json()["metadata"]["uid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let deleted = delete(&uid, PROTOBUF).await;
     let status: Status = from_protobuf(&deleted.body).unwrap();
     assert_eq!(status.status.as_deref(), Some("Success"));
@@ -115,7 +127,13 @@ async fn updates_and_deletes_take_protobuf() {
     post(&server, MAPS, &config_map("a", "1")).await;
     let refused = ask(&server, (Method::DELETE, MAPS), (PROTOBUF, JSON), &wrong).await;
     assert_eq!(refused.code, 400);
-    let refused = ask(&server, (Method::DELETE, MAPS), ("application/cbor", JSON), b"x").await;
+    let refused = ask(
+        &server,
+        (Method::DELETE, MAPS),
+        ("application/cbor", JSON),
+        b"x",
+    )
+    .await;
     assert_eq!(refused.code, 415);
     let body = options("");
     let all = ask(&server, (Method::DELETE, MAPS), (PROTOBUF, PROTOBUF), &body).await;
@@ -151,10 +169,28 @@ async fn a_deployment_in_protobuf_is_stored_as_its_json_shows_it() {
 }
 
 #[tokio::test]
+async fn texts_of_a_secret_become_its_data() {
+    let server = serve().await;
+    let path = "/api/v1/namespaces/ns/secrets";
+    let secret =
+        json!({"metadata": {"name": "a"}, "stringData": {"k": "v"}, "data": {"l": "dw=="}});
+    let created = post(&server, path, &secret).await.json();
+    assert_eq!(created["data"], json!({"k": "dg==", "l": "dw=="}));
+    assert!(created.get("stringData").is_none());
+    server.shutdown().await;
+}
+
+#[tokio::test]
 async fn field_validation_warns_refuses_or_ignores() {
     let server = serve().await;
     let body = br#"{"metadata":{"name":"fv"},"data":{"a":"1","a":"2"},"bogus":1}"#;
-    let strict = create(&server, &format!("{MAPS}?fieldValidation=Strict"), JSON, body).await;
+    let strict = create(
+        &server,
+        &format!("{MAPS}?fieldValidation=Strict"),
+        JSON,
+        body,
+    )
+    .await;
     assert_eq!(strict.code, 400);
     assert_eq!(
         strict.json()["message"],
@@ -191,7 +227,10 @@ async fn field_validation_warns_refuses_or_ignores() {
     };
     assert_eq!(patch("Strict").await.code, 400);
     let patched = patch("Warn").await;
-    assert_eq!(patched.header("warning"), r#"299 - "unknown field \"other\"""#);
+    assert_eq!(
+        patched.header("warning"),
+        r#"299 - "unknown field \"other\"""#
+    );
     assert_eq!(patched.json()["data"]["b"], "3");
     server.shutdown().await;
 }
@@ -203,9 +242,13 @@ async fn a_body_of_another_kind_or_version_is_refused_in_the_servers_words() {
                       to (core.ConfigMap): unknown conversion";
     let expected = (400, conversion.to_owned());
     assert_eq!(refused(MAPS, PROTOBUF, &binary(&pod)).await, expected);
-    assert_eq!(refused(MAPS, JSON, pod.to_string().as_bytes()).await, expected);
+    assert_eq!(
+        refused(MAPS, JSON, pod.to_string().as_bytes()).await,
+        expected
+    );
 
-    let old = json!({"apiVersion": "apps/v1beta1", "kind": "Deployment", "metadata": {"name": "d"}});
+    let old =
+        json!({"apiVersion": "apps/v1beta1", "kind": "Deployment", "metadata": {"name": "d"}});
     let path = "/apis/apps/v1/namespaces/ns/deployments";
     let version = "the API version in the data (apps/v1beta1) does not match the expected API \
                    version (apps/v1)";
@@ -263,7 +306,10 @@ async fn bodies_without_an_envelope_or_cut_off_are_refused() {
 async fn custom_resources_take_json_and_yaml_and_no_protobuf() {
     let (code, message) = refused(WIDGETS, PROTOBUF, b"k8s\0").await;
     assert_eq!(code, 415);
-    assert!(message.ends_with("application/json, application/yaml"), "{message}");
+    assert!(
+        message.ends_with("application/json, application/yaml"),
+        "{message}"
+    );
     let widget = Kind::custom("example.com", "v1", "Widget", "widgets");
     let server = ApiServer::builder().with_kind(widget).build();
     let server = server.serve_local().await.unwrap();
@@ -358,7 +404,9 @@ async fn bodies_cut_or_changed_anywhere_are_refused_or_read_whole() {
     let path = "/api/v1/namespaces/ns/pods?dryRun=All";
     let mut state = 7_u64;
     let mut next = |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         usize::try_from(state >> 33).unwrap() % below
     };
     for round in 0..300 {

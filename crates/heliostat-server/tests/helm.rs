@@ -130,7 +130,10 @@ impl Setup {
         let output = timeout(PATIENCE, command.output()).await;
         let output = output.expect("helm ends").unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "helm {arguments:?} failed: {error}");
+        assert!(
+            output.status.success(),
+            "helm {arguments:?} failed: {error}"
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -181,10 +184,15 @@ async fn a_chart_is_installed_upgraded_rolled_back_and_uninstalled() {
     assert_eq!(setup.stored("configmaps")["data"]["greeting"], "hi");
 
     let list: Value = serde_json::from_str(&setup.run(&["list", "-o", "json"]).await).unwrap();
-    assert_eq!((&list[0]["name"], &list[0]["revision"]), (&"web".into(), &"2".into()));
+    assert_eq!(
+        (&list[0]["name"], &list[0]["revision"]),
+        (&"web".into(), &"2".into())
+    );
     assert_eq!(list[0]["status"], "deployed");
 
-    setup.run(&["rollback", "web", "1", "--server-side=false"]).await;
+    setup
+        .run(&["rollback", "web", "1", "--server-side=false"])
+        .await;
     assert_eq!(setup.stored("configmaps")["data"]["greeting"], "hello");
     setup.run(&["uninstall", "web"]).await;
     for resource in RESOURCES.into_iter().chain(["secrets"]) {

@@ -398,7 +398,15 @@ async fn generators_create_objects_in_protobuf() {
         create(&["namespace", "other"]).await,
         "namespace/other created\n"
     );
-    create(&["deployment", "web", "-n", "ns", "--image=a:1", "--replicas=3"]).await;
+    create(&[
+        "deployment",
+        "web",
+        "-n",
+        "ns",
+        "--image=a:1",
+        "--replicas=3",
+    ])
+    .await;
     create(&["configmap", "settings", "-n", "ns", "--from-literal=a=b"]).await;
     create(&["secret", "generic", "key", "-n", "ns", "--from-literal=a=b"]).await;
     create(&["serviceaccount", "web", "-n", "ns"]).await;

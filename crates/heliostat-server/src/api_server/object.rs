@@ -207,7 +207,10 @@ impl StoredObject {
     pub(crate) fn binary(&self, kind: &'static schema::Kind) -> Result<&Binary, Status> {
         let encode = || Box::new(Binary::encode(self.event_type, kind, &self.json()));
         let binary = self.binary.object.get_or_init(encode);
-        binary.as_ref().as_ref().map_err(|error| self.unencodable(error))
+        binary
+            .as_ref()
+            .as_ref()
+            .map_err(|error| self.unencodable(error))
     }
 
     /// The metadata alone in protobuf, encoded when the first client asks for it.
@@ -221,12 +224,17 @@ impl StoredObject {
             Box::new(Binary::encode(self.event_type, partial_kind(), &json))
         };
         let binary = self.binary.partial.get_or_init(encode);
-        binary.as_ref().as_ref().map_err(|error| self.unencodable(error))
+        binary
+            .as_ref()
+            .as_ref()
+            .map_err(|error| self.unencodable(error))
     }
 
     fn unencodable(&self, error: &str) -> Status {
         let key = &self.key;
-        Status::internal_error(&format!("object {key:?} cannot be written as protobuf: {error}"))
+        Status::internal_error(&format!(
+            "object {key:?} cannot be written as protobuf: {error}"
+        ))
     }
 
     /// The watch frame under a type: shared when it is the type the object was written with.

@@ -29,11 +29,7 @@ pub(crate) fn types(kind: &Kind, object: &Object) -> Result<(), Status> {
 }
 
 /// The kind and the API version that an object has are those of the URL, or empty for built-in kinds.
-pub(crate) fn type_names(
-    kind: &Kind,
-    found_kind: &str,
-    found_version: &str,
-) -> Result<(), Status> {
+pub(crate) fn type_names(kind: &Kind, found_kind: &str, found_version: &str) -> Result<(), Status> {
     let wrong =
         |found: &str, expected: &str| found != expected && (!found.is_empty() || kind.is_custom());
     let wrong_kind = wrong(found_kind, kind.kind());
@@ -72,7 +68,11 @@ pub(crate) fn type_names(
             kind.kind()
         )
     } else {
-        let full = if group.is_empty() { version } else { &api_version };
+        let full = if group.is_empty() {
+            version
+        } else {
+            &api_version
+        };
         format!("no kind {name:?} is registered for version {full:?} in scheme {GO_SCHEME:?}")
     };
     Err(Status::bad_request(format!(

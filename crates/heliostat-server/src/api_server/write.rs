@@ -117,6 +117,7 @@ impl Storage {
             object.remove("status");
         }
         rules::defaults(kind, &mut object);
+        rules::merge_string_data(kind, &mut object);
         crd::complete(kind, &mut object, writer.stamp.now)?;
         let stored = self.encode(kind, &key, &object, writer);
         self.enter(kind, stored, &object, writer)
@@ -214,6 +215,7 @@ impl Storage {
         }
         let keep_status = address.part == Part::Main && !writer.internal;
         rules::carry_over(kind, old, &mut object, keep_status);
+        rules::merge_string_data(kind, &mut object);
         validate::update(kind, address.name, old, &object)?;
         if kind.has_generation() && rules::spec_differs(old, &object) {
             rules::count_generation(&mut object);

@@ -473,10 +473,7 @@ impl WatchStream {
         Step::Send(frame)
     }
 
-    fn counted(
-        &mut self,
-        frame: impl FnOnce(&mut Renderer, u64) -> Result<Bytes, Status>,
-    ) -> Step {
+    fn counted(&mut self, frame: impl FnOnce(&mut Renderer, u64) -> Result<Bytes, Status>) -> Step {
         let version = self.delivered();
         match frame(&mut self.renderer, version) {
             Ok(frame) => {

@@ -124,7 +124,11 @@ fn delete(call: &Call<'_>, name: &str, body: &[u8], pretty: bool) -> Outcome {
         Deleted::Pending(object) => changed(call, &object, pretty),
         Deleted::Gone(object) => {
             let status = Status::deleted(&call.kind, object.name(), object.uid());
-            Ok(status_response(&status, negotiate_status(call.accept()), pretty))
+            Ok(status_response(
+                &status,
+                negotiate_status(call.accept()),
+                pretty,
+            ))
         }
     }
 }
@@ -194,7 +198,10 @@ fn field_validation(call: &Call<'_>) -> Result<FieldValidation, Status> {
 }
 
 /// Adds a `Warning` header for each text. One that is no header text is left out.
-fn with_warnings(mut response: Response<http_body::Body>, warnings: &[String]) -> Response<http_body::Body> {
+fn with_warnings(
+    mut response: Response<http_body::Body>,
+    warnings: &[String],
+) -> Response<http_body::Body> {
     for warning in warnings {
         let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
