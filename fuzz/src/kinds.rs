@@ -33,7 +33,10 @@ fn check_object(object: &Object<'_>) {
         }
         // JSON inside of the object may be beyond what a value can hold.
         (Ok(()), Err(error)) => {
-            assert!(matches!(error.kind(), ReadErrorKind::EmbeddedJson(_)), "{error}");
+            assert!(
+                matches!(error.kind(), ReadErrorKind::EmbeddedJson(_)),
+                "{error}"
+            );
         }
         (Err(_), decoded) => assert!(decoded.is_err() && json.is_empty()),
     }

@@ -8,6 +8,8 @@
 
 pub mod kinds;
 
+pub mod kinds_text;
+
 pub mod list;
 
 pub mod watch;

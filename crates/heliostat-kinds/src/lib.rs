@@ -33,6 +33,6 @@ pub use object::{Envelope, MAGIC, Object, from_message, from_protobuf, to_json};
 pub use read::DEPTH_MAX;
 pub use tables::KUBERNETES_VERSION;
 pub use write::{
-    FieldValidation, Serializer, TextOptions, WriteError, WriteErrorKind, Written, to_message_of,
-    to_protobuf, to_protobuf_of, unknown_fields,
+    FieldValidation, TextOptions, WriteError, WriteErrorKind, Written, to_message_of, to_protobuf,
+    to_protobuf_of, unknown_fields,
 };

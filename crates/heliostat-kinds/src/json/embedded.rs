@@ -1,5 +1,6 @@
 //! JSON inside of protobuf: without white space and with Go's escapes, otherwise as it is.
 
+use memchr::{memchr2, memchr3};
 use serde::de::IgnoredAny;
 
 use crate::error::{ReadError, ReadErrorKind};
@@ -9,6 +10,22 @@ use crate::json::string::{escape, separator};
 pub(super) fn write(json: &[u8], out: &mut Vec<u8>) -> Result<(), ReadError> {
     serde_json::from_slice::<IgnoredAny>(json).map_err(ReadErrorKind::EmbeddedJson)?;
     out.reserve(json.len());
+    if is_as_go_writes_it(json) {
+        out.extend_from_slice(json);
+        return Ok(());
+    }
+    write_anew(json, out);
+    Ok(())
+}
+
+/// Whether there is no white space and nothing to escape, as in most objects of a server.
+fn is_as_go_writes_it(json: &[u8]) -> bool {
+    memchr3(b'<', b'>', b'&', json).is_none()
+        && memchr3(b' ', b'\n', b'\t', json).is_none()
+        && memchr2(b'\r', 0xe2, json).is_none()
+}
+
+fn write_anew(json: &[u8], out: &mut Vec<u8>) {
     let mut copied = 0;
     let mut at = 0;
     let mut in_string = false;
@@ -49,7 +66,6 @@ pub(super) fn write(json: &[u8], out: &mut Vec<u8>) -> Result<(), ReadError> {
         copied = at;
     }
     out.extend_from_slice(json.get(copied..).unwrap_or_default());
-    Ok(())
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ impl Encoder {
 
     /// The bytes, once every message has ended.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
-        if self.depth % 2 == 0 {
+        if self.depth.is_multiple_of(2) {
             self.own
         } else {
             self.other
@@ -119,12 +119,6 @@ impl Encoder {
             let end = self.own.len();
             *piece = Piece { start, end };
         }
-    }
-
-    /// Forgets what the field of the slot was.
-    #[inline]
-    pub(crate) fn clear(&mut self, frame: &Frame, slot: usize) {
-        self.set(frame, slot, self.own.len());
     }
 
     /// Ends a message; it is a field with the number of the message around it.

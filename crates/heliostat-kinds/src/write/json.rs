@@ -5,6 +5,7 @@ use std::str;
 
 use crate::schema::{Field, Message, Shape, ValueType};
 use crate::tables::{JSON_SCHEMA_PROPS, MESSAGES};
+use crate::text;
 use crate::wire::BYTES;
 use crate::write::encoder::{self, Encoder, Frame, Length, MapFrame, tag};
 use crate::write::error::WriteError;
@@ -19,6 +20,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) encoder: Encoder,
     pub(crate) findings: Findings<'a>,
     pub(crate) type_meta: TypeMeta<'a>,
+    /// Whether null is the zero value behind a pointer, if that is null in JSON.
+    pub(crate) null_is_zero: bool,
 }
 
 /// The kind and the API version that a text has.
@@ -68,6 +71,7 @@ impl<'a> Reader<'a> {
             encoder,
             findings,
             type_meta: TypeMeta::default(),
+            null_is_zero: false,
         }
     }
 
@@ -151,17 +155,30 @@ impl<'a> Reader<'a> {
         field: &'static Field,
     ) -> Result<(), WriteError> {
         self.lexer.literal("null")?;
-        let keeps_value = matches!(
-            field.value_type(),
+        let value_type = field.value_type();
+        let is_singular = field.shape() == Shape::Singular;
+        let start = self.encoder.position();
+        match value_type {
             ValueType::Message(_)
-                | ValueType::String
-                | ValueType::Bool
-                | ValueType::Int32
-                | ValueType::Int64
-                | ValueType::Float64
-        );
-        if field.is_pointer() || field.shape() != Shape::Singular || !keeps_value {
-            self.encoder.clear(frame, slot);
+            | ValueType::String
+            | ValueType::Bool
+            | ValueType::Int32
+            | ValueType::Int64
+            | ValueType::Float64
+                if is_singular && !field.is_pointer() => {}
+            ValueType::Time
+            | ValueType::MicroTime
+            | ValueType::RawExtension
+            | ValueType::FieldsV1
+            | ValueType::Json
+            | ValueType::JsonSchemaPropsOrArray
+            | ValueType::JsonSchemaPropsOrStringArray
+                if is_singular && self.null_is_zero && field.omits_empty() =>
+            {
+                self.encoder.zero(value_type, field.number());
+                self.encoder.set(frame, slot, start);
+            }
+            _ => self.encoder.set(frame, slot, start),
         }
         Ok(())
     }
@@ -262,8 +279,8 @@ impl<'a> Reader<'a> {
             | ValueType::Quantity
             | ValueType::IntOrString => self.text(value_type, number),
             ValueType::RawExtension | ValueType::FieldsV1 | ValueType::Json => {
-                let text = self.lexer.value()?;
-                value::json(self.encoder.out(), number, text);
+                let json = text::utf8(self.lexer.value()?);
+                value::json(self.encoder.out(), number, json.as_bytes());
                 Ok(())
             }
             ValueType::JsonSchemaPropsOrArray

@@ -12,7 +12,7 @@ pub(crate) struct Lexer<'a> {
     is_utf8: bool,
 }
 
-/// A string as it stands in the text, without its quotes.
+/// A string as it is in the text, without its quotes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quoted<'a> {
     text: &'a [u8],

@@ -26,7 +26,7 @@ use lexer::{Lexer, Quoted};
 use strict::Findings;
 
 pub use error::{WriteError, WriteErrorKind};
-pub use ser::{Serializer, to_message_of, to_protobuf_of};
+pub use ser::{to_message_of, to_protobuf_of};
 pub use strict::FieldValidation;
 pub use unknown::unknown_fields;
 
@@ -52,6 +52,7 @@ pub struct TextOptions {
     kind: Option<&'static Kind>,
     validation: FieldValidation,
     has_envelope: bool,
+    null_is_zero: bool,
 }
 
 /// What was written.
@@ -76,6 +77,7 @@ impl TextOptions {
             kind: None,
             validation: FieldValidation::Ignore,
             has_envelope: true,
+            null_is_zero: false,
         }
     }
 
@@ -105,6 +107,18 @@ impl TextOptions {
         }
     }
 
+    /// Takes null as the zero value where that is null in JSON: for times and embedded JSON.
+    ///
+    /// The server writes a pointer to the zero time as null, but reads null as no pointer, which is the
+    /// default here. With this, the JSON of an object in protobuf is read as that object.
+    #[must_use]
+    pub fn with_null_as_zero(self) -> Self {
+        Self {
+            null_is_zero: true,
+            ..self
+        }
+    }
+
     /// Appends the object of the JSON text.
     ///
     /// # Errors
@@ -125,6 +139,7 @@ impl TextOptions {
         let encoder = Encoder::new(mem::take(out));
         let findings = Findings::new(self.validation);
         let mut reader = Reader::new(lexer.clone(), encoder, findings);
+        reader.null_is_zero = self.null_is_zero;
         let written = self.write_object(&mut reader, kind);
         let Reader {
             encoder, findings, ..

@@ -108,7 +108,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The power that the suffix stands for: of ten, or of two if the format is binary.
+/// The power that the suffix is: of ten, or of two if the format is binary.
 fn suffix(suffix: &str) -> Option<(i64, Format)> {
     let decimal = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
     if let Some(at) = decimal.iter().position(|it| *it == suffix) {
@@ -145,13 +145,13 @@ fn binary(parts: &Parts<'_>, exponent: i64) -> Result<String, Decimal> {
     let units = whole.min(BINARY_MAX) * power + fraction / one;
     let amount = (units.min(BINARY_MAX) * NANOS + nanos).min(BINARY_MAX * NANOS);
     let mut units = amount / NANOS;
-    if units < 1024 || amount % NANOS != 0 {
+    if units < 1024 || !amount.is_multiple_of(NANOS) {
         let digits = amount.to_string();
         return Err(Decimal { digits, scale: -9 });
     }
     let mut suffixes = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"].iter();
     let mut suffix = "";
-    while units % 1024 == 0
+    while units.is_multiple_of(1024)
         && let Some(next) = suffixes.next()
     {
         units /= 1024;

@@ -79,7 +79,7 @@ fn write<T: Serialize + ?Sized>(
 
 /// Serializes the JSON view of an object, or of a part of it, into protobuf.
 #[derive(Debug)]
-pub struct Serializer<'a> {
+pub(crate) struct Serializer<'a> {
     encoder: &'a mut Encoder,
     target: Target,
 }
@@ -440,7 +440,7 @@ impl<'a> ser::Serializer for Serializer<'a> {
 
 /// A list, a map or a message of which the values are being serialized.
 #[derive(Debug)]
-pub struct Compound<'a> {
+pub(crate) struct Compound<'a> {
     encoder: &'a mut Encoder,
     content: CompoundContent,
     /// The length of the message around it that JSON does not have.

@@ -125,12 +125,12 @@ impl<'a> Findings<'a> {
     /// The error for a value that is not of the type that is expected.
     #[cold]
     pub(crate) fn mismatch(&self, value: String, expected: String) -> WriteError {
-        let fields = self.path.iter().filter_map(|step| match step {
+        let mut fields = self.path.iter().filter_map(|step| match step {
             Step::Field(message, field) => Some((*message, *field)),
             Step::Key(_) | Step::Index(_) => None,
         });
         let names: Vec<&str> = fields.clone().map(|(_, field)| field.name()).collect();
-        let target = match fields.last() {
+        let target = match fields.next_back() {
             None => "value".to_owned(),
             Some((message, _)) => {
                 let name = go_name(message).rsplit('.').next().unwrap_or_default();
