@@ -44,7 +44,7 @@
 //!
 //! - No admission, defaulting or controllers: a namespace need not exist, deleting one
 //!   leaves its objects, pods go at once, `propagationPolicy` is ignored. Pods start as `Pending`.
-//! - Built-in kinds come and go in JSON, YAML and protobuf, custom resources in JSON and YAML; CBOR
+//! - Built-in kinds are read and written in JSON, YAML and protobuf, custom resources in JSON and YAML; CBOR
 //!   gets a 406 or a 415. Objects of built-in kinds that clients send pass through the schema of their
 //!   kind: unknown fields are dropped, with a warning, and values of a wrong type refused. What is
 //!   written in process is stored as it is; if it does not fit its kind, protobuf has no form of it.

@@ -143,7 +143,7 @@ pub(crate) fn negotiate(
         choose(kind, accept).ok_or_else(|| refused(kind, accept, answer))?
     };
     if answer == Answer::Watch && encoding == Encoding::Yaml {
-        return Err(only([Encoding::Json, Encoding::Protobuf].map(stream)));
+        return Err(only(&[Encoding::Json, Encoding::Protobuf].map(stream)));
     }
     let view = match (wanted, answer) {
         (Wanted::Object, _) => View::Object,
@@ -184,7 +184,7 @@ fn choose(kind: &Kind, accept: &str) -> Option<(Wanted, Encoding)> {
 fn refused(kind: &Kind, accept: &str, answer: Answer) -> Status {
     let known = |clause: &Clause<'_>| Encoding::ALL.into_iter().any(|it| clause.accepts(it));
     if kind.is_custom() || clauses(accept).iter().any(known) {
-        return only(Encoding::ALL.map(|it| it.media_type().to_owned()));
+        return only(&Encoding::ALL.map(|it| it.media_type().to_owned()));
     }
     let mut available = media_types(&Encoding::ALL);
     if matches!(answer, Answer::List | Answer::Watch) {
@@ -198,7 +198,7 @@ fn stream(encoding: Encoding) -> String {
     format!("{};stream=watch", encoding.media_type())
 }
 
-fn only<const N: usize>(media_types: [String; N]) -> Status {
+fn only(media_types: &[String]) -> Status {
     Status::not_acceptable(format!(
         "only the following media types are accepted: {}",
         media_types.join(", ")
