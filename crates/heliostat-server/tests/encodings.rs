@@ -4,7 +4,7 @@ mod common;
 
 use common::{Answer, Ask, config_map, get, get_as, post, send, serve};
 use heliostat_kinds::{Envelope, MAGIC, from_protobuf, to_json, to_protobuf};
-use heliostat_server::{ApiServer, Kind, RunningServer};
+use heliostat_server::{ApiServer, Fault, FaultRule, Kind, RunningServer, Verb};
 use http::Method;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -389,6 +389,26 @@ async fn what_the_storage_holds_against_its_schema_is_an_error_in_protobuf_alone
     let watch = format!("{MAPS}?watch=1&timeoutSeconds=60");
     let answer = get_as(&server, &watch, PROTOBUF).await;
     assert!(answer.body.escape_ascii().to_string().contains("ERROR"));
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_malformed_object_is_malformed_in_protobuf_too() {
+    let server = serve().await;
+    post(&server, MAPS, &config_map("a", "1")).await;
+    let partial = format!("{PROTOBUF};as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+    for accept in [PROTOBUF, &partial] {
+        server
+            .faults()
+            .inject(FaultRule::new(Fault::MalformedObject).on(Verb::Get).once());
+        let path = format!("{MAPS}/a");
+        let spoiled = get_as(&server, &path, accept).await;
+        assert_eq!(spoiled.code, 200);
+        assert!(Envelope::parse(&spoiled.body).is_ok());
+        assert!(to_json(&spoiled.body, &mut Vec::new()).is_err());
+        let whole = get_as(&server, &path, accept).await;
+        assert!(to_json(&whole.body, &mut Vec::new()).is_ok());
+    }
     server.shutdown().await;
 }
 

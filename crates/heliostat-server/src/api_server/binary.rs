@@ -8,9 +8,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use heliostat_kinds::{MAGIC, TextOptions, schema};
 
-use super::object::EventType;
-use super::status::Status;
-use super::storage::Page;
+use super::event_type::EventType;
 
 /// The length of a frame before the frame, big-endian.
 const LENGTH_BYTES: usize = 4;
@@ -108,32 +106,29 @@ fn builtin(api_version: &'static str, name: &'static str) -> &'static schema::Ki
     schema::kind(api_version, name).expect("every API server has the kind")
 }
 
-/// Returns a status in its envelope.
-pub(crate) fn status(status: &Status) -> Vec<u8> {
-    let binary = Binary::encode(EventType::Error, builtin("v1", "Status"), &status.to_json());
-    binary.map_or_else(|_| Vec::new(), |binary| binary.object().to_vec())
+/// Encodes the JSON of a status. No status has what its kind does not allow.
+pub(crate) fn status(json: &[u8]) -> Option<Binary> {
+    Binary::encode(EventType::Error, builtin("v1", "Status"), json).ok()
 }
 
-/// Returns the frame that ends a watch with a status.
-pub(crate) fn error_frame(status: &Status) -> Bytes {
-    let binary = Binary::encode(EventType::Error, builtin("v1", "Status"), &status.to_json());
-    binary.map_or_else(|_| Bytes::new(), |binary| binary.frame(EventType::Error))
-}
-
-/// Returns the start of a list of messages, whose items have `items` bytes with their tags.
-pub(crate) fn list_head(api_version: &str, kind: &str, page: &Page, items: usize) -> Vec<u8> {
+/// Returns the metadata of a list.
+pub(crate) fn list_metadata(version: u64, next: Option<&str>, remaining: Option<usize>) -> Vec<u8> {
     let mut metadata = Vec::new();
     bytes_field(&mut metadata, 1, b"");
-    bytes_field(&mut metadata, 2, page.version.to_string().as_bytes());
-    let token = page.next.as_deref().unwrap_or_default();
-    bytes_field(&mut metadata, 3, token.as_bytes());
-    if let Some(remaining) = page.remaining.filter(|_| page.next.is_some()) {
+    bytes_field(&mut metadata, 2, version.to_string().as_bytes());
+    bytes_field(&mut metadata, 3, next.unwrap_or_default().as_bytes());
+    if let Some(remaining) = remaining.filter(|_| next.is_some()) {
         varint(&mut metadata, 4 << 3);
         varint(&mut metadata, remaining);
     }
+    metadata
+}
+
+/// Returns the start of a list of messages, whose items have `items` bytes with their tags.
+pub(crate) fn list_head(api_version: &str, kind: &str, metadata: &[u8], items: usize) -> Vec<u8> {
     let message = bytes_field_len(metadata.len()) + items;
     let mut out = envelope_head(api_version, kind, message);
-    bytes_field(&mut out, 1, &metadata);
+    bytes_field(&mut out, 1, metadata);
     out
 }
 

@@ -12,6 +12,7 @@ mod builtin;
 mod crd;
 pub(crate) mod discovery;
 mod encode;
+pub(crate) mod event_type;
 pub(crate) mod fault;
 pub(crate) mod history;
 pub(crate) mod kind;

@@ -8,10 +8,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::binary;
 use super::kind::Kind;
-use super::media::Encoding;
-use super::yaml;
 
 /// An answer that is not an object: most often a failure, with everything a client may look at.
 #[derive(Clone, Debug, Error, Eq, PartialEq, Serialize, Deserialize)]
@@ -415,15 +412,6 @@ impl Status {
         let mut line = self.to_json();
         line.push(b'\n');
         line
-    }
-
-    /// The status as the body of an answer.
-    pub(crate) fn encode(&self, encoding: Encoding) -> Vec<u8> {
-        match encoding {
-            Encoding::Json => self.to_line(),
-            Encoding::Yaml => yaml::from_json(&self.to_json()).unwrap_or_default(),
-            Encoding::Protobuf => binary::status(self),
-        }
     }
 
     /// One line of JSON without the newline.

@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::binary::{self, Binary};
+use super::event_type::EventType;
 use super::history::Event;
 use super::kind::Kind;
 use super::media::Encoding;
 use super::negotiate::{Format, View};
-use super::object::{EventType, StoredObject};
+use super::object::StoredObject;
 use super::status::Status;
 use super::storage::Page;
 use super::table::{self, Columns, IncludeObject};
@@ -177,7 +178,9 @@ impl Renderer {
     /// The frame that ends a watch with a status.
     pub(crate) fn error(&self, status: &Status) -> Bytes {
         match self.encoding {
-            Encoding::Protobuf => binary::error_frame(status),
+            Encoding::Protobuf => binary::status(&status.to_json())
+                .map(|binary| binary.frame(EventType::Error))
+                .unwrap_or_default(),
             Encoding::Json | Encoding::Yaml => EventType::Error.frame(&status.to_json()),
         }
     }
@@ -254,7 +257,9 @@ impl Renderer {
                 Form::Partial => ("meta.k8s.io/v1", "PartialObjectMetadata"),
                 Form::Object | Form::Table { .. } => (kind.api_version(), kind.kind()),
             };
-            return binary::list_head(api_version, &format!("{kind}List"), page, items_len);
+            let metadata =
+                binary::list_metadata(page.version, page.next.as_deref(), page.remaining);
+            return binary::list_head(api_version, &format!("{kind}List"), &metadata, items_len);
         }
         let metadata = list_metadata(page, false);
         match &self.form {
@@ -311,6 +316,17 @@ impl Renderer {
                 write_row(out, columns, *include, object, now);
             }
         }
+    }
+}
+
+/// A status as the body of an answer.
+pub(crate) fn status_body(status: &Status, encoding: Encoding) -> Vec<u8> {
+    match encoding {
+        Encoding::Json => status.to_line(),
+        Encoding::Yaml => yaml::from_json(&status.to_json()).unwrap_or_default(),
+        Encoding::Protobuf => binary::status(&status.to_json())
+            .map(|binary| binary.object().to_vec())
+            .unwrap_or_default(),
     }
 }
 

@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::crd;
+use super::event_type::EventType;
 use super::kind::{Kind, Object};
-use super::object::{EventType, StoredObject, text_of};
+use super::object::{StoredObject, text_of};
 use super::options;
 use super::patch::Patch;
 use super::query::Query;

@@ -18,6 +18,7 @@ use crate::api_server::negotiate::{negotiate_status, wants_aggregated_discovery}
 use crate::api_server::query::Query;
 use crate::api_server::route::{Route, Target};
 use crate::api_server::status::Status;
+use crate::api_server::view::status_body;
 use crate::faults::{Faults, Order};
 use crate::handle::StorageHandle;
 
@@ -338,7 +339,7 @@ pub(crate) fn status_response(
     pretty: bool,
 ) -> Response<Body> {
     let code = StatusCode::from_u16(status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let bytes = status.encode(encoding.unwrap_or(Encoding::Json));
+    let bytes = status_body(status, encoding.unwrap_or(Encoding::Json));
     let mut response = match encoding {
         Some(encoding) => answer(code, encoding, bytes, pretty),
         None => json(code, indented(&bytes).trim_ascii_end().to_vec()),

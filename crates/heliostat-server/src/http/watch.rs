@@ -14,10 +14,11 @@ use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
+use crate::api_server::event_type::EventType;
 use crate::api_server::fault::Fault;
 use crate::api_server::history::Read;
 use crate::api_server::kind::Kind;
-use crate::api_server::object::{EventType, StoredObject};
+use crate::api_server::object::StoredObject;
 use crate::api_server::options::{Start, WatchPlan};
 use crate::api_server::status::Status;
 use crate::api_server::storage::Opening;
