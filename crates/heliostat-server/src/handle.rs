@@ -136,7 +136,7 @@ impl StorageHandle {
         self.write_named(resource, |storage, kind, writer| {
             let address = address(kind, key);
             storage
-                .patch(kind, address, &patch, writer)
+                .patch(kind, address, &patch, Ok, writer)
                 .map(Written::new)
         })
     }

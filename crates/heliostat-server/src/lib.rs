@@ -3,8 +3,8 @@
 //!
 //! kubectl, kube-rs, client-go and any other client talk to it over HTTP/1.1 or HTTP/2 with prior
 //! knowledge. Built-in kinds are there from the start, custom ones come through
-//! [`ApiServerBuilder::with_kind`] or by creating a CustomResourceDefinition. Specifications are
-//! stored as they are sent: there are no schemas, no admission, no controllers.
+//! [`ApiServerBuilder::with_kind`] or by creating a CustomResourceDefinition. Objects are stored as
+//! they are sent: there is no defaulting, no validation of values, no admission, no controllers.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -42,10 +42,13 @@
 //!
 //! # What it is not
 //!
-//! - No admission, defaulting, schemas or controllers: a namespace need not exist, deleting one
+//! - No admission, defaulting or controllers: a namespace need not exist, deleting one
 //!   leaves its objects, pods go at once, `propagationPolicy` is ignored. Pods start as `Pending`.
-//! - JSON only. Requests for protobuf, YAML or CBOR alone get a 406, such bodies a 415; server-side
-//!   apply gets a 415 too.
+//! - Built-in kinds are read and written in JSON, YAML and protobuf, custom resources in JSON and YAML; CBOR
+//!   gets a 406 or a 415. Objects of built-in kinds that clients send pass through the schema of their
+//!   kind: unknown fields are dropped, with a warning, and values of a wrong type refused. What is
+//!   written in process is stored as it is; if it does not fit its kind, protobuf has no form of it.
+//! - No server-side apply: it gets a 415 (`helm --server-side=false` does without).
 //! - No authentication: whoever can connect can write.
 //! - Of a CustomResourceDefinition the stored version is served, without conversion.
 //! - Subresources other than `status` do not exist.

@@ -5,12 +5,11 @@
 
 mod common;
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use common::program;
 use heliostat_server::{ApiServer, Kind, RunningServer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -19,21 +18,6 @@ use tokio::time::timeout;
 
 /// Long enough for any machine; nothing waits this long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn find_kubectl() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("HELIOSTAT_KUBECTL").filter(|path| !path.is_empty()) {
-        return Some(path.into());
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-        PathBuf::from,
-    );
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    std::iter::once(target.join("tools"))
-        .chain(std::env::split_paths(&folders))
-        .map(|folder| folder.join("kubectl"))
-        .find(|path| path.is_file())
-}
 
 /// A server and a kubectl that knows it, with a home of its own.
 struct Setup {
@@ -45,10 +29,7 @@ struct Setup {
 impl Setup {
     /// `None` where there is no kubectl.
     async fn new(test: &str) -> Option<Self> {
-        let Some(kubectl) = find_kubectl() else {
-            skipped();
-            return None;
-        };
+        let kubectl = program::find_or_skip("kubectl", "HELIOSTAT_KUBECTL")?;
         let widget = Kind::custom("example.com", "v1", "Widget", "widgets")
             .with_short_name("wd")
             .with_category("all");
@@ -134,20 +115,6 @@ impl Setup {
     async fn end(self) {
         self.server.shutdown().await;
         std::fs::remove_dir_all(&self.home).unwrap();
-    }
-}
-
-/// Says so where people look, and where the task runner does: cargo hides what passing tests print.
-#[expect(
-    clippy::print_stdout,
-    reason = "a skipped suite must say so in the test log"
-)]
-fn skipped() {
-    let line = "SKIPPED suite kubectl: no kubectl found (run `cargo xtask test`)";
-    println!("{line}");
-    if let Some(path) = std::env::var_os("HELIOSTAT_SKIP_LOG") {
-        let log = OpenOptions::new().create(true).append(true).open(path);
-        writeln!(log.unwrap(), "{line}").unwrap();
     }
 }
 
@@ -418,5 +385,49 @@ async fn get_and_watch_prints_every_change() {
         .await
         .expect("kubectl ends")
         .unwrap();
+    setup.end().await;
+}
+
+#[tokio::test]
+async fn generators_create_objects_in_protobuf() {
+    let Some(setup) = Setup::new("generators").await else {
+        return;
+    };
+    let create = async |arguments: &[&str]| setup.run(&[&["create"], arguments].concat()).await;
+    assert_eq!(
+        create(&["namespace", "other"]).await,
+        "namespace/other created\n"
+    );
+    create(&[
+        "deployment",
+        "web",
+        "-n",
+        "ns",
+        "--image=a:1",
+        "--replicas=3",
+    ])
+    .await;
+    create(&["configmap", "settings", "-n", "ns", "--from-literal=a=b"]).await;
+    create(&["secret", "generic", "key", "-n", "ns", "--from-literal=a=b"]).await;
+    create(&["serviceaccount", "web", "-n", "ns"]).await;
+    let stored = |resource: &str, key: &str| {
+        let object = setup.server.storage().get(resource, key).unwrap();
+        object.unwrap_or_else(|| panic!("no {resource} {key}"))
+    };
+    assert_eq!(stored("deployments.apps", "ns/web")["spec"]["replicas"], 3);
+    assert_eq!(stored("configmaps", "ns/settings")["data"]["a"], "b");
+    assert_eq!(stored("secrets", "ns/key")["data"]["a"], "Yg==");
+    assert_eq!(stored("namespaces", "other")["status"]["phase"], "Active");
+
+    let object = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "odd"}, "datum": {},
+    });
+    std::fs::write(setup.home.join("odd.yaml"), object.to_string()).unwrap();
+    let file = setup.home.join("odd.yaml");
+    let refused = setup
+        .output(&["create", "-n", "ns", "-f", file.to_str().unwrap()])
+        .await;
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert!(error.contains("unknown field \"datum\""), "{error}");
     setup.end().await;
 }

@@ -6,12 +6,15 @@ mod common;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use common::{Next, Watch, config_map, get, short};
+use common::{Answer, Next, Watch, config_map, get, get_as, short};
+use heliostat_kinds::to_json;
 use heliostat_server::{ApiServer, RunningServer};
 use serde_json::{Value, json};
 
 const LIST: &str = include_str!("../testdata/list-matrix.tsv");
 const WATCH: &str = include_str!("../testdata/watch-matrix.tsv");
+const JSON: &str = "application/json";
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 const FUTURE: &str = "999999999";
 
 /// The story of the recording, and the two versions it names.
@@ -123,6 +126,26 @@ fn rows(table: &'static str) -> Vec<HashMap<&'static str, &'static str>> {
 
 #[tokio::test]
 async fn every_recorded_list_is_answered_as_recorded() {
+    check_lists(JSON).await;
+}
+
+#[tokio::test]
+async fn every_recorded_list_is_the_same_in_protobuf() {
+    check_lists(PROTOBUF).await;
+}
+
+/// The JSON of an answer, whose encoding must be the one that was asked for.
+fn decoded(answer: &Answer, media_type: &str) -> Value {
+    assert_eq!(answer.header("content-type"), media_type);
+    if media_type == JSON {
+        return answer.json();
+    }
+    let mut json = Vec::new();
+    to_json(&answer.body, &mut json).unwrap();
+    serde_json::from_slice(&json).unwrap()
+}
+
+async fn check_lists(media_type: &str) {
     let story = Story::new().await;
     let table = rows(LIST);
     assert_eq!(table.len(), 80);
@@ -134,9 +157,9 @@ async fn every_recorded_list_is_answered_as_recorded() {
             "continue",
         ];
         let url = story.url(&row, &columns, "");
-        let answer = get(&story.server, &url).await;
+        let answer = get_as(&story.server, &url, media_type).await;
         assert_eq!(answer.code.as_str(), row["http"], "{url}");
-        let body = answer.json();
+        let body = decoded(&answer, media_type);
         if answer.code != 200 {
             story.check_error(&row, &body, &url);
             continue;

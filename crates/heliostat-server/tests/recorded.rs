@@ -38,6 +38,14 @@ const AT_REST: &[(&str, u16)] = &[
     ("watch-invalid-rv", 500),
     ("watch-match-without-sie", 422),
     ("watch-sie-without-match", 422),
+    ("list-protobuf", 200),
+    ("list-protobuf-page1", 200),
+    ("list-metadata-protobuf", 200),
+    ("get-protobuf", 200),
+    ("list-cr-protobuf-or-json", 200),
+    ("list-cr-protobuf-refused", 406),
+    ("list-not-acceptable", 406),
+    ("list-cbor", 406),
 ];
 
 /// Opened before the changes.
@@ -49,21 +57,32 @@ const WATCHES: &[&str] = &[
     "watch-json-unset",
     "watch-list-json",
     "watch-list-metadata-json",
+    "watch-protobuf",
+    "watch-list-protobuf",
 ];
 
 /// Opened after them.
-const LATE_WATCHES: &[&str] = &["watch-json-too-old", "watch-sie-without-bookmarks"];
+const LATE_WATCHES: &[&str] = &[
+    "watch-json-too-old",
+    "watch-protobuf-too-old",
+    "watch-sie-without-bookmarks",
+];
 
 /// Asked when the history is gone.
 const EXPIRED: &[(&str, u16)] = &[
     ("list-continue-expired", 410),
     ("list-exact-expired", 410),
     ("watch-json-expired", 200),
+    ("watch-protobuf-expired", 200),
 ];
 
-fn recorded(file: &str) -> String {
+fn recorded_bytes(file: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/recorded");
-    std::fs::read_to_string(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+    std::fs::read(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn recorded(file: &str) -> String {
+    String::from_utf8(recorded_bytes(file)).unwrap()
 }
 
 /// The path and the Accept header of a recorded request.
@@ -99,7 +118,16 @@ async fn check(server: &RunningServer, names: &[(&str, u16)]) {
     for (name, code) in names {
         let answer = ask(server, name).await;
         assert_eq!(answer.code.as_u16(), *code, "{name}");
-        assert_eq!(answer.text(), recorded(&format!("{name}.body")), "{name}");
+        let wanted = recorded_bytes(&format!("{name}.body"));
+        assert_eq!(shown(&answer.body), shown(&wanted), "{name}");
+        let (_, accept) = request(name);
+        let is_binary = wanted.starts_with(b"k8s\0") || name.starts_with("watch-protobuf");
+        let media_type = answer.header("content-type");
+        assert_eq!(
+            media_type.starts_with("application/vnd.kubernetes.protobuf"),
+            is_binary,
+            "{name}: {accept} gets {media_type}"
+        );
     }
 }
 
@@ -157,17 +185,37 @@ async fn start(server: &RunningServer, name: &str) -> Incoming {
     open(server, ask).await.unwrap().into_body()
 }
 
+/// Bytes as text, so that a difference can be read.
+fn shown(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+/// The frames of a watch: lines of JSON, or runs of bytes with their length before them.
+fn frames(name: &str, bytes: &[u8]) -> Vec<String> {
+    if !name.contains("protobuf") {
+        let lines = std::str::from_utf8(bytes).unwrap().lines();
+        return lines.map(str::to_owned).collect();
+    }
+    let mut frames = Vec::new();
+    let mut rest = bytes;
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (frame, after) = after.split_at(u32::from_be_bytes(*length) as usize);
+        frames.push(shown(frame));
+        rest = after;
+    }
+    assert_eq!(rest, b"");
+    frames
+}
+
 /// Compares a watch with its recording. Bookmarks that only tell progress depend on when they were
 /// sent, so they are left out; the one that ends the initial state is not.
 async fn check_watch(name: &str, body: Incoming) {
     let sent = body.collect().await.unwrap().to_bytes();
-    let text = recorded(&format!("{name}.body"));
-    let depends_on_time = |line: &str| {
-        line.starts_with(r#"{"type":"BOOKMARK""#) && !line.contains(INITIAL_EVENTS_END)
-    };
-    let wanted: Vec<&str> = text.lines().filter(|line| !depends_on_time(line)).collect();
-    let found: Vec<&str> = std::str::from_utf8(&sent).unwrap().lines().collect();
-    assert_eq!(found, wanted, "{name}");
+    let depends_on_time =
+        |frame: &String| frame.contains("BOOKMARK") && !frame.contains(INITIAL_EVENTS_END);
+    let mut wanted = frames(name, &recorded_bytes(&format!("{name}.body")));
+    wanted.retain(|frame| !depends_on_time(frame));
+    assert_eq!(frames(name, &sent), wanted, "{name}");
 }
 
 #[tokio::test]

@@ -134,8 +134,9 @@ async fn bodies_that_do_not_fit_are_refused_with_the_right_code() {
     assert_eq!(ask("application/json", b"{nonsense").await, 400);
     assert_eq!(
         ask("application/vnd.kubernetes.protobuf", b"k8s\0").await,
-        415
+        400
     );
+    assert_eq!(ask("application/cbor", b"\xd9\xd9\xf7").await, 415);
     assert_eq!(
         ask("application/json", &vec![b' '; 4 * 1024 * 1024]).await,
         413

@@ -16,7 +16,10 @@ const ARROWS: [(&str, &[&str]); 11] = [
         &["heliostat-dictionary", "heliostat-kinds"],
     ),
     ("heliostat", &["heliostat-core", "heliostat-kinds"]),
-    ("heliostat-server", &["heliostat-core", "heliostat"]),
+    (
+        "heliostat-server",
+        &["heliostat-kinds", "heliostat-core", "heliostat"],
+    ),
     (
         "heliostat-cli",
         &[

@@ -8,7 +8,9 @@ pub(crate) mod cargo_deny;
 pub(crate) mod cargo_fuzz;
 mod cargo_install;
 mod debian;
+pub(crate) mod helm;
 pub(crate) mod kubectl;
+mod layer;
 pub(crate) mod valgrind;
 
 use std::path::PathBuf;
@@ -30,4 +32,4 @@ pub(crate) struct TestTool {
 }
 
 /// Every program that a suite of tests needs. A further one is a file here and a line there.
-pub(crate) const TEST_TOOLS: [TestTool; 1] = [kubectl::TOOL];
+pub(crate) const TEST_TOOLS: [TestTool; 2] = [kubectl::TOOL, helm::TOOL];

@@ -12,7 +12,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use imbl::OrdMap;
 
-use super::object::{EventType, StoredObject};
+use super::event_type::EventType;
+use super::object::StoredObject;
 
 /// The current objects of a kind by storage key; clones share structure.
 pub(crate) type Objects = OrdMap<Arc<str>, Arc<StoredObject>>;

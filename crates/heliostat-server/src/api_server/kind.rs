@@ -1,6 +1,7 @@
 //! What the server knows of one kind of object: its names, its scope, and the few rules that
 //! differ between kinds. Nothing here looks at an object.
 
+use heliostat_kinds::schema;
 use serde_json::{Map, Value};
 
 /// A JSON object as the storage sees it.
@@ -215,6 +216,14 @@ impl Kind {
     /// Fields beyond name and namespace that field selectors may name.
     pub fn selectable_fields(&self) -> &[String] {
         &self.fields
+    }
+
+    /// Returns the messages of the kind in protobuf. Custom resources have none.
+    pub(crate) fn protobuf(&self) -> Option<&'static schema::Kind> {
+        match self.shape {
+            Shape::Builtin => schema::kind(&self.api_version, &self.kind),
+            Shape::Custom => None,
+        }
     }
 
     pub(crate) fn shape(&self) -> Shape {

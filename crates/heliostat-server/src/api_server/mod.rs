@@ -2,17 +2,21 @@
 //! entropy are arguments.
 //!
 //! From the outside in: `route`, `query` and `negotiate` read a request; `options` turns it into a
-//! plan; `storage` (with `write`, `rules`, `validate`, `patch`, `crd`) carries plans out; `view` and `table`
-//! write answers; `watch` decides what a watcher sees; `discovery` describes the server; `fault`
-//! keeps the book of failures to produce.
+//! plan and `body` its body into an object; `storage` (with `write`, `rules`, `validate`, `patch`,
+//! `crd`) carries plans out; `view`, `table`, `binary` and `yaml` write answers; `watch` decides what
+//! a watcher sees; `discovery` describes the server; `fault` keeps the book of failures to produce.
 
+mod binary;
+pub(crate) mod body;
 mod builtin;
 mod crd;
 pub(crate) mod discovery;
 mod encode;
+pub(crate) mod event_type;
 pub(crate) mod fault;
 pub(crate) mod history;
 pub(crate) mod kind;
+pub(crate) mod media;
 pub(crate) mod negotiate;
 pub(crate) mod object;
 pub(crate) mod options;
@@ -30,3 +34,4 @@ mod validate;
 pub(crate) mod view;
 pub(crate) mod watch;
 pub(crate) mod write;
+mod yaml;

@@ -4,59 +4,21 @@
 //! The invariant to know: `frame` is a whole line of a watch stream,
 //! `{"type":"ADDED","object":{..}}\n`, and every other form (the bare object, the list item without
 //! its type, the metadata alone) is a slice of it. So an event costs one encoding for all watchers,
-//! and a list copies bytes instead of serializing.
+//! and a list copies bytes instead of serializing. The same holds for protobuf, which is encoded
+//! when the first client asks for it.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use heliostat_kinds::schema;
 use serde_json::Value;
 
+use super::binary::{Binary, partial_kind};
 use super::encode::encode;
+use super::event_type::EventType;
 use super::kind::{Kind, Object};
-
-/// The kinds of watch events, as the wire spells them.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) enum EventType {
-    /// The object came into view.
-    Added,
-    /// The object changed.
-    Modified,
-    /// The object went out of view; the object is its last state.
-    Deleted,
-    /// Only the version moved.
-    Bookmark,
-    /// The stream ends; the object is a `Status`.
-    Error,
-}
-
-impl EventType {
-    /// The word on the wire.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Added => "ADDED",
-            Self::Modified => "MODIFIED",
-            Self::Deleted => "DELETED",
-            Self::Bookmark => "BOOKMARK",
-            Self::Error => "ERROR",
-        }
-    }
-
-    /// A frame of this type around an encoded object.
-    pub(crate) fn frame(self, object: &[u8]) -> Bytes {
-        let mut frame = Vec::with_capacity(object.len() + 40);
-        self.open(&mut frame);
-        frame.extend_from_slice(object);
-        frame.extend_from_slice(b"}\n");
-        frame.into()
-    }
-
-    fn open(self, frame: &mut Vec<u8>) {
-        frame.extend_from_slice(b"{\"type\":\"");
-        frame.extend_from_slice(self.as_str().as_bytes());
-        frame.extend_from_slice(b"\",\"object\":");
-    }
-}
+use super::status::Status;
 
 /// An object in the storage, immutable: a change makes a new one.
 #[derive(Debug)]
@@ -70,6 +32,16 @@ pub(crate) struct StoredObject {
     event_type: EventType,
     frame: Bytes,
     spans: Spans,
+    /// The object in protobuf, once a client has asked for it, or why it has none.
+    binary: Encodings,
+}
+
+/// The encodings in protobuf of one object.
+#[derive(Debug, Default)]
+struct Encodings {
+    object: OnceLock<Box<Result<Binary, String>>>,
+    /// Its metadata alone.
+    partial: OnceLock<Box<Result<Binary, String>>>,
 }
 
 /// Where the parts are inside the frame.
@@ -119,6 +91,7 @@ impl StoredObject {
             event_type,
             frame: frame.into(),
             spans,
+            binary: Encodings::default(),
         }
     }
 
@@ -156,6 +129,7 @@ impl StoredObject {
             event_type,
             frame: frame.into(),
             spans,
+            binary: Encodings::default(),
         }
     }
 
@@ -166,13 +140,59 @@ impl StoredObject {
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("labels".to_owned(), "malformed".into());
         }
-        Self::encode(
+        let malformed = Self::encode(
             kind,
             Arc::clone(&self.key),
             &object,
             self.version,
             self.event_type,
-        )
+        );
+        let spoil = |found: Result<&Binary, Status>, kind: &'static schema::Kind| {
+            let binary = found.map(|binary| binary.malformed(kind));
+            Box::new(binary.map_err(|status| status.message().to_owned()))
+        };
+        if let Some(typed) = kind.protobuf() {
+            _ = (malformed.binary.object).set(spoil(self.binary(typed), typed));
+        }
+        _ = (malformed.binary.partial).set(spoil(self.partial_binary(), partial_kind()));
+        malformed
+    }
+
+    /// The object in protobuf, encoded when the first client asks for it.
+    ///
+    /// # Errors
+    /// A 500 if the storage holds what its kind does not allow, which a writer in process may do.
+    pub(crate) fn binary(&self, kind: &'static schema::Kind) -> Result<&Binary, Status> {
+        let encode = || Box::new(Binary::encode(self.event_type, kind, &self.json()));
+        let binary = self.binary.object.get_or_init(encode);
+        binary
+            .as_ref()
+            .as_ref()
+            .map_err(|error| self.unencodable(error))
+    }
+
+    /// The metadata alone in protobuf, encoded when the first client asks for it.
+    ///
+    /// # Errors
+    /// As [`StoredObject::binary`].
+    pub(crate) fn partial_binary(&self) -> Result<&Binary, Status> {
+        let encode = || {
+            let mut json = Vec::with_capacity(self.spans.metadata.len() + 80);
+            self.write_partial(&mut json);
+            Box::new(Binary::encode(self.event_type, partial_kind(), &json))
+        };
+        let binary = self.binary.partial.get_or_init(encode);
+        binary
+            .as_ref()
+            .as_ref()
+            .map_err(|error| self.unencodable(error))
+    }
+
+    fn unencodable(&self, error: &str) -> Status {
+        let key = &self.key;
+        Status::internal_error(&format!(
+            "object {key:?} cannot be written as protobuf: {error}"
+        ))
     }
 
     /// The watch frame under a type: shared when it is the type the object was written with.

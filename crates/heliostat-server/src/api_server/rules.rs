@@ -1,6 +1,8 @@
 //! The single rules of writing, each a function of objects: what a writer may not change, when a
 //! version or precondition conflicts, what counts as a change of the specification.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,6 +15,7 @@ use super::status::{Status, StatusCause};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct DeleteOptions {
+    pub(crate) kind: Option<String>,
     pub(crate) preconditions: Option<Preconditions>,
     pub(crate) dry_run: Option<Vec<String>>,
 }
@@ -68,6 +71,26 @@ pub(crate) fn defaults(kind: &Kind, object: &mut Object) {
         .or_insert_with(|| Value::Object(Object::new()));
     if let Some(status) = status.as_object_mut() {
         status.entry("phase").or_insert_with(|| phase.into());
+    }
+}
+
+/// Moves the texts of a secret's `stringData`, which is for writing alone, to its data.
+pub(crate) fn merge_string_data(kind: &Kind, object: &mut Object) {
+    if kind.qualified() != "secrets" {
+        return;
+    }
+    let Some(Value::Object(texts)) = object.remove("stringData") else {
+        return;
+    };
+    let data = object
+        .entry("data")
+        .or_insert_with(|| Value::Object(Object::new()));
+    let Some(data) = data.as_object_mut() else {
+        return;
+    };
+    for (key, text) in texts {
+        let text = text.as_str().unwrap_or_default();
+        data.insert(key, STANDARD.encode(text).into());
     }
 }
 

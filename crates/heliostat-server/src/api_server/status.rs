@@ -202,7 +202,13 @@ impl Status {
 
     /// 406: nothing in `Accept` can be produced.
     pub(crate) fn not_acceptable(message: impl Into<String>) -> Self {
-        Self::failure(406, "NotAcceptable", message).with_details(StatusDetails::default())
+        Self::failure(406, "NotAcceptable", message)
+    }
+
+    /// 406 before any handler: no media type in `Accept` is one of the route.
+    pub(crate) fn not_acceptable_route(available: &str) -> Self {
+        let message = format!("406: Not Acceptable\n\nAvailable representations: {available}");
+        Self::not_acceptable(message).with_details(StatusDetails::default())
     }
 
     /// 409: an object of that name is there already.

@@ -390,8 +390,8 @@ mod tests {
     use jiff::Timestamp;
     use serde_json::{Value, json};
 
+    use super::super::event_type::EventType;
     use super::super::history::Read as HistoryRead;
-    use super::super::object::EventType;
     use super::super::query::Query;
     use super::super::rules::DeleteOptions;
     use super::super::watch::seen;

@@ -1,6 +1,9 @@
 //! What an object must look like to be written: its type, its name and namespace, its labels and
 //! finalizers. Specifications are not checked: the server has no schemas.
 
+use std::fmt;
+
+use heliostat_kinds::schema;
 use serde_json::Value;
 
 use super::kind::{Kind, Object};
@@ -17,10 +20,23 @@ const NAME_MAX: usize = 253;
 
 /// The object says what it is, or nothing; what it says must be the kind of the URL.
 pub(crate) fn types(kind: &Kind, object: &Object) -> Result<(), Status> {
-    let (found_kind, found_version) = (text_of(object, "kind"), text_of(object, "apiVersion"));
+    type_names(
+        kind,
+        &text_of(object, "kind"),
+        &text_of(object, "apiVersion"),
+    )?;
+    metadata(kind, object)
+}
+
+/// The kind and the API version that an object has are those of the URL, or empty for built-in kinds.
+pub(crate) fn type_names(kind: &Kind, found_kind: &str, found_version: &str) -> Result<(), Status> {
     let wrong =
         |found: &str, expected: &str| found != expected && (!found.is_empty() || kind.is_custom());
-    if wrong(&found_kind, kind.kind()) || wrong(&found_version, kind.api_version()) {
+    let wrong_kind = wrong(found_kind, kind.kind());
+    if !wrong_kind && !wrong(found_version, kind.api_version()) {
+        return Ok(());
+    }
+    if kind.is_custom() {
         return Err(Status::bad_request(format!(
             "{found_kind} in version {found_version:?} cannot be handled as a {}: the object \
              provided is unrecognized (must be of type {})",
@@ -28,7 +44,63 @@ pub(crate) fn types(kind: &Kind, object: &Object) -> Result<(), Status> {
             kind.kind()
         )));
     }
-    metadata(kind, object)
+    let or = |found: &str, default: &str| {
+        let text = if found.is_empty() { default } else { found };
+        text.to_owned()
+    };
+    let (name, api_version) = (
+        or(found_kind, kind.kind()),
+        or(found_version, kind.api_version()),
+    );
+    let is_known = schema::kind(&api_version, &name).is_some();
+    if is_known && !wrong_kind {
+        return Err(Status::bad_request(format!(
+            "the API version in the data ({api_version}) does not match the expected API version \
+             ({})",
+            kind.api_version()
+        )));
+    }
+    let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
+    let why = if is_known {
+        format!(
+            "converting ({version}.{name}) to ({}.{}): unknown conversion",
+            go_package(kind.group()),
+            kind.kind()
+        )
+    } else {
+        let full = if group.is_empty() {
+            version
+        } else {
+            &api_version
+        };
+        format!("no kind {name:?} is registered for version {full:?} in scheme {GO_SCHEME:?}")
+    };
+    Err(Status::bad_request(format!(
+        "{name} in version {version:?} cannot be handled as a {}: {why}",
+        kind.kind()
+    )))
+}
+
+/// Where kube-apiserver has its list of kinds; part of its message about others.
+const GO_SCHEME: &str = "pkg/api/legacyscheme/scheme.go:30";
+
+/// The Go package of a group's kinds.
+fn go_package(group: &str) -> &str {
+    match group {
+        "" => "core",
+        "internal.apiserver.k8s.io" => "apiserverinternal",
+        group => group.split('.').next().unwrap_or_default(),
+    }
+}
+
+/// The 400 of an object whose kind is right and whose content is not.
+pub(crate) fn not_handled(kind: &Kind, error: impl fmt::Display) -> Status {
+    Status::bad_request(format!(
+        "{} in version {:?} cannot be handled as a {}: {error}",
+        kind.kind(),
+        kind.version(),
+        kind.kind()
+    ))
 }
 
 /// Labels and annotations are maps of text, finalizers a list of it.
@@ -80,13 +152,8 @@ fn metadata(kind: &Kind, object: &Object) -> Result<(), Status> {
 }
 
 fn unreadable(kind: &Kind, field: &str, wanted: &str) -> Status {
-    Status::bad_request(format!(
-        "{} in version {:?} cannot be handled as a {}: json: cannot unmarshal into Go struct field \
-         {field} of type {wanted}",
-        kind.kind(),
-        kind.version(),
-        kind.kind()
-    ))
+    let error = format!("json: cannot unmarshal into Go struct field {field} of type {wanted}");
+    not_handled(kind, error)
 }
 
 /// The namespace of the object: the URL's, and the object must not say another.

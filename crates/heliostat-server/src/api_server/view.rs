@@ -1,4 +1,5 @@
-//! Answers as bytes: lists, single objects and watch frames in each of the three views.
+//! Answers as bytes: lists, single objects and watch frames in each of the three views, and in each
+//! encoding.
 //!
 //! A list is written piece by piece, so that a collection of any size needs one piece of memory
 //! beside the objects themselves.
@@ -9,12 +10,17 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::binary::{self, Binary};
+use super::event_type::EventType;
 use super::history::Event;
 use super::kind::Kind;
-use super::negotiate::View;
-use super::object::{EventType, StoredObject};
+use super::media::Encoding;
+use super::negotiate::{Format, View};
+use super::object::StoredObject;
+use super::status::Status;
 use super::storage::Page;
 use super::table::{self, Columns, IncludeObject};
+use super::yaml;
 
 /// The annotation of the bookmark that ends an initial state, from KEP-3157.
 pub const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
@@ -28,6 +34,7 @@ const PIECE_BYTES: usize = 128 * 1024;
 pub(crate) struct Renderer {
     kind: Arc<Kind>,
     form: Form,
+    encoding: Encoding,
 }
 
 #[derive(Debug)]
@@ -43,9 +50,9 @@ enum Form {
 }
 
 impl Renderer {
-    /// A renderer for a view; `include` matters for tables alone.
-    pub(crate) fn new(kind: Arc<Kind>, view: View, include: IncludeObject) -> Self {
-        let form = match view {
+    /// A renderer for a format; `include` matters for tables alone.
+    pub(crate) fn new(kind: Arc<Kind>, format: Format, include: IncludeObject) -> Self {
+        let form = match format.view {
             View::Object => Form::Object,
             View::Partial => Form::Partial,
             View::Table => Form::Table {
@@ -54,32 +61,52 @@ impl Renderer {
                 defined: false,
             },
         };
-        Self { kind, form }
+        Self {
+            kind,
+            form,
+            encoding: format.encoding,
+        }
+    }
+
+    /// Returns the encoding of the answers.
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     /// The frame of an event under the type that the watcher sees, which may not be its own.
+    ///
+    /// # Errors
+    /// A 500 for an object that the encoding cannot have.
     pub(crate) fn event(
         &mut self,
         event: &Event,
         event_type: EventType,
         object: &StoredObject,
         now: Timestamp,
-    ) -> Bytes {
+    ) -> Result<Bytes, Status> {
         let own = event_type == event.event_type() && object.version() == event.version();
         match &self.form {
-            Form::Partial if own => event.partial_frame(),
+            Form::Partial if own && self.encoding != Encoding::Protobuf => {
+                Ok(event.partial_frame())
+            }
             _ => self.object_frame(event_type, object, now),
         }
     }
 
     /// The frame of an object.
+    ///
+    /// # Errors
+    /// As [`Renderer::event`].
     pub(crate) fn object_frame(
         &mut self,
         event_type: EventType,
         object: &StoredObject,
         now: Timestamp,
-    ) -> Bytes {
-        match &mut self.form {
+    ) -> Result<Bytes, Status> {
+        if self.encoding == Encoding::Protobuf {
+            return Ok(self.binary(object)?.frame(event_type));
+        }
+        Ok(match &mut self.form {
             Form::Object => object.frame(event_type),
             Form::Partial => object.partial_frame(event_type),
             Form::Table {
@@ -99,11 +126,19 @@ impl Renderer {
                 out.extend_from_slice(b"]}");
                 event_type.frame(&out)
             }
-        }
+        })
     }
 
     /// A bookmark at a version; `end` marks the end of the initial state.
-    pub(crate) fn bookmark(&mut self, version: u64, end: bool, now: Timestamp) -> Bytes {
+    ///
+    /// # Errors
+    /// As [`Renderer::event`].
+    pub(crate) fn bookmark(
+        &mut self,
+        version: u64,
+        end: bool,
+        now: Timestamp,
+    ) -> Result<Bytes, Status> {
         let object = match &mut self.form {
             Form::Object => bookmark_object(
                 self.kind.kind(),
@@ -124,15 +159,41 @@ impl Renderer {
                 out.extend_from_slice(b",\"object\":");
                 out.extend_from_slice(partial_bookmark(version, end).as_bytes());
                 out.extend_from_slice(b"}]}");
-                return EventType::Bookmark.frame(&out);
+                return Ok(EventType::Bookmark.frame(&out));
             }
         };
-        EventType::Bookmark.frame(object.as_bytes())
+        if self.encoding != Encoding::Protobuf {
+            return Ok(EventType::Bookmark.frame(object.as_bytes()));
+        }
+        let kind = match &self.form {
+            Form::Partial => Some(binary::partial_kind()),
+            Form::Object | Form::Table { .. } => self.kind.protobuf(),
+        };
+        let kind = kind.ok_or_else(|| no_protobuf(&self.kind))?;
+        Binary::encode(EventType::Bookmark, kind, object.as_bytes())
+            .map(|binary| binary.frame(EventType::Bookmark))
+            .map_err(|error| Status::internal_error(&error))
     }
 
-    /// One object as a get or a write answers it, with the newline at its end.
-    pub(crate) fn single(&self, object: &StoredObject, now: Timestamp) -> Vec<u8> {
+    /// The frame that ends a watch with a status.
+    pub(crate) fn error(&self, status: &Status) -> Bytes {
+        match self.encoding {
+            Encoding::Protobuf => binary::status(&status.to_json())
+                .map(|binary| binary.frame(EventType::Error))
+                .unwrap_or_default(),
+            Encoding::Json | Encoding::Yaml => EventType::Error.frame(&status.to_json()),
+        }
+    }
+
+    /// One object as a get or a write answers it; text ends with a newline.
+    ///
+    /// # Errors
+    /// As [`Renderer::event`].
+    pub(crate) fn single(&self, object: &StoredObject, now: Timestamp) -> Result<Vec<u8>, Status> {
         let mut out = Vec::new();
+        if self.encoding == Encoding::Protobuf {
+            return Ok(self.binary(object)?.object().to_vec());
+        }
         match &self.form {
             Form::Object => out.extend_from_slice(&object.json()),
             Form::Partial => object.write_partial(&mut out),
@@ -144,23 +205,62 @@ impl Renderer {
                 out.extend_from_slice(b"]}");
             }
         }
+        if self.encoding == Encoding::Yaml {
+            return yaml::from_json(&out);
+        }
         out.push(b'\n');
-        out
+        Ok(out)
     }
 
     /// A page of a list, as pieces.
-    pub(crate) fn list(self, page: Page, now: Timestamp) -> ListPieces {
-        ListPieces {
+    ///
+    /// # Errors
+    /// As [`Renderer::event`]: what the encoding cannot have is found before the first piece.
+    pub(crate) fn list(self, page: Page, now: Timestamp) -> Result<ListPieces, Status> {
+        let mut items_len = 0;
+        if self.encoding == Encoding::Protobuf {
+            for object in &page.items {
+                items_len += binary::item_len(self.binary(object)?.message());
+            }
+        }
+        let is_yaml = self.encoding == Encoding::Yaml;
+        let writer = ListWriter {
             renderer: self,
             page,
             now,
+            items_len,
             next_item: 0,
             state: Piece::Head,
+        };
+        if is_yaml {
+            let json: Vec<u8> = writer.flatten().collect();
+            return Ok(ListPieces::Whole(Some(yaml::from_json(&json)?)));
+        }
+        Ok(ListPieces::Written(writer))
+    }
+
+    /// The object in protobuf, in the form of the answer.
+    fn binary<'a>(&self, object: &'a StoredObject) -> Result<&'a Binary, Status> {
+        match &self.form {
+            Form::Partial => object.partial_binary(),
+            Form::Object | Form::Table { .. } => {
+                let kind = self.kind.protobuf();
+                object.binary(kind.ok_or_else(|| no_protobuf(&self.kind))?)
+            }
         }
     }
 
-    fn list_head(&self, page: &Page) -> Vec<u8> {
+    fn list_head(&self, page: &Page, items_len: usize) -> Vec<u8> {
         let kind = &self.kind;
+        if self.encoding == Encoding::Protobuf {
+            let (api_version, kind) = match &self.form {
+                Form::Partial => ("meta.k8s.io/v1", "PartialObjectMetadata"),
+                Form::Object | Form::Table { .. } => (kind.api_version(), kind.kind()),
+            };
+            let metadata =
+                binary::list_metadata(page.version, page.next.as_deref(), page.remaining);
+            return binary::list_head(api_version, &format!("{kind}List"), &metadata, items_len);
+        }
         let metadata = list_metadata(page, false);
         match &self.form {
             Form::Object if kind.is_custom() => {
@@ -185,6 +285,9 @@ impl Renderer {
     }
 
     fn list_tail(&self, page: &Page) -> Vec<u8> {
+        if self.encoding == Encoding::Protobuf {
+            return binary::list_tail().to_vec();
+        }
         match &self.form {
             Form::Object if self.kind.is_custom() => format!(
                 "],\"kind\":\"{}List\",\"metadata\":{}}}\n",
@@ -197,6 +300,13 @@ impl Renderer {
     }
 
     fn write_item(&self, out: &mut Vec<u8>, object: &StoredObject, now: Timestamp) {
+        if self.encoding == Encoding::Protobuf {
+            // Every item was encoded before the head, and stays so.
+            if let Ok(binary) = self.binary(object) {
+                binary::write_item(out, binary.message());
+            }
+            return;
+        }
         match &self.form {
             Form::Object => object.write_item(out),
             Form::Partial => object.write_partial(out),
@@ -209,12 +319,34 @@ impl Renderer {
     }
 }
 
+/// A status as the body of an answer.
+pub(crate) fn status_body(status: &Status, encoding: Encoding) -> Vec<u8> {
+    match encoding {
+        Encoding::Json => status.to_line(),
+        Encoding::Yaml => yaml::from_json(&status.to_json()).unwrap_or_default(),
+        Encoding::Protobuf => binary::status(&status.to_json())
+            .map(|binary| binary.object().to_vec())
+            .unwrap_or_default(),
+    }
+}
+
 /// The bytes of a list, as an iterator of pieces.
 #[derive(Debug)]
-pub(crate) struct ListPieces {
+pub(crate) enum ListPieces {
+    /// One piece, which is made of the whole list.
+    Whole(Option<Vec<u8>>),
+    /// Pieces that are written one after another.
+    Written(ListWriter),
+}
+
+/// Writes a list piece by piece.
+#[derive(Debug)]
+pub(crate) struct ListWriter {
     renderer: Renderer,
     page: Page,
     now: Timestamp,
+    /// How many bytes the items have in protobuf, which is written before them.
+    items_len: usize,
     next_item: usize,
     state: Piece,
 }
@@ -229,7 +361,10 @@ enum Piece {
 impl ListPieces {
     /// A bound below which the whole list certainly stays, for answers that fit one piece.
     pub(crate) fn is_small(&self) -> bool {
-        let bytes: usize = self.page.items.iter().map(|object| object.size()).sum();
+        let bytes: usize = match self {
+            Self::Whole(bytes) => bytes.as_ref().map_or(0, Vec::len),
+            Self::Written(writer) => writer.page.items.iter().map(|object| object.size()).sum(),
+        };
         bytes < PIECE_BYTES
     }
 }
@@ -238,9 +373,20 @@ impl Iterator for ListPieces {
     type Item = Vec<u8>;
 
     fn next(&mut self) -> Option<Vec<u8>> {
+        match self {
+            Self::Whole(bytes) => bytes.take(),
+            Self::Written(writer) => writer.next(),
+        }
+    }
+}
+
+impl Iterator for ListWriter {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
         let mut out = match self.state {
             Piece::Done => return None,
-            Piece::Head => self.renderer.list_head(&self.page),
+            Piece::Head => self.renderer.list_head(&self.page, self.items_len),
             Piece::Items => Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 4),
         };
         self.state = Piece::Items;
@@ -250,7 +396,7 @@ impl Iterator for ListPieces {
                 self.state = Piece::Done;
                 break;
             };
-            if self.next_item > 0 {
+            if self.next_item > 0 && self.renderer.encoding != Encoding::Protobuf {
                 out.push(b',');
             }
             self.renderer.write_item(&mut out, object, self.now);
@@ -258,6 +404,11 @@ impl Iterator for ListPieces {
         }
         Some(out)
     }
+}
+
+/// What negotiation keeps from happening: a kind without messages in protobuf.
+fn no_protobuf(kind: &Kind) -> Status {
+    Status::internal_error(&format!("{} have no protobuf", kind.qualified()))
 }
 
 fn list_metadata(page: &Page, custom: bool) -> String {

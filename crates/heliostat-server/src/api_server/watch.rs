@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use super::event_type::EventType;
 use super::history::Event;
-use super::object::{EventType, StoredObject};
+use super::object::StoredObject;
 use super::selector::Selection;
 
 /// The event that a watcher with this selection gets, if any: its type and its object.

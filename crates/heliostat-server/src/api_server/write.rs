@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::crd;
+use super::event_type::EventType;
 use super::kind::{Kind, Object};
-use super::object::{EventType, StoredObject, text_of};
+use super::object::{StoredObject, text_of};
 use super::options;
 use super::patch::Patch;
 use super::query::Query;
@@ -117,6 +118,7 @@ impl Storage {
             object.remove("status");
         }
         rules::defaults(kind, &mut object);
+        rules::merge_string_data(kind, &mut object);
         crd::complete(kind, &mut object, writer.stamp.now)?;
         let stored = self.encode(kind, &key, &object, writer);
         self.enter(kind, stored, &object, writer)
@@ -171,20 +173,21 @@ impl Storage {
         self.replace(kind, address, &Change { current, old }, object, writer)
     }
 
-    /// Patches an object.
+    /// Patches an object. What comes of it is handed to `conform` before it is written.
     ///
     /// # Errors
-    /// As [`Storage::update`], and 400 or 422 for a patch that does not apply.
+    /// As [`Storage::update`], 400 or 422 for a patch that does not apply, and those of `conform`.
     pub(crate) fn patch(
         &mut self,
         kind: &Kind,
         address: Address<'_>,
         patch: &Patch,
+        conform: impl FnOnce(Object) -> Result<Object, Status>,
         writer: &Writer,
     ) -> Result<Arc<StoredObject>, Status> {
         let current = self.current(kind, address)?;
         let old = current.decode();
-        let patched = patch.apply(kind, address.name, old.clone())?;
+        let patched = conform(patch.apply(kind, address.name, old.clone())?)?;
         self.replace(kind, address, &Change { current, old }, patched, writer)
     }
 
@@ -213,6 +216,7 @@ impl Storage {
         }
         let keep_status = address.part == Part::Main && !writer.internal;
         rules::carry_over(kind, old, &mut object, keep_status);
+        rules::merge_string_data(kind, &mut object);
         validate::update(kind, address.name, old, &object)?;
         if kind.has_generation() && rules::spec_differs(old, &object) {
             rules::count_generation(&mut object);

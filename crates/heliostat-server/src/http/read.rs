@@ -7,6 +7,7 @@ use http::{HeaderMap, Response, StatusCode};
 use tokio::time::timeout;
 
 use crate::api_server::fault::Fault;
+use crate::api_server::media::Encoding;
 use crate::api_server::negotiate::{Answer, negotiate};
 use crate::api_server::options::{self, ListPlan, WatchPlan};
 use crate::api_server::status::{Status, StatusCause};
@@ -15,7 +16,7 @@ use crate::api_server::table::IncludeObject;
 use crate::api_server::view::Renderer;
 
 use super::body::{Body, gzipped, pieces, streamed};
-use super::service::{Call, Outcome, json_for, respond, text};
+use super::service::{Call, Outcome, answer, respond, text};
 use super::watch::WatchStream;
 
 /// Lists above this size are compressed for clients that can read it, as in kube-apiserver.
@@ -26,14 +27,14 @@ const GZIP_BYTES_MIN: usize = 128 * 1024;
 /// # Errors
 /// A 406, or a 400 for a table with an unknown `includeObject`.
 pub(crate) fn renderer(call: &Call<'_>, answer: Answer) -> Result<Renderer, Status> {
-    let view = negotiate(call.accept(), answer)?;
+    let format = negotiate(&call.kind, call.accept(), answer)?;
     let include = call.query.text("includeObject");
     let include = IncludeObject::parse(include).ok_or_else(|| {
         Status::bad_request(format!(
             "Unable to convert to Table as requested: unrecognized includeObject value: {include:?}"
         ))
     })?;
-    Ok(Renderer::new(Arc::clone(&call.kind), view, include))
+    Ok(Renderer::new(Arc::clone(&call.kind), format, include))
 }
 
 /// Waits until the storage has reached a version, but not for ever.
@@ -59,11 +60,11 @@ pub(crate) async fn get(call: &Call<'_>, pretty: bool) -> Outcome {
     if call.has_fault(&Fault::MalformedObject) {
         object = Arc::new(object.malformed(&call.kind));
     }
-    let mut bytes = renderer.single(&object, storage.now());
+    let mut bytes = renderer.single(&object, storage.now())?;
     if call.has_fault(&Fault::InvalidJson) {
         bytes.insert(0, b'{');
     }
-    Ok(json_for(StatusCode::OK, bytes, pretty))
+    Ok(answer(StatusCode::OK, renderer.encoding(), bytes, pretty))
 }
 
 /// A collection, or a page of it.
@@ -74,29 +75,36 @@ pub(crate) async fn list(call: &Call<'_>, pretty: bool) -> Outcome {
     let storage = &call.state.storage;
     let page = storage.read(|storage| storage.list(&call.kind, &plan))?;
     let page = with_faults(call, page);
-    let list = renderer.list(page, storage.now());
+    let encoding = renderer.encoding();
+    let list = renderer.list(page, storage.now())?;
     let broken = call.has_fault(&Fault::InvalidJson).then(|| b"{".to_vec());
     let (small, list) = (list.is_small(), broken.into_iter().chain(list));
+    let pretty = pretty && encoding == Encoding::Json;
     if pretty || small {
         let bytes: Vec<u8> = list.flatten().collect();
         if bytes.len() <= GZIP_BYTES_MIN || pretty {
-            return Ok(json_for(StatusCode::OK, bytes, pretty));
+            return Ok(answer(StatusCode::OK, encoding, bytes, pretty));
         }
-        return Ok(large(call, std::iter::once(bytes)));
+        return Ok(large(call, encoding, std::iter::once(bytes)));
     }
-    Ok(large(call, list))
+    Ok(large(call, encoding, list))
 }
 
-fn large(call: &Call<'_>, list: impl Iterator<Item = Vec<u8>> + Send + 'static) -> Response<Body> {
+fn large(
+    call: &Call<'_>,
+    encoding: Encoding,
+    list: impl Iterator<Item = Vec<u8>> + Send + 'static,
+) -> Response<Body> {
+    let media_type = encoding.media_type();
     let mut response = if accepts_gzip(&call.headers) {
-        let mut response = respond(StatusCode::OK, "application/json", pieces(gzipped(list)));
+        let mut response = respond(StatusCode::OK, media_type, pieces(gzipped(list)));
         let gzip = HeaderValue::from_static("gzip");
         response
             .headers_mut()
             .insert(header::CONTENT_ENCODING, gzip);
         response
     } else {
-        respond(StatusCode::OK, "application/json", pieces(list))
+        respond(StatusCode::OK, media_type, pieces(list))
     };
     let vary = HeaderValue::from_static("Accept-Encoding");
     response.headers_mut().insert(header::VARY, vary);
@@ -128,7 +136,7 @@ fn with_faults(call: &Call<'_>, mut page: Page) -> Page {
 
 /// Changes of a collection as they happen.
 pub(crate) fn watch(call: &Call<'_>) -> Outcome {
-    let renderer = renderer(call, Answer::Object)?;
+    let renderer = renderer(call, Answer::Watch)?;
     let plan = WatchPlan::parse(&call.kind, call.target.namespace.as_deref(), &call.query)?;
     let refused = call.has_fault(&Fault::RefuseWatchList) || !call.state.config.watch_list;
     if refused && plan.watch_list {
@@ -138,10 +146,11 @@ pub(crate) fn watch(call: &Call<'_>) -> Outcome {
         return Err(Status::invalid_options(vec![cause]).into());
     }
     let kind = Arc::clone(&call.kind);
+    let media_type = renderer.encoding().watch_media_type();
     let stream = WatchStream::open(call.state, kind, plan, renderer, &call.faults);
     Ok(respond(
         StatusCode::OK,
-        "application/json",
+        media_type,
         streamed(stream.into_stream()),
     ))
 }

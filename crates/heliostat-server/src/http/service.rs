@@ -13,10 +13,12 @@ use tokio::sync::watch;
 use crate::api_server::discovery;
 use crate::api_server::fault::{Fault, Verb};
 use crate::api_server::kind::{Kind, Scope};
-use crate::api_server::negotiate::wants_aggregated_discovery;
+use crate::api_server::media::Encoding;
+use crate::api_server::negotiate::{negotiate_status, wants_aggregated_discovery};
 use crate::api_server::query::Query;
 use crate::api_server::route::{Route, Target};
 use crate::api_server::status::Status;
+use crate::api_server::view::status_body;
 use crate::faults::{Faults, Order};
 use crate::handle::StorageHandle;
 
@@ -86,10 +88,11 @@ pub(crate) async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, NoAnswer> {
     let pretty = wants_pretty(&request);
+    let encoding = negotiate_status(text(request.headers(), header::ACCEPT));
     match dispatch(&state, request, pretty).await {
         Ok(response) => Ok(response),
         Err(Refusal::NoAnswer(reason)) => Err(reason),
-        Err(Refusal::Status(status)) => Ok(status_response(&status, pretty)),
+        Err(Refusal::Status(status)) => Ok(status_response(&status, encoding, pretty)),
     }
 }
 
@@ -309,19 +312,38 @@ pub(crate) fn respond(code: StatusCode, content_type: &str, body: Body) -> Respo
     response
 }
 
+/// A response with an object, a list or a status; JSON is indented if people read it.
+pub(crate) fn answer(
+    code: StatusCode,
+    encoding: Encoding,
+    bytes: Vec<u8>,
+    pretty: bool,
+) -> Response<Body> {
+    let bytes = if pretty && encoding == Encoding::Json {
+        indented(&bytes)
+    } else {
+        bytes
+    };
+    respond(code, encoding.media_type(), whole(bytes))
+}
+
 /// A JSON response that is all there.
-pub(crate) fn json(code: StatusCode, bytes: Vec<u8>) -> Response<Body> {
+fn json(code: StatusCode, bytes: Vec<u8>) -> Response<Body> {
     respond(code, "application/json", whole(bytes))
 }
 
-/// The same, indented if people read it.
-pub(crate) fn json_for(code: StatusCode, bytes: Vec<u8>, pretty: bool) -> Response<Body> {
-    json(code, if pretty { indented(&bytes) } else { bytes })
-}
-
-fn status_response(status: &Status, pretty: bool) -> Response<Body> {
+/// A status in the encoding that the client accepts, or indented JSON if it accepts none.
+pub(crate) fn status_response(
+    status: &Status,
+    encoding: Option<Encoding>,
+    pretty: bool,
+) -> Response<Body> {
     let code = StatusCode::from_u16(status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = json_for(code, status.to_line(), pretty);
+    let bytes = status_body(status, encoding.unwrap_or(Encoding::Json));
+    let mut response = match encoding {
+        Some(encoding) => answer(code, encoding, bytes, pretty),
+        None => json(code, indented(&bytes).trim_ascii_end().to_vec()),
+    };
     if let Some(seconds) = status.retry_after() {
         response
             .headers_mut()

@@ -14,10 +14,11 @@ use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
+use crate::api_server::event_type::EventType;
 use crate::api_server::fault::Fault;
 use crate::api_server::history::Read;
 use crate::api_server::kind::Kind;
-use crate::api_server::object::{EventType, StoredObject};
+use crate::api_server::object::StoredObject;
 use crate::api_server::options::{Start, WatchPlan};
 use crate::api_server::status::Status;
 use crate::api_server::storage::Opening;
@@ -56,6 +57,8 @@ pub(crate) struct WatchStream {
     position: u64,
     epoch: u64,
     events: VecDeque<(EventType, Arc<StoredObject>, Bytes)>,
+    /// Why the event after those cannot be sent. It ends the watch.
+    failure: Option<Status>,
     sent: usize,
     timers: Timers,
     _guard: WatchGuard,
@@ -132,6 +135,7 @@ impl WatchStream {
             position: 0,
             epoch: 0,
             events: VecDeque::new(),
+            failure: None,
             sent: 0,
             timers: Timers::new(state, &plan),
             _guard: state.gauge.enter(&kind),
@@ -264,7 +268,7 @@ impl WatchStream {
                 self.counted(|renderer, position| renderer.bookmark(position, true, now))
             }
             Phase::Live => self.step_live(),
-            Phase::Failing(status) => Step::Send(EventType::Error.frame(&status.to_json())),
+            Phase::Failing(status) => Step::Send(self.renderer.error(&status)),
             Phase::Cutting => self.step_cut(),
             Phase::Broken => Step::Fail(BodyError::Cut),
             Phase::Stalled => {
@@ -313,7 +317,10 @@ impl WatchStream {
         while out.len() < BATCH_BYTES {
             let Some(object) = rest.next() else { break };
             let object = self.spoiled(object);
-            let frame = self.renderer.object_frame(EventType::Added, &object, now);
+            let frame = match self.renderer.object_frame(EventType::Added, &object, now) {
+                Ok(frame) => frame,
+                Err(status) => return self.fail_after(out, status),
+            };
             self.sent += 1;
             out.extend_from_slice(&self.damaged(frame));
             if !self.faults.breaks.is_empty() {
@@ -329,6 +336,15 @@ impl WatchStream {
         self.step()
     }
 
+    /// Sends what there is, then the status.
+    fn fail_after(&mut self, out: Vec<u8>, status: Status) -> Step {
+        self.phase = Phase::Failing(status);
+        if out.is_empty() {
+            return self.step();
+        }
+        Step::Send(out.into())
+    }
+
     /// Timers come before events: a watch that never pauses gets its bookmarks, too.
     fn step_live(&mut self) -> Step {
         let read = if self.events.is_empty() {
@@ -338,6 +354,11 @@ impl WatchStream {
         };
         if matches!(read, ReadAhead::Over) {
             return Step::End;
+        }
+        if self.events.is_empty()
+            && let Some(status) = self.failure.take()
+        {
+            return self.fail_after(Vec::new(), status);
         }
         self.phase = Phase::Live;
         if self.closing.is_some_and(|end| end <= self.delivered()) {
@@ -351,9 +372,10 @@ impl WatchStream {
             return self.counted(|renderer, version| renderer.bookmark(version, false, now));
         }
         match (self.take_events(), read) {
-            (Some(bytes), _) => Step::Send(bytes),
-            (None, ReadAhead::More) => Step::Again,
-            (None, ReadAhead::Ready | ReadAhead::Over) => Step::Wait,
+            (Ok(Some(bytes)), _) => Step::Send(bytes),
+            (Ok(None), ReadAhead::More) => Step::Again,
+            (Ok(None), ReadAhead::Ready | ReadAhead::Over) => Step::Wait,
+            (Err(status), _) => self.fail_after(Vec::new(), status),
         }
     }
 
@@ -372,8 +394,13 @@ impl WatchStream {
         self.position = up_to;
         for event in events {
             if let Some((event_type, object)) = seen(&event, &self.plan.selection) {
-                let frame = self.renderer.event(&event, event_type, &object, now);
-                self.events.push_back((event_type, object, frame));
+                match self.renderer.event(&event, event_type, &object, now) {
+                    Ok(frame) => self.events.push_back((event_type, object, frame)),
+                    Err(status) => {
+                        self.failure = Some(status);
+                        return ReadAhead::Ready;
+                    }
+                }
             }
         }
         if full {
@@ -384,13 +411,15 @@ impl WatchStream {
     }
 
     /// The waiting events as one piece; one at a time while a fault counts them.
-    fn take_events(&mut self) -> Option<Bytes> {
-        let (event_type, object, frame) = self.events.pop_front()?;
-        let frame = self.changed_frame(event_type, object, frame);
+    fn take_events(&mut self) -> Result<Option<Bytes>, Status> {
+        let Some((event_type, object, frame)) = self.events.pop_front() else {
+            return Ok(None);
+        };
+        let frame = self.changed_frame(event_type, object, frame)?;
         self.sent += 1;
         self.bookmarked = false;
         if self.events.is_empty() || !self.faults.breaks.is_empty() {
-            return Some(frame);
+            return Ok(Some(frame));
         }
         let mut out = BytesMut::from(frame.as_ref());
         while out.len() < BATCH_BYTES {
@@ -400,7 +429,7 @@ impl WatchStream {
             self.sent += 1;
             out.extend_from_slice(&frame);
         }
-        Some(out.freeze())
+        Ok(Some(out.freeze()))
     }
 
     /// The frame of an event, spoiled if that is a fault of this stream.
@@ -409,13 +438,13 @@ impl WatchStream {
         event_type: EventType,
         object: Arc<StoredObject>,
         frame: Bytes,
-    ) -> Bytes {
+    ) -> Result<Bytes, Status> {
         if self.faults.malformed {
             let now = self.storage.now();
             let object = self.spoiled(object);
             return self.renderer.object_frame(event_type, &object, now);
         }
-        self.damaged(frame)
+        Ok(self.damaged(frame))
     }
 
     /// The first object of the stream in a wrong shape, if that is a fault of this stream.
@@ -439,15 +468,21 @@ impl WatchStream {
     fn step_cut(&mut self) -> Step {
         self.phase = Phase::Broken;
         let now = self.storage.now();
-        let mut frame = self.renderer.bookmark(self.delivered(), false, now);
+        let bookmark = self.renderer.bookmark(self.delivered(), false, now);
+        let mut frame = bookmark.unwrap_or_default();
         frame.truncate(frame.len() / 2);
         Step::Send(frame)
     }
 
-    fn counted(&mut self, frame: impl FnOnce(&mut Renderer, u64) -> Bytes) -> Step {
-        self.sent += 1;
+    fn counted(&mut self, frame: impl FnOnce(&mut Renderer, u64) -> Result<Bytes, Status>) -> Step {
         let version = self.delivered();
-        Step::Send(frame(&mut self.renderer, version))
+        match frame(&mut self.renderer, version) {
+            Ok(frame) => {
+                self.sent += 1;
+                Step::Send(frame)
+            }
+            Err(status) => self.fail_after(Vec::new(), status),
+        }
     }
 
     /// Waits until something may have changed. Which of the reasons it was does not matter: the

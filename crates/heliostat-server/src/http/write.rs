@@ -3,25 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
-use http::header;
+use heliostat_kinds::FieldValidation;
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::api_server::body::{self, Body, Received};
 use crate::api_server::fault::Verb;
-use crate::api_server::kind::Object;
-use crate::api_server::negotiate::Answer;
+use crate::api_server::negotiate::{Answer, negotiate_status};
 use crate::api_server::object::StoredObject;
 use crate::api_server::patch::Patch;
 use crate::api_server::rules::DeleteOptions;
-use crate::api_server::status::Status;
+use crate::api_server::status::{Status, StatusCause};
 use crate::api_server::storage::Page;
 use crate::api_server::write::{Address, Deleted, Part};
 
+use super::body as http_body;
 use super::read::renderer;
-use super::service::{Call, Outcome, json_for, text};
+use super::service::{Call, Outcome, answer, status_response, text};
 
 /// The largest body that is read, as in kube-apiserver.
 const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
@@ -57,7 +58,7 @@ async fn read_body(body: Incoming) -> Result<Vec<u8>, Status> {
 }
 
 fn create(call: &Call<'_>, body: &[u8], pretty: bool) -> Outcome {
-    let object = object(call, body)?;
+    let Received { object, warnings } = object(call, body)?;
     let namespace = call.target.namespace.as_deref();
     let dry_run = dry_run(call, None)?;
     let renderer = renderer(call, Answer::Object)?;
@@ -65,15 +66,13 @@ fn create(call: &Call<'_>, body: &[u8], pretty: bool) -> Outcome {
     let stored = storage.write(&call.kind, dry_run, false, |storage, writer| {
         storage.create(&call.kind, namespace, object, writer)
     })?;
-    Ok(json_for(
-        StatusCode::CREATED,
-        renderer.single(&stored, storage.now()),
-        pretty,
-    ))
+    let bytes = renderer.single(&stored, storage.now())?;
+    let response = answer(StatusCode::CREATED, renderer.encoding(), bytes, pretty);
+    Ok(with_warnings(response, &warnings))
 }
 
 fn update(call: &Call<'_>, name: &str, body: &[u8], pretty: bool) -> Outcome {
-    let object = object(call, body)?;
+    let Received { object, warnings } = object(call, body)?;
     let dry_run = dry_run(call, None)?;
     let stored = call
         .state
@@ -81,33 +80,39 @@ fn update(call: &Call<'_>, name: &str, body: &[u8], pretty: bool) -> Outcome {
         .write(&call.kind, dry_run, false, |storage, writer| {
             storage.update(&call.kind, address(call, name), object, writer)
         })?;
-    changed(call, &stored, pretty)
+    let response = changed(call, &stored, pretty)?;
+    Ok(with_warnings(response, &warnings))
 }
 
 fn patch(call: &Call<'_>, name: &str, body: &[u8], pretty: bool) -> Outcome {
     let media_type = text(&call.headers, header::CONTENT_TYPE).unwrap_or_default();
     let patch = Patch::parse(&call.kind, media_type, body)?;
+    let validation = field_validation(call)?;
     let dry_run = dry_run(call, None)?;
+    let mut warnings = Vec::new();
     let stored = call
         .state
         .storage
         .write(&call.kind, dry_run, false, |storage, writer| {
-            storage.patch(&call.kind, address(call, name), &patch, writer)
+            let conform = |object| {
+                let received = body::conform(&call.kind, &object, validation)?;
+                warnings = received.warnings;
+                Ok(received.object)
+            };
+            storage.patch(&call.kind, address(call, name), &patch, conform, writer)
         })?;
-    changed(call, &stored, pretty)
+    let response = changed(call, &stored, pretty)?;
+    Ok(with_warnings(response, &warnings))
 }
 
 fn changed(call: &Call<'_>, stored: &Arc<StoredObject>, pretty: bool) -> Outcome {
     let renderer = renderer(call, Answer::Object)?;
-    Ok(json_for(
-        StatusCode::OK,
-        renderer.single(stored, call.state.storage.now()),
-        pretty,
-    ))
+    let bytes = renderer.single(stored, call.state.storage.now())?;
+    Ok(answer(StatusCode::OK, renderer.encoding(), bytes, pretty))
 }
 
 fn delete(call: &Call<'_>, name: &str, body: &[u8], pretty: bool) -> Outcome {
-    let options = delete_options(body)?;
+    let options = received(call, body).delete_options()?;
     let dry_run = dry_run(call, Some(&options))?;
     let deleted = call
         .state
@@ -119,15 +124,20 @@ fn delete(call: &Call<'_>, name: &str, body: &[u8], pretty: bool) -> Outcome {
         Deleted::Pending(object) => changed(call, &object, pretty),
         Deleted::Gone(object) => {
             let status = Status::deleted(&call.kind, object.name(), object.uid());
-            Ok(json_for(StatusCode::OK, status.to_line(), pretty))
+            Ok(status_response(
+                &status,
+                negotiate_status(call.accept()),
+                pretty,
+            ))
         }
     }
 }
 
 fn delete_collection(call: &Call<'_>, body: &[u8], pretty: bool) -> Outcome {
-    let options = delete_options(body)?;
+    let options = received(call, body).delete_options()?;
     let dry_run = dry_run(call, Some(&options))?;
     let namespace = call.target.namespace.as_deref();
+    let renderer = renderer(call, Answer::List)?;
     let storage = &call.state.storage;
     let items = storage.write(&call.kind, dry_run, false, |storage, writer| {
         storage.delete_collection(&call.kind, namespace, &call.query, writer)
@@ -138,11 +148,9 @@ fn delete_collection(call: &Call<'_>, body: &[u8], pretty: bool) -> Outcome {
         next: None,
         remaining: None,
     };
-    let bytes = renderer(call, Answer::List)?
-        .list(page, storage.now())
-        .flatten()
-        .collect();
-    Ok(json_for(StatusCode::OK, bytes, pretty))
+    let encoding = renderer.encoding();
+    let bytes = renderer.list(page, storage.now())?.flatten().collect();
+    Ok(answer(StatusCode::OK, encoding, bytes, pretty))
 }
 
 fn address<'a>(call: &'a Call<'_>, name: &'a str) -> Address<'a> {
@@ -157,30 +165,50 @@ fn address<'a>(call: &'a Call<'_>, name: &'a str) -> Address<'a> {
     }
 }
 
-/// The object in a body: JSON, whatever the header says less than that.
-fn object(call: &Call<'_>, body: &[u8]) -> Result<Object, Status> {
-    let media_type = text(&call.headers, header::CONTENT_TYPE).unwrap_or_default();
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    if !matches!(media_type, "" | "application/json") {
-        return Err(Status::unsupported_media_type("application/json"));
-    }
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Status::bad_request(
-            "couldn't get version/kind; json parse error: the body is not an object",
-        )),
-        Err(error) => Err(Status::bad_request(format!(
-            "couldn't get version/kind; json parse error: {error}"
-        ))),
+fn received<'a>(call: &'a Call<'_>, bytes: &'a [u8]) -> Body<'a> {
+    let content_type = text(&call.headers, header::CONTENT_TYPE).unwrap_or_default();
+    Body {
+        content_type,
+        bytes,
     }
 }
 
-fn delete_options(body: &[u8]) -> Result<DeleteOptions, Status> {
-    if body.is_empty() {
-        return Ok(DeleteOptions::default());
+fn object(call: &Call<'_>, body: &[u8]) -> Result<Received, Status> {
+    let validation = field_validation(call)?;
+    received(call, body).object(&call.kind, validation)
+}
+
+/// What is done about unknown fields and fields that occur twice. The default is to warn.
+fn field_validation(call: &Call<'_>) -> Result<FieldValidation, Status> {
+    match call.query.text("fieldValidation") {
+        "" | "Warn" => Ok(FieldValidation::Warn),
+        "Ignore" => Ok(FieldValidation::Ignore),
+        "Strict" => Ok(FieldValidation::Strict),
+        other => {
+            let options = match call.verb {
+                Verb::Create => "CreateOptions",
+                Verb::Patch => "PatchOptions",
+                _ => "UpdateOptions",
+            };
+            let supported = r#""", "Ignore", "Strict", "Warn""#;
+            let cause = StatusCause::not_supported("fieldValidation", other, supported);
+            Err(Status::invalid("meta.k8s.io", options, "", vec![cause]))
+        }
     }
-    serde_json::from_slice(body)
-        .map_err(|error| Status::bad_request(format!("error decoding DeleteOptions: {error}")))
+}
+
+/// Adds a `Warning` header for each text. One that is no header text is left out.
+fn with_warnings(
+    mut response: Response<http_body::Body>,
+    warnings: &[String],
+) -> Response<http_body::Body> {
+    for warning in warnings {
+        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+    response
 }
 
 /// Whether nothing is to be kept; `All` is the only way to say so.

@@ -6,6 +6,8 @@
 )]
 #![allow(missing_debug_implementations, reason = "nothing prints a client")]
 
+pub mod program;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

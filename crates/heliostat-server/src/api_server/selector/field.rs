@@ -150,7 +150,7 @@ fn unescape(value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::super::builtin;
-    use super::super::super::object::EventType;
+    use super::super::super::event_type::EventType;
     use super::*;
 
     fn pods() -> Kind {

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use tokio::time::advance;
 
 use super::*;
-use crate::api_server::negotiate::View;
+use crate::api_server::media::Encoding;
+use crate::api_server::negotiate::{Format, View};
 use crate::api_server::query::Query;
 use crate::api_server::storage::Storage;
 use crate::api_server::table::IncludeObject;
@@ -51,7 +52,11 @@ fn open(state: &ServerState, query: &str) -> WatchStream {
         .read(|storage| storage.registry().named("configmaps").cloned())
         .unwrap();
     let plan = WatchPlan::parse(&kind, Some("ns"), &Query::parse(query)).unwrap();
-    let renderer = Renderer::new(Arc::clone(&kind), View::Object, IncludeObject::None);
+    let format = Format {
+        view: View::Object,
+        encoding: Encoding::Json,
+    };
+    let renderer = Renderer::new(Arc::clone(&kind), format, IncludeObject::None);
     WatchStream::open(state, kind, plan, renderer, &[])
 }
 
