@@ -1,6 +1,7 @@
 //! What goes wrong: the cause, the next step, and the exit code.
 
 use crate::common::{Finished, Running, Server, folder, nobody, run};
+use crate::fake::Fake;
 use heliostat_server::{ApiServer, Fault, FaultRule};
 
 /// Fails with this code, tells all these words on stderr, and nothing on stdout.
@@ -316,7 +317,10 @@ fn protobuf_is_not_asked_for_fields_whose_places_are_not_known() {
 
 #[test]
 fn a_server_without_protobuf_cannot_be_asked_in_it() {
-    let server = Server::start();
+    let refusal = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",
+        "message":"only the following media types are accepted: application/json",
+        "reason":"NotAcceptable","code":406}"#;
+    let server = Fake::start(move |_| Some((406, refusal.to_owned())));
     let arguments = [
         "mirror",
         "pods",

@@ -214,7 +214,7 @@ fn the_summary_tells_what_was_received_and_what_is_kept() {
         "{first}"
     );
     assert!(
-        received.starts_with("  received     ") && received.ends_with(" of JSON"),
+        received.starts_with("  received     ") && received.ends_with(" of protobuf"),
         "{received}"
     );
     assert!(

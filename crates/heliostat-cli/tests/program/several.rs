@@ -189,7 +189,7 @@ fn top_tells_of_every_mirror_without_a_terminal() {
         "{pods}"
     );
     assert!(bytes("receivedBytes") > bytes("rawBytes"), "{pods}");
-    assert_eq!(pods["encoding"], "json");
+    assert_eq!(pods["encoding"], "protobuf");
     assert!(
         rows.len() > 1,
         "the usual kinds that the server has: {rows:?}"
