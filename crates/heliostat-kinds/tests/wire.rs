@@ -334,9 +334,12 @@ fn envelopes_are_checked() {
     assert_eq!(value["kind"], "Namespace");
 }
 
+/// Puts a schema into a schema.
+type Nest = fn(&[u8]) -> Vec<u8>;
+
 /// How a schema is in a schema: as a property, in `allOf`, as `not`, in a list of `items`, or as
 /// `additionalItems`.
-const NESTINGS: [fn(&[u8]) -> Vec<u8>; 5] = [
+const NESTINGS: [Nest; 5] = [
     |schema| field(29, &[field(1, b"x"), field(2, schema)].concat()),
     |schema| field(25, schema),
     |schema| field(28, schema),
@@ -345,7 +348,7 @@ const NESTINGS: [fn(&[u8]) -> Vec<u8>; 5] = [
 ];
 
 /// A definition with a schema in a schema, so many times.
-fn nested(nest: fn(&[u8]) -> Vec<u8>, levels: usize, innermost: &[u8]) -> Vec<u8> {
+fn nested(nest: Nest, levels: usize, innermost: &[u8]) -> Vec<u8> {
     let schema = (0..levels).fold(innermost.to_vec(), |schema, _| nest(&schema));
     let validation = field(1, &schema);
     let version = [field(1, b"v1"), field(4, &validation)].concat();
@@ -396,7 +399,11 @@ fn nesting_is_limited_as_serde_json_limits_it_and_never_overflows_the_stack() {
                 let written = object.to_json(&mut text);
                 let expected = serde_json::from_slice::<Value>(&text);
                 let decoded = object.decode::<Value>();
-                assert_eq!(decoded.ok(), written.ok().and(expected.ok()), "{levels}");
+                assert_eq!(
+                    decoded.ok(),
+                    written.ok().and_then(|()| expected.ok()),
+                    "{levels}"
+                );
                 let expected = serde_json::from_slice::<CustomResourceDefinition>(&text);
                 let decoded = object.decode::<CustomResourceDefinition>();
                 assert_eq!(decoded.is_ok(), expected.is_ok(), "{levels}");
