@@ -6,9 +6,9 @@
 //! for where a whole object or another field is wanted, and protobuf everywhere else.
 
 use clap::{Args, ValueEnum};
-use heliostat::core::object::GroupVersionKind;
-use heliostat::core::raw::{self, FieldPath, RawView};
+use heliostat::object::{FieldPath, GroupVersionKind, RawView};
 use heliostat::source::kube::WireEncoding;
+use heliostat_core::raw;
 
 use crate::failure::Failure;
 use crate::output::{Format, Kind, Reads};

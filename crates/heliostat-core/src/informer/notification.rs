@@ -1,4 +1,4 @@
-//! `Notification`: what a handler is told; `Told`: the same, borrowed.
+//! `Notification`: what a handler is told; `NotificationRef`: the same, borrowed.
 
 use crate::object::{Entry, ObjectKey};
 
@@ -39,7 +39,7 @@ pub enum Notification<T> {
 
 /// A [`Notification`] that is looked at where it lies, in memory that many handlers share.
 #[derive(Debug)]
-pub enum Told<'a, T> {
+pub enum NotificationRef<'a, T> {
     /// See [`Notification::Added`].
     Added {
         /// The object.
@@ -110,26 +110,26 @@ impl<T> Notification<T> {
     /// The same, borrowed.
     #[inline]
     #[must_use]
-    pub const fn as_told(&self) -> Told<'_, T> {
+    pub const fn as_ref(&self) -> NotificationRef<'_, T> {
         match self {
             Self::Added {
                 entry,
                 is_in_initial_list,
-            } => Told::Added {
+            } => NotificationRef::Added {
                 entry,
                 is_in_initial_list: *is_in_initial_list,
             },
-            Self::Updated { old, new } => Told::Updated { old, new },
-            Self::Deleted { last, tombstone } => Told::Deleted {
+            Self::Updated { old, new } => NotificationRef::Updated { old, new },
+            Self::Deleted { last, tombstone } => NotificationRef::Deleted {
                 last,
                 tombstone: *tombstone,
             },
-            Self::Synced => Told::Synced,
+            Self::Synced => NotificationRef::Synced,
         }
     }
 }
 
-impl<T> Told<'_, T> {
+impl<T> NotificationRef<'_, T> {
     /// The same, to keep. Objects are shared, not copied.
     #[must_use]
     pub fn to_notification(&self) -> Notification<T> {
@@ -157,6 +157,6 @@ impl<T> Told<'_, T> {
 // Not derived: a derive would ask for `T: Clone`, and objects are shared.
 impl<T> Clone for Notification<T> {
     fn clone(&self) -> Self {
-        self.as_told().to_notification()
+        self.as_ref().to_notification()
     }
 }

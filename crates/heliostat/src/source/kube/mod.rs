@@ -76,6 +76,7 @@ pub use cluster::Cluster;
 pub use connection::{ConnectError, Connection};
 pub use discovery::{DiscoveredResource, Discovery};
 // What the constructors of a source take, so that nobody has to look for the matching version.
+pub use crate::informer::factory::Scope;
 pub use kube_core::{ApiResource, DynamicObject, PartialObjectMeta};
 pub use negotiation::WireEncoding;
 pub use source::KubeSource;

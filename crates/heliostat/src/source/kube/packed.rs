@@ -25,8 +25,7 @@ impl<K> KubeSource<K> {
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-    /// use heliostat::Reflector;
-    /// use heliostat::core::packed::Packing;
+    /// use heliostat::{Packing, Reflector};
     /// use heliostat::source::kube::{Connection, KubeSource};
     /// use k8s_openapi::api::core::v1::Pod;
     ///
