@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::notification::{Notification, NotificationRef};
+use crate::notification::{Notification, NotificationRef};
 use crate::object::{Entry, ObjectKey};
 use crate::store::snapshot::Snapshot;
 use crate::time::Time;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::batch::{BufferedBatch, Content, Telling};
 use super::coalesced::Coalesced;
-use super::notification::Notification;
+use crate::notification::Notification;
 use crate::store::snapshot::Snapshot;
 use crate::time::Time;
 

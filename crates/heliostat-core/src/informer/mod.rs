@@ -13,14 +13,13 @@ pub mod batch;
 pub mod buffer;
 mod coalesced;
 pub mod fanout;
-pub mod notification;
 pub mod synced;
 
 #[cfg(test)]
 mod tests;
 
+pub use crate::notification::{Notification, NotificationRef};
 pub use apply::{Target, apply};
 pub use batch::BufferedBatch;
 pub use buffer::{Buffering, HandlerBuffer, Recreation};
 pub use fanout::{Fanout, HandlerId, Outcome, Sink};
-pub use notification::{Notification, NotificationRef};

@@ -9,7 +9,7 @@
 //! | `Store`, `Indexer`, `ThreadSafeStore` | [`Indexer`](crate::Indexer) to read and write by hand, [`Store`](crate::Store) for what a reflector feeds |
 //! | `IndexFunc`, `Indexers`, `MetaNamespaceIndexFunc` | [`IndexFunc`](crate::IndexFunc), [`NAMESPACE_INDEX`](crate::store::NAMESPACE_INDEX) |
 //! | `KeyFunc`, `MetaNamespaceKeyFunc`, `SplitMetaNamespaceKey`, `ObjectName` | [`ObjectKey`](crate::ObjectKey) |
-//! | `DeletedFinalStateUnknown` | `tombstone` of [`Notification::Deleted`](crate::Notification::Deleted), [`Deletion::Presumed`] |
+//! | `DeletedFinalStateUnknown` | `tombstone` of [`Notification::Deleted`](crate::Notification::Deleted), [`Deletion::Tombstone`] |
 //! | `SharedInformer`, `SharedIndexInformer`, `NewSharedIndexInformer` | [`SharedInformer`](crate::SharedInformer), [`InformerBuilder`](crate::informer::InformerBuilder) |
 //! | `ResourceEventHandler`, `ResourceEventHandlerFuncs`, `FilteringResourceEventHandler` | [`EventHandler`](crate::EventHandler), [`HandlerFuncs`](crate::HandlerFuncs), [`Filtered`](crate::informer::Filtered) |
 //! | `ResourceEventHandlerRegistration` | [`Registration`](crate::informer::Registration) |
@@ -22,26 +22,25 @@
 //! | `FIFO`, `Queue` | [`Fifo`] |
 //! | `Heap` | [`PriorityFifo`] |
 //! | `UndeltaStore` | [`UndeltaStore`] |
-//! | `NewTTLStore`, `ExpirationCache`, `ExpirationPolicy` | [`ExpiringIndexer`], [`Ttl`] |
+//! | `NewTTLStore`, `ExpirationCache`, `ExpirationPolicy` | [`TtlIndexer`], [`Ttl`] |
 //! | `MutationCache` | [`MutationOverlay`], [`OverlayConfig`] |
 //! | `Controller`, `Config`, `NewInformer`, `NewTransformingInformer` | [`SerialController`] |
 //! | `Config.Process`, `Config.RetryOnError` | [`SerialController::run`], [`SerialController::retry`] |
 //! | `Controller.HasSynced`, `LastSyncResourceVersion` | [`SerialControllerHandle`] |
-//! | `k8s.io/apiserver/pkg/util/peer`-style `lazy` values | [`Lazy`] |
+//! | `synctrack.Lazy` | [`Lazy`] |
 //!
 //! What the original does, a reflector that fills a [`DeltaFifo`] whose consumer keeps an
 //! [`Indexer`](crate::Indexer), is the example `delta_fifo`.
 
 mod delta_fifo;
-mod expiring;
 mod fifo;
 mod lazy;
 mod overlay;
 mod priority_fifo;
 mod serial_controller;
+mod ttl;
 
 pub use delta_fifo::{DeltaFifo, DeltaFifoBuilder, PoppedDeltas};
-pub use expiring::{ExpiringIndexer, ExpiringWriter};
 pub use fifo::{Fifo, PoppedEntry};
 pub use heliostat_core::queue::delta_fifo::{Deltas, Listed};
 pub use heliostat_core::queue::{Deletion, Delta, KnownObjects};
@@ -55,3 +54,4 @@ pub use serial_controller::{
     SerialController, SerialControllerCounts, SerialControllerHandle, SerialControllerStopped,
     WAITING_CHANGES_MAX,
 };
+pub use ttl::{TtlIndexer, TtlWriter};

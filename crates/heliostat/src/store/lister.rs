@@ -193,6 +193,7 @@ pub struct Lister<T> {
     store: Indexer<T>,
     resource: GroupResource,
     kept: Option<Arc<dyn Any + Send + Sync>>,
+    before_read: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 impl<T> Lister<T> {
@@ -202,7 +203,14 @@ impl<T> Lister<T> {
             store: store.clone(),
             resource: resource.into(),
             kept: None,
+            before_read: None,
         }
+    }
+
+    /// Calls `update` before every read: it brings the store up to date.
+    pub(crate) fn before_read(mut self, update: impl Fn() + Send + Sync + 'static) -> Self {
+        self.before_read = Some(Arc::new(update));
+        self
     }
 
     /// Keeps something alive for as long as this lister, a clone of it or one of its namespaces is
@@ -245,7 +253,7 @@ impl<T> Lister<T> {
     /// # Errors
     /// If it is not in the mirror.
     pub fn get_in(&self, namespace: &str, name: &str) -> Result<Entry<T>, NotFound> {
-        let found = self.store.get(&ObjectKey::namespaced(namespace, name));
+        let found = self.store().get(&ObjectKey::namespaced(namespace, name));
         found.ok_or_else(|| NotFound::new(self.resource.clone(), name))
     }
 
@@ -254,12 +262,15 @@ impl<T> Lister<T> {
     /// # Errors
     /// If there is no such index.
     pub fn by_index(&self, name: &str, value: &str) -> Result<Vec<Entry<T>>, IndexError> {
-        self.store.by_index(name, value)
+        self.store().by_index(name, value)
     }
 
     /// The store that is read.
     #[must_use]
-    pub const fn store(&self) -> &Indexer<T> {
+    pub fn store(&self) -> &Indexer<T> {
+        if let Some(update) = &self.before_read {
+            update();
+        }
         &self.store
     }
 
@@ -277,7 +288,7 @@ impl<T> Lister<T> {
             return Vec::new();
         }
         // A namespace is one stretch of the order of keys, so no index is needed for it.
-        let snapshot = self.store.snapshot();
+        let snapshot = self.store().snapshot();
         let asked = snapshot
             .in_namespace(namespace)
             .filter(|entry| entry.object.is_selected_by(selector));
@@ -300,6 +311,7 @@ impl<T> Clone for Lister<T> {
             store: self.store.clone(),
             resource: self.resource.clone(),
             kept: self.kept.clone(),
+            before_read: self.before_read.clone(),
         }
     }
 }

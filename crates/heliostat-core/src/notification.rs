@@ -1,11 +1,11 @@
-//! `Notification`: what a handler is told; `NotificationRef`: the same, borrowed.
+//! `Notification`: what is delivered to a handler; `NotificationRef`: the same, borrowed.
 
 use crate::object::{Entry, ObjectKey};
 
-/// What a handler is told of the mirror that it listens to.
+/// What is delivered to a handler of a mirror.
 ///
-/// Whoever applies the notifications of one handler in their order to an empty map has the content of
-/// the mirror at that point.
+/// A handler that applies its notifications in order to an empty map has the content of the mirror at
+/// that point.
 #[derive(Debug)]
 pub enum Notification<T> {
     /// The object is new here.

@@ -1,4 +1,4 @@
-//! `ExpiringIndexer`: a shared store whose objects are forgotten when they are not told again.
+//! `TtlIndexer`: a shared store that deletes each object some time after its last write.
 //!
 //! Reading is reading an [`Indexer`]. A reader that comes when something has expired takes it out
 //! first, under the lock of the writers, so an object that is written at that moment is never lost.
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use heliostat_core::object::{Entry, ObjectKey};
-use heliostat_core::store::expiring::{ExpiringStore, Ttl};
+use heliostat_core::store::expiring::{Ttl, TtlStore};
 use heliostat_core::store::index::{IndexError, IndexFunc};
 use heliostat_core::store::snapshot::Snapshot;
 use heliostat_core::store::{Staging, Store, StoreError};
@@ -16,13 +16,13 @@ use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 use tokio::time::Instant;
 
-use crate::store::{Indexer, IndexerWriter};
+use crate::store::{GroupResource, Indexer, IndexerWriter, Lister};
 
 #[cfg(test)]
 mod tests;
 
-/// Keyed objects with named indexes that expire, shared between threads. A clone is another handle to
-/// the same store.
+/// A store that deletes each object some time after its last write, shared between threads. A clone is
+/// another handle to the same store.
 ///
 /// What has expired is never shown. It leaves memory with the next read or write, or by
 /// [`expire`](Self::expire), which also tells what it was.
@@ -32,9 +32,9 @@ mod tests;
 /// # async fn main() {
 /// use std::time::Duration;
 /// use heliostat::{Entry, Header, ObjectKey};
-/// use heliostat::client_go::{ExpiringIndexer, Ttl};
+/// use heliostat::client_go::{TtlIndexer, Ttl};
 ///
-/// let store = ExpiringIndexer::<&'static str>::new(Ttl::Fixed(Duration::from_secs(30)));
+/// let store = TtlIndexer::<&'static str>::new(Ttl::Fixed(Duration::from_secs(30)));
 /// let key = ObjectKey::cluster("lease");
 /// let header = Header { key: key.clone(), resource_version: "1".into(), uid: "u".into() };
 /// store.add(Entry::new(header, "held"));
@@ -42,12 +42,12 @@ mod tests;
 /// assert!(store.next_expiry().is_some());
 /// # }
 /// ```
-pub struct ExpiringIndexer<T> {
+pub struct TtlIndexer<T> {
     shared: Arc<Shared<T>>,
 }
 
 struct Shared<T> {
-    writing: Mutex<ExpiringStore<T, IndexerWriter<T>>>,
+    writing: Mutex<TtlStore<T, IndexerWriter<T>>>,
     objects: Indexer<T>,
     start: Instant,
     /// When the next object expires, in nanoseconds since `start`; `NEVER` if none does. Spares a
@@ -58,14 +58,14 @@ struct Shared<T> {
 /// No object will expire. A time to live that reaches further than 580 years ends here too.
 const NEVER: u64 = u64::MAX;
 
-impl<T: Send + Sync> ExpiringIndexer<T> {
+impl<T: Send + Sync> TtlIndexer<T> {
     /// An empty store without indexes.
     #[must_use]
     pub fn new(ttl: Ttl<T>) -> Self {
         let objects = Indexer::new();
         Self {
             shared: Arc::new(Shared {
-                writing: Mutex::new(ExpiringStore::over(objects.writer(), ttl)),
+                writing: Mutex::new(TtlStore::over(objects.writer(), ttl)),
                 objects,
                 start: Instant::now(),
                 next: AtomicU64::new(NEVER),
@@ -78,8 +78,8 @@ impl<T: Send + Sync> ExpiringIndexer<T> {
     /// A reflector does not tell again what did not change: such an object expires, and comes back
     /// with its next event or the next list.
     #[must_use]
-    pub fn writer(&self) -> ExpiringWriter<T> {
-        ExpiringWriter {
+    pub fn writer(&self) -> TtlWriter<T> {
+        TtlWriter {
             shared: Arc::clone(&self.shared),
         }
     }
@@ -175,6 +175,18 @@ impl<T: Send + Sync> ExpiringIndexer<T> {
         self.fresh().snapshot()
     }
 
+    /// Returns a lister, whose objects are of this resource: `pods`, `deployments.apps`. It returns no
+    /// object that has expired.
+    pub fn lister(&self, resource: impl Into<GroupResource>) -> Lister<T>
+    where
+        T: 'static,
+    {
+        let this = self.clone();
+        Lister::new(&self.shared.objects, resource).before_read(move || {
+            this.fresh();
+        })
+    }
+
     /// The store, without what has expired.
     fn fresh(&self) -> &Indexer<T> {
         let now = nanoseconds(self.shared.now());
@@ -190,14 +202,14 @@ impl<T> Shared<T> {
         Time::since_start(self.start.elapsed())
     }
 
-    fn lock(&self) -> MutexGuard<'_, ExpiringStore<T, IndexerWriter<T>>> {
+    fn lock(&self) -> MutexGuard<'_, TtlStore<T, IndexerWriter<T>>> {
         // A panic of the function that gives the time to live leaves an object without one, at worst.
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T: Send + Sync> Shared<T> {
-    fn write<R>(&self, write: impl FnOnce(&mut ExpiringStore<T, IndexerWriter<T>>) -> R) -> R {
+    fn write<R>(&self, write: impl FnOnce(&mut TtlStore<T, IndexerWriter<T>>) -> R) -> R {
         let mut store = self.lock();
         store.advance(self.now());
         let written = write(&mut store);
@@ -216,7 +228,7 @@ fn nanoseconds(time: Time) -> u64 {
     u64::try_from(time.elapsed().as_nanos()).unwrap_or(NEVER)
 }
 
-impl<T> Clone for ExpiringIndexer<T> {
+impl<T> Clone for TtlIndexer<T> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
@@ -224,20 +236,20 @@ impl<T> Clone for ExpiringIndexer<T> {
     }
 }
 
-impl<T> fmt::Debug for ExpiringIndexer<T> {
+impl<T> fmt::Debug for TtlIndexer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ExpiringIndexer")
+        f.debug_tuple("TtlIndexer")
             .field(&self.shared.objects)
             .finish()
     }
 }
 
-/// What feeds an [`ExpiringIndexer`]: the [`Store`] that a reflector is given.
-pub struct ExpiringWriter<T> {
+/// What feeds an [`TtlIndexer`]: the [`Store`] that a reflector is given.
+pub struct TtlWriter<T> {
     shared: Arc<Shared<T>>,
 }
 
-impl<T: Send + Sync> Store<T> for ExpiringWriter<T> {
+impl<T: Send + Sync> Store<T> for TtlWriter<T> {
     fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
         self.shared.write(|store| store.add(entry))
     }
@@ -272,9 +284,9 @@ impl<T: Send + Sync> Store<T> for ExpiringWriter<T> {
     }
 }
 
-impl<T> fmt::Debug for ExpiringWriter<T> {
+impl<T> fmt::Debug for TtlWriter<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ExpiringWriter")
+        f.debug_tuple("TtlWriter")
             .field(&self.shared.objects)
             .finish()
     }

@@ -21,8 +21,8 @@ fn entry(name: &str, seconds: u64) -> Entry<u64> {
 }
 
 /// An object lives as many seconds as its content says.
-fn store() -> ExpiringIndexer<u64> {
-    let store = ExpiringIndexer::new(Ttl::by(|entry: &Entry<u64>| {
+fn store() -> TtlIndexer<u64> {
+    let store = TtlIndexer::new(Ttl::by(|entry: &Entry<u64>| {
         Some(Duration::from_secs(*entry.object))
     }));
     let seconds = IndexFunc::new(|entry: &Entry<u64>| [entry.object.to_string()]);
@@ -36,6 +36,20 @@ async fn pass(seconds: u64) {
 
 fn names(entries: &[Entry<u64>]) -> Vec<&str> {
     entries.iter().map(|entry| entry.key().name()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn s_32_a_lister_returns_no_expired_object() {
+    let store = store();
+    let leases = store.lister("leases");
+    store.add(entry("a", 5));
+    store.add(entry("b", 50));
+    assert!(leases.get_in("n", "a").is_ok());
+    pass(6).await;
+    let missing = leases.namespace("n").get("a").err().unwrap();
+    assert_eq!(missing.to_string(), r#"leases "a" not found"#);
+    assert!(leases.by_index("seconds", "5").unwrap().is_empty());
+    assert!(leases.get_in("n", "b").is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,7 +106,7 @@ async fn s_31_an_update_begins_the_time_anew() {
 /// Real threads: readers take out what has expired while the same object comes again.
 #[test]
 fn s_32_an_object_that_comes_again_while_a_reader_takes_it_out_is_not_lost() {
-    let store = ExpiringIndexer::new(Ttl::by(|entry: &Entry<u64>| {
+    let store = TtlIndexer::new(Ttl::by(|entry: &Entry<u64>| {
         (*entry.object == 0).then_some(Duration::from_nanos(1))
     }));
     let running = AtomicBool::new(true);
