@@ -1,10 +1,9 @@
 //! The mirror of this project: typed pods in an `Indexer`, by a list in pages as the peer's, or by a
 //! watch-list.
 
-use heliostat::Reflector;
-use heliostat::core::reflector::{ReflectorConfig, WatchListMode};
-use heliostat::core::version::ResourceVersion;
+use heliostat::reflector::WatchListMode;
 use heliostat::source::kube::KubeSource;
+use heliostat::{Reflector, ReflectorConfig, ResourceVersion};
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::client::{Cost, Initial, ManagedFields, Meter, Options, ask_for_updates, connect};
@@ -40,6 +39,6 @@ pub(crate) async fn run(
         .await?;
     let cost = meter.updated()?;
     assert_eq!(store.len(), options.pods, "the mirror is not whole");
-    mirror.stop().await;
+    mirror.shutdown().await;
     Ok(cost)
 }

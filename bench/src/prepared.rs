@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::BytesMut;
-use heliostat::core::object::{Entry, Header, ObjectKey};
-use heliostat::core::version::ResourceVersion;
+use heliostat::{Entry, Header, ObjectKey, ResourceVersion};
 use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::Notify;
 

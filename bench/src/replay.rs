@@ -9,13 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use futures_util::stream::{self, Stream, StreamExt};
-use heliostat::ListerWatcher;
-use heliostat::core::error::SourceError;
-use heliostat::core::event::{ListMetadata, ListPart, WatchEvent};
-use heliostat::core::object::Entry;
-use heliostat::core::options::{ListOptions, WatchOptions};
-use heliostat::core::version::ResourceVersion;
-use heliostat::list_watch::{ListStream, WatchStream};
+use heliostat::source::{
+    ListMetadata, ListOptions, ListPart, ListStream, WatchEvent, WatchOptions, WatchStream,
+};
+use heliostat::{Entry, ListerWatcher, ResourceVersion, SourceError};
 use k8s_openapi::api::core::v1::Pod;
 use kube_runtime::watcher;
 use tokio::sync::Notify;

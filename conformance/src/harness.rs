@@ -3,8 +3,7 @@
 use std::fmt;
 use std::future::Future;
 
-use heliostat::core::object::Header;
-use heliostat::list_watch::ListerWatcher;
+use heliostat::{Header, ListerWatcher};
 
 /// The object type of a scope's source.
 pub(crate) type ObjectOf<S> = <<S as Scope>::Source as ListerWatcher>::Object;

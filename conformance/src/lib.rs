@@ -1,4 +1,4 @@
-//! One suite of promises that every [`ListerWatcher`](heliostat::list_watch::ListerWatcher) must
+//! One suite of promises that every [`ListerWatcher`](heliostat::ListerWatcher) must
 //! keep, whatever stands behind it: memory, Kubernetes, etcd, or a source of your own.
 //!
 //! You write a [`Harness`], which opens an empty collection for each check and writes to it behind
@@ -8,7 +8,7 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! # use heliostat_conformance::{Ability, Harness, HarnessError, Scope};
-//! # use heliostat::core::object::{Header, ObjectKey};
+//! # use heliostat::{Header, ObjectKey};
 //! # use heliostat::source::memory::MemorySource;
 //! struct Memory;
 //! struct Collection(MemorySource<u64>);

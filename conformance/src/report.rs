@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use heliostat::core::error::SourceError;
+use heliostat::SourceError;
 
 use crate::harness::HarnessError;
 use crate::promise::Promise;

@@ -2,11 +2,8 @@
 
 use std::fmt;
 
-use heliostat::core::error::SourceError;
-use heliostat::core::event::{ChangeKind, ListMetadata, Rejection, WatchEvent};
-use heliostat::core::object::{Entry, Header, ObjectKey, Uid};
-use heliostat::core::status::Status;
-use heliostat::core::version::ResourceVersion;
+use heliostat::source::{ChangeKind, ListMetadata, Rejection, WatchEvent};
+use heliostat::{Entry, Header, ObjectKey, ResourceVersion, SourceError, Status, Uid};
 
 use crate::harness::{ObjectOf, Scope};
 

@@ -7,11 +7,8 @@ use std::pin::pin;
 
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
-use heliostat::core::error::SourceError;
-use heliostat::core::event::{ChangeKind, ListPart};
-use heliostat::core::options::{ListOptions, WatchOptions};
-use heliostat::core::version::ResourceVersion;
-use heliostat::list_watch::{ListerWatcher, WatchStream};
+use heliostat::source::{ChangeKind, ListOptions, ListPart, WatchOptions, WatchStream};
+use heliostat::{ListerWatcher, ResourceVersion, SourceError};
 
 use crate::harness::{Ability, HarnessError, ObjectOf, Scope};
 use crate::report::{Breach, Checked, Stop, ensure};

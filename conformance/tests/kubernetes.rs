@@ -3,9 +3,8 @@
 #[path = "sources/kubernetes.rs"]
 mod kubernetes;
 
-use heliostat::core::packed::{Packed, Packing};
-use heliostat::core::raw::RawObject;
 use heliostat::source::kube::{Cluster, KubeSource};
+use heliostat::{Packed, Packing, RawObject};
 use heliostat_conformance::{Promise, Report, run_all};
 use heliostat_server::Kind;
 use k8s_openapi::api::core::v1::ConfigMap;

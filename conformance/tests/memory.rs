@@ -9,10 +9,9 @@ mod mutant;
 #[path = "memory/mutants.rs"]
 mod mutants;
 
-use heliostat::core::packed::Packing;
-use heliostat::core::raw::RawObject;
+use heliostat::source::PackedSource;
 use heliostat::source::memory::MemorySource;
-use heliostat::source::packed::PackedSource;
+use heliostat::{Packing, RawObject};
 use heliostat_conformance::{Promise, run_all};
 use memory::MemoryHarness;
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use heliostat::core::object::Entry;
-use heliostat::informer::{EventHandler, Notification, SharedInformer, Told};
+use heliostat::informer::NotificationRef;
+use heliostat::{Entry, EventHandler, Notification, SharedInformer};
 use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::Notify;
 
@@ -60,7 +60,7 @@ pub(super) async fn borrowed(
         tokio::spawn(async move {
             while let Some(mut waiting) = notifications.recv_many().await {
                 while let Some(told) = waiting.next() {
-                    if !matches!(told, Told::Synced) {
+                    if !matches!(told, NotificationRef::Synced) {
                         tally.count();
                     }
                 }
@@ -81,7 +81,7 @@ async fn measure(
     begin.notify_one();
     goal.updated().await;
     let spent = stopwatch.stop()?;
-    informer.stop().await;
+    informer.shutdown().await;
     Ok(spent)
 }
 

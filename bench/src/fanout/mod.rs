@@ -6,7 +6,7 @@ mod heliostat;
 
 mod kube_rs;
 
-use ::heliostat::core::object::Entry;
+use ::heliostat::Entry;
 use clap::{Args, ValueEnum};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};

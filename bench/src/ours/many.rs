@@ -2,9 +2,8 @@
 
 use std::time::Instant;
 
-use heliostat::Reflector;
-use heliostat::core::store::index::IndexFunc;
 use heliostat::source::kube::Connection;
+use heliostat::{IndexFunc, Reflector};
 use heliostat_bench::process;
 use heliostat_bench::replay_server::{Encoding, Target, drive};
 use heliostat_bench::stages::{Failure, Many, Meter};
@@ -32,7 +31,7 @@ pub(super) async fn run(target: &Target, encoding: Encoding) -> Result<Many, Fai
     store.add_index(BY_NODE, IndexFunc::by_field("spec.nodeName".parse()?))?;
     let indexed = process::memory()?.resident;
     let (by_index, found) = read(&store)?;
-    mirror.stop().await;
+    mirror.shutdown().await;
     Ok(Many {
         sync,
         indexed,
@@ -62,7 +61,7 @@ fn read(store: &PackedPods) -> Result<(f64, f64), Failure> {
 }
 
 /// Touches all of a header.
-fn text_of<T>(pod: &heliostat::core::object::Entry<T>) -> usize {
+fn text_of<T>(pod: &heliostat::Entry<T>) -> usize {
     let header = &pod.header;
     header.key.name().len() + usize::from(header.resource_version.is_real())
 }

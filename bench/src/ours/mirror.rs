@@ -1,10 +1,7 @@
 //! Ours: packed pods in an `Indexer`, managed fields cut, everything else as it is by default.
 
-use heliostat::core::packed::{Packed, Packing};
-use heliostat::core::raw::RawObject;
-use heliostat::core::version::ResourceVersion;
 use heliostat::source::kube::{Cluster, Connection, KubeSource, WireEncoding};
-use heliostat::{Indexer, Reflector};
+use heliostat::{Indexer, Packed, Packing, RawObject, Reflector, ResourceVersion};
 use heliostat_bench::replay_server::{Encoding, Target, drive};
 use heliostat_bench::stages::{Failure, Meter, Stage, Stages};
 use k8s_openapi::api::core::v1::Pod;
@@ -28,7 +25,7 @@ pub(super) async fn run(target: &Target, encoding: Encoding) -> Result<Stages, F
     let relist = stage(&mut meter, client, &store, "/expire").await?;
     let changed = stage(&mut meter, client, &store, "/expire?changed").await?;
     assert_eq!(store.len(), target.pods, "the mirror is not whole");
-    mirror.stop().await;
+    mirror.shutdown().await;
     Ok(Stages {
         sync,
         updates,

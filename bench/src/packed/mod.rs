@@ -129,7 +129,7 @@ async fn mirrors(
         let theirs = server.peer(&[]).await?;
         results.kube_rs.push(theirs);
     }
-    server.stop().await?;
+    server.shutdown().await?;
     Ok(())
 }
 
@@ -150,7 +150,7 @@ async fn many(
         let ours = server.ours(MANY, Encoding::Protobuf, &[]).await?;
         results.many.push(ours);
     }
-    server.stop().await?;
+    server.shutdown().await?;
     Ok(())
 }
 
@@ -161,7 +161,7 @@ async fn timelines(options: &Options) -> Result<[Stages; 2], Box<dyn std::error:
     let ours = server.ours(MIRROR, Encoding::Protobuf, sampled);
     let ours = ours.await?;
     let theirs = server.peer(sampled).await?;
-    server.stop().await?;
+    server.shutdown().await?;
     Ok([ours, theirs])
 }
 
@@ -241,7 +241,7 @@ impl Server {
         measure_with(&program, &arguments).await
     }
 
-    async fn stop(mut self) -> std::io::Result<()> {
+    async fn shutdown(mut self) -> std::io::Result<()> {
         self.process.kill().await
     }
 }

@@ -1,8 +1,6 @@
 //! Ours: an `Indexer` with an index on the node.
 
-use heliostat::Indexer;
-use heliostat::core::object::Entry;
-use heliostat::store::IndexFunc;
+use heliostat::{Entry, IndexFunc, Indexer};
 use k8s_openapi::api::core::v1::Pod;
 
 use super::{Options, Reads, beside_writer};

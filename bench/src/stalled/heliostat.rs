@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use heliostat::core::object::Entry;
-use heliostat::informer::{EventHandler, HandlerOptions, SharedInformer};
+use heliostat::{Entry, EventHandler, HandlerOptions, SharedInformer};
 use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::Notify;
 

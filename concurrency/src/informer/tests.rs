@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use heliostat_core::informer::{Notification, Sink, Told};
+use heliostat_core::informer::{Notification, NotificationRef, Sink};
 use heliostat_core::object::ObjectKey;
 use heliostat_core::store::Store;
 use heliostat_core::time::Time;
@@ -13,7 +13,7 @@ use shuttle::{future, thread};
 
 use super::options::HandlerOptions;
 use super::pipeline::{Pipeline, QueueWriter};
-use super::slot::{Fate, Slot, SlotSink};
+use super::slot::{ListenerState, Slot, SlotSink};
 use crate::schedules::{entry, try_out};
 use crate::store::Indexer;
 
@@ -36,8 +36,8 @@ fn listen(slot: &Arc<Slot<u64>>) -> JoinHandle<(Objects, bool)> {
     let slot = Arc::clone(slot);
     future::spawn(async move {
         let (mut objects, mut is_synced) = (Objects::new(), false);
-        while let Some(mut portion) = poll_fn(|context| slot.poll_take(Some(context))).await {
-            while let Some(told) = portion.next() {
+        while let Some(mut batch) = poll_fn(|context| slot.poll_take(Some(context))).await {
+            while let Some(told) = batch.next() {
                 if slot.is_over() {
                     break;
                 }
@@ -51,23 +51,23 @@ fn listen(slot: &Arc<Slot<u64>>) -> JoinHandle<(Objects, bool)> {
     })
 }
 
-fn believe(objects: &mut Objects, is_synced: &mut bool, told: &Told<'_, u64>) {
+fn believe(objects: &mut Objects, is_synced: &mut bool, told: &NotificationRef<'_, u64>) {
     match told {
-        Told::Added { entry, .. } => {
+        NotificationRef::Added { entry, .. } => {
             let before = objects.insert(entry.key().to_string(), *entry.object);
             assert_eq!(before, None, "told twice as new");
         }
-        Told::Updated { new, .. } => {
+        NotificationRef::Updated { new, .. } => {
             let before = objects.insert(new.key().to_string(), *new.object);
             assert!(before.is_some(), "told a change of what it does not know");
         }
-        Told::Deleted { last, .. } => {
+        NotificationRef::Deleted { last, .. } => {
             assert!(
                 objects.remove(last.key().as_str()).is_some(),
                 "told twice as gone"
             );
         }
-        Told::Synced => {
+        NotificationRef::Synced => {
             assert!(!*is_synced, "synced twice");
             *is_synced = true;
         }
@@ -115,7 +115,7 @@ fn p_01_a_slot_loses_neither_a_notification_nor_a_wake_up() {
             for (number, name) in (1..).zip(["a", "b", "c"]) {
                 put(&puts, name, number);
             }
-            puts.decide(Fate::Finishes);
+            puts.decide(ListenerState::Finishes);
         });
         let (told, _) = future::block_on(listener).unwrap();
         putting.join().unwrap();
@@ -125,7 +125,7 @@ fn p_01_a_slot_loses_neither_a_notification_nor_a_wake_up() {
     });
 }
 
-/// Nobody else wakes the listener: neither a fate that is decided, nor an end.
+/// Nobody else wakes the listener: neither a state that is decided, nor an end.
 #[test]
 fn p_01_each_put_wakes_a_listener_that_waits() {
     try_out(|| {
@@ -134,10 +134,10 @@ fn p_01_each_put_wakes_a_listener_that_waits() {
         let listener = future::spawn(async move {
             let mut told = 0;
             while told < 3 {
-                let mut portion = poll_fn(|context| listens.poll_take(Some(context)))
+                let mut batch = poll_fn(|context| listens.poll_take(Some(context)))
                     .await
                     .expect("nobody ends it");
-                while portion.next().is_some() {
+                while batch.next().is_some() {
                     told += 1;
                 }
             }
@@ -165,8 +165,8 @@ fn p_09_a_slot_that_is_ended_ends_its_listener_and_keeps_nothing() {
             }
         });
         let ending = thread::spawn(move || {
-            ends.decide(Fate::Ends);
-            ends.decide(Fate::Finishes);
+            ends.decide(ListenerState::Ends);
+            ends.decide(ListenerState::Finishes);
         });
         future::block_on(listener).unwrap();
         putting.join().unwrap();
@@ -176,7 +176,7 @@ fn p_09_a_slot_that_is_ended_ends_its_listener_and_keeps_nothing() {
             0,
             "nothing is put in any more"
         );
-        assert!(slot.is_over(), "the worse fate stands");
+        assert!(slot.is_over(), "the worse state stands");
     });
 }
 
@@ -252,10 +252,9 @@ fn i_07_who_is_told_of_a_change_finds_it_in_the_store() {
         assert!(pipeline.add(None, &slot).is_some());
         let (store, listens) = (pipeline.indexer().clone(), Arc::clone(&slot));
         let listener = future::spawn(async move {
-            while let Some(mut portion) = poll_fn(|context| listens.poll_take(Some(context))).await
-            {
-                while let Some(told) = portion.next() {
-                    if let Told::Updated { new, .. } = told {
+            while let Some(mut batch) = poll_fn(|context| listens.poll_take(Some(context))).await {
+                while let Some(told) = batch.next() {
+                    if let NotificationRef::Updated { new, .. } = told {
                         let here = store
                             .get(new.key())
                             .expect("it is not deleted before the end");
@@ -289,7 +288,7 @@ fn i_13_i_14_p_11_a_stop_at_any_time_ends_all_who_listen_or_wait() {
         let reached = future::spawn(async move { store.wait_for(&9.into()).await });
         let stops = Arc::clone(&pipeline);
         let stopping = thread::spawn(move || {
-            let ending = stops.end(Fate::Ends);
+            let ending = stops.end(ListenerState::Ends);
             assert_eq!(ending.len(), 1);
             assert!(stops.add(None, &slot(&HandlerOptions::new())).is_none());
         });

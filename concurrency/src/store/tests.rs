@@ -35,7 +35,11 @@ fn s_09_a_reader_never_sees_half_a_replace() {
                 let mut last = 0;
                 for _ in 0..4 {
                     let state = store.snapshot();
-                    let number = |key| state.get_by_key(key).map_or(0, |entry| *entry.object);
+                    let number = |key: &str| {
+                        state
+                            .get(&key.parse().unwrap())
+                            .map_or(0, |entry| *entry.object)
+                    };
                     assert_eq!(number("a"), number("b"));
                     assert!(number("a") >= last, "a later look sees no earlier state");
                     last = number("a");
@@ -70,7 +74,11 @@ fn s_09_s_10_reads_by_key_and_of_the_whole_state_never_go_back_in_time() {
         let written = store.clone();
         let writes = thread::spawn(move || write_growing(&written, &mut writer));
         let reader = thread::spawn(move || {
-            let by_key = |name| store.get_by_key(name).map_or(0, |entry| *entry.object);
+            let by_key = |name: &str| {
+                store
+                    .get(&name.parse().unwrap())
+                    .map_or(0, |entry| *entry.object)
+            };
             for _ in 0..3 {
                 let b = by_key("b");
                 assert!(
@@ -79,7 +87,9 @@ fn s_09_s_10_reads_by_key_and_of_the_whole_state_never_go_back_in_time() {
                 );
                 let a = by_key("a");
                 let state = store.snapshot();
-                let in_state = state.get_by_key("a").map_or(0, |entry| *entry.object);
+                let in_state = state
+                    .get(&"a".parse().unwrap())
+                    .map_or(0, |entry| *entry.object);
                 assert!(in_state >= a, "the state is no older than a read before it");
                 assert!(
                     by_key("a") >= in_state,

@@ -1,8 +1,7 @@
 //! Promises about the ends of the history: versions that have left it, and versions not in it yet.
 
-use heliostat::core::options::ListOptions;
-use heliostat::core::status::Status;
-use heliostat::core::version::ResourceVersion;
+use heliostat::source::ListOptions;
+use heliostat::{ResourceVersion, Status};
 
 use crate::harness::Scope;
 use crate::report::{Breach, Checked, Stop, ensure};

@@ -1,8 +1,7 @@
 //! Promises about lists: their version, their pages, and what a version asked for means.
 
-use heliostat::core::options::{ListOptions, ResourceVersionMatch};
-use heliostat::core::version::ResourceVersion;
-use heliostat::list_watch::ListerWatcher;
+use heliostat::source::{ListOptions, ResourceVersionMatch};
+use heliostat::{ListerWatcher, ResourceVersion};
 
 use crate::harness::Scope;
 use crate::report::{Checked, Stop, ensure};

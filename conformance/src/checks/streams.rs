@@ -1,8 +1,7 @@
 //! Promises about streams as such: bookmarks, bad objects, independence, and giving up.
 
-use heliostat::core::object::ObjectKey;
-use heliostat::core::options::WatchOptions;
-use heliostat::core::version::ResourceVersion;
+use heliostat::source::WatchOptions;
+use heliostat::{ObjectKey, ResourceVersion};
 
 use super::list::not_older;
 use crate::harness::Scope;

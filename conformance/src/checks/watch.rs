@@ -1,10 +1,8 @@
 //! Promises about what a watch delivers: the changes, the present state, the end mark.
 
 use futures_util::future::join;
-use heliostat::core::event::ChangeKind;
-use heliostat::core::options::{ResourceVersionMatch, WatchOptions};
-use heliostat::core::version::ResourceVersion;
-use heliostat::list_watch::ListerWatcher;
+use heliostat::source::{ChangeKind, ResourceVersionMatch, WatchOptions};
+use heliostat::{ListerWatcher, ResourceVersion};
 
 use super::list::not_older;
 use crate::harness::Scope;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use heliostat::core::object::{Header, ObjectKey, Uid};
-use heliostat::core::raw::ReadRaw;
+use heliostat::object::ReadRaw;
 use heliostat::source::kube::{Cluster, Connection, KubeSource};
+use heliostat::{Header, ObjectKey, Uid};
 use heliostat_conformance::{Ability, Harness, HarnessError, Scope};
 use heliostat_server::{ApiServer, Kind, RunningServer, Status};
 use kube_core::Resource;

@@ -1,10 +1,8 @@
 //! Collections in memory for the suite, seen through the source itself or through a wrapper of it.
 
-use heliostat::core::object::{Header, ObjectKey};
-use heliostat::core::packed::Packed;
-use heliostat::core::raw::{Encoding, FieldPath, RawObject};
-use heliostat::list_watch::ListerWatcher;
+use heliostat::object::{Encoding, FieldPath};
 use heliostat::source::memory::MemorySource;
+use heliostat::{Header, ListerWatcher, ObjectKey, Packed, RawObject};
 use heliostat_conformance::{Ability, Harness, HarnessError, Scope};
 
 /// A new collection for each check.

@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use heliostat::core::error::{DecodeError, SourceError};
-use heliostat::core::event::{ListPart, WatchEvent};
-use heliostat::core::object::{Entry, ObjectKey, Uid};
-use heliostat::core::options::{ListOptions, ResourceVersionMatch, WatchOptions};
-use heliostat::core::version::ResourceVersion;
-use heliostat::list_watch::{ListStream, ListerWatcher, WatchStream};
 use heliostat::source::memory::MemorySource;
+use heliostat::source::{
+    DecodeError, ListOptions, ListPart, ListStream, ResourceVersionMatch, WatchEvent, WatchOptions,
+    WatchStream,
+};
+use heliostat::{Entry, ListerWatcher, ObjectKey, ResourceVersion, SourceError, Uid};
 
 /// What is wrong with the source.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -4,10 +4,10 @@ use std::io;
 use std::process::ExitCode;
 
 use anstyle::AnsiColor;
-use heliostat::core::error::SourceError;
-use heliostat::core::printable::printable;
+use heliostat::SourceError;
 use heliostat::source::kube::ConnectError;
 use heliostat::source::kube::discovery::ResolveError;
+use heliostat_core::printable::printable;
 use heliostat_server::Status;
 
 /// Number of bytes of an error that are printed. It may name several resources and what happened to them.

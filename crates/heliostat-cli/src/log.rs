@@ -7,7 +7,7 @@ use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::Mutex;
 
-use heliostat::core::printable::printable;
+use heliostat_core::printable::printable;
 use indicatif::ProgressBar;
 use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
@@ -161,7 +161,7 @@ mod tests {
             tracing::info_span!("span", %evil).in_scope(|| tracing::warn!("inside"));
         });
         assert_eq!(text.lines().count(), 2, "{text}");
-        let is_harmful = |it| heliostat::core::printable::is_harmful(it) && it != '\n';
+        let is_harmful = |it| heliostat_core::printable::is_harmful(it) && it != '\n';
         assert!(!text.contains(is_harmful), "{text:?}");
         assert_eq!(text.matches(r"\u{1b}[2J\r\nERROR").count(), 5, "{text}");
     }

@@ -89,7 +89,7 @@ impl Default for BudgetConfig {
 
 /// The budget: who may make an expensive request, and when.
 ///
-/// [`request`](Self::request) queues a wish. After every call, ask [`poll_grant`](Self::poll_grant)
+/// [`request`](Self::request) queues a request for a permit. After every call, ask [`poll_grant`](Self::poll_grant)
 /// until it gives none, and ask again at [`poll_timeout`](Self::poll_timeout). Whoever was granted, or
 /// no longer wants to be, says so once with [`release`](Self::release).
 ///
@@ -98,7 +98,7 @@ impl Default for BudgetConfig {
 /// distance from the one before, so that what an outage set free at once comes back one by one; a
 /// request that comes alone does not wait for anything.
 #[derive(Debug)]
-pub struct RequestBudget {
+pub struct RequestBudgetState {
     config: BudgetConfig,
     rng: Rng,
     waiting: VecDeque<RequestId>,
@@ -119,7 +119,7 @@ impl fmt::Display for RequestId {
     }
 }
 
-impl RequestBudget {
+impl RequestBudgetState {
     /// A budget with nothing under way. The generator draws the jitter.
     #[must_use]
     pub const fn new(config: BudgetConfig, rng: Rng) -> Self {
@@ -134,8 +134,8 @@ impl RequestBudget {
         }
     }
 
-    /// Queues a wish for a permit. The queue is as long as the number of reflectors that share the
-    /// budget, each of which has one wish at a time.
+    /// Queues a request for a permit. The queue is as long as the number of reflectors that share the
+    /// budget, each of which has one request at a time.
     pub fn request(&mut self) -> RequestId {
         let id = RequestId(self.next_id);
         self.next_id += 1;
@@ -143,7 +143,7 @@ impl RequestBudget {
         id
     }
 
-    /// The request is over: its permit comes back, or its wish leaves the queue. Saying it again does
+    /// The request is over: its permit comes back, or it leaves the queue. Saying it again does
     /// nothing.
     pub fn release(&mut self, id: RequestId) {
         if !self.granted.remove(&id) {
@@ -154,7 +154,7 @@ impl RequestBudget {
         }
     }
 
-    /// Grants the oldest wish, if one may be granted now.
+    /// Grants the oldest request, if one may be granted now.
     pub fn poll_grant(&mut self, now: Time) -> Option<RequestId> {
         if !self.has_room() || now < self.earliest {
             return None;
@@ -167,7 +167,7 @@ impl RequestBudget {
         Some(id)
     }
 
-    /// When the next wish can be granted, if only time stands between.
+    /// When the next request can be granted, if only time stands between.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         (self.has_room() && !self.waiting.is_empty()).then_some(self.earliest)
@@ -216,11 +216,11 @@ mod tests {
     use super::*;
     use crate::rng::Rng;
 
-    fn budget(limit: usize, spacing_ms: u64) -> RequestBudget {
+    fn budget(limit: usize, spacing_ms: u64) -> RequestBudgetState {
         let config = BudgetConfig::new()
             .limit(NonZeroUsize::new(limit).unwrap())
             .spacing(Duration::from_millis(spacing_ms));
-        RequestBudget::new(config, Rng::seeded(7))
+        RequestBudgetState::new(config, Rng::seeded(7))
     }
 
     fn at(ms: u64) -> Time {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     /// Brings a budget over its first wave, at time zero.
-    fn after_first_wave(mut budget: RequestBudget) -> RequestBudget {
+    fn after_first_wave(mut budget: RequestBudgetState) -> RequestBudgetState {
         let first = budget.request();
         assert_eq!(budget.poll_grant(at(0)), Some(first));
         budget.release(first);
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn two_processes_draw_different_distances() {
         let distances = |seed| {
-            let budget = RequestBudget::new(BudgetConfig::new(), Rng::seeded(seed));
+            let budget = RequestBudgetState::new(BudgetConfig::new(), Rng::seeded(seed));
             let mut budget = after_first_wave(budget);
             budget.request();
             budget.request();
@@ -323,7 +323,7 @@ mod tests {
 
     /// Takes all grants of this moment and checks what holds for each after the first wave.
     fn take_grants(
-        budget: &mut RequestBudget,
+        budget: &mut RequestBudgetState,
         now: Time,
         limit: usize,
         last: &mut Option<(RequestId, Time)>,

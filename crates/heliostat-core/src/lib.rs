@@ -55,6 +55,8 @@ pub mod store;
 
 pub mod queue;
 
+mod notification;
+
 pub mod informer;
 
 pub mod selector;

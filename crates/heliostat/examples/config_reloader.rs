@@ -11,9 +11,9 @@
 
 use std::error::Error;
 
-use heliostat::core::object::Entry;
-use heliostat::informer::{EventHandler, Registration, SharedInformer};
+use heliostat::informer::Registration;
 use heliostat::source::kube::{Connection, KubeSource};
+use heliostat::{Entry, EventHandler, SharedInformer};
 use heliostat_server::{ApiServer, RunningServer};
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
@@ -116,7 +116,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     config.changed().await?;
     println!("{:?}", config.borrow_and_update().clone());
 
-    registration.shut_down().await;
+    registration.shutdown().await;
     server.shutdown().await;
     Ok(())
 }

@@ -8,8 +8,9 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use heliostat::controller::{Action, Controller, predicates};
+use heliostat::controller::predicates;
 use heliostat::source::kube::KubeSource;
+use heliostat::{Action, Controller};
 use heliostat_server::{ApiServer, RunningServer};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::{Client, Config};

@@ -8,8 +8,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use heliostat::controller::{Action, Controller};
 use heliostat::source::kube::KubeSource;
+use heliostat::{Action, Controller};
 use heliostat_server::ApiServer;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::api::{Patch, PatchParams};

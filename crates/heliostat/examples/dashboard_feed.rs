@@ -9,9 +9,8 @@ use std::convert::Infallible;
 use std::error::Error;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
-use heliostat::factory::SharedInformerFactory;
-use heliostat::informer::{HandlerOptions, Notification, SharedInformer};
 use heliostat::source::kube::{Cluster, Connection, Scope};
+use heliostat::{HandlerOptions, Notification, SharedInformer, SharedInformerFactory};
 use heliostat_server::{ApiServer, RunningServer};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};

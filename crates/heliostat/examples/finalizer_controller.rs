@@ -12,8 +12,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use heliostat::controller::{Action, Controller, FinalizerError, FinalizerEvent, finalizer};
+use heliostat::controller::{FinalizerError, FinalizerEvent, finalizer};
 use heliostat::source::kube::KubeSource;
+use heliostat::{Action, Controller};
 use heliostat_server::{ApiServer, RunningServer};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_client::api::{DeleteParams, Patch, PatchParams, PostParams};

@@ -8,10 +8,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use heliostat::adapter::kube_runtime::{Shared, watcher_events};
-use heliostat::factory::SharedInformerFactory;
-use heliostat::informer::{InformerStopped, SharedInformer};
+use heliostat::informer::InformerStopped;
+use heliostat::kube_runtime::{Shared, watcher_events};
 use heliostat::source::kube::{Connection, Scope};
+use heliostat::{SharedInformer, SharedInformerFactory};
 use heliostat_server::ApiServer;
 use k8s_openapi::api::core::v1::Pod;
 use kube_core::ResourceExt;
@@ -84,7 +84,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     // The end of the informers is the end of the controllers.
-    factory.shut_down().await;
+    factory.shutdown().await;
     for controller in controllers {
         controller.await??;
     }

@@ -30,12 +30,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     pods.wait_for(&server.storage().revision().into()).await?;
     print(&pods.list());
 
-    mirror.stop().await;
+    mirror.shutdown().await;
     server.shutdown().await;
     Ok(())
 }
 
-fn print(pods: &[heliostat::core::object::Entry<Pod>]) {
+fn print(pods: &[heliostat::Entry<Pod>]) {
     for pod in pods {
         let status = pod.object.status.as_ref();
         let phase = status.and_then(|status| status.phase.as_deref());

@@ -7,8 +7,7 @@
 use std::error::Error;
 
 use heliostat::source::kube::{Connection, KubeSource};
-use heliostat::store::IndexFunc;
-use heliostat::{Indexer, Packed, Packing, Reflector, ReflectorHandle};
+use heliostat::{IndexFunc, Indexer, Packed, Packing, Reflector, ReflectorHandle};
 use heliostat_server::{ApiServer, RunningServer};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
@@ -42,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("{} runs {}", entry.key(), image.unwrap_or("nothing"));
     }
 
-    mirror.stop().await;
+    mirror.shutdown().await;
     server.shutdown().await;
     Ok(())
 }

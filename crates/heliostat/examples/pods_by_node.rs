@@ -7,11 +7,8 @@
 use std::convert::Infallible;
 use std::error::Error;
 
-use heliostat::core::object::Entry;
-use heliostat::factory::SharedInformerFactory;
-use heliostat::lister::Lister;
 use heliostat::source::kube::{Connection, Scope};
-use heliostat::store::IndexFunc;
+use heliostat::{Entry, IndexFunc, Lister, SharedInformerFactory};
 use heliostat_server::{ApiServer, RunningServer};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;

@@ -1,4 +1,4 @@
-//! `ListBudget`: the budget for expensive requests that reflectors share.
+//! `RequestBudget`: the budget for expensive requests that reflectors share.
 //!
 //! Who may go and when is decided in [`heliostat_core::budget`]; here is the waiting. Every waiter
 //! sleeps for itself and asks the machine when it wakes, so there is no task that could be missing,
@@ -10,7 +10,7 @@ use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use heliostat_core::budget::BudgetConfig;
-use heliostat_core::budget::{RequestBudget, RequestId};
+use heliostat_core::budget::{RequestBudgetState, RequestId};
 use heliostat_core::rng::Rng;
 use heliostat_core::time::Time;
 use tokio::sync::Notify;
@@ -21,28 +21,28 @@ use crate::clock::Clock;
 /// same budget: give one to each reflector of the process.
 ///
 /// ```
-/// use heliostat::budget::ListBudget;
+/// use heliostat::RequestBudget;
 ///
 /// # async fn example() {
-/// let budget = ListBudget::default();
+/// let budget = RequestBudget::default();
 /// let permit = budget.acquire().await;
 /// // Ask for the list, and hold the permit until all of it has come.
 /// drop(permit);
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct ListBudget {
+pub struct RequestBudget {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    machine: Mutex<RequestBudget>,
-    /// Wakes all waiters: a permit came back, or a wish was given up.
+    machine: Mutex<RequestBudgetState>,
+    /// Wakes all waiters: a permit came back, or a request was withdrawn.
     changed: Notify,
     clock: Clock,
 }
 
-impl ListBudget {
+impl RequestBudget {
     /// A budget of this configuration.
     #[must_use]
     pub fn new(config: BudgetConfig) -> Self {
@@ -55,7 +55,7 @@ impl ListBudget {
     pub fn seeded(config: BudgetConfig, seed: u64) -> Self {
         Self {
             shared: Arc::new(Shared {
-                machine: Mutex::new(RequestBudget::new(config, Rng::seeded(seed))),
+                machine: Mutex::new(RequestBudgetState::new(config, Rng::seeded(seed))),
                 changed: Notify::new(),
                 clock: Clock::start(),
             }),
@@ -67,10 +67,10 @@ impl ListBudget {
     /// # Cancel safety
     /// Cancel safe: a future that is dropped gives up its place, and a permit that it was about to
     /// return goes to the next.
-    pub async fn acquire(&self) -> ListPermit {
+    pub async fn acquire(&self) -> RequestPermit {
         let id = self.shared.lock().request();
         // A permit from the start: dropping it is giving up, at every point from here on.
-        let permit = ListPermit {
+        let permit = RequestPermit {
             shared: Arc::clone(&self.shared),
             id,
         };
@@ -109,15 +109,15 @@ impl ListBudget {
     }
 }
 
-impl Default for ListBudget {
+impl Default for RequestBudget {
     fn default() -> Self {
         Self::new(BudgetConfig::new())
     }
 }
 
-impl fmt::Debug for ListBudget {
+impl fmt::Debug for RequestBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ListBudget")
+        f.debug_tuple("RequestBudget")
             .field(&*self.shared.lock())
             .finish()
     }
@@ -125,21 +125,21 @@ impl fmt::Debug for ListBudget {
 
 /// The right to one expensive request. It goes back when it is dropped.
 #[must_use = "the permit goes back when it is dropped"]
-pub struct ListPermit {
+pub struct RequestPermit {
     shared: Arc<Shared>,
     id: RequestId,
 }
 
-impl Drop for ListPermit {
+impl Drop for RequestPermit {
     fn drop(&mut self) {
         self.shared.lock().release(self.id);
         self.shared.changed.notify_waiters();
     }
 }
 
-impl fmt::Debug for ListPermit {
+impl fmt::Debug for RequestPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ListPermit").field(&self.id).finish()
+        f.debug_tuple("RequestPermit").field(&self.id).finish()
     }
 }
 
@@ -166,7 +166,7 @@ impl Shared {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, RequestBudget> {
+    fn lock(&self) -> MutexGuard<'_, RequestBudgetState> {
         // The machine runs no code of the user's.
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -182,15 +182,15 @@ mod tests {
 
     use super::*;
 
-    fn budget(limit: usize, spacing_ms: u64) -> ListBudget {
+    fn budget(limit: usize, spacing_ms: u64) -> RequestBudget {
         let config = BudgetConfig::new()
             .limit(NonZeroUsize::new(limit).unwrap())
             .spacing(Duration::from_millis(spacing_ms));
-        ListBudget::seeded(config, 7)
+        RequestBudget::seeded(config, 7)
     }
 
     /// Time is paused: a permit that never comes fails at once, and does not hang.
-    async fn soon<F: Future<Output = ListPermit>>(permit: F) -> ListPermit {
+    async fn soon<F: Future<Output = RequestPermit>>(permit: F) -> RequestPermit {
         let permit = tokio::time::timeout(Duration::from_secs(60), permit).await;
         permit.expect("the permit should have come")
     }

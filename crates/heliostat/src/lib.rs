@@ -1,23 +1,40 @@
 //! A mirror that stays true: list a collection, watch it, keep a store faithful to it through every
 //! loss, expiry and restart.
 //!
+//! A mirror of pods from your kubeconfig, or from within a pod:
+//!
 //! ```no_run
 //! # #[cfg(feature = "kube")]
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use heliostat::Reflector;
-//! use heliostat::source::kube::{Connection, KubeSource};
-//! use k8s_openapi::api::core::v1::Pod;
-//!
+//! # use heliostat::Reflector;
+//! # use heliostat::source::kube::{Connection, KubeSource};
+//! # use k8s_openapi::api::core::v1::Pod;
 //! let cluster = Connection::new().connect().await?;
 //! let source = KubeSource::<Pod>::new(&cluster).namespace("shop").labels("app=cart");
 //! let (reflector, pods) = Reflector::with_indexer(source);
 //! let mirror = reflector.start();
 //! mirror.wait_synced().await?;
+//! println!("{} pods in shop", pods.in_namespace("shop").len());
+//! # Ok(())
+//! # }
+//! ```
 //!
-//! for pod in pods.in_namespace("shop") {
-//!     println!("{} at version {}", pod.key(), pod.header.resource_version);
-//! }
-//! mirror.stop().await;
+//! One mirror, and a handler that is called with its changes:
+//!
+//! ```no_run
+//! # #[cfg(feature = "kube")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # use heliostat::{HandlerFuncs, SharedInformer};
+//! # use heliostat::source::kube::{Connection, KubeSource};
+//! # use k8s_openapi::api::core::v1::Pod;
+//! let cluster = Connection::new().connect().await?;
+//! let pods = SharedInformer::new(KubeSource::<Pod>::new(&cluster));
+//! let handler = HandlerFuncs::new()
+//!     .on_add(|pod, _is_in_initial_list| println!("+ {}", pod.key()))
+//!     .on_delete(|pod, _tombstone| println!("- {}", pod.key()));
+//! let registration = pods.add_handler(handler)?;
+//! pods.start();
+//! registration.wait_synced().await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -26,85 +43,94 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`Reflector`], [`ReflectorHandle`] | a source and a store put together; the running mirror |
-//! | [`Indexer`] | the store: by key, by namespace, by your own indexes; snapshots; `wait_for` |
-//! | [`informer`] | one mirror that many listen to: handlers and streams |
-//! | [`factory`] | one informer for each thing that is mirrored, shared by all who ask |
-//! | [`controller`] | mirrors, a work queue and a function that reconciles one object |
-//! | [`client_go`] | types for code that is moved over from client-go |
-//! | [`adapter`] | an informer under the controllers of `kube-runtime` *(feature `kube-runtime`)* |
-//! | [`store`] | a store that tells every change ([`store::tap`]), one that several namespaces share; expiry, own writes laid over |
-//! | [`queue`] | keys to be worked, with retries and delays; newest states; priorities |
-//! | [`lister`] | a store by label selectors, namespaces and names |
-//! | [`wait`], [`lazy`] | waiting for several mirrors; values derived from them |
-//! | [`source::kube`] | a Kubernetes API: typed, dynamic, metadata-only *(feature `kube`)* |
-//! | [`source::memory`] | a collection in process, with faults on demand *(feature `memory`)* |
-//! | [`Packed`], [`Packing`], [`source::packed`] | a mirror in little memory: objects compressed, decoded while they are read |
-//! | [`ListerWatcher`] | the trait of a source of your own |
-//! | [`budget`] | one limit for the lists of all mirrors of a process |
-//! | [`status`], [`metrics`] | how a mirror is doing |
-//! | [`core`] | the engine underneath, as pure state machines; [`core::reflector::ReflectorConfig`] has the options |
+//! | [`Reflector`], [`Indexer`] | a mirror, and the store that it keeps |
+//! | [`SharedInformer`], [`SharedInformerFactory`] | one mirror with many handlers and streams; one informer for each kind and scope |
+//! | [`Controller`], [`WorkQueue`] | a function that reconciles one object; keys to be worked, with retries |
+//! | [`source`] | [Kubernetes](source::kube), [memory](source::memory), or a [`ListerWatcher`] of your own |
+//! | [`Packing`], [`RawObject`] | a mirror in little memory: objects compressed, decoded while they are read |
+//! | [`client_go`], [`kube_runtime`] | code that is moved over from Go; the controllers of `kube-runtime` *(feature)* |
+//! | [`testing`] | a source that fails as you say |
 //!
-//! # What is promised
+//! # Guarantees
 //!
 //! - The store shows the old set or the new set of a list, never a half. An object that a list finds
 //!   unchanged is kept, not replaced.
-//! - A delete is never lost: what vanished during a gap is gone after the next list.
-//! - The version never goes back unless the source's own did, and then it is reported.
-//! - No failure empties the store: only a complete list, a watch-list's end mark or a delete takes
-//!   objects away.
+//! - A delete is never lost: an object that vanished during a gap is removed by the next list.
+//! - The version never goes back unless the source's own did, and then that is reported.
+//! - No failure empties the store: only a complete list, the end-of-initial-events bookmark of a
+//!   watch-list or a delete removes objects.
 //! - A mirror never hangs: every wait has a deadline, and every failure has a next step.
 //!
 //! With the feature `kube`, name the Kubernetes version in your program:
 //! `k8s-openapi = { version = "0.29", features = ["latest"] }`.
 #![deny(missing_docs)]
 
-pub mod list_watch;
-
 pub mod source;
 
-pub mod store;
+pub mod object;
 
-pub mod budget;
+pub mod store;
 
 pub mod reflector;
 
 pub mod informer;
 
-pub mod factory;
-
 pub mod controller;
-
-pub mod client_go;
-
-pub mod status;
-
-pub mod metrics;
-
-pub mod lister;
-
-pub mod wait;
-
-pub mod lazy;
 
 pub mod queue;
 
-pub mod adapter;
+pub mod wait;
+
+pub mod client_go;
+
+#[cfg(feature = "kube-runtime")]
+pub mod kube_runtime;
+
+pub mod metrics;
+
+#[cfg(feature = "memory")]
+pub mod testing;
+
+mod budget;
 
 mod clock;
 
 mod contain;
 
-mod driver;
+mod list_watch;
 
 mod log_limit;
 
 mod sync;
 
-pub use heliostat_core as core;
+pub use budget::RequestBudget;
+pub use controller::builder::Controller;
+pub use heliostat_core::error::SourceError;
+pub use heliostat_core::informer::Notification;
+pub use heliostat_core::object::{Entry, Header, ObjectKey, Uid};
 pub use heliostat_core::packed::{Packed, Packing};
 pub use heliostat_core::raw::RawObject;
+pub use heliostat_core::reflector::ReflectorConfig;
+pub use heliostat_core::selector::LabelSelector;
+pub use heliostat_core::status::Status;
+pub use heliostat_core::store::Store;
+pub use heliostat_core::store::index::IndexFunc;
+pub use heliostat_core::store::snapshot::Snapshot;
+pub use heliostat_core::version::ResourceVersion;
+pub use informer::factory::SharedInformerFactory;
+pub use informer::handler::{EventHandler, HandlerFuncs};
+pub use informer::options::HandlerOptions;
+pub use informer::shared_informer::SharedInformer;
+pub use informer::subscription::Subscription;
 pub use list_watch::ListerWatcher;
-pub use lister::Lister;
-pub use reflector::{Reflector, ReflectorHandle};
-pub use store::Indexer;
+pub use queue::work_queue::{Action, WorkQueue};
+pub use reflector::builder::Reflector;
+pub use reflector::handle::{MirrorStopped, ReflectorHandle};
+pub use reflector::status::ReflectorStatus;
+pub use store::indexer::Indexer;
+pub use store::lister::Lister;
+pub use wait::synced::wait_synced;
+
+#[cfg(all(doctest, feature = "kube"))]
+#[doc = include_str!("../../../README.md")]
+mod readme {}

@@ -22,6 +22,10 @@ mod controller_kube_rs;
 #[expect(dead_code, reason = "its main is not called")]
 mod dashboard_feed;
 
+#[path = "../examples/delta_fifo.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod delta_fifo;
+
 #[path = "../examples/finalizer_controller.rs"]
 #[expect(dead_code, reason = "its main is not called")]
 mod finalizer_controller;
@@ -37,6 +41,7 @@ mod pods_by_node;
 use std::time::Duration;
 
 use heliostat::source::kube::Connection;
+use heliostat::source::memory::MemorySource;
 use heliostat_server::{ApiServer, RunningServer};
 use kube_client::{Client, Config};
 use serde_json::{Value, json};
@@ -75,7 +80,7 @@ struct Running {
 }
 
 impl Running {
-    async fn stop(self) {
+    async fn shutdown(self) {
         self.stop.send(()).unwrap();
         soon(self.task).await.unwrap();
     }
@@ -118,6 +123,36 @@ async fn pods_are_found_by_their_node() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_follows_a_delta_fifo() {
+    let source = MemorySource::<String>::new();
+    let create = |name: &str| source.create(name.parse().unwrap(), name.to_owned());
+    create("team/blue").unwrap();
+    create("team/green").unwrap();
+    let (mirror, queue, store) = delta_fifo::mirror(source.clone());
+    let popping = tokio::spawn(delta_fifo::pop_all(queue.clone(), store.clone()));
+    soon(queue.wait_synced()).await;
+    assert_eq!(store.len(), 2);
+
+    // One object vanishes and another is created while no watch reports it: the relist finds both.
+    source.delete(&"team/blue".parse().unwrap()).unwrap();
+    source.expire();
+    source.close_watches();
+    create("team/red").unwrap();
+    let names = || {
+        store
+            .keys()
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    until_true(|| names() == ["team/green", "team/red"]).await;
+
+    soon(mirror.shutdown()).await;
+    queue.close();
+    soon(popping).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn packed_pods_are_found_and_decoded() {
     let server = packed_pods::stand_in().await.unwrap();
     let packing = heliostat::Packing::new().memory_budget(1 << 20);
@@ -140,7 +175,7 @@ async fn packed_pods_are_found_and_decoded() {
         stats.decoded_objects > 0 && stats.decoded_bytes <= 1 << 20,
         "{stats:?}"
     );
-    mirror.stop().await;
+    mirror.shutdown().await;
     server.shutdown().await;
 }
 
@@ -157,7 +192,7 @@ async fn a_bad_configuration_leaves_the_last_good_one_in_force() {
     soon(config.changed()).await.unwrap();
     assert_eq!(config.borrow_and_update().as_ref().unwrap().workers, 8);
     server.storage().delete("configmaps", "shop/app").unwrap();
-    soon(registration.shut_down()).await;
+    soon(registration.shutdown()).await;
     assert_eq!(config.borrow().as_ref().unwrap().workers, 8);
     server.shutdown().await;
 }
@@ -247,7 +282,7 @@ async fn a_copy_is_made_mended_and_taken_down_before_its_original_goes() {
             .unwrap()
             .is_none()
     );
-    running.stop().await;
+    running.shutdown().await;
     server.shutdown().await;
 }
 
@@ -268,13 +303,13 @@ async fn the_controllers_that_stand_side_by_side_do_the_same() {
     let (server, client) = unfriendly().await;
     let ours = start!(controller_heliostat::run, client);
     until(&server, "shop/world", greeted).await;
-    ours.stop().await;
+    ours.shutdown().await;
     server.shutdown().await;
 
     let (server, client) = unfriendly().await;
     let theirs = start!(controller_kube_rs::run, client);
     until(&server, "shop/world", greeted).await;
-    theirs.stop().await;
+    theirs.shutdown().await;
     server.shutdown().await;
 }
 
@@ -290,6 +325,6 @@ async fn a_controller_publishes_events() {
             .any(|event| event["reason"] == "Greeted" && event["regarding"]["name"] == "world")
     })
     .await;
-    running.stop().await;
+    running.shutdown().await;
     server.shutdown().await;
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use heliostat::core::rng::Rng;
-use heliostat::factory::{FactoryOptions, FactoryShutDown, SharedInformerFactory};
-use heliostat::informer::{HandlerFuncs, Notification, SharedInformer};
-use heliostat::source::memory::{MemorySource, connection_refused};
+use heliostat::informer::{FactoryOptions, FactoryShutDown};
+use heliostat::source::memory::MemorySource;
+use heliostat::testing::connection_refused;
+use heliostat::{HandlerFuncs, Notification, SharedInformer, SharedInformerFactory};
+use heliostat_core::rng::Rng;
 
 type Source = MemorySource<String>;
 
@@ -56,7 +57,7 @@ async fn if_01_all_who_ask_for_the_same_share_one_mirror() {
     assert!(one.is_synced() && other.is_synced());
     colours.wait_for_open_watches(1).await;
     assert_eq!(colours.open_watches(), 1);
-    factory.shut_down().await;
+    factory.shutdown().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,11 +121,12 @@ async fn if_01_defaults_then_the_type_then_the_caller_set_an_informer_up() {
 
 #[tokio::test(start_paused = true)]
 async fn if_01_all_informers_share_one_budget_for_their_lists() {
-    use heliostat::budget::{BudgetConfig, ListBudget};
+    use heliostat::RequestBudget;
+    use heliostat::reflector::BudgetConfig;
     use std::num::NonZeroUsize;
 
     let one_at_a_time = BudgetConfig::new().limit(NonZeroUsize::MIN);
-    let budget = ListBudget::seeded(one_at_a_time, 1);
+    let budget = RequestBudget::seeded(one_at_a_time, 1);
     let held = budget.acquire().await;
     let factory = SharedInformerFactory::with_options(FactoryOptions::new().budget(budget.clone()));
     let free = SharedInformerFactory::with_options(FactoryOptions::new().without_budget());
@@ -167,14 +169,14 @@ async fn if_02_start_starts_what_is_not_started_and_waits_for_nothing() {
         !first.is_synced(),
         "nobody was held up by the one that cannot list"
     );
-    factory.shut_down().await;
+    factory.shutdown().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn if_02_if_04_after_a_shutdown_nothing_is_given_or_started() {
     let factory = SharedInformerFactory::new();
     let late = informer(&factory, "late", &source(&["x"]));
-    factory.shut_down().await;
+    factory.shutdown().await;
     factory.start();
     assert!(late.is_stopped() && factory.is_shut_down());
     let asked = factory.informer_for("other", Source::new);
@@ -203,7 +205,7 @@ async fn if_03_waiting_names_those_that_are_not_synced_in_order() {
     assert_eq!(error.unsynced(), ["events", "pods"]);
     assert!(error.cause().to_string().contains("timed out"), "{error}");
     assert!(kept[1].is_synced() && !unstarted.is_started());
-    factory.shut_down().await;
+    factory.shutdown().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,7 +218,7 @@ async fn if_03_a_shutdown_ends_the_waiting() {
         async move { factory.wait_synced().await }
     });
     tokio::task::yield_now().await;
-    factory.shut_down().await;
+    factory.shutdown().await;
     let error = waiting.await.unwrap().unwrap_err();
     assert_eq!(error.unsynced(), [kept.name()]);
 }
@@ -244,12 +246,12 @@ async fn if_04_a_shutdown_waits_for_mirrors_and_handlers_and_may_be_repeated() {
     pods.wait_for_open_watches(1).await;
 
     let (one, other) = (factory.clone(), factory.clone());
-    tokio::join!(one.shut_down(), other.shut_down());
+    tokio::join!(one.shutdown(), other.shutdown());
     assert!(informer.is_stopped());
     assert_eq!(Arc::strong_count(&token), 1, "the handler's task has ended");
     assert_eq!(pods.open_watches(), 0);
     assert_eq!(informer.indexer().len(), 1, "the store keeps what it holds");
-    factory.shut_down().await;
+    factory.shutdown().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,10 +261,10 @@ async fn if_04_a_shutdown_that_is_given_up_goes_on_by_itself() {
     let informer = informer(&factory, "pods", &pods);
     factory.start();
     factory.wait_synced().await.unwrap();
-    let mut shutdown = Box::pin(factory.shut_down());
+    let mut shutdown = Box::pin(factory.shutdown());
     assert!(futures_util::poll!(&mut shutdown).is_pending());
     drop(shutdown);
-    factory.shut_down().await;
+    factory.shutdown().await;
     assert!(informer.is_stopped());
     assert_eq!(pods.open_watches(), 0);
 }
@@ -349,7 +351,7 @@ async fn an_informer_that_its_user_stopped_makes_room_for_a_new_one() {
     let factory = SharedInformerFactory::new();
     let first = informer(&factory, "pods", &pods);
     factory.start();
-    first.stop().await;
+    first.shutdown().await;
     let again = informer(&factory, "pods", &pods);
     factory.start();
     again.wait_synced().await.unwrap();
@@ -452,7 +454,7 @@ async fn many_tasks_ask_and_let_go_until_the_factory_is_shut_down() {
     for source in &sources {
         source.wait_for_requests(100).await;
     }
-    factory.shut_down().await;
+    factory.shutdown().await;
     for task in tasks {
         assert!(task.await.unwrap() > 0);
     }

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use heliostat::factory::{FactoryOptions, InformerKey, SharedInformerFactory};
-use heliostat::informer::SharedInformer;
+use heliostat::informer::{FactoryOptions, InformerKey};
 use heliostat::source::kube::{Cluster, Connection, Discovery, KubeSource, Scope};
+use heliostat::{SharedInformer, SharedInformerFactory};
 use heliostat_server::{ApiServer, Kind, RunningServer};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube_core::{DynamicObject, PartialObjectMeta};
@@ -117,7 +117,7 @@ async fn if_01_a_kind_in_a_scope_is_one_informer_in_each_of_its_forms() {
             .as_deref(),
         Some("c")
     );
-    factory.shut_down().await;
+    factory.shutdown().await;
     running.shutdown().await;
 }
 
@@ -147,7 +147,7 @@ async fn if_01_discovered_kinds_are_told_apart_by_group_version_and_kind() {
         InformerKey::kube::<Pod>(&scope),
         "the types of the objects differ"
     );
-    factory.shut_down().await;
+    factory.shutdown().await;
     running.shutdown().await;
 }
 
@@ -183,7 +183,7 @@ async fn kinds_are_taken_out_and_come_back_while_others_run() {
             vec!["one/v".to_owned(), "one/w".to_owned()]
         )
     );
-    factory.shut_down().await;
+    factory.shutdown().await;
     running.shutdown().await;
 }
 
@@ -214,7 +214,11 @@ async fn a_scope_for_each_namespace_and_without_managed_fields() {
         .collect();
     assert_eq!(counts, [2, 1]);
     let managed = |informer: &SharedInformer<Pod>| {
-        let pod = informer.indexer().get_by_key("two/c").unwrap().object;
+        let pod = informer
+            .indexer()
+            .get(&"two/c".parse().unwrap())
+            .unwrap()
+            .object;
         assert!(
             pod.spec.is_none(),
             "the set-up is that of all informers of pods"
@@ -222,6 +226,6 @@ async fn a_scope_for_each_namespace_and_without_managed_fields() {
         pod.metadata.managed_fields.is_some()
     };
     assert!(managed(&whole) && !managed(&informers[1]));
-    factory.shut_down().await;
+    factory.shutdown().await;
     running.shutdown().await;
 }

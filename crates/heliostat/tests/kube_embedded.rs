@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use heliostat::list_watch::{ListerWatcher, WatchStream};
+use heliostat::source::WatchStream;
 use heliostat::source::kube::{Cluster, Connection, Discovery, KubeSource};
-use heliostat::{Indexer, Reflector};
+use heliostat::{Indexer, ListerWatcher, Reflector};
 use heliostat_core::error::SourceError;
 use heliostat_core::event::{ListMetadata, ListPart, RejectionReason, WatchEvent};
 use heliostat_core::object::{Entry, GroupVersionKind};
@@ -321,9 +321,15 @@ async fn a_mirror_is_what_the_server_holds_in_every_form() {
     check_mirror(&partial, &running).await;
     check_mirror(&bytes, &running).await;
     check_mirror(&slim_bytes, &running).await;
-    assert!(pods.get_by_key("two/d").unwrap().object.spec.is_some());
+    assert!(
+        pods.get(&"two/d".parse().unwrap())
+            .unwrap()
+            .object
+            .spec
+            .is_some()
+    );
     let node = |store: &Indexer<RawObject>| {
-        let pod = store.get_by_key("two/d").unwrap().object;
+        let pod = store.get(&"two/d".parse().unwrap()).unwrap().object;
         assert_eq!(pod.label("app").as_deref(), Some("web"));
         // Metadata alone has no such field.
         let node = pod.text(&"spec.nodeName".parse().unwrap()).ok().flatten();
@@ -332,7 +338,7 @@ async fn a_mirror_is_what_the_server_holds_in_every_form() {
     assert_eq!(node(&bytes).as_deref(), Some("n1"));
     assert_eq!(node(&slim_bytes), None);
     for mirror in [typed, metadata, raw, slim] {
-        mirror.stop().await;
+        mirror.shutdown().await;
     }
     running.shutdown().await;
 }
@@ -371,7 +377,7 @@ async fn a_mirror_survives_dropped_connections_and_expiry() {
             .unwrap();
         check_mirror(&pods, &running).await;
     }
-    mirror.stop().await;
+    mirror.shutdown().await;
     running.shutdown().await;
 }
 
@@ -389,7 +395,7 @@ async fn managed_fields_are_left_out_where_nobody_wants_them() {
         let (reflector, store) = Reflector::with_indexer(source);
         let mirror = reflector.start();
         mirror.wait_synced().await.unwrap();
-        let entry = store.get_by_key("one/managed").unwrap();
+        let entry = store.get(&"one/managed".parse().unwrap()).unwrap();
         let count = entry
             .object
             .metadata
@@ -398,7 +404,7 @@ async fn managed_fields_are_left_out_where_nobody_wants_them() {
             .map_or(0, Vec::len);
         assert_eq!(count, expected);
         assert_eq!(entry.object.metadata.name.as_deref(), Some("managed"));
-        mirror.stop().await;
+        mirror.shutdown().await;
     }
     running.shutdown().await;
 }

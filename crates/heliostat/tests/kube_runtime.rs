@@ -7,13 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, TryStreamExt};
-use heliostat::adapter::kube_runtime::{
-    Shared, StoreReader, object_key, object_ref, watcher_events,
-};
-use heliostat::factory::SharedInformerFactory;
-use heliostat::informer::SharedInformer;
+use heliostat::kube_runtime::{Shared, StoreReader, object_key, object_ref, watcher_events};
 use heliostat::source::kube::{Cluster, Connection, Scope};
 use heliostat::source::memory::MemorySource;
+use heliostat::{SharedInformer, SharedInformerFactory};
 use heliostat_server::{ApiServer, RunningServer};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube_client::Api;
@@ -92,7 +89,7 @@ async fn their_store_and_streams_follow_an_informer_through_changes_and_gaps() {
     assert_eq!(name(&next(&mut touched).await), "c");
     soon(store.wait_until_ready()).await.unwrap();
     assert_eq!(names(&store), ["a", "b", "c"]);
-    let ours = informer.indexer().get_by_key("one/a").unwrap();
+    let ours = informer.indexer().get(&"one/a".parse().unwrap()).unwrap();
     let theirs = store.get(&ObjectRef::new("a").within("one")).unwrap();
     assert!(
         Arc::ptr_eq(&ours.object, theirs.as_arc()),
@@ -109,7 +106,7 @@ async fn their_store_and_streams_follow_an_informer_through_changes_and_gaps() {
     assert_eq!(told, ["a", "c", "b"]);
     assert_eq!(names(&store), ["b"]);
 
-    informer.stop().await;
+    informer.shutdown().await;
     assert!(
         soon(touched.next()).await.is_none(),
         "the stream ends with the informer"
@@ -188,7 +185,7 @@ async fn our_store_answers_under_their_names() {
         .find(|pod| pod.metadata.labels.as_ref().unwrap()["app"] == "cart")
         .unwrap();
     assert!(Arc::ptr_eq(&cart, &found), "nothing is copied");
-    store.informer().stop().await;
+    store.informer().shutdown().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -287,7 +284,7 @@ async fn the_applier_runs_on_references_from_a_subscription() {
     assert_eq!(next(&mut results).await.0.name, "a");
     put(&source, "b", "web");
     assert_eq!(next(&mut results).await.0.name, "b");
-    informer.stop().await;
+    informer.shutdown().await;
     assert!(
         soon(results.next()).await.is_none(),
         "it ends with the informer"
@@ -402,7 +399,7 @@ async fn their_controller_reconciles_over_our_informers_including_deletes() {
     assert_eq!(soon(reports.recv()).await.unwrap(), "let b go");
     soon(async {
         let mut told = pods.subscribe().unwrap();
-        while pods.indexer().get_by_key("one/b").is_some() {
+        while pods.indexer().get(&"one/b".parse().unwrap()).is_some() {
             told.recv().await.unwrap();
         }
     })
@@ -410,7 +407,7 @@ async fn their_controller_reconciles_over_our_informers_including_deletes() {
     assert!(running.storage().get("pods", "one/b").unwrap().is_none());
 
     // The end of the informers is the end of the controller. Nothing is left behind in its store.
-    factory.shut_down().await;
+    factory.shutdown().await;
     soon(controller).await.unwrap();
     assert_eq!(names(&reader), ["a"]);
     running.shutdown().await;

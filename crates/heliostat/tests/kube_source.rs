@@ -48,7 +48,7 @@ mod credentials;
 use std::path::Path;
 
 use futures_util::StreamExt;
-use heliostat::list_watch::ListerWatcher;
+use heliostat::ListerWatcher;
 use heliostat::source::kube::{Cluster, Connection, KubeSource};
 use heliostat_core::error::SourceError;
 use heliostat_core::event::{Item, ListMetadata, ListPart, WatchEvent};

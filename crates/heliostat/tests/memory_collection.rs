@@ -4,11 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use heliostat::core::event::{ChangeKind, WatchEvent};
-use heliostat::core::object::{Entry, ObjectKey};
-use heliostat::core::options::{ListOptions, ResourceVersionMatch, WatchOptions};
-use heliostat::core::version::ResourceVersion;
 use heliostat::source::memory::{Collection, Page, WriteError};
+use heliostat::source::{ChangeKind, ListOptions, ResourceVersionMatch, WatchEvent, WatchOptions};
+use heliostat::{Entry, ObjectKey, ResourceVersion};
 use proptest::prelude::*;
 
 fn key(name: &str) -> ObjectKey {

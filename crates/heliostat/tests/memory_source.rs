@@ -2,17 +2,15 @@
 #![cfg(feature = "memory")]
 
 use futures_util::{FutureExt, StreamExt};
-use heliostat::core::error::SourceError;
-use heliostat::core::event::{ListPart, RejectionReason, WatchEvent};
-use heliostat::core::object::{Entry, ObjectKey};
-use heliostat::core::options::{ListOptions, ResourceVersionMatch, WatchOptions};
-use heliostat::core::status::Status;
-use heliostat::core::version::ResourceVersion;
-use heliostat::list_watch::{ListStream, ListerWatcher, WatchStream};
-use heliostat::source::memory::{
-    ListFault, MemorySource, Request, WatchEnd, WatchFault, WatchListMode, connection_lost,
-    connection_refused,
+use heliostat::source::memory::MemorySource;
+use heliostat::source::{
+    ListOptions, ListPart, ListStream, RejectionReason, ResourceVersionMatch, WatchEvent,
+    WatchOptions, WatchStream,
 };
+use heliostat::testing::{
+    ListFault, Request, WatchEnd, WatchFault, WatchListMode, connection_lost, connection_refused,
+};
+use heliostat::{Entry, ListerWatcher, ObjectKey, ResourceVersion, SourceError, Status};
 
 type Source = MemorySource<&'static str>;
 

@@ -5,17 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use heliostat::core::object::{Entry, Header, ObjectKey};
-use heliostat::core::packed::{Packed, Packing};
-use heliostat::core::raw::{Encoding, RawObject, ReadRaw};
-use heliostat::core::store::Store;
-use heliostat::core::store::index::IndexFunc;
-use heliostat::core::store::snapshot::Snapshot;
-use heliostat::core::store::transaction::Op;
-use heliostat::informer::{HandlerOptions, Notification, SharedInformer, Subscription};
+use heliostat::object::{Encoding, ReadRaw};
+use heliostat::source::PackedSource;
 use heliostat::source::memory::MemorySource;
-use heliostat::source::packed::PackedSource;
-use heliostat::{Indexer, ListerWatcher};
+use heliostat::store::Op;
+use heliostat::{
+    Entry, HandlerOptions, Header, IndexFunc, Indexer, ListerWatcher, Notification, ObjectKey,
+    Packed, Packing, RawObject, SharedInformer, Snapshot, Store, Subscription,
+};
 use proptest::prelude::*;
 
 const NAMES: [&str; 5] = ["a", "n/a", "n/b", "n-x/a", "m/c"];
@@ -105,9 +102,8 @@ fn entry(key: &ObjectKey, version: u64, body: &Body) -> Entry<RawObject> {
 
 /// An object as a text, with all of its bytes.
 fn told<T: ReadRaw>(entry: &Entry<T>) -> String {
-    let text = |view: heliostat::core::raw::RawView<'_>| {
-        String::from_utf8_lossy(view.bytes()).into_owned()
-    };
+    let text =
+        |view: heliostat::object::RawView<'_>| String::from_utf8_lossy(view.bytes()).into_owned();
     let bytes = entry.object.read_raw(text).unwrap();
     format!("{}@{} {bytes}", entry.key(), entry.header.resource_version)
 }
@@ -215,7 +211,7 @@ mod store {
             .collect();
         let single: Vec<_> = NAMES
             .iter()
-            .map(|name| store.get_by_key(name).as_ref().map(told))
+            .map(|name| store.get(&name.parse().unwrap()).as_ref().map(told))
             .collect();
         let spaces = ["", "n", "n-x", "none"].map(|space| all(&store.in_namespace(space)));
         let state = (store.len(), store.resource_version(), store.is_synced());
@@ -440,8 +436,8 @@ mod informers {
             prop_assert_eq!(plain.heard(), packed.heard(), "{:?}", step);
         }
         prop_assert_eq!(plain.heard_late(), packed.heard_late());
-        plain.informer.stop().await;
-        packed.informer.stop().await;
+        plain.informer.shutdown().await;
+        packed.informer.shutdown().await;
         drop(packed);
         settle().await;
         prop_assert_eq!(packing.stats().objects, samples.len());
@@ -489,7 +485,7 @@ async fn what_a_handler_reads_is_decoded_once_for_all() {
         };
         read.push(entry.object.get().unwrap());
     }
-    let held = informer.indexer().get_by_key("n/a").unwrap();
+    let held = informer.indexer().get(&"n/a".parse().unwrap()).unwrap();
     read.push(held.object.get().unwrap());
     assert!(read.iter().all(|object| Arc::ptr_eq(object, &read[0])));
     assert_eq!(packing.stats().decoded_objects, 1);

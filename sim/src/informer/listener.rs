@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use heliostat_core::informer::{HandlerId, Notification, Portion};
+use heliostat_core::informer::{BufferedBatch, HandlerId, Notification};
 use heliostat_core::object::ObjectKey;
 use heliostat_core::rng::Rng;
 use heliostat_core::store::snapshot::Snapshot;
@@ -38,7 +38,7 @@ pub struct Listener {
     pub rested_at: u64,
     /// Since when something has been waiting for it with nothing told; none if nothing waits.
     pub waits_since: Option<Time>,
-    /// What the portion that was told last belonged to; none if that is not known.
+    /// What the batch that was told last belonged to; none if that is not known.
     pub reached: Option<Checkpoint>,
     /// True while it is on the agenda.
     pub(super) is_wake_planned: bool,
@@ -48,16 +48,16 @@ pub struct Listener {
     pub(super) folded: u64,
     /// How often what was put took away what was waiting.
     pub(super) voids: usize,
-    pub(super) hand: VecDeque<Portion<Kept>>,
-    /// One for each portion that waits or is in hand, where nothing is ever folded.
+    pub(super) hand: VecDeque<BufferedBatch<Kept>>,
+    /// One for each batch that waits or is in hand, where nothing is ever folded.
     pub(super) checkpoints: VecDeque<Checkpoint>,
     pub(super) rng: Rng,
 }
 
-/// What a listener is to know once it has been told a portion.
+/// What a listener is to know once it has been told a batch.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// The store after the batch that the portion tells of.
+    /// The store after the batch that the batch tells of.
     pub store: Snapshot<Kept>,
     /// True if the listener was due to be told again.
     pub due: bool,
@@ -108,7 +108,7 @@ impl Listener {
     /// How many notifications it has taken and not been told, at most.
     #[must_use]
     pub fn in_hand(&self) -> usize {
-        self.hand.iter().map(Portion::len).sum()
+        self.hand.iter().map(BufferedBatch::len).sum()
     }
 
     /// True if everything is kept for it as it came.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use heliostat_core::informer::apply::apply;
 use heliostat_core::informer::fanout::RESYNC_PERIOD_MIN;
-use heliostat_core::informer::{Fanout, HandlerBuffer, Notification, Outcome, Portion, Sink};
+use heliostat_core::informer::{BufferedBatch, Fanout, HandlerBuffer, Notification, Outcome, Sink};
 use heliostat_core::object::Entry;
 use heliostat_core::queue::ordered_fifo::Popped;
 use heliostat_core::rng::Rng;
@@ -80,7 +80,7 @@ pub enum Next {
     Nothing,
     /// It is told something.
     Told(Notification<Kept>),
-    /// It has been told all of its portion.
+    /// It has been told all of its batch.
     PutDown,
 }
 
@@ -260,7 +260,7 @@ impl Informer {
         self.count(&outcome);
         self.put(|fanout, now| fanout.tell(now, outcome));
         self.queue.processed();
-        if self.queue.has_synced() && !self.is_synced {
+        if self.queue.is_synced() && !self.is_synced {
             self.tell_synced();
         }
         self.waits_since = (!self.is_drained()).then_some(self.now);
@@ -331,18 +331,18 @@ impl Informer {
             let takes = 1 + usize::from(self.mutant == Some(Mutant::TellsOutOfOrder));
             self.fanout.with_sink(id, |tray| {
                 for _ in 0..takes {
-                    if let Some(portion) = tray.buffer.take() {
-                        hand.push_front(portion);
+                    if let Some(batch) = tray.buffer.take() {
+                        hand.push_front(batch);
                     }
                 }
             });
         }
-        let Some(portion) = listener.hand.front_mut() else {
+        let Some(batch) = listener.hand.front_mut() else {
             listener.waits_since = None;
             return Next::Nothing;
         };
         listener.waits_since = Some(self.now);
-        match portion.next() {
+        match batch.next() {
             Some(told) => Next::Told(told.to_notification()),
             None => {
                 listener.hand.pop_front();
@@ -360,9 +360,10 @@ impl Informer {
             Notification::Updated { .. } if notification.is_recreation() => {
                 Some(Seen::RecreationTold)
             }
-            // The addition is told next, out of the same portion.
+            // The addition is told next, out of the same batch.
             Notification::Deleted { .. }
-                if listener.plan.splits && !listener.hand.front().is_none_or(Portion::is_empty) =>
+                if listener.plan.splits
+                    && !listener.hand.front().is_none_or(BufferedBatch::is_empty) =>
             {
                 Some(Seen::RecreationSplit)
             }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use heliostat_core::object::ObjectKey;
-use heliostat_core::queue::DeltaFifo;
+use heliostat_core::queue::DeltaFifoState;
 use heliostat_core::queue::ordered_fifo::{OrderedFifo, Popped, Work};
 use heliostat_core::store::snapshot::Snapshot;
 use heliostat_core::store::{Staging, Store};
@@ -42,7 +42,7 @@ pub(super) enum Queue {
 /// A queue that gives all that happened to an object at once, and whoever takes it apart.
 #[derive(Debug)]
 pub(super) struct ByKey {
-    queue: DeltaFifo<Kept>,
+    queue: DeltaFifoState<Kept>,
     /// The object that is in work.
     key: Option<ObjectKey>,
     /// What is left of it.
@@ -62,7 +62,7 @@ impl Queue {
                 Self::Ordered(OrderedFifo::itemized(known).batch_size(plan.batch))
             }
             QueueKind::ByKey => Self::ByKey(ByKey {
-                queue: DeltaFifo::new().known(known),
+                queue: DeltaFifoState::new().known(known),
                 key: None,
                 rest: VecDeque::new(),
                 version: ResourceVersion::UNSET,
@@ -126,10 +126,10 @@ impl Queue {
         }
     }
 
-    pub(super) fn has_synced(&self) -> bool {
+    pub(super) fn is_synced(&self) -> bool {
         match self {
-            Self::Ordered(queue) => queue.has_synced(),
-            Self::ByKey(by_key) => by_key.queue.has_synced(),
+            Self::Ordered(queue) => queue.is_synced(),
+            Self::ByKey(by_key) => by_key.queue.is_synced(),
         }
     }
 

@@ -8,7 +8,7 @@ mod source;
 
 use std::time::Duration;
 
-use heliostat_core::budget::{RequestBudget, RequestId};
+use heliostat_core::budget::{RequestBudgetState, RequestId};
 use heliostat_core::event::ListPart;
 use heliostat_core::reflector::{Activity, AttemptId, Input, Output};
 use heliostat_core::rng::Rng;
@@ -71,8 +71,8 @@ struct Simulation {
     agenda: Agenda,
     seats: Vec<Seat>,
     guards: Vec<Guards>,
-    budget: Option<RequestBudget>,
-    wishes: Vec<(RequestId, usize, AttemptId)>,
+    budget: Option<RequestBudgetState>,
+    permit_requests: Vec<(RequestId, usize, AttemptId)>,
     liveness: Liveness,
     quiet: bool,
     writer: Rng,
@@ -109,7 +109,7 @@ impl Simulation {
             .collect();
         let budget = scenario
             .budget
-            .map(|limit| RequestBudget::new(scenario.budget_config(limit), Rng::seeded(seed)));
+            .map(|limit| RequestBudgetState::new(scenario.budget_config(limit), Rng::seeded(seed)));
         let mut agenda = Agenda::default();
         plan_story(&scenario, &mut agenda);
         plan_listeners(&scenario, &mut agenda);
@@ -123,7 +123,7 @@ impl Simulation {
             agenda,
             seats,
             budget,
-            wishes: Vec::new(),
+            permit_requests: Vec::new(),
             quiet: false,
             writer,
             coverage: Coverage::default(),
@@ -402,7 +402,10 @@ impl Simulation {
 
     fn next_time(&self) -> Option<Time> {
         let timers = self.seats.iter().filter_map(Seat::wakes);
-        let budget = self.budget.as_ref().and_then(RequestBudget::poll_timeout);
+        let budget = self
+            .budget
+            .as_ref()
+            .and_then(RequestBudgetState::poll_timeout);
         timers.chain(budget).chain(self.agenda.next_time()).min()
     }
 

@@ -13,17 +13,17 @@ impl Simulation {
     pub(super) fn acquire(&mut self, number: usize, attempt: AttemptId) {
         if let Some(budget) = &mut self.budget {
             let id = budget.request();
-            self.wishes.push((id, number, attempt));
+            self.permit_requests.push((id, number, attempt));
             self.seats[number].permit = Permit::Wanted(id);
         }
     }
 
-    /// A mirror gives its permit back, or its wish up.
+    /// A mirror gives its permit back, or its request up.
     pub(super) fn release(&mut self, number: usize) {
         let permit = std::mem::take(&mut self.seats[number].permit);
         if let (Some(budget), Permit::Wanted(id) | Permit::Held(id)) = (&mut self.budget, permit) {
             budget.release(id);
-            self.wishes.retain(|(wish, ..)| *wish != id);
+            self.permit_requests.retain(|(request, ..)| *request != id);
         }
     }
 
@@ -39,10 +39,14 @@ impl Simulation {
                     "more permits are out than the budget has",
                 ));
             }
-            let Some(which) = self.wishes.iter().position(|(wish, ..)| *wish == granted) else {
+            let Some(which) = self
+                .permit_requests
+                .iter()
+                .position(|(request, ..)| *request == granted)
+            else {
                 return Err(broken("permits", "a permit is granted that nobody wants"));
             };
-            let (id, number, attempt) = self.wishes.remove(which);
+            let (id, number, attempt) = self.permit_requests.remove(which);
             self.seats[number].permit = Permit::Held(id);
             self.trace.step(self.now, [5, number as u64, 0], || {
                 format!("seat {number}: permit")
@@ -50,7 +54,7 @@ impl Simulation {
             self.tell(number, Input::PermitGranted { attempt }, Origin::default());
         }
         if self
-            .wishes
+            .permit_requests
             .iter()
             .any(|(id, ..)| self.budget.as_ref().is_some_and(|b| !b.is_granted(*id)))
         {

@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::BytesMut;
-use heliostat::Indexer;
-use heliostat::core::object::{Entry, GroupVersionKind, ObjectKey};
-use heliostat::core::packed::{DEFAULT_MEMORY_BUDGET, Packed, PackedCodec, Packing};
-use heliostat::core::raw::{FieldPath, RawCodec, RawObject};
-use heliostat::core::wire::Codec;
+use heliostat::object::{
+    DEFAULT_MEMORY_BUDGET, FieldPath, GroupVersionKind, PackedCodec, RawCodec,
+};
+use heliostat::source::Codec;
+use heliostat::{Entry, Indexer, ObjectKey, Packed, Packing, RawObject};
 use k8s_pb::api::core::v1::Pod;
 
 use super::{
@@ -125,7 +125,7 @@ fn scan(entries: &[Entry<Packed<RawObject>>]) -> Result<f64, Failure> {
     let times = times(SCANS, |_| {
         let pods = store.snapshot();
         let found = pods.iter().filter(|pod| {
-            let is_wanted = |pod: heliostat::core::raw::RawView<'_>| {
+            let is_wanted = |pod: heliostat::object::RawView<'_>| {
                 pod.text(&node)
                     .is_ok_and(|text| text.as_deref() == Some(&*wanted))
             };

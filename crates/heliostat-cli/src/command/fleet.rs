@@ -4,18 +4,15 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use heliostat::core::error::SourceError;
-use heliostat::core::object::Entry;
-use heliostat::core::packed::{Packing, PackingStats};
-use heliostat::core::raw::{FieldPath, RawObject};
-use heliostat::core::reflector::{ReflectorConfig, RoundError};
-use heliostat::core::version::ResourceVersion;
-use heliostat::factory::{FactoryOptions, SharedInformerFactory};
-use heliostat::informer::{EventHandler, HandlerOptions, InformerBuilder, SharedInformer};
-use heliostat::list_watch::ListerWatcher;
+use heliostat::informer::{FactoryOptions, InformerBuilder};
+use heliostat::object::{FieldPath, PackingStats};
+use heliostat::reflector::RoundError;
 use heliostat::source::kube::{KubeSource, Traffic};
-use heliostat::status::ReflectorStatus;
-use heliostat::store::IndexFunc;
+use heliostat::{
+    Entry, EventHandler, HandlerOptions, IndexFunc, ListerWatcher, Packing, RawObject,
+    ReflectorConfig, ReflectorStatus, ResourceVersion, SharedInformer, SharedInformerFactory,
+    SourceError,
+};
 use tokio::sync::mpsc;
 
 use crate::failure::{Failure, is_permanent};
@@ -309,8 +306,8 @@ impl Fleet {
     }
 
     /// Stops all and waits for their ends.
-    pub(crate) async fn stop(self) {
-        self.factory.shut_down().await;
+    pub(crate) async fn shutdown(self) {
+        self.factory.shutdown().await;
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use heliostat::core::raw::FieldPath;
-use heliostat::informer::HandlerFuncs;
+use heliostat::HandlerFuncs;
+use heliostat::object::FieldPath;
 
 use crate::duration;
 use crate::failure::Failure;
@@ -131,7 +131,7 @@ pub(crate) async fn run(args: GetArgs) -> Result<(), Failure> {
     let wanted: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
     let mut items = fleet.by_indexes(&wanted);
     let rejected = fleet.rejected().await;
-    fleet.stop().await;
+    fleet.shutdown().await;
     let missing = missing(&args.names, &items, &target.resources());
     if !args.names.is_empty() {
         items.retain(|item| args.names.iter().any(|name| name == item.header.key.name()));

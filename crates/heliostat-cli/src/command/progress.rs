@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 
-use heliostat::core::printable::printable;
-use heliostat::status::ReflectorStatus;
+use heliostat::ReflectorStatus;
+use heliostat_core::printable::printable;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::totals::Totals;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use heliostat::core::raw::RawObject;
+use heliostat::RawObject;
 use heliostat::source::kube::{
     Cluster, Connection, DiscoveredResource, DynamicObject, KubeSource, Scope,
 };

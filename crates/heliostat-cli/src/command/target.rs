@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use heliostat::core::error::SourceError;
-use heliostat::core::raw::RawObject;
 use heliostat::source::kube::{Cluster, DiscoveredResource, Discovery, KubeSource};
+use heliostat::{RawObject, SourceError};
 use tokio::time::{Instant, sleep};
 
 use crate::duration;

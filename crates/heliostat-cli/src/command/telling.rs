@@ -5,12 +5,12 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use heliostat::core::log_limit::LogLimit;
-use heliostat::core::printable::printable;
-use heliostat::core::raw::FieldPath;
-use heliostat::core::reflector::Activity;
-use heliostat::core::time::Time;
-use heliostat::status::{LastError, ReflectorStatus};
+use heliostat::ReflectorStatus;
+use heliostat::object::FieldPath;
+use heliostat::reflector::{Activity, LastError};
+use heliostat_core::log_limit::LogLimit;
+use heliostat_core::printable::printable;
+use heliostat_core::time::Time;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 

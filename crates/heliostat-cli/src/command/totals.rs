@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use heliostat::core::packed::PackingStats;
-use heliostat::core::raw::Encoding;
+use heliostat::object::{Encoding, PackingStats};
 use heliostat::source::kube::Traffic;
 
 use crate::{duration, size};

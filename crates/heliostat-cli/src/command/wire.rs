@@ -6,9 +6,9 @@
 //! everywhere else.
 
 use clap::{Args, ValueEnum};
-use heliostat::core::object::GroupVersionKind;
-use heliostat::core::raw::{self, FieldPath, RawView};
+use heliostat::object::{FieldPath, GroupVersionKind, RawView};
 use heliostat::source::kube::WireEncoding;
+use heliostat_core::raw;
 use heliostat_kinds::schema;
 
 use crate::failure::Failure;

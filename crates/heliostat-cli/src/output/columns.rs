@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use heliostat::core::raw::{FieldError, FieldPath, FieldValue, RawView};
+use heliostat::object::{FieldError, FieldPath, FieldValue, RawView};
 use jiff::Timestamp;
 
 use super::Kind;
@@ -233,7 +233,7 @@ fn text(values: &[Cow<'_, str>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use heliostat::core::raw::Encoding;
+    use heliostat::object::Encoding;
     use serde_json::{Value, json};
 
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use heliostat::core::version::ResourceVersion;
+use heliostat::ResourceVersion;
 
 use super::layout::Json;
 use super::unprintable::{PrintError, Skipped};

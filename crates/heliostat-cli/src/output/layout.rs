@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use heliostat::core::printable::is_harmful;
+use heliostat_core::printable::is_harmful;
 
 use super::json_text::{Bracket, Token, escape, unescape};
 

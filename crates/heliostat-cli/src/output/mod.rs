@@ -32,13 +32,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use heliostat::core::object::{Entry, Header};
-use heliostat::core::packed::Packed;
-use heliostat::core::printable::printable;
-use heliostat::core::raw::{Encoding, FieldPath, RawObject, RawView};
-use heliostat::core::version::ResourceVersion;
-use heliostat::informer::Notification;
+use heliostat::object::{Encoding, FieldPath, RawView};
 use heliostat::source::kube::DiscoveredResource;
+use heliostat::{Entry, Header, Notification, Packed, RawObject, ResourceVersion};
+use heliostat_core::printable::printable;
 use heliostat_kinds::{Object, ReadError, schema};
 use serde::Serialize;
 

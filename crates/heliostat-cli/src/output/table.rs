@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use heliostat::core::printable::{is_harmful, printable};
+use heliostat_core::printable::{is_harmful, printable};
 use jiff::Timestamp;
 
 use super::columns::Columns;

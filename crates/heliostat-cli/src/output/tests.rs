@@ -1,9 +1,8 @@
 //! The formats, on objects and messages made by hand.
 
 use anstyle::AnsiColor;
-use heliostat::core::object::ObjectKey;
-use heliostat::core::packed::Packing;
-use heliostat::core::raw::Encoding;
+use heliostat::object::Encoding;
+use heliostat::{ObjectKey, Packing};
 use serde_json::{Value, json};
 
 use super::*;

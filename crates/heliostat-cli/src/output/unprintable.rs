@@ -4,10 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use heliostat::core::log_limit::{LINES_MAX, LogLimit};
-use heliostat::core::object::ObjectKey;
-use heliostat::core::printable::printable;
-use heliostat::core::time::Time;
+use heliostat::ObjectKey;
+use heliostat_core::log_limit::{LINES_MAX, LogLimit};
+use heliostat_core::printable::printable;
+use heliostat_core::time::Time;
 
 use super::Kind;
 

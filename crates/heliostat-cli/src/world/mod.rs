@@ -11,7 +11,7 @@ mod pod;
 
 mod churn;
 
-use heliostat::core::rng::Rng;
+use heliostat_core::rng::Rng;
 use heliostat_server::{Status, StorageHandle};
 use jiff::Timestamp;
 

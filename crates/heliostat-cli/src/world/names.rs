@@ -1,6 +1,6 @@
 //! The words that names are made of.
 
-use heliostat::core::rng::Rng;
+use heliostat_core::rng::Rng;
 
 /// The characters of generated suffixes: those that Kubernetes takes, without vowels and look-alikes.
 pub(super) const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";

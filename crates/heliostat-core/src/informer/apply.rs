@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::coalesced::is_other_life;
 use super::fanout::Outcome;
-use super::notification::Notification;
+use crate::notification::Notification;
 use crate::object::{Entry, ObjectKey};
 use crate::queue::ordered_fifo::{Popped, ReplacedAll, Work};
 use crate::queue::{Deletion, Delta};

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
+use super::batch::{BufferedBatch, Content, Telling};
 use super::coalesced::Coalesced;
-use super::notification::Notification;
-use super::portion::{Content, Portion, Telling};
+use crate::notification::Notification;
 use crate::store::snapshot::Snapshot;
 use crate::time::Time;
 
@@ -50,7 +50,7 @@ pub enum Recreation {
 ///
 /// Whoever distributes calls [`changes`](Self::changes), [`initial`](Self::initial),
 /// [`resync`](Self::resync) and [`synced`](Self::synced); the handler's task calls
-/// [`take`](Self::take) and tells what is in the portion before it takes the next.
+/// [`take`](Self::take) and tells what is in the batch before it takes the next.
 pub struct HandlerBuffer<T> {
     buffering: Buffering,
     recreation: Recreation,
@@ -104,15 +104,15 @@ impl<T> HandlerBuffer<T> {
     }
 
     /// What the handler is to be told next; none if nothing is waiting.
-    pub fn take(&mut self) -> Option<Portion<T>> {
+    pub fn take(&mut self) -> Option<BufferedBatch<T>> {
         let splits = self.recreation == Recreation::AsDeleteAndAdd;
         if let Some((since, notification)) = self.coalesced.pop() {
             let content = Content::changes(Arc::new([notification]), true);
-            return Some(Portion::new(since, content, splits));
+            return Some(BufferedBatch::new(since, content, splits));
         }
         let piece = self.pieces.pop_front()?;
         self.pending -= piece.content.len();
-        Some(Portion::new(piece.since, piece.content, splits))
+        Some(BufferedBatch::new(piece.since, piece.content, splits))
     }
 
     /// Drops all that is waiting.
@@ -180,8 +180,8 @@ impl<T> HandlerBuffer<T> {
     }
 
     fn fold(&mut self, piece: Piece<T>) {
-        let mut portion = Portion::new(piece.since, piece.content, false);
-        while let Some(told) = portion.next() {
+        let mut batch = BufferedBatch::new(piece.since, piece.content, false);
+        while let Some(told) = batch.next() {
             self.coalesced.push(piece.since, told.to_notification());
         }
     }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map;
 
-use super::notification::Notification;
+use crate::notification::Notification;
 use crate::object::{Entry, ObjectKey};
 use crate::time::Time;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::buffer::HandlerBuffer;
-use super::notification::Notification;
+use crate::notification::Notification;
 use crate::store::snapshot::Snapshot;
 use crate::time::Time;
 

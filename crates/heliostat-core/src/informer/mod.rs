@@ -3,24 +3,23 @@
 //! ```text
 //! OrderedFifo ─pop_batch─▶ apply ─▶ the store, and an Outcome
 //!                                        │
-//!                             Fanout::tell ─▶ HandlerBuffer of each handler ─take─▶ Portion
+//!                             Fanout::tell ─▶ HandlerBuffer of each handler ─take─▶ BufferedBatch
 //! ```
 //!
 //! Pure bookkeeping: the tasks that call handlers, and the locks, are around it.
 
 pub mod apply;
+pub mod batch;
 pub mod buffer;
 mod coalesced;
 pub mod fanout;
-pub mod notification;
-pub mod portion;
 pub mod synced;
 
 #[cfg(test)]
 mod tests;
 
+pub use crate::notification::{Notification, NotificationRef};
 pub use apply::{Target, apply};
+pub use batch::BufferedBatch;
 pub use buffer::{Buffering, HandlerBuffer, Recreation};
 pub use fanout::{Fanout, HandlerId, Outcome, Sink};
-pub use notification::{Notification, Told};
-pub use portion::Portion;

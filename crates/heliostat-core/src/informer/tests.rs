@@ -47,13 +47,13 @@ fn word(notification: &Notification<u64>) -> String {
 /// Takes everything out.
 fn drain(buffer: &mut HandlerBuffer<u64>) -> Vec<Notification<u64>> {
     let mut all = Vec::new();
-    while let Some(mut portion) = buffer.take() {
-        // What is told of it beforehand and afterwards holds for every kind of portion.
-        let mut has_next = portion.has_next();
-        while let Some(told) = portion.next().map(|told| told.to_notification()) {
+    while let Some(mut batch) = buffer.take() {
+        // What is told of it beforehand and afterwards holds for every kind of batch.
+        let mut has_next = batch.has_next();
+        while let Some(told) = batch.next().map(|told| told.to_notification()) {
             assert!(has_next);
-            assert_eq!(portion.last_key(), told.key());
-            has_next = portion.has_next();
+            assert_eq!(batch.last_key(), told.key());
+            has_next = batch.has_next();
             all.push(told);
         }
         assert!(!has_next);
@@ -268,7 +268,7 @@ fn p_01_p_07_the_state_that_a_handler_is_given_is_shared_and_not_folded() {
     buffer.initial(Time::ZERO, store.snapshot());
     buffer.synced(Time::ZERO);
     assert_eq!(
-        buffer.take().map(|portion| portion.len()),
+        buffer.take().map(|batch| batch.len()),
         Some(3),
         "the whole state"
     );
@@ -280,11 +280,11 @@ fn p_01_p_07_the_state_that_a_handler_is_given_is_shared_and_not_folded() {
 fn a_finished_walk_does_not_hold_on_to_the_state() {
     let mut store = IndexedObjects::new();
     store.add(entry("a", "u", 1)).unwrap();
-    let object = Arc::downgrade(&store.view().get_by_key("a").unwrap().object);
+    let object = Arc::downgrade(&store.view().get(&"a".parse().unwrap()).unwrap().object);
     let mut buffer = buffer(0);
     buffer.initial(Time::ZERO, store.snapshot());
-    let mut portion = buffer.take().unwrap();
-    while portion.next().is_some() {}
+    let mut batch = buffer.take().unwrap();
+    while batch.next().is_some() {}
     store.delete(&ObjectKey::cluster("a"), None).unwrap();
     assert!(object.upgrade().is_none());
 }
@@ -295,7 +295,7 @@ enum Step {
     Delete(u8, bool),
     Replace(Vec<(u8, u8)>),
     Resync,
-    /// The handler of this number takes and handles one portion.
+    /// The handler of this number takes and handles one batch.
     Take(usize),
     /// Somebody comes.
     Join(Option<usize>, bool),
@@ -416,7 +416,7 @@ impl World {
             }
             self.fanout.tell(Time::ZERO, outcome);
             self.queue.processed();
-            if self.queue.has_synced() && !self.synced {
+            if self.queue.is_synced() && !self.synced {
                 self.synced = true;
                 self.fanout.tell_synced(Time::ZERO);
             }
@@ -460,13 +460,13 @@ impl World {
         let Some(member) = self.members.get_mut(number) else {
             return Ok(());
         };
-        let mut portion = None;
+        let mut batch = None;
         self.fanout
-            .with_sink(member.id, |buffer| portion = buffer.take());
-        let Some(mut portion) = portion else {
+            .with_sink(member.id, |buffer| batch = buffer.take());
+        let Some(mut batch) = batch else {
             return Ok(());
         };
-        while let Some(told) = portion.next() {
+        while let Some(told) = batch.next() {
             member.believer.hear(&told.to_notification())?;
         }
         Ok(())

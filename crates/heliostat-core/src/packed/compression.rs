@@ -8,7 +8,7 @@ use std::fmt;
 
 use zstd_safe::{CCtx, CDict, DCtx, DDict};
 
-use super::object::UnpackError;
+use crate::raw::UnpackError;
 
 /// The compression level.
 const LEVEL: i32 = 1;

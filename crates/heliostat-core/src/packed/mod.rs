@@ -35,6 +35,8 @@ mod tests;
 
 pub use codec::PackedCodec;
 pub use compression::{Dictionary, UNPACKED_BYTES_MAX};
-pub use object::{Packed, UnpackError};
+pub use object::Packed;
+
+pub use crate::raw::UnpackError;
 pub use packer::Packer;
 pub use packing::{DEFAULT_MEMORY_BUDGET, Packing, PackingStats};

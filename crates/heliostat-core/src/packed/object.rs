@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::compression::{Dictionary, UNPACKED_BYTES_MAX, read_frame, unpack};
 use super::packing::Collection;
 use crate::object::GroupVersionKind;
-use crate::raw::{Encoding, RawObject, RawView, ReadRaw};
+use crate::raw::{Encoding, RawObject, RawView, ReadRaw, UnpackError};
 
 /// An object in its packed form.
 ///
@@ -37,36 +37,6 @@ pub(super) struct Shape<T> {
     pub(super) encoding: Encoding,
     pub(super) kind: Option<Arc<GroupVersionKind>>,
     pub(super) dictionary: Option<Arc<Dictionary>>,
-}
-
-/// Why a packed object cannot be read.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UnpackError {
-    /// The compressed bytes are not what was packed.
-    #[error("the packed bytes are broken: {0}")]
-    Broken(Arc<str>),
-    /// The bytes are those of the object, and cannot be decoded into its type.
-    #[error("the object cannot be decoded: {0}")]
-    Undecodable(Arc<str>),
-    /// The source sent the object in an encoding that its type cannot be decoded from.
-    #[error("an object of this type is decoded from {wanted:?}, and came in {got:?}")]
-    Encoding {
-        /// What the type is decoded from.
-        wanted: Encoding,
-        /// What the object is in.
-        got: Encoding,
-    },
-}
-
-impl UnpackError {
-    pub(super) fn broken(reason: impl Into<Arc<str>>) -> Self {
-        Self::Broken(reason.into())
-    }
-
-    pub(super) fn undecodable(error: &dyn fmt::Display) -> Self {
-        Self::Undecodable(error.to_string().into())
-    }
 }
 
 impl<T> Packed<T> {

@@ -11,11 +11,11 @@ use serde::de::DeserializeOwned;
 
 use super::cache::Cache;
 use super::compression::Compressor;
-use super::object::{Packed, UnpackError};
+use super::object::Packed;
 use super::packer::Packer;
 use super::training::Training;
 use crate::object::{Entry, GroupVersionKind};
-use crate::raw::{Encoding, RawObject, RawView};
+use crate::raw::{Encoding, RawObject, RawView, UnpackError};
 use crate::wire::Finisher;
 
 /// How much decoded objects of one collection may take unless it is said otherwise: 64 MiB, which is

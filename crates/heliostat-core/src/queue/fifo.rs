@@ -1,4 +1,4 @@
-//! `Fifo`: the newest state of each object that has changed, in the order in which they first did.
+//! `FifoState`: the newest state of each object that has changed, in the order in which they first did.
 //!
 //! For who wants to know what to look at and not what happened: however often an object changes
 //! before its turn, it is given out once, as it is then. An object that went is not given out at all;
@@ -24,7 +24,7 @@ const HOLES_MAX: usize = 1024;
 ///
 /// ```
 /// use heliostat_core::object::{Entry, Header, ObjectKey};
-/// use heliostat_core::queue::Fifo;
+/// use heliostat_core::queue::FifoState;
 /// use heliostat_core::store::Store;
 ///
 /// let state = |name: &str, object: &'static str| {
@@ -35,7 +35,7 @@ const HOLES_MAX: usize = 1024;
 ///     };
 ///     Entry::new(header, object)
 /// };
-/// let mut queue = Fifo::<&str>::new();
+/// let mut queue = FifoState::<&str>::new();
 /// queue.add(state("a", "old"))?;
 /// queue.add(state("b", "other"))?;
 /// queue.update(state("a", "new"))?;
@@ -45,7 +45,7 @@ const HOLES_MAX: usize = 1024;
 /// queue.processed();
 /// # Ok::<(), heliostat_core::store::StoreError>(())
 /// ```
-pub struct Fifo<T> {
+pub struct FifoState<T> {
     waiting: BTreeMap<ObjectKey, Entry<T>>,
     /// The keys in the order of their turns. A waiting key has its turn at its first place; every
     /// other place of it, and every place of a key that does not wait, is a hole.
@@ -54,7 +54,7 @@ pub struct Fifo<T> {
     is_closed: bool,
 }
 
-/// What a [`Fifo`] gave out.
+/// What a [`FifoState`] gave out.
 #[derive(Debug)]
 pub struct Popped<T> {
     /// The object.
@@ -63,7 +63,7 @@ pub struct Popped<T> {
     pub is_in_initial_list: bool,
 }
 
-impl<T> Fifo<T> {
+impl<T> FifoState<T> {
     /// An empty queue.
     #[must_use]
     pub fn new() -> Self {
@@ -123,7 +123,7 @@ impl<T> Fifo<T> {
     /// True once all objects of the first list have been dealt with, or went before their turn; from
     /// the start if the first that came was a single object. It stays true.
     #[must_use]
-    pub const fn has_synced(&self) -> bool {
+    pub const fn is_synced(&self) -> bool {
         matches!(self.population, Population::Delivered)
     }
 
@@ -185,7 +185,7 @@ impl<T> Fifo<T> {
     }
 }
 
-impl<T: Send + Sync> Store<T> for Fifo<T> {
+impl<T: Send + Sync> Store<T> for FifoState<T> {
     fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
         self.population.fed();
         self.put(entry);
@@ -245,15 +245,15 @@ impl<T: Send + Sync> Store<T> for Fifo<T> {
     }
 }
 
-impl<T> Default for Fifo<T> {
+impl<T> Default for FifoState<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T> fmt::Debug for Fifo<T> {
+impl<T> fmt::Debug for FifoState<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fifo")
+        f.debug_struct("FifoState")
             .field("waiting", &self.waiting.len())
             .field("line", &self.line.len())
             .field("population", &self.population)
@@ -381,7 +381,7 @@ mod tests {
         Entry::new(header, number)
     }
 
-    fn replace(queue: &mut Fifo<u64>, entries: &[(&str, u64)]) {
+    fn replace(queue: &mut FifoState<u64>, entries: &[(&str, u64)]) {
         let mut staging = queue.begin_replace();
         for (name, number) in entries {
             staging.stage(entry(name, *number));
@@ -389,29 +389,29 @@ mod tests {
         queue.commit(staging, &1.into()).unwrap();
     }
 
-    fn add(queue: &mut Fifo<u64>, entries: &[(&str, u64)]) {
+    fn add(queue: &mut FifoState<u64>, entries: &[(&str, u64)]) {
         for (name, number) in entries {
             queue.add(entry(name, *number)).unwrap();
         }
     }
 
-    fn delete(queue: &mut Fifo<u64>, name: &str) {
+    fn delete(queue: &mut FifoState<u64>, name: &str) {
         queue.delete(&ObjectKey::cluster(name), None).unwrap();
     }
 
-    fn pop(queue: &mut Fifo<u64>) -> Option<u64> {
+    fn pop(queue: &mut FifoState<u64>) -> Option<u64> {
         let popped = queue.pop();
         queue.processed();
         popped.map(|popped| *popped.entry.object)
     }
 
-    fn drain(queue: &mut Fifo<u64>) -> Vec<u64> {
+    fn drain(queue: &mut FifoState<u64>) -> Vec<u64> {
         std::iter::from_fn(|| pop(queue)).collect()
     }
 
     #[test]
     fn q_01_of_each_key_only_the_newest_is_given_out_once() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         add(&mut queue, &[("foo", 10)]);
         queue.update(entry("foo", 15)).unwrap();
         let list: Vec<u64> = queue.iter().map(|entry| *entry.object).collect();
@@ -426,7 +426,7 @@ mod tests {
 
     #[test]
     fn q_01_a_change_keeps_the_place_in_line() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         let states = [
             ("foo", 10),
             ("bar", 1),
@@ -443,7 +443,7 @@ mod tests {
     /// What every store must do, asked of the queue.
     #[test]
     fn q_01_q_03_the_queue_reads_as_a_store() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         add(&mut queue, &[("foo", 1)]);
         assert_eq!(*queue.get(&ObjectKey::cluster("foo")).unwrap().object, 1);
         queue.update(entry("foo", 2)).unwrap();
@@ -459,7 +459,7 @@ mod tests {
 
     #[test]
     fn q_02_a_deleted_object_is_skipped_and_an_unknown_one_is_no_error() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         add(&mut queue, &[("a", 1), ("b", 2)]);
         delete(&mut queue, "a");
         delete(&mut queue, "nobody");
@@ -470,7 +470,7 @@ mod tests {
 
     #[test]
     fn q_02_an_object_that_comes_back_is_given_out_once_at_its_first_place() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         add(&mut queue, &[("a", 1), ("b", 2)]);
         delete(&mut queue, "a");
         add(&mut queue, &[("c", 3), ("a", 4)]);
@@ -479,7 +479,7 @@ mod tests {
 
     #[test]
     fn q_02_coming_and_going_without_a_consumer_takes_no_memory() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         replace(&mut queue, &[("first", 1), ("second", 2)]);
         for number in 0..10_000 {
             let name = format!("n{number}");
@@ -493,12 +493,12 @@ mod tests {
         left.sort_unstable();
         assert_eq!(left, [2, 10]);
         assert!(queue.line.is_empty());
-        assert!(queue.has_synced());
+        assert!(queue.is_synced());
     }
 
     #[test]
     fn q_03_a_replace_takes_the_place_of_what_waits() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         add(&mut queue, &[("foo", 10), ("gone", 11)]);
         replace(&mut queue, &[("foo", 15)]);
         assert_eq!(drain(&mut queue), [15]);
@@ -506,7 +506,7 @@ mod tests {
 
     #[test]
     fn q_03_a_replace_is_seen_whole_or_not_at_all() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         add(&mut queue, &[("a", 1), ("b", 2), ("c", 3)]);
         let mut staging = queue.begin_replace();
         staging.stage(entry("x", 9));
@@ -537,7 +537,7 @@ mod tests {
     #[test]
     fn q_03_in_an_unknown_history_the_listed_object_wins() {
         for (history, expected) in [(History::Same, 10), (History::Unknown, 11)] {
-            let mut queue = Fifo::new();
+            let mut queue = FifoState::new();
             add(&mut queue, &[("foo", 10)]);
             let mut staging = queue.begin_replace().in_history(history);
             staging.stage(Entry::new(entry("foo", 10).header, 11));
@@ -548,98 +548,98 @@ mod tests {
 
     #[test]
     fn q_04_an_object_is_of_the_initial_list_until_the_queue_is_synced() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         replace(&mut queue, &[("a", 1), ("b", 2)]);
         add(&mut queue, &[("c", 3)]);
         assert!(queue.pop().unwrap().is_in_initial_list);
         queue.processed();
-        assert!(!queue.has_synced());
+        assert!(!queue.is_synced());
         assert!(queue.pop().unwrap().is_in_initial_list);
         assert!(
-            !queue.has_synced(),
+            !queue.is_synced(),
             "synced before the last object was dealt with"
         );
         queue.processed();
-        assert!(queue.has_synced());
+        assert!(queue.is_synced());
         assert!(!queue.pop().unwrap().is_in_initial_list);
     }
 
     #[test]
     fn q_04_the_queue_is_synced_when_the_last_consumer_is_done() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         replace(&mut queue, &[("a", 1), ("b", 2)]);
         assert!(queue.pop().is_some());
         assert!(queue.pop().is_some());
         queue.processed();
-        assert!(!queue.has_synced(), "one object is still being dealt with");
+        assert!(!queue.is_synced(), "one object is still being dealt with");
         queue.processed();
-        assert!(queue.has_synced());
+        assert!(queue.is_synced());
     }
 
     #[test]
     fn q_04_an_object_that_went_before_its_turn_is_not_waited_for() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         replace(&mut queue, &[("a", 1), ("b", 2)]);
         assert_eq!(pop(&mut queue), Some(1));
         delete(&mut queue, "b");
-        assert!(queue.has_synced());
+        assert!(queue.is_synced());
 
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         replace(&mut queue, &[("a", 1), ("b", 2)]);
         delete(&mut queue, "a");
         add(&mut queue, &[("a", 3)]);
         delete(&mut queue, "b");
         assert!(
-            !queue.has_synced(),
+            !queue.is_synced(),
             "an object of the first list came back and waits"
         );
         assert_eq!(pop(&mut queue), Some(3));
-        assert!(queue.has_synced());
+        assert!(queue.is_synced());
         assert_eq!(pop(&mut queue), None);
     }
 
     #[test]
     fn q_04_a_second_list_takes_the_place_of_a_first_that_was_not_dealt_with() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         replace(&mut queue, &[("a", 1), ("b", 2), ("c", 3)]);
         assert_eq!(pop(&mut queue), Some(1));
         replace(&mut queue, &[("d", 4)]);
-        assert!(!queue.has_synced());
+        assert!(!queue.is_synced());
         assert_eq!(pop(&mut queue), Some(4));
-        assert!(queue.has_synced());
+        assert!(queue.is_synced());
     }
 
     #[test]
     fn q_05_synced_follows_the_first_that_comes() {
-        let queue = Fifo::<u64>::new();
-        assert!(!queue.has_synced());
+        let queue = FifoState::<u64>::new();
+        assert!(!queue.is_synced());
 
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         add(&mut queue, &[("a", 1)]);
-        assert!(queue.has_synced());
+        assert!(queue.is_synced());
 
-        let mut queue = Fifo::<u64>::new();
+        let mut queue = FifoState::<u64>::new();
         delete(&mut queue, "a");
-        assert!(queue.has_synced());
+        assert!(queue.is_synced());
 
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         replace(&mut queue, &[]);
-        assert!(queue.has_synced());
+        assert!(queue.is_synced());
 
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         replace(&mut queue, &[("a", 1), ("b", 2)]);
-        assert!(!queue.has_synced());
+        assert!(!queue.is_synced());
         pop(&mut queue);
-        assert!(!queue.has_synced());
+        assert!(!queue.is_synced());
         pop(&mut queue);
-        assert!(queue.has_synced());
+        assert!(queue.is_synced());
         replace(&mut queue, &[("c", 3)]);
-        assert!(queue.has_synced(), "synced is for good");
+        assert!(queue.is_synced(), "synced is for good");
     }
 
     #[test]
     fn q_05_resync_queues_nothing_twice() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         add(&mut queue, &[("a", 1), ("b", 2)]);
         queue.resync().unwrap();
         assert_eq!(drain(&mut queue), [1, 2]);
@@ -647,7 +647,7 @@ mod tests {
 
     #[test]
     fn q_05_a_closed_queue_still_takes_and_gives() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         add(&mut queue, &[("a", 1)]);
         assert!(!queue.is_closed());
         queue.close();
@@ -659,7 +659,7 @@ mod tests {
     /// The reference had an `AddIfNotPresent` until 0.32.
     #[test]
     fn an_object_that_is_put_back_yields_to_a_newer_state() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         add(&mut queue, &[("b", 3), ("c", 4)]);
         assert_eq!(drain(&mut queue), [3, 4]);
         add(&mut queue, &[("a", 1), ("b", 2)]);
@@ -671,7 +671,7 @@ mod tests {
     /// The reference put an object back on request of who popped it until 0.32.
     #[test]
     fn an_object_that_is_put_back_is_given_out_again() {
-        let mut queue = Fifo::new();
+        let mut queue = FifoState::new();
         add(&mut queue, &[("foo", 10)]);
         let popped = queue.pop().unwrap();
         assert!(queue.add_if_absent(popped.entry));
@@ -727,7 +727,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_queue_does_what_a_naive_one_does(calls in prop::collection::vec(call(), 0..60)) {
-            let mut queue = Fifo::new();
+            let mut queue = FifoState::new();
             let mut model = Model::default();
             let mut was_synced = false;
             for (step, call) in calls.into_iter().enumerate() {
@@ -754,8 +754,8 @@ mod tests {
                     Call::Pop => prop_assert_eq!(pop(&mut queue), model.pop()),
                 }
                 prop_assert_eq!(queue.len(), model.waiting.len());
-                prop_assert!(queue.has_synced() || !was_synced);
-                was_synced = queue.has_synced();
+                prop_assert!(queue.is_synced() || !was_synced);
+                was_synced = queue.is_synced();
             }
             let rest: Vec<u64> = std::iter::from_fn(|| model.pop()).collect();
             prop_assert_eq!(drain(&mut queue), rest);

@@ -26,9 +26,9 @@ pub mod work_queue;
 pub mod rate_limit;
 
 pub use delta::{Deletion, Delta};
-pub use delta_fifo::{DeltaFifo, Deltas};
-pub use fifo::Fifo;
+pub use delta_fifo::{DeltaFifoState, Deltas};
+pub use fifo::FifoState;
 pub use known::KnownObjects;
 pub use ordered_fifo::OrderedFifo;
-pub use priority_fifo::{Closed, PriorityFifo};
-pub use work_queue::{Priority, WorkQueue};
+pub use priority_fifo::{Closed, PriorityFifoState};
+pub use work_queue::{Priority, WorkQueueState};

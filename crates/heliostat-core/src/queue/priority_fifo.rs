@@ -1,4 +1,4 @@
-//! `PriorityFifo`: keyed items, the smallest first.
+//! `PriorityFifoState`: keyed items, the smallest first.
 //!
 //! Client-go calls this a heap. The order is that of a rank which a function reads off an item, once,
 //! when the item comes: a rank that changed afterwards could not tear the queue apart, and a function
@@ -17,9 +17,9 @@ use std::fmt;
 ///
 /// ```
 /// use std::cmp::Reverse;
-/// use heliostat_core::queue::PriorityFifo;
+/// use heliostat_core::queue::PriorityFifoState;
 ///
-/// let mut largest_first = PriorityFifo::new(|size: &u64| Reverse(*size));
+/// let mut largest_first = PriorityFifoState::new(|size: &u64| Reverse(*size));
 /// largest_first.upsert("a", 1)?;
 /// largest_first.upsert("b", 2)?;
 /// largest_first.upsert("a", 3)?;
@@ -28,7 +28,7 @@ use std::fmt;
 /// assert_eq!(largest_first.pop(), None);
 /// # Ok::<(), heliostat_core::queue::Closed>(())
 /// ```
-pub struct PriorityFifo<K, T, R> {
+pub struct PriorityFifoState<K, T, R> {
     items: BTreeMap<K, Ranked<T, R>>,
     /// The keys in the order of their turns.
     turns: BTreeMap<(R, u64), K>,
@@ -49,7 +49,7 @@ struct Ranked<T, R> {
 #[error("the queue is closed")]
 pub struct Closed;
 
-impl<K: Clone + Ord, T, R: Clone + Ord> PriorityFifo<K, T, R> {
+impl<K: Clone + Ord, T, R: Clone + Ord> PriorityFifoState<K, T, R> {
     /// An empty queue whose order is that of what `rank` gives.
     pub fn new(rank: impl Fn(&T) -> R + Send + 'static) -> Self {
         Self {
@@ -177,9 +177,9 @@ impl<K: Clone + Ord, T, R: Clone + Ord> PriorityFifo<K, T, R> {
     }
 }
 
-impl<K, T, R> fmt::Debug for PriorityFifo<K, T, R> {
+impl<K, T, R> fmt::Debug for PriorityFifoState<K, T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PriorityFifo")
+        f.debug_struct("PriorityFifoState")
             .field("len", &self.items.len())
             .field("is_closed", &self.is_closed)
             .finish_non_exhaustive()
@@ -192,10 +192,10 @@ mod tests {
 
     use super::*;
 
-    type Queue = PriorityFifo<&'static str, i64, i64>;
+    type Queue = PriorityFifoState<&'static str, i64, i64>;
 
     fn queue(items: &[(&'static str, i64)]) -> Queue {
-        let mut queue = PriorityFifo::new(|item: &i64| *item);
+        let mut queue = PriorityFifoState::new(|item: &i64| *item);
         for (key, item) in items {
             queue.upsert(*key, *item).unwrap();
         }
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn h_30_the_smallest_comes_first_in_whatever_order_they_came() {
-        let mut queue = PriorityFifo::new(|item: &i64| *item);
+        let mut queue = PriorityFifoState::new(|item: &i64| *item);
         for number in 0..500 {
             queue.upsert(format!("up{number}"), number).unwrap();
             queue.upsert(format!("down{number}"), 500 - number).unwrap();
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn h_30_items_added_in_bulk_come_out_in_order() {
-        let mut queue = PriorityFifo::new(|item: &i64| *item);
+        let mut queue = PriorityFifoState::new(|item: &i64| *item);
         queue.bulk_add((0..500).rev().map(|it| (it, it))).unwrap();
         let popped: Vec<i64> = std::iter::from_fn(|| queue.pop()).map(|it| it.1).collect();
         assert!(popped.into_iter().eq(0..500));
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_rank_function_that_panics_changes_nothing() {
-        let mut queue = PriorityFifo::new(|item: &i64| {
+        let mut queue = PriorityFifoState::new(|item: &i64| {
             assert!(*item >= 0, "no rank");
             *item
         });
@@ -358,7 +358,7 @@ mod tests {
         /// A list in the order of arrival, searched for its first smallest item.
         #[test]
         fn the_queue_does_what_a_naive_one_does(calls in prop::collection::vec(call(), 0..80)) {
-            let mut queue = PriorityFifo::new(|item: &i64| *item);
+            let mut queue = PriorityFifoState::new(|item: &i64| *item);
             let mut model: Vec<(u8, i64)> = Vec::new();
             for call in calls {
                 match call {

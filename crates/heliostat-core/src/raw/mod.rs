@@ -17,6 +17,7 @@
 
 mod codec;
 
+mod unpack_error;
 mod view;
 
 mod path;
@@ -40,12 +41,12 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::object::GroupVersionKind;
-use crate::packed::UnpackError;
 use crate::selector::LabelSelector;
 
 pub use codec::RawCodec;
 pub use metadata::{OwnerReference, Pairs, RawMetadata};
 pub use path::{FieldPath, FieldPathError, PATH_BYTES_MAX, STEPS_MAX, Step};
+pub use unpack_error::UnpackError;
 pub use value::{FieldError, FieldValue};
 pub use view::RawView;
 pub use whole::WholeError;

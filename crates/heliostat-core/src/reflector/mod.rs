@@ -411,7 +411,7 @@ impl<T> ReflectorMachine<T> {
             Err(error) => {
                 self.report(Report::ResyncFailed(error));
                 self.abort_request(&state);
-                // A delay that runs, perhaps at the server's wish, is not made shorter by this.
+                // A delay that runs, perhaps as the server asked, is not made shorter by this.
                 let left = self.timers.left(Timer::Backoff, now);
                 self.end_round_for(now, left.unwrap_or_default())
             }
@@ -493,7 +493,7 @@ impl<T> ReflectorMachine<T> {
         State::Stopped
     }
 
-    /// Gives up the request that a state stands for, or the wish for its permit.
+    /// Cancels the request of a state, or its request for a permit.
     fn abort_request(&mut self, state: &State) {
         let attempt = match state {
             State::AwaitingPermit { .. } => return self.output(Output::ReleasePermit),

@@ -22,7 +22,7 @@ pub enum Output<T> {
         /// For which request.
         attempt: AttemptId,
     },
-    /// Give the permit back, or the wish for one up.
+    /// Return the permit, or withdraw the request for one.
     ReleasePermit,
     /// Ask for a page; answer with [`ListPart`](super::Input::ListPart)s and
     /// [`ListEnded`](super::Input::ListEnded), or with [`Failed`](super::Input::Failed).

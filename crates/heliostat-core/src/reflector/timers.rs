@@ -1,8 +1,11 @@
-//! The machine's deadlines: one small table of named timers.
+//! The machine's deadlines: one small table of named timers, and what they are measured with.
 
 use std::time::Duration;
 
 use crate::time::Time;
+
+/// A watch that lasts less than this and brings nothing is an error: `client-go`'s one second.
+pub(super) const VERY_SHORT: Duration = Duration::from_secs(1);
 
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -84,4 +87,9 @@ impl Timers {
         self.clear(timer);
         Some(timer)
     }
+}
+
+/// The wire takes whole seconds; a part of one is cut off.
+pub(super) fn whole_seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }

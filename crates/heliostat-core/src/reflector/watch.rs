@@ -17,12 +17,8 @@ use super::output::{Output, Report};
 use super::proof::{AwaitedDelete, Fence};
 use super::recovery::{Phase, Recovery, recovery};
 use super::state::{AfterDelay, CommitSource, Committing, State, Watching};
-use super::timers::Timer;
-use super::watch_list::whole_seconds;
+use super::timers::{Timer, VERY_SHORT, whole_seconds};
 use super::{ReflectorMachine, RoundError};
-
-/// A watch that lasts less than this and brings nothing is an error: `client-go`'s one second.
-pub(super) const VERY_SHORT: Duration = Duration::from_secs(1);
 
 /// The shortest time a watch is asked to last, whatever the user says: the wire takes whole seconds.
 const WATCH_TIMEOUT_SHORTEST: Duration = Duration::from_secs(1);

@@ -14,8 +14,7 @@ use super::recovery::{Phase, Recovery, recovery};
 use super::state::{
     AfterDelay, CommitSource, Committing, Expensive, State, WatchListTry, WatchListing,
 };
-use super::timers::Timer;
-use super::watch::VERY_SHORT;
+use super::timers::{Timer, VERY_SHORT, whole_seconds};
 use super::{ReflectorMachine, RoundError};
 
 /// How often it is told that the end mark is still missing: `client-go`'s ten seconds.
@@ -324,9 +323,4 @@ impl WatchListing {
             restarts: self.restarts,
         }
     }
-}
-
-/// The wire takes whole seconds; a part of one is cut off.
-pub(super) fn whole_seconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }

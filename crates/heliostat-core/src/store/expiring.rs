@@ -1,7 +1,7 @@
-//! `ExpiringStore`: a store that forgets what has not been told again for a while.
+//! `TtlStore`: a store that forgets what has not been told again for a while.
 //!
 //! Each object has a deadline from when it was last written. An object past its deadline is never
-//! shown; it leaves memory with the next write, or when [`ExpiringStore::expire`] is called.
+//! shown; it leaves memory with the next write, or when [`TtlStore::expire`] is called.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -72,7 +72,7 @@ impl<T> fmt::Debug for Ttl<T> {
 ///
 /// A mirror that feeds it does not tell an object again that did not change: such an object comes
 /// back with its next event or the next replace.
-pub struct ExpiringStore<T, S = IndexedObjects<T>> {
+pub struct TtlStore<T, S = IndexedObjects<T>> {
     store: S,
     ttl: Ttl<T>,
     now: Time,
@@ -82,7 +82,7 @@ pub struct ExpiringStore<T, S = IndexedObjects<T>> {
     queue: BTreeSet<(Time, ObjectKey)>,
 }
 
-impl<T: Send + Sync> ExpiringStore<T> {
+impl<T: Send + Sync> TtlStore<T> {
     /// An empty store.
     #[must_use]
     pub fn new(ttl: Ttl<T>) -> Self {
@@ -90,7 +90,7 @@ impl<T: Send + Sync> ExpiringStore<T> {
     }
 }
 
-impl<T, S: SnapshotStore<T>> ExpiringStore<T, S> {
+impl<T, S: SnapshotStore<T>> TtlStore<T, S> {
     /// Lets the objects of `store` expire; those that it holds already are stamped with the start of
     /// the clock.
     #[must_use]
@@ -203,7 +203,7 @@ impl<T, S: SnapshotStore<T>> ExpiringStore<T, S> {
     }
 }
 
-impl<T: Send + Sync, S: SnapshotStore<T>> Store<T> for ExpiringStore<T, S> {
+impl<T: Send + Sync, S: SnapshotStore<T>> Store<T> for TtlStore<T, S> {
     fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
         self.put(entry, S::add)
     }
@@ -248,16 +248,16 @@ impl<T: Send + Sync, S: SnapshotStore<T>> Store<T> for ExpiringStore<T, S> {
     }
 }
 
-impl<T: Send + Sync, S: SnapshotStore<T>> SnapshotStore<T> for ExpiringStore<T, S> {
+impl<T: Send + Sync, S: SnapshotStore<T>> SnapshotStore<T> for TtlStore<T, S> {
     /// With what has expired and was not taken out yet: [`expire`](Self::expire) first.
     fn snapshot(&self) -> Snapshot<T> {
         self.store.snapshot()
     }
 }
 
-impl<T, S: fmt::Debug> fmt::Debug for ExpiringStore<T, S> {
+impl<T, S: fmt::Debug> fmt::Debug for TtlStore<T, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExpiringStore")
+        f.debug_struct("TtlStore")
             .field("store", &self.store)
             .field("ttl", &self.ttl)
             .field("next_expiry", &self.queue.first())

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::index::{Index, IndexError, IndexFunc};
 use super::snapshot::Snapshot;
-use crate::informer::Notification;
+use crate::notification::Notification;
 use crate::object::{Entry, ObjectKey, Uid};
 use crate::time::Time;
 use crate::version::ResourceVersion;

@@ -41,13 +41,7 @@ impl<T> Snapshot<T> {
     /// The object of this key.
     #[must_use]
     pub fn get(&self, key: &ObjectKey) -> Option<&Entry<T>> {
-        self.get_by_key(key.as_str())
-    }
-
-    /// The object of the key with this text: `namespace/name`, or `name` without a namespace.
-    #[must_use]
-    pub fn get_by_key(&self, key: &str) -> Option<&Entry<T>> {
-        self.objects.get(key).map(|entry| &**entry)
+        self.objects.get(key.as_str()).map(|entry| &**entry)
     }
 
     /// How many objects there are.

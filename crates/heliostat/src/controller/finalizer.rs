@@ -56,7 +56,8 @@ pub enum FinalizerError<E> {
 ///
 /// ```no_run
 /// # use std::sync::Arc;
-/// # use heliostat::controller::{Action, FinalizerError, FinalizerEvent, finalizer};
+/// # use heliostat::Action;
+/// # use heliostat::controller::{FinalizerError, FinalizerEvent, finalizer};
 /// # use k8s_openapi::api::core::v1::ConfigMap;
 /// # use kube_client::{Api, Client, Error};
 /// # use kube_core::ResourceExt as _;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use heliostat_core::informer::Told;
+use heliostat_core::informer::NotificationRef;
 use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::queue::Priority;
 
 use crate::informer::{
-    EventHandler, HandlerOptions, InformerStopped, Notifications, Registration, SharedInformer,
+    EventHandler, HandlerOptions, InformerStopped, NotificationBatch, Registration, SharedInformer,
 };
 use crate::queue::WorkQueue;
 
@@ -66,8 +66,7 @@ impl WorkQueue<ObjectKey> {
     /// # #[cfg(feature = "memory")]
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use heliostat::informer::SharedInformer;
-    /// use heliostat::queue::WorkQueue;
+    /// use heliostat::{SharedInformer, WorkQueue};
     /// use heliostat::source::memory::MemorySource;
     ///
     /// let source = MemorySource::<String>::new();
@@ -170,16 +169,16 @@ impl<T> Follower<T> {
 }
 
 impl<T: Send + Sync + 'static> EventHandler<T> for Follower<T> {
-    async fn on_notifications(&mut self, waiting: &mut Notifications<'_, T>) {
+    async fn on_notifications(&mut self, waiting: &mut NotificationBatch<'_, T>) {
         while let Some(told) = waiting.next() {
             match told {
-                Told::Added {
+                NotificationRef::Added {
                     entry,
                     is_in_initial_list,
                 } if self.rule.admits(None, entry) => {
                     self.ask(entry, priority(is_in_initial_list));
                 }
-                Told::Updated { old, new } if self.rule.admits(Some(old), new) => {
+                NotificationRef::Updated { old, new } if self.rule.admits(Some(old), new) => {
                     let priority = priority(old.header.is_same_state(&new.header));
                     // The object that the old state named must see that it no longer does.
                     if let Keys::Mapped(_) = self.rule.keys {
@@ -188,8 +187,10 @@ impl<T: Send + Sync + 'static> EventHandler<T> for Follower<T> {
                     self.ask(new, priority);
                 }
                 // Always: the failures and delays of a key end with its object.
-                Told::Deleted { last, .. } => self.ask(last, Priority::NORMAL),
-                Told::Added { .. } | Told::Updated { .. } | Told::Synced => {}
+                NotificationRef::Deleted { last, .. } => self.ask(last, Priority::NORMAL),
+                NotificationRef::Added { .. }
+                | NotificationRef::Updated { .. }
+                | NotificationRef::Synced => {}
             }
         }
     }

@@ -144,7 +144,7 @@ impl<T: Send + Sync + 'static> Following for Followed<T> {
         let end = async move {
             self.registration.remove();
             if !self.is_shared {
-                self.informer.stop().await;
+                self.informer.shutdown().await;
             }
         };
         end.boxed()

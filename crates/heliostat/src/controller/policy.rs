@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::queue::Action;
 
-/// Decides what follows from an error; see [`Controller::on_error`](super::Controller::on_error).
+/// Decides what follows from an error; see [`Controller::on_error`](crate::Controller::on_error).
 pub trait ErrorPolicy<K, E>: Send + Sync + 'static {
     /// The next step for `object`, whose call number `attempt` in a row has failed, from 1.
     fn decide(&self, object: &K, error: &E, attempt: u32) -> Action;

@@ -1,4 +1,4 @@
-//! Predicates: which changes of an object count; for [`Controller::filter`](super::Controller::filter).
+//! Predicates: which changes of an object count; for [`Controller::filter`](crate::Controller::filter).
 //!
 //! A predicate is a function of the state before, none for a new object, and the state now. The
 //! functions here admit every new object, and every object that was deleted and created again.
@@ -6,7 +6,8 @@
 //! ```
 //! # #[cfg(all(feature = "memory", feature = "kube"))]
 //! # {
-//! use heliostat::controller::{Controller, predicates};
+//! use heliostat::Controller;
+//! use heliostat::controller::predicates;
 //! use heliostat::source::memory::MemorySource;
 //! use k8s_openapi::api::core::v1::ConfigMap;
 //! use kube_core::ResourceExt as _;

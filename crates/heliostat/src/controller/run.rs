@@ -10,19 +10,15 @@ use futures_util::stream::{self, BoxStream};
 use heliostat_core::object::ObjectKey;
 use heliostat_core::queue::Priority;
 
+use super::builder::Controller;
 use super::follow::Rule;
 use super::input::{Follow as _, Following, Input};
 use super::metrics::ControllerMetrics;
-use super::{Action, Controller, ErrorPolicy};
+use super::policy::ErrorPolicy;
+use super::signal::Trigger;
 use crate::informer::InformerStopped;
-use crate::queue::{Failure, WorkQueue};
+use crate::queue::{Action, Failure, WorkQueue};
 use crate::store::Indexer;
-
-/// What the caller's streams ask for.
-pub(super) enum Trigger {
-    One(ObjectKey),
-    All,
-}
 
 impl<K: Send + Sync + 'static, P> Controller<K, P> {
     /// Runs the controller until the [shutdown](Self::shutdown_on): starts all mirrors, waits until
@@ -41,9 +37,9 @@ impl<K: Send + Sync + 'static, P> Controller<K, P> {
     /// ends the mirrors of the controller's own.
     ///
     /// # Errors
-    /// If a [`SharedInformer`](crate::informer::SharedInformer) that the controller uses is stopped
+    /// If a [`SharedInformer`](crate::SharedInformer) that the controller uses is stopped
     /// before the shutdown, or a mirror stops by itself, which only
-    /// [`RejectPolicy::Stop`](heliostat_core::reflector::RejectPolicy::Stop) leads to. Calls under way
+    /// [`RejectPolicy::Stop`](crate::reflector::RejectPolicy::Stop) leads to. Calls under way
     /// end before this returns.
     ///
     /// # Panics
@@ -176,30 +172,4 @@ impl<K, C: Clone, F, P> Worker<K, C, F, P> {
             then: self.policy.decide(&object, &error, attempt),
         })
     }
-}
-
-/// Waits for Ctrl-C or, on Unix, SIGTERM.
-pub(super) async fn interrupted() {
-    let ctrl_c = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // Without a handler the signal ends the process.
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let terminated = async {
-            match signal(SignalKind::terminate()) {
-                Ok(mut signal) => drop(signal.recv().await),
-                Err(_) => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = ctrl_c => {}
-            () = terminated => {}
-        }
-    }
-    #[cfg(not(unix))]
-    ctrl_c.await;
 }

@@ -4,20 +4,19 @@ use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
 
-use heliostat_core::informer::Told;
+use heliostat_core::informer::NotificationRef;
 use heliostat_core::object::{Entry, ObjectKey};
 
-use super::notifications::Notifications;
+use super::notifications::NotificationBatch;
 
 /// Listens to a mirror.
 ///
-/// Notifications come one after the other, in the order of the changes, each when the one before has
+/// NotificationBatch come one after the other, in the order of the changes, each when the one before has
 /// been handled; a handler that takes its time delays nobody but itself. Write a method as an `async
 /// fn`, whether or not it waits for anything:
 ///
 /// ```
-/// use heliostat::core::object::Entry;
-/// use heliostat::informer::EventHandler;
+/// use heliostat::{Entry, EventHandler};
 ///
 /// struct Names(Vec<String>);
 ///
@@ -65,15 +64,16 @@ pub trait EventHandler<T: Send + Sync>: Send + 'static {
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
-    /// use heliostat::informer::{EventHandler, Notifications, Told};
+    /// use heliostat::EventHandler;
+    /// use heliostat::informer::{NotificationBatch, NotificationRef};
     ///
     /// struct Changes(Arc<Mutex<Vec<String>>>);
     ///
     /// impl<T: Send + Sync> EventHandler<T> for Changes {
-    ///     async fn on_notifications(&mut self, waiting: &mut Notifications<'_, T>) {
+    ///     async fn on_notifications(&mut self, waiting: &mut NotificationBatch<'_, T>) {
     ///         let mut changes = self.0.lock().unwrap();
     ///         while let Some(told) = waiting.next() {
-    ///             if let Told::Updated { new, .. } = told {
+    ///             if let NotificationRef::Updated { new, .. } = told {
     ///                 changes.push(new.key().to_string());
     ///             }
     ///         }
@@ -86,18 +86,20 @@ pub trait EventHandler<T: Send + Sync>: Send + 'static {
     /// hand. A [`Filtered`] calls the single methods of the handler in it, never this.
     fn on_notifications(
         &mut self,
-        waiting: &mut Notifications<'_, T>,
+        waiting: &mut NotificationBatch<'_, T>,
     ) -> impl Future<Output = ()> + Send {
         async move {
             while let Some(told) = waiting.next() {
                 match told {
-                    Told::Added {
+                    NotificationRef::Added {
                         entry,
                         is_in_initial_list,
                     } => self.on_add(entry, is_in_initial_list).await,
-                    Told::Updated { old, new } => self.on_update(old, new).await,
-                    Told::Deleted { last, tombstone } => self.on_delete(last, tombstone).await,
-                    Told::Synced => self.on_synced().await,
+                    NotificationRef::Updated { old, new } => self.on_update(old, new).await,
+                    NotificationRef::Deleted { last, tombstone } => {
+                        self.on_delete(last, tombstone).await
+                    }
+                    NotificationRef::Synced => self.on_synced().await,
                 }
             }
         }
@@ -107,7 +109,7 @@ pub trait EventHandler<T: Send + Sync>: Send + 'static {
 /// A listener made of plain functions; those that are not given are skipped.
 ///
 /// ```
-/// use heliostat::informer::HandlerFuncs;
+/// use heliostat::HandlerFuncs;
 ///
 /// let handler = HandlerFuncs::<String>::new()
 ///     .on_add(|entry, is_in_initial_list| println!("+ {} {is_in_initial_list}", entry.key()))

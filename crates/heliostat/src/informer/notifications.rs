@@ -1,25 +1,25 @@
-//! `Notifications`: those that wait for a listener, one after the other, where they lie.
+//! `NotificationBatch`: the notifications that wait for a listener, borrowed one after the other.
 
 use std::fmt;
 
-use heliostat_core::informer::{Portion, Told};
+use heliostat_core::informer::{BufferedBatch, NotificationRef};
 use heliostat_core::object::ObjectKey;
 
 use super::slot::Slot;
 
-/// How many notifications a listener that never waits is told in a row before others of its thread
-/// get their turn.
+/// Number of notifications that a listener which never waits handles in a row before other tasks of its
+/// thread run.
 pub(super) const TOLD_IN_A_ROW: usize = 256;
 
-/// Some of the notifications that wait for a listener, in their order. What they tell of is looked at
-/// in memory that all listeners share, so one that does not concern the listener costs next to nothing.
+/// A run of the notifications that wait for a listener, in order. Each is borrowed from memory that all
+/// listeners share, so one that the listener ignores costs next to nothing.
 ///
-/// One counts as handled when the next is asked for, or when this is dropped; what was never asked for
-/// is told again.
-pub struct Notifications<'a, T> {
-    portion: &'a mut Portion<T>,
+/// A notification counts as handled when the next is requested, or when the batch is dropped.
+/// Notifications that are not read are delivered again.
+pub struct NotificationBatch<'a, T> {
+    batch: &'a mut BufferedBatch<T>,
     slot: &'a Slot<T>,
-    /// How many may be given, and how many of them have not been.
+    /// How many may be returned, and how many of them have not been.
     limit: usize,
     left: usize,
     in_hand: InHand,
@@ -33,11 +33,15 @@ enum InHand {
     Synced,
 }
 
-impl<'a, T> Notifications<'a, T> {
-    /// At most `limit` of what is left in the portion.
-    pub(super) const fn new(portion: &'a mut Portion<T>, slot: &'a Slot<T>, limit: usize) -> Self {
+impl<'a, T> NotificationBatch<'a, T> {
+    /// At most `limit` of what is left in the batch.
+    pub(super) const fn new(
+        batch: &'a mut BufferedBatch<T>,
+        slot: &'a Slot<T>,
+        limit: usize,
+    ) -> Self {
         Self {
-            portion,
+            batch,
             slot,
             limit,
             left: limit,
@@ -45,23 +49,24 @@ impl<'a, T> Notifications<'a, T> {
         }
     }
 
-    /// The next notification; none when these have all been told, or the listener is to be told nothing
-    /// more.
+    /// Returns the next notification; none when all have been returned, or the listener has ended.
     #[expect(
         clippy::should_implement_trait,
         reason = "what it gives is borrowed from here"
     )]
     #[inline]
-    pub fn next(&mut self) -> Option<Told<'_, T>> {
+    pub fn next(&mut self) -> Option<NotificationRef<'_, T>> {
         self.settle();
         if self.left == 0 || self.slot.is_over() {
             return None;
         }
-        let told = self.portion.next()?;
+        let told = self.batch.next()?;
         self.left -= 1;
         self.in_hand = match told {
-            Told::Synced => InHand::Synced,
-            Told::Added { .. } | Told::Updated { .. } | Told::Deleted { .. } => InHand::Change,
+            NotificationRef::Synced => InHand::Synced,
+            NotificationRef::Added { .. }
+            | NotificationRef::Updated { .. }
+            | NotificationRef::Deleted { .. } => InHand::Change,
         };
         Some(told)
     }
@@ -74,7 +79,7 @@ impl<'a, T> Notifications<'a, T> {
     /// The object of what was given last; none if nothing was, or it was of no object.
     pub(super) fn last_key(&self) -> Option<&ObjectKey> {
         match self.in_hand {
-            InHand::Change => self.portion.last_key(),
+            InHand::Change => self.batch.last_key(),
             InHand::Nothing | InHand::Synced => None,
         }
     }
@@ -93,16 +98,16 @@ impl<'a, T> Notifications<'a, T> {
     }
 }
 
-impl<T> Drop for Notifications<'_, T> {
+impl<T> Drop for NotificationBatch<'_, T> {
     fn drop(&mut self) {
         self.settle();
     }
 }
 
-impl<T> fmt::Debug for Notifications<'_, T> {
+impl<T> fmt::Debug for NotificationBatch<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notifications")
-            .field("portion", &self.portion)
+        f.debug_struct("NotificationBatch")
+            .field("batch", &self.batch)
             .field("given", &self.given())
             .finish_non_exhaustive()
     }

@@ -8,7 +8,7 @@ use heliostat_core::informer::{Buffering, Recreation};
 ///
 /// ```
 /// use std::time::Duration;
-/// use heliostat::informer::HandlerOptions;
+/// use heliostat::HandlerOptions;
 ///
 /// // Told everything again every ten minutes; if it falls 1,000 notifications behind, only the newest
 /// // state of each object is kept for it.

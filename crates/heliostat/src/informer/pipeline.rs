@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::metrics::InformerMetrics;
-use super::slot::{Fate, HandlerStatus, Slot, SlotSink};
+use super::slot::{HandlerStatus, ListenerState, Slot, SlotSink};
 use crate::store::{Indexer, IndexerWriter};
 use crate::sync::{Mutex, MutexGuard, Notify, PoisonError};
 
@@ -140,7 +140,7 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
             while self.gather().await && self.work() {}
             if is_last {
                 // The reflector may have come to its end by itself.
-                self.end(Fate::Finishes);
+                self.end(ListenerState::Finishes);
                 return;
             }
             self.queued.notified().await;
@@ -182,7 +182,7 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         let is_synced = {
             let mut queue = self.queue();
             queue.processed();
-            queue.has_synced()
+            queue.is_synced()
         };
         if is_synced && !stage.is_synced {
             stage.is_synced = true;
@@ -195,9 +195,9 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         true
     }
 
-    /// Nothing more will come. Gives the handlers that there are, having decided their fate. They stay,
-    /// so that a worse fate can be decided later.
-    pub(super) fn end(&self, fate: Fate) -> Vec<Arc<Slot<T>>> {
+    /// Nothing more will come. Gives the handlers that there are, having decided their state. They stay,
+    /// so that a worse state can be decided later.
+    pub(super) fn end(&self, state: ListenerState) -> Vec<Arc<Slot<T>>> {
         self.close_queue();
         let mut stage = self.stage();
         // Dropping the writer tells those who wait for the store.
@@ -215,7 +215,7 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
             .map(|sink| Arc::clone(&sink.0))
             .collect();
         for slot in &slots {
-            slot.decide(fate);
+            slot.decide(state);
         }
         slots
     }

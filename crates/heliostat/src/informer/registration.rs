@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use heliostat_core::informer::{HandlerId, Portion};
+use heliostat_core::informer::{BufferedBatch, HandlerId};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::Inner;
 use super::handler::EventHandler;
-use super::notifications::{Notifications, TOLD_IN_A_ROW};
+use super::mirror::Inner;
+use super::notifications::{NotificationBatch, TOLD_IN_A_ROW};
 use super::pipeline::Pipeline;
-use super::slot::{Fate, HandlerStatus, Slot};
+use super::slot::{HandlerStatus, ListenerState, Slot};
 
 /// How long a handler is left alone after it panicked, so that one that always does cannot fill the
 /// logs: the time that client-go takes, too.
@@ -112,7 +112,7 @@ impl<T: Send + Sync + 'static> Registration<T> {
 
     /// Removes the handler, as [`remove`](Self::remove) does, and waits for the end of the call that
     /// is under way: after it the handler is gone.
-    pub async fn shut_down(mut self) {
+    pub async fn shutdown(mut self) {
         self.leave();
         if let Some(task) = self.task.take() {
             join(task, self.slot.name()).await;
@@ -129,7 +129,7 @@ impl<T: Send + Sync + 'static> Registration<T> {
         // After a detach there is nothing to leave.
         if self.inner.take().is_some() {
             self.pipeline.remove(self.id);
-            self.slot.decide(Fate::Ends);
+            self.slot.decide(ListenerState::Ends);
         }
     }
 }
@@ -187,15 +187,15 @@ struct Teller<T, H> {
 impl<T: Send + Sync + 'static, H: EventHandler<T>> Teller<T, H> {
     async fn run(mut self) {
         let slot = Arc::clone(&self.slot);
-        while let Some(portion) = poll_fn(|context| slot.poll_take(Some(context))).await {
-            self.tell_all(portion).await;
+        while let Some(batch) = poll_fn(|context| slot.poll_take(Some(context))).await {
+            self.tell_all(batch).await;
             slot.put_down();
         }
     }
 
-    async fn tell_all(&mut self, mut portion: Portion<T>) {
-        while portion.has_next() && !self.slot.is_over() {
-            self.tell_some(&mut portion).await;
+    async fn tell_all(&mut self, mut batch: BufferedBatch<T>) {
+        while batch.has_next() && !self.slot.is_over() {
+            self.tell_some(&mut batch).await;
             if self.in_a_row == TOLD_IN_A_ROW {
                 self.in_a_row = 0;
                 tokio::task::yield_now().await;
@@ -204,9 +204,9 @@ impl<T: Send + Sync + 'static, H: EventHandler<T>> Teller<T, H> {
     }
 
     /// One call of the handler: a panic in it costs what it had in hand, and no more.
-    async fn tell_some(&mut self, portion: &mut Portion<T>) {
+    async fn tell_some(&mut self, batch: &mut BufferedBatch<T>) {
         let limit = TOLD_IN_A_ROW - self.in_a_row;
-        let mut notifications = Notifications::new(portion, &self.slot, limit);
+        let mut notifications = NotificationBatch::new(batch, &self.slot, limit);
         // The handler's own state may be broken by its panic; that is its business, as its docs say.
         let call = AssertUnwindSafe(self.handler.on_notifications(&mut notifications));
         let outcome = call.catch_unwind().await;
@@ -220,7 +220,7 @@ impl<T: Send + Sync + 'static, H: EventHandler<T>> Teller<T, H> {
             tracing::error!(
                 handler = %self.slot.name(),
                 object = notifications.last_key().map(tracing::field::display),
-                panic = %crate::driver::panic_message(&*panic),
+                panic = %crate::contain::panic_message(&*panic),
                 "a handler panicked; it goes on with the next notification"
             );
             tokio::select! {
@@ -240,7 +240,7 @@ impl<T> Drop for Ended<T> {
     fn drop(&mut self) {
         self.0.put_down();
         // Nothing is to pile up for a handler that nobody tells any more.
-        self.0.decide(Fate::Ends);
+        self.0.decide(ListenerState::Ends);
         self.0.end();
     }
 }

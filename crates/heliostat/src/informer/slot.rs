@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use heliostat_core::informer::{HandlerBuffer, Portion, Sink};
+use heliostat_core::informer::{BufferedBatch, HandlerBuffer, Sink};
 use heliostat_core::time::Time;
 use tokio::sync::watch;
 
@@ -20,7 +20,7 @@ pub(super) struct Slot<T> {
     name: Arc<str>,
     buffer: Mutex<HandlerBuffer<T>>,
     taker: AtomicWaker,
-    fate: AtomicU8,
+    state: AtomicU8,
     told: AtomicU64,
     panics: AtomicU64,
     in_hand: InHand,
@@ -29,21 +29,21 @@ pub(super) struct Slot<T> {
     ended: watch::Sender<bool>,
 }
 
-/// What is to become of a handler.
+/// Whether a handler is still registered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Fate {
+pub(super) enum ListenerState {
     /// It goes on.
     Listens = 0,
-    /// It is told what is waiting, and then comes to its end.
+    /// It is notified of what is waiting, and then ends.
     Finishes = 1,
-    /// It is told nothing more.
+    /// It is not notified any more.
     Ends = 2,
 }
 
-/// What the handler has taken and has not been told yet.
+/// What the handler has taken and has not been notified of yet.
 #[derive(Default)]
 struct InHand {
-    /// How many it will have been told in all when it has been told these.
+    /// How many notifications it will have handled in all after these.
     until: AtomicU64,
     /// Since when, in microseconds of the mirror's clock; one more, so that zero says nothing.
     since: AtomicU64,
@@ -76,7 +76,7 @@ impl<T> Slot<T> {
             name,
             buffer: Mutex::new(HandlerBuffer::new(options.buffering, options.recreation)),
             taker: AtomicWaker::new(),
-            fate: AtomicU8::new(Fate::Listens as u8),
+            state: AtomicU8::new(ListenerState::Listens as u8),
             told: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             in_hand: InHand::default(),
@@ -89,10 +89,10 @@ impl<T> Slot<T> {
         &self.name
     }
 
-    /// Decides what is to become of the handler. A worse fate stands.
-    pub(super) fn decide(&self, fate: Fate) {
-        self.fate.fetch_max(fate as u8, Ordering::AcqRel);
-        if fate == Fate::Ends {
+    /// Changes the state of the handler, to a later one only.
+    pub(super) fn decide(&self, state: ListenerState) {
+        self.state.fetch_max(state as u8, Ordering::AcqRel);
+        if state == ListenerState::Ends {
             self.buffer().clear();
         }
         self.taker.wake();
@@ -100,7 +100,7 @@ impl<T> Slot<T> {
 
     /// True if the handler is to be told nothing more.
     pub(super) fn is_over(&self) -> bool {
-        self.fate.load(Ordering::Acquire) == Fate::Ends as u8
+        self.state.load(Ordering::Acquire) == ListenerState::Ends as u8
     }
 
     /// Waits until the handler is to be told nothing more.
@@ -114,24 +114,27 @@ impl<T> Slot<T> {
         }
     }
 
-    /// The next portion; none when the handler has come to its end. Without a context it is a look
+    /// The next batch; none when the handler has come to its end. Without a context it is a look
     /// only: who waits here goes on waiting.
-    pub(super) fn poll_take(&self, context: Option<&Context<'_>>) -> Poll<Option<Portion<T>>> {
+    pub(super) fn poll_take(
+        &self,
+        context: Option<&Context<'_>>,
+    ) -> Poll<Option<BufferedBatch<T>>> {
         // Whoever puts something in wakes after that: either it is seen here, or the waker is.
         if let Some(context) = context {
             self.taker.register(context.waker());
         }
-        let fate = self.fate.load(Ordering::Acquire);
-        if fate == Fate::Ends as u8 {
+        let state = self.state.load(Ordering::Acquire);
+        if state == ListenerState::Ends as u8 {
             return Poll::Ready(None);
         }
-        let portion = self.buffer().take();
-        match portion {
-            Some(portion) => {
-                self.in_hand.hold(&portion, self.told());
-                Poll::Ready(Some(portion))
+        let batch = self.buffer().take();
+        match batch {
+            Some(batch) => {
+                self.in_hand.hold(&batch, self.told());
+                Poll::Ready(Some(batch))
             }
-            None if fate == Fate::Finishes as u8 => Poll::Ready(None),
+            None if state == ListenerState::Finishes as u8 => Poll::Ready(None),
             None => Poll::Pending,
         }
     }
@@ -148,7 +151,7 @@ impl<T> Slot<T> {
         self.told.load(Ordering::Relaxed)
     }
 
-    /// The portion has been told, or will not be told further.
+    /// The batch has been told, or will not be told further.
     pub(super) fn put_down(&self) {
         self.in_hand.drop_all();
     }
@@ -195,7 +198,7 @@ impl<T> Slot<T> {
     /// Puts something in, unless the handler is coming to its end; wakes it if it had nothing to do.
     fn put(&self, put: impl FnOnce(&mut HandlerBuffer<T>)) {
         let mut buffer = self.buffer();
-        if self.fate.load(Ordering::Acquire) != Fate::Listens as u8 {
+        if self.state.load(Ordering::Acquire) != ListenerState::Listens as u8 {
             return;
         }
         let was_empty = buffer.is_empty();
@@ -223,12 +226,12 @@ impl<T> Sink<T> for SlotSink<T> {
 }
 
 impl InHand {
-    fn hold<T>(&self, portion: &Portion<T>, told: u64) {
-        let since = portion.since().elapsed().as_micros();
+    fn hold<T>(&self, batch: &BufferedBatch<T>, told: u64) {
+        let since = batch.since().elapsed().as_micros();
         let since = u64::try_from(since).unwrap_or(u64::MAX - 1);
         self.since.store(since + 1, Ordering::Relaxed);
         self.until
-            .store(told + portion.len() as u64, Ordering::Relaxed);
+            .store(told + batch.len() as u64, Ordering::Relaxed);
     }
 
     fn drop_all(&self) {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
-use heliostat_core::informer::{HandlerId, Notification, Portion};
+use heliostat_core::informer::{BufferedBatch, HandlerId, Notification};
 use tokio::task::coop;
 
-use super::Inner;
-use super::notifications::{Notifications, TOLD_IN_A_ROW};
-use super::slot::{Fate, HandlerStatus, Slot};
+use super::mirror::Inner;
+use super::notifications::{NotificationBatch, TOLD_IN_A_ROW};
+use super::slot::{HandlerStatus, ListenerState, Slot};
 
 /// What a mirror tells, as a stream; see [`SharedInformer::subscribe`](super::SharedInformer::subscribe).
 ///
@@ -24,7 +24,7 @@ pub struct Subscription<T: Send + Sync + 'static> {
     inner: Arc<Inner<T>>,
     id: HandlerId,
     slot: Arc<Slot<T>>,
-    portion: Option<Portion<T>>,
+    batch: Option<BufferedBatch<T>>,
     /// How many had been told in all when the tasks beside this one last had their turn.
     turn_at: u64,
 }
@@ -35,7 +35,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
             inner,
             id,
             slot,
-            portion: None,
+            batch: None,
             turn_at: 0,
         }
     }
@@ -55,11 +55,12 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     /// a share in each object, and all threads that do so at the same time wait for each other.
     ///
     /// ```
-    /// # use heliostat::informer::{Subscription, Told};
+    /// # use heliostat::Subscription;
+    /// # use heliostat::informer::NotificationRef;
     /// async fn newest(mut events: Subscription<String>) {
     ///     while let Some(mut waiting) = events.recv_many().await {
     ///         while let Some(told) = waiting.next() {
-    ///             if let Told::Added { entry, .. } | Told::Updated { new: entry, .. } = told {
+    ///             if let NotificationRef::Added { entry, .. } | NotificationRef::Updated { new: entry, .. } = told {
     ///                 println!("{} {}", entry.key(), entry.object);
     ///             }
     ///         }
@@ -69,7 +70,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     ///
     /// # Cancel safety
     /// Cancel safe: a notification is taken only when it is given.
-    pub async fn recv_many(&mut self) -> Option<Notifications<'_, T>> {
+    pub async fn recv_many(&mut self) -> Option<NotificationBatch<'_, T>> {
         let in_a_row = self.slot.told() - self.turn_at;
         let mut left =
             TOLD_IN_A_ROW.saturating_sub(usize::try_from(in_a_row).unwrap_or(usize::MAX));
@@ -79,8 +80,8 @@ impl<T: Send + Sync + 'static> Subscription<T> {
             tokio::task::yield_now().await;
         }
         let waits = std::future::poll_fn(|context| self.poll_waiting(context)).await;
-        let portion = self.portion.as_mut().filter(|_| waits)?;
-        Some(Notifications::new(portion, &self.slot, left))
+        let batch = self.batch.as_mut().filter(|_| waits)?;
+        Some(NotificationBatch::new(batch, &self.slot, left))
     }
 
     /// The next notification, if one is waiting.
@@ -114,8 +115,8 @@ impl<T: Send + Sync + 'static> Subscription<T> {
                 self.put_down();
                 return Poll::Ready(None);
             }
-            if let Some(portion) = &mut self.portion {
-                if let Some(told) = portion.next() {
+            if let Some(batch) = &mut self.batch {
+                if let Some(told) = batch.next() {
                     let notification = told.to_notification();
                     self.slot.handled();
                     if matches!(notification, Notification::Synced) {
@@ -126,13 +127,13 @@ impl<T: Send + Sync + 'static> Subscription<T> {
                 self.put_down();
             }
             match ready!(self.slot.poll_take(context)) {
-                Some(portion) => self.portion = Some(portion),
+                Some(batch) => self.batch = Some(batch),
                 None => return Poll::Ready(None),
             }
         }
     }
 
-    /// Whether the portion in hand has something to tell, which may take a while to say; if not, nothing
+    /// Whether the batch in hand has something to tell, which may take a while to say; if not, nothing
     /// more will come.
     fn poll_waiting(&mut self, context: &Context<'_>) -> Poll<bool> {
         loop {
@@ -140,14 +141,14 @@ impl<T: Send + Sync + 'static> Subscription<T> {
                 self.put_down();
                 return Poll::Ready(false);
             }
-            if let Some(portion) = &mut self.portion {
-                if portion.has_next() {
+            if let Some(batch) = &mut self.batch {
+                if batch.has_next() {
                     return Poll::Ready(true);
                 }
                 self.put_down();
             }
             match ready!(self.slot.poll_take(Some(context))) {
-                Some(portion) => self.portion = Some(portion),
+                Some(batch) => self.batch = Some(batch),
                 None => return Poll::Ready(false),
             }
         }
@@ -155,7 +156,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
 
     /// What has been told is no longer kept alive.
     fn put_down(&mut self) {
-        self.portion = None;
+        self.batch = None;
         self.slot.put_down();
     }
 }
@@ -171,7 +172,7 @@ impl<T: Send + Sync + 'static> Stream for Subscription<T> {
 impl<T: Send + Sync + 'static> Drop for Subscription<T> {
     fn drop(&mut self) {
         self.inner.pipeline.remove(self.id);
-        self.slot.decide(Fate::Ends);
+        self.slot.decide(ListenerState::Ends);
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::sync::{Mutex, MutexGuard, Notify, PoisonError};
 
 /// See the module.
-pub(super) struct Shared<Q> {
+pub(crate) struct Shared<Q> {
     queue: Mutex<Q>,
     /// Those who wait for something to take.
     takers: Notify,
@@ -21,7 +21,7 @@ pub(super) struct Shared<Q> {
 }
 
 /// What a waiter finds when it looks.
-pub(super) enum Look<R> {
+pub(crate) enum Look<R> {
     /// What it waited for.
     Found(R),
     /// Nothing, until something changes.
@@ -31,7 +31,7 @@ pub(super) enum Look<R> {
 }
 
 impl<Q> Shared<Q> {
-    pub(super) fn new(queue: Q) -> Self {
+    pub(crate) fn new(queue: Q) -> Self {
         Self {
             queue: Mutex::new(queue),
             takers: Notify::new(),
@@ -40,24 +40,24 @@ impl<Q> Shared<Q> {
     }
 
     /// The queue, for one call of it.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Q> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Q> {
         // Ranks and rate limiters of the user's run under the lock before the queue changes, so a
         // panic in one of them leaves a sound queue.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// There is one thing more to take.
-    pub(super) fn wake_taker(&self) {
+    pub(crate) fn wake_taker(&self) {
         self.takers.notify_one();
     }
 
     /// There may be many things more to take, or another moment to wait for, or nothing any more.
-    pub(super) fn wake_takers(&self) {
+    pub(crate) fn wake_takers(&self) {
         self.takers.notify_waiters();
     }
 
     /// All may be over.
-    pub(super) fn wake_watchers(&self) {
+    pub(crate) fn wake_watchers(&self) {
         self.watchers.notify_waiters();
     }
 
@@ -65,7 +65,7 @@ impl<Q> Shared<Q> {
     ///
     /// # Cancel safety
     /// Cancel safe: `look` takes something only in the very poll that returns it.
-    pub(super) async fn take<R>(&self, look: impl FnMut(&mut Q) -> Look<R>) -> R {
+    pub(crate) async fn take<R>(&self, look: impl FnMut(&mut Q) -> Look<R>) -> R {
         // Whoever always finds something must still let the tasks beside it have their turn.
         tokio::task::coop::consume_budget().await;
         self.wait(&self.takers, look).await
@@ -75,7 +75,7 @@ impl<Q> Shared<Q> {
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub(super) async fn watch<R>(&self, look: impl FnMut(&mut Q) -> Look<R>) -> R {
+    pub(crate) async fn watch<R>(&self, look: impl FnMut(&mut Q) -> Look<R>) -> R {
         self.wait(&self.watchers, look).await
     }
 

@@ -1,5 +1,14 @@
-//! The sources that come with the library: those of objects, each behind its own feature, and the one
-//! that packs the objects of another.
+//! Sources: those that come with the library, and what an author of one needs.
+//!
+//! | | |
+//! |---|---|
+//! | [`kube`] | a Kubernetes API: typed, dynamic, metadata-only *(feature `kube`)* |
+//! | [`memory`] | a collection in process *(feature `memory`)* |
+//! | [`PackedSource`] | packs the objects of another source |
+//!
+//! A source of your own implements [`ListerWatcher`](crate::ListerWatcher): it answers [`ListOptions`]
+//! with a stream of [`ListPart`]s and [`WatchOptions`] with a stream of [`WatchEvent`]s. The crate
+//! `heliostat-conformance` checks it. [`Codec`] is what decodes the objects of a Kubernetes API.
 
 #[cfg(feature = "kube")]
 pub mod kube;
@@ -7,4 +16,15 @@ pub mod kube;
 #[cfg(feature = "memory")]
 pub mod memory;
 
-pub mod packed;
+mod packed;
+
+pub use heliostat_core::error::{DecodeError, TransportError, TransportErrorKind};
+pub use heliostat_core::event::{
+    ChangeKind, Item, ListMetadata, ListPart, Rejection, RejectionReason, WatchEvent,
+};
+pub use heliostat_core::options::{ListOptions, ResourceVersionMatch, WatchOptions};
+pub use heliostat_core::status::{StatusCause, StatusDetails, StatusMetadata};
+pub use heliostat_core::wire::Codec;
+
+pub use crate::list_watch::{ListStream, WatchStream};
+pub use packed::PackedSource;

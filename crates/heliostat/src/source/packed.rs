@@ -9,17 +9,15 @@ use heliostat_core::raw::RawObject;
 
 use crate::list_watch::{ListStream, ListerWatcher, WatchStream};
 
-/// Packs the objects of a source of yours: see [`core::packed`](heliostat_core::packed).
+/// Packs the objects of a source of yours: see [`Packing`].
 ///
 /// Objects are packed where the source's streams are asked for their next part: on the task of the
 /// reflector, at some ten microseconds each. (A Kubernetes source packs while it decodes, beside that
 /// task: `KubeSource::packed`.)
 ///
 /// ```
-/// use heliostat::ListerWatcher;
-/// use heliostat::core::packed::Packing;
-/// use heliostat::core::raw::RawObject;
-/// use heliostat::source::packed::PackedSource;
+/// use heliostat::{ListerWatcher, Packing, RawObject};
+/// use heliostat::source::PackedSource;
 ///
 /// /// Mirrors any source of raw objects in little room.
 /// fn in_little_room<S>(source: S) -> PackedSource<S, RawObject>

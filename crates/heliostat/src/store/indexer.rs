@@ -35,8 +35,7 @@ use crate::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLoc
 /// a [`snapshot`](Self::snapshot) where answers must fit together.
 ///
 /// ```
-/// use heliostat::core::object::{Entry, Header, ObjectKey};
-/// use heliostat::store::{IndexFunc, Indexer};
+/// use heliostat::{Entry, Header, IndexFunc, Indexer, ObjectKey};
 ///
 /// // Any type will do; here a pod is the name of its node.
 /// let pods = Indexer::<&'static str>::new();
@@ -199,13 +198,7 @@ impl<T> Indexer<T> {
     /// The object of this key.
     #[must_use]
     pub fn get(&self, key: &ObjectKey) -> Option<Entry<T>> {
-        self.get_by_key(key.as_str())
-    }
-
-    /// The object of the key with this text: `namespace/name`, or `name` without a namespace.
-    #[must_use]
-    pub fn get_by_key(&self, key: &str) -> Option<Entry<T>> {
-        self.shared.by_key.get(key)
+        self.shared.by_key.get(key.as_str())
     }
 
     /// The object of this key alone, without its header: the fastest way to read one.
@@ -364,7 +357,7 @@ impl<T> Indexer<T> {
 
 impl<T> Indexer<Packed<T>> {
     /// The object of this key, decoded: the fastest way to read one. Within the memory budget of its
-    /// [`Packing`](heliostat_core::packed::Packing) this copies a pointer; beyond it, the object is
+    /// [`Packing`](crate::Packing) this copies a pointer; beyond it, the object is
     /// unpacked and decoded here.
     ///
     /// # Errors

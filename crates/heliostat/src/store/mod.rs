@@ -1,18 +1,15 @@
-//! The stores, ready to be shared between threads.
+//! The details of stores: what an author of one needs, and the parts of an
+//! [`Indexer`](crate::Indexer), a [`Snapshot`](crate::Snapshot) and a [`Lister`](crate::Lister).
 //!
-//! [`heliostat_core::store`] decides what a store holds and how it changes; here are the locks around
-//! it, and the waiting for its content.
-//!
-//! A store of your own implements three methods of [`Store`] and is fed by a
+//! A store of your own implements three methods of [`Store`](crate::Store) and is fed by a
 //! [`Reflector`](crate::Reflector):
 //!
 //! ```
 //! use std::collections::BTreeMap;
 //! use std::sync::{Arc, Mutex};
 //!
-//! use heliostat::core::object::{Entry, ObjectKey};
-//! use heliostat::core::version::ResourceVersion;
-//! use heliostat::store::{Staging, Store, StoreError};
+//! use heliostat::{Entry, ObjectKey, ResourceVersion, Store};
+//! use heliostat::store::{Staging, StoreError};
 //!
 //! #[derive(Clone, Default)]
 //! struct Colours(Arc<Mutex<BTreeMap<ObjectKey, Entry<String>>>>);
@@ -49,24 +46,22 @@
 //! let mirror = Reflector::new(source, colours.clone()).start();
 //! mirror.wait_synced().await?;
 //! assert_eq!(*colours.0.lock().unwrap()[&"team/blue".parse()?].object, "sky");
-//! # mirror.stop().await;
+//! # mirror.shutdown().await;
 //! # Ok(())
 //! # }
 //! # #[cfg(not(feature = "memory"))]
 //! # fn main() {}
 //! ```
 
-pub mod indexer;
-
 mod by_key;
 
+mod change_stream;
+
+pub(crate) mod indexer;
+
+pub(crate) mod lister;
+
 mod namespaces;
-
-pub mod tap;
-
-pub mod expiring;
-
-pub mod overlay;
 
 #[cfg(feature = "kube")]
 pub mod typed_index;
@@ -76,18 +71,19 @@ mod waiters;
 #[cfg(test)]
 mod tests;
 
-pub use expiring::{ExpiringIndexer, ExpiringWriter};
-pub use heliostat_core::store::expiring::Ttl;
-pub use heliostat_core::store::index::{
-    IndexError, IndexFailure, IndexFailures, IndexFunc, NAMESPACE_INDEX,
-};
-pub use heliostat_core::store::overlay::OverlayConfig;
-pub use heliostat_core::store::snapshot::Snapshot;
+pub use change_stream::{Change, ChangeStream};
+pub use heliostat_core::store::index::{IndexError, IndexFailure, IndexFailures, NAMESPACE_INDEX};
 pub use heliostat_core::store::transaction::Op;
-pub use heliostat_core::store::undelta::UndeltaStore;
-pub use heliostat_core::store::{History, SnapshotStore, Staging, Store, StoreError};
-pub use indexer::{Indexer, IndexerWriter};
+pub use heliostat_core::store::{History, SnapshotStore, Staging, StoreError};
+pub use indexer::IndexerWriter;
+pub use lister::{
+    ByBytes, ByLabels, GroupResource, HasLabels, NamespaceLister, NotFound, Selectable,
+};
 pub use namespaces::{NamespaceWriter, NamespacesError};
-pub use overlay::MutationOverlay;
-pub use tap::{Change, Tap};
 pub use waiters::WriterGone;
+
+pub(crate) use heliostat_core::store::Store;
+pub(crate) use heliostat_core::store::index::IndexFunc;
+pub(crate) use heliostat_core::store::snapshot::Snapshot;
+pub(crate) use indexer::Indexer;
+pub(crate) use lister::Lister;

@@ -11,6 +11,8 @@ use heliostat_core::version::ResourceVersion;
 use proptest::prelude::*;
 use tokio::time::timeout;
 
+use heliostat_core::store::undelta::UndeltaStore;
+
 use super::*;
 
 type Object = u64;
@@ -55,7 +57,7 @@ fn s_05_whoever_feeds_by_hand_gets_back_what_was_there() {
     assert!(store.add(entry(1, 5, 10)).is_none());
     assert_eq!(*store.update(entry(1, 6, 11)).unwrap().object, 10);
     assert_eq!(*store.get(&key(1)).unwrap().object, 11);
-    assert_eq!(*store.get_by_key("odd/001").unwrap().object, 11);
+    assert_eq!(*store.get(&"odd/001".parse().unwrap()).unwrap().object, 11);
     assert_eq!(store.by_index("value", "11").unwrap().len(), 1);
     assert_eq!(store.index_keys("value", "11").unwrap(), [key(1)]);
     assert!(store.by_index("value", "10").unwrap().is_empty());
@@ -64,7 +66,11 @@ fn s_05_whoever_feeds_by_hand_gets_back_what_was_there() {
     assert!(store.in_namespace("even").is_empty());
     assert_eq!(*store.delete(&key(1)).unwrap().object, 11);
     assert!(store.delete(&key(1)).is_none());
-    assert!(store.is_empty() && store.keys().is_empty() && store.get_by_key("odd/001").is_none());
+    assert!(
+        store.is_empty()
+            && store.keys().is_empty()
+            && store.get(&"odd/001".parse().unwrap()).is_none()
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! ```
 //! # #[cfg(feature = "memory")]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use heliostat::informer::SharedInformer;
+//! use heliostat::SharedInformer;
 //! use heliostat::source::memory::MemorySource;
 //! use heliostat::store::typed_index;
 //! use k8s_openapi::api::core::v1::Pod;

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
+use super::synced::wait_synced;
 use super::*;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -84,19 +85,19 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test(start_paused = true)]
 async fn h_11_without_checks_all_is_done() {
-    let (error, log) = told(wait_for_all("", MINUTE, [])).await;
+    let (error, log) = told(wait_synced("", MINUTE, [])).await;
     assert_eq!((error.is_none(), &*log), (true, ""));
-    let (error, log) = told(wait_for_all("nothing", MINUTE, [])).await;
+    let (error, log) = told(wait_synced("nothing", MINUTE, [])).await;
     assert_eq!((error.is_none(), &*log), (true, "0s waiting 0"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn h_10_h_11_all_are_awaited_at_once_and_told_in_the_order_of_their_ends() {
     let start = Instant::now();
-    let (error, log) = told(wait_for_all("", MINUTE, of_three())).await;
+    let (error, log) = told(wait_synced("", MINUTE, of_three())).await;
     assert_eq!((error.is_none(), &*log), (true, ""), "nobody to log for");
     assert_eq!(start.elapsed(), Duration::from_secs(10));
-    let (error, log) = told(wait_for_all("three", MINUTE, of_three())).await;
+    let (error, log) = told(wait_synced("three", MINUTE, of_three())).await;
     assert!(error.is_none());
     assert_eq!(
         log,
@@ -107,7 +108,7 @@ async fn h_10_h_11_all_are_awaited_at_once_and_told_in_the_order_of_their_ends()
 #[tokio::test(start_paused = true)]
 async fn h_11_the_end_of_the_time_names_what_is_missing() {
     let checks = [after("first", 10), never("second"), done("last")];
-    let (error, log) = told(wait_for_all("three", MINUTE, checks)).await;
+    let (error, log) = told(wait_synced("three", MINUTE, checks)).await;
     let error = error.unwrap();
     assert_eq!(error.unsynced(), ["second"]);
     assert_eq!(error.to_string(), "three: not synced: second");
@@ -123,7 +124,7 @@ async fn h_11_the_end_of_the_time_names_what_is_missing() {
 #[tokio::test(start_paused = true)]
 async fn h_11_what_is_done_at_the_stop_counts() {
     let stopped = ready(Why("cancelled"));
-    let (error, log) = told(wait_for_all_until("three", stopped, of_three())).await;
+    let (error, log) = told(wait_synced_until("three", stopped, of_three())).await;
     let error = error.unwrap();
     assert_eq!(error.unsynced(), ["first", "second"]);
     assert_eq!(error.cause().downcast_ref(), Some(&Why("cancelled")));
@@ -134,11 +135,11 @@ async fn h_11_what_is_done_at_the_stop_counts() {
     // All are done at the very moment of the stop.
     let checks = [done("one"), done("two")];
     assert!(
-        wait_for_all_until("", ready(Why("late")), checks)
+        wait_synced_until("", ready(Why("late")), checks)
             .await
             .is_ok()
     );
-    assert!(wait_for_all_until("", ready(Why("late")), []).await.is_ok());
+    assert!(wait_synced_until("", ready(Why("late")), []).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -148,7 +149,7 @@ async fn h_11_the_cause_is_what_the_caller_says() {
         Why("on fire")
     };
     let checks = [after("first", 10), never("second"), done("last")];
-    let error = wait_for_all_until("", stop, checks).await.unwrap_err();
+    let error = wait_synced_until("", stop, checks).await.unwrap_err();
     assert_eq!(error.unsynced(), ["first", "second"]);
     assert_eq!(error.cause().to_string(), "on fire");
     assert_eq!(error.to_string(), "not synced: first, second");
@@ -157,7 +158,7 @@ async fn h_11_the_cause_is_what_the_caller_says() {
 #[tokio::test(start_paused = true)]
 async fn h_13_the_error_lists_the_missing_sorted_and_keeps_the_cause() {
     let checks = [never("second"), never("first"), never("last")];
-    let error = wait_for_all("all", MINUTE, checks).await.unwrap_err();
+    let error = wait_synced("all", MINUTE, checks).await.unwrap_err();
     assert_eq!(error.unsynced(), ["first", "last", "second"]);
     assert_eq!(error.to_string(), "all: not synced: first, last, second");
     let source = error.source().unwrap();
@@ -173,7 +174,7 @@ async fn h_12_a_check_that_fails_ends_the_waiting_at_once() {
     assert_eq!(failing.name(), "broken");
     let start = Instant::now();
     let checks = [never("first"), failing, after("last", 3)];
-    let error = wait_for_all("", MINUTE, checks).await.unwrap_err();
+    let error = wait_synced("", MINUTE, checks).await.unwrap_err();
     assert_eq!(start.elapsed(), Duration::from_secs(3));
     assert!(error.unsynced().contains(&"broken".to_owned()));
     assert!(error.unsynced().contains(&"first".to_owned()));
@@ -186,7 +187,8 @@ async fn h_12_a_check_that_fails_ends_the_waiting_at_once() {
 #[tokio::test(start_paused = true)]
 async fn h_10_mirrors_are_awaited_by_their_names() {
     use crate::Reflector;
-    use crate::source::memory::{ListFault, MemorySource};
+    use crate::source::memory::MemorySource;
+    use crate::testing::ListFault;
 
     let source = MemorySource::<String>::new();
     let stalled = MemorySource::<String>::new().without_watch_list();
@@ -195,20 +197,21 @@ async fn h_10_mirrors_are_awaited_by_their_names() {
     let bad = Reflector::with_indexer(stalled).0.name("bad").start();
     let second = Duration::from_secs(1);
     let checks = [Check::from(&good), Check::from(&bad)];
-    let error = wait_for_all("both", second, checks).await.unwrap_err();
+    let error = wait_synced("both", second, checks).await.unwrap_err();
     assert_eq!(error.unsynced(), ["bad"]);
-    wait_for_all("one", second, [Check::from(&good)])
+    wait_synced("one", second, [Check::from(&good)])
         .await
         .unwrap();
-    bad.stop().await;
+    bad.shutdown().await;
 }
 
 #[cfg(feature = "memory")]
 #[tokio::test(start_paused = true)]
 async fn mirrors_informers_and_handlers_are_waited_for_with_a_deadline() {
     use crate::Reflector;
-    use crate::informer::{HandlerFuncs, SharedInformer};
-    use crate::source::memory::{MemorySource, WatchListMode, connection_refused};
+    use crate::source::memory::MemorySource;
+    use crate::testing::{WatchListMode, connection_refused};
+    use crate::{HandlerFuncs, SharedInformer};
 
     for is_late in [false, true] {
         let source = MemorySource::<String>::new();
@@ -229,7 +232,7 @@ async fn mirrors_informers_and_handlers_are_waited_for_with_a_deadline() {
         ] {
             assert_eq!(waited.is_err(), is_late, "{waited:?}");
         }
-        mirror.stop().await;
-        informer.stop().await;
+        mirror.shutdown().await;
+        informer.shutdown().await;
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use heliostat::controller::{Action, Controller, FinalizerError, FinalizerEvent, finalizer};
-use heliostat::informer::{SharedInformer, Subscription};
+use heliostat::controller::{FinalizerError, FinalizerEvent, finalizer};
 use heliostat::source::kube::KubeSource;
+use heliostat::{Action, Controller, SharedInformer, Subscription};
 use heliostat_server::{ApiServer, RunningServer};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube_client::api::{DeleteParams, PostParams};
@@ -33,7 +33,12 @@ async fn until<T: Send + Sync + 'static>(
     wanted: impl Fn(Option<&T>) -> bool,
 ) {
     let reached = async {
-        while !wanted(informer.indexer().get_by_key("shop/it").as_deref()) {
+        while !wanted(
+            informer
+                .indexer()
+                .get(&"shop/it".parse().unwrap())
+                .as_deref(),
+        ) {
             events.recv().await.unwrap();
         }
     };
@@ -108,7 +113,10 @@ async fn a_controller_with_a_finalizer_and_owned_objects() {
     })
     .await;
     let uid = |secret: Option<&Secret>| secret.and_then(|it| it.metadata.uid.clone());
-    let first = uid(secrets.indexer().get_by_key("shop/it").as_deref());
+    let first = uid(secrets
+        .indexer()
+        .get(&"shop/it".parse().unwrap())
+        .as_deref());
     server.storage().delete("secrets", "shop/it").unwrap();
     until(&secrets, &mut secret_events, |secret| {
         secret.is_some() && uid(secret) != first
@@ -127,8 +135,8 @@ async fn a_controller_with_a_finalizer_and_owned_objects() {
     .await;
     stop.send(()).unwrap();
     running.await.unwrap().unwrap();
-    maps.stop().await;
-    secrets.stop().await;
+    maps.shutdown().await;
+    secrets.shutdown().await;
     server.shutdown().await;
 }
 

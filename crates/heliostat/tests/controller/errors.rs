@@ -1,6 +1,6 @@
 //! Errors, panics and the time of the next call.
 
-use heliostat::controller::Action;
+use heliostat::Action;
 use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::support::*;

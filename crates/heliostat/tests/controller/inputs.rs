@@ -1,11 +1,9 @@
 //! Owned and watched objects, triggers, shared informers.
 
 use futures_util::Stream;
-use heliostat::controller::Controller;
-use heliostat::core::object::{Entry, ObjectKey};
-use heliostat::informer::SharedInformer;
-use heliostat::queue::{Priority, WorkQueue};
+use heliostat::queue::Priority;
 use heliostat::source::memory::MemorySource;
+use heliostat::{Controller, Entry, ObjectKey, SharedInformer, WorkQueue};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube_core::ResourceExt as _;
 use serde_json::{Value, json};
@@ -121,11 +119,9 @@ async fn a_shared_informer_outlives_the_controller() {
     settle().await;
     assert_eq!(calls.names(), ["a", "b"]);
     running.end().await;
-    informer.stop().await;
-    let stopped = Controller::new(informer).run(
-        async |_, ()| Ok::<_, String>(heliostat::controller::Action::Done),
-        (),
-    );
+    informer.shutdown().await;
+    let stopped =
+        Controller::new(informer).run(async |_, ()| Ok::<_, String>(heliostat::Action::Done), ());
     assert!(stopped.await.is_err());
 }
 

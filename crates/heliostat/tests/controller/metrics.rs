@@ -7,7 +7,7 @@ use ::metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
     SharedString, Unit,
 };
-use heliostat::controller::Action;
+use heliostat::Action;
 
 use super::support::*;
 

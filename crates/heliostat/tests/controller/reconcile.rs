@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use heliostat::controller::{Action, Controller, predicates};
+use heliostat::controller::predicates;
+use heliostat::{Action, Controller};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_core::ResourceExt as _;
 use serde_json::json;
@@ -235,8 +236,8 @@ async fn the_generation_counts_where_there_is_one() {
 async fn nothing_is_reconciled_before_all_mirrors_are_synced() {
     let (source, owned) = (source(&["a"]), Source::new());
     let waits = Arc::new(Notify::new());
-    owned.fail_next_list(heliostat::source::memory::connection_refused());
-    owned.set_watch_list_mode(heliostat::source::memory::WatchListMode::Refused);
+    owned.fail_next_list(heliostat::testing::connection_refused());
+    owned.set_watch_list_mode(heliostat::testing::WatchListMode::Refused);
     let controller = controller(&source).watches(owned.clone(), |_| []);
     assert!(controller.store_of::<ConfigMap>().unwrap().is_empty());
     assert!(controller.store_of::<String>().is_none());

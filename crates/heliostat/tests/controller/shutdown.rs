@@ -1,7 +1,6 @@
 //! How a run ends.
 
-use heliostat::controller::Action;
-use heliostat::informer::SharedInformer;
+use heliostat::{Action, SharedInformer};
 
 use super::support::*;
 
@@ -33,9 +32,9 @@ async fn a_shutdown_lets_calls_under_way_end_and_starts_none() {
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_before_the_mirrors_are_synced_ends_at_once() {
     let source = source(&["a"]);
-    source.set_watch_list_mode(heliostat::source::memory::WatchListMode::Refused);
+    source.set_watch_list_mode(heliostat::testing::WatchListMode::Refused);
     for _ in 0..3 {
-        source.fail_next_list(heliostat::source::memory::connection_refused());
+        source.fail_next_list(heliostat::testing::connection_refused());
     }
     let calls = Calls::new();
     let running = start_done(controller(&source), &calls);
@@ -52,7 +51,7 @@ async fn an_informer_that_stops_ends_the_run_with_an_error() {
     let calls = Calls::new();
     let running = start_done(controller(&source).watches(&informer, |_| []), &calls);
     settle().await;
-    informer.stop().await;
+    informer.shutdown().await;
     let error = running.task.await.unwrap().unwrap_err();
     assert!(error.to_string().contains(informer.name()), "{error}");
     assert_eq!(source.open_watches(), 0);

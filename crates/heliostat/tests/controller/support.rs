@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use heliostat::controller::{Action, Controller, ErrorPolicy};
-use heliostat::core::object::ObjectKey;
-use heliostat::core::queue::rate_limit::PerKeyExponential;
+use heliostat::controller::ErrorPolicy;
 use heliostat::informer::InformerStopped;
+use heliostat::queue::PerKeyExponential;
 use heliostat::source::memory::MemorySource;
+use heliostat::{Action, Controller, ObjectKey};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube_core::ResourceExt as _;
 use serde_json::{Value, json};

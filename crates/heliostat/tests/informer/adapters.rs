@@ -1,7 +1,7 @@
 //! Handlers made of functions, and handlers that are told only what a function accepts.
 
-use heliostat::core::object::{Entry, Header};
-use heliostat::informer::{EventHandler, Filtered, HandlerFuncs, Notification};
+use heliostat::informer::Filtered;
+use heliostat::{Entry, EventHandler, HandlerFuncs, Header, Notification};
 
 use crate::support::{Log, caught_up, key, listing, silently, source};
 

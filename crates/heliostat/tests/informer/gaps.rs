@@ -1,7 +1,7 @@
 //! What is told after a time in which nothing could be watched, and of recreated objects.
 
-use heliostat::core::object::Entry;
-use heliostat::informer::{HandlerFuncs, HandlerOptions, Recreation};
+use heliostat::informer::Recreation;
+use heliostat::{Entry, HandlerFuncs, HandlerOptions};
 
 use crate::support::{Gated, Log, caught_up, key, listing, settle, silently, source};
 
@@ -143,5 +143,12 @@ async fn i_09_what_a_list_carries_over_is_the_newest_state_that_came() {
     source.close_watches();
     caught_up(&source, &informer).await;
     assert_eq!(log.words()[2..], ["~a@2>3", "+b@4"]);
-    assert_eq!(*informer.indexer().get_by_key("a").unwrap().object, "new");
+    assert_eq!(
+        *informer
+            .indexer()
+            .get(&"a".parse().unwrap())
+            .unwrap()
+            .object,
+        "new"
+    );
 }

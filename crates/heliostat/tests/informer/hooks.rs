@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use heliostat::core::object::Entry;
-use heliostat::core::status::Status;
-use heliostat::informer::{HandlerFuncs, HandlerOptions};
-use heliostat::store::IndexFunc;
+use heliostat::{Entry, HandlerFuncs, HandlerOptions, IndexFunc, Status};
 use metrics::{
     Counter, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
     SharedString, Unit,
@@ -47,7 +44,11 @@ async fn i_25_the_store_and_all_handlers_have_the_transformed_objects() {
     relist(&source, &informer).await;
     assert_eq!(log.words(), ["+POD1!", "+TWO!", "~TWO!>SECOND!", "-POD1!"]);
     assert_eq!(
-        *informer.indexer().get_by_key("pod2").unwrap().object,
+        *informer
+            .indexer()
+            .get(&"pod2".parse().unwrap())
+            .unwrap()
+            .object,
         "SECOND!"
     );
 }
@@ -113,7 +114,7 @@ async fn i_13_i_16_a_stop_is_no_error() {
         source.update(key("a"), number.to_string()).unwrap();
     }
     tokio::task::yield_now().await;
-    informer.stop().await;
+    informer.shutdown().await;
     assert_eq!(informer.status().counts.failures, 0);
     assert_eq!(informer.status().counts.store_errors, 0);
 }
@@ -166,7 +167,7 @@ async fn i_20_indexes_are_added_before_the_start_while_it_runs_and_after_it_stop
             .collect();
         assert_eq!(values, ["a", "b"]);
     }
-    informer.stop().await;
+    informer.shutdown().await;
     store.add_index("stopped", letters()).unwrap();
     assert_eq!(keys("stopped", "b"), ["1", "2", "3"]);
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use heliostat::informer::HandlerOptions;
-use heliostat::source::memory::ListFault;
+use heliostat::HandlerOptions;
+use heliostat::testing::ListFault;
 
 use crate::support::{Gated, Log, caught_up, key, listing, settle, source};
 
@@ -128,6 +128,6 @@ async fn i_17_a_handler_that_comes_with_the_start_is_told_everything_once() {
             .unwrap()
             .unwrap();
         assert_eq!(log.words(), ["+a@2!", "+b@3!", "+c@4!", "synced"]);
-        informer.stop().await;
+        informer.shutdown().await;
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use heliostat::core::reflector::{ReflectorConfig, RejectPolicy, WatchListMode};
-use heliostat::informer::{HandlerFuncs, Notification};
-use heliostat::source::memory::ListFault;
+use heliostat::reflector::{RejectPolicy, WatchListMode};
+use heliostat::testing::ListFault;
+use heliostat::{HandlerFuncs, Notification, ReflectorConfig};
 
 use crate::support::{Gated, Log, caught_up, key, listing, settle, source, tasks};
 
@@ -20,10 +20,10 @@ async fn i_13_created_started_stopped_and_never_again() {
     assert!(informer.is_started() && !informer.is_stopped());
     log.reach(2).await;
     source.wait_for_open_watches(1).await;
-    informer.stop().await;
+    informer.shutdown().await;
     assert!(informer.is_started() && informer.is_stopped());
     assert_eq!((source.open_watches(), tasks()), (0, 0));
-    informer.stop().await;
+    informer.shutdown().await;
     informer.start();
     settle().await;
     assert!(informer.is_stopped());
@@ -36,7 +36,7 @@ async fn i_13_an_informer_that_is_stopped_before_its_start_never_asks() {
     let source = source(&["a"]);
     let informer = listing(&source).build();
     let registration = informer.add_handler(Log::new()).unwrap();
-    informer.stop().await;
+    informer.shutdown().await;
     informer.start();
     settle().await;
     assert!(source.requests().is_empty());
@@ -57,7 +57,7 @@ async fn i_14_a_mirror_that_stops_before_it_is_synced_never_is() {
     let (waited, handler_waited, ()) = tokio::join!(
         waits.wait_synced(),
         registration.wait_synced(),
-        stops.stop()
+        stops.shutdown()
     );
     assert_eq!(
         waited.unwrap_err().to_string(),
@@ -79,7 +79,7 @@ async fn i_14_a_wait_for_a_mirror_that_never_syncs_ends_whatever_the_store_holds
     assert!(informer.indexer().is_synced() && !informer.is_synced());
     let mut waits = Box::pin(informer.wait_synced());
     assert!((&mut waits).now_or_never().is_none());
-    informer.stop().await;
+    informer.shutdown().await;
     let waited = tokio::time::timeout(Duration::from_secs(1), waits).await;
     assert!(waited.expect("the wait has an end").is_err());
 }
@@ -98,7 +98,7 @@ async fn i_14_i_15_synced_and_the_last_version_outlive_the_stop() {
     source.create(key("b"), "b".to_owned()).unwrap();
     caught_up(&source, &informer).await;
     assert_eq!(informer.last_sync_resource_version(), 3.into());
-    informer.stop().await;
+    informer.shutdown().await;
     assert_eq!(informer.last_sync_resource_version(), 3.into());
     assert!(informer.is_synced());
     informer.wait_synced().await.unwrap();
@@ -109,7 +109,7 @@ async fn p_07_nothing_can_be_added_to_a_stopped_informer() {
     let informer = listing(&source(&["a"])).build();
     informer.start();
     informer.wait_synced().await.unwrap();
-    informer.stop().await;
+    informer.shutdown().await;
     let refused = informer.add_handler(Log::new()).map(drop).unwrap_err();
     assert_eq!(
         refused.to_string(),
@@ -127,7 +127,7 @@ async fn p_11_a_stop_waits_for_the_call_under_way_and_drops_what_waits() {
     let mut stream = informer.subscribe().unwrap();
     informer.start();
     held.log.reach(1).await;
-    let mut stop = Box::pin(informer.stop());
+    let mut stop = Box::pin(informer.shutdown());
     assert!((&mut stop).now_or_never().is_none());
     settle().await;
     assert!((&mut stop).now_or_never().is_none());
@@ -181,7 +181,7 @@ async fn p_11_a_stop_ends_a_drain() {
     let drains = informer.clone();
     let drain = tokio::spawn(async move { drains.drain().await });
     settle().await;
-    let mut stop = Box::pin(informer.stop());
+    let mut stop = Box::pin(informer.shutdown());
     assert!(
         (&mut stop).now_or_never().is_none(),
         "it waits for the call under way"
@@ -343,7 +343,7 @@ fn p_01_nothing_is_kept_for_a_handler_whose_runtime_has_ended() {
         informer.indexer().wait_for(&3.into()).await.unwrap();
         assert_eq!(registration.status().pending, 0);
         assert!(registration.wait_synced().await.is_err());
-        informer.stop().await;
+        informer.shutdown().await;
     });
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use heliostat::informer::{HandlerFuncs, HandlerOptions, Notification};
+use heliostat::{HandlerFuncs, HandlerOptions, Notification};
 
 use crate::support::{caught_up, key, listing, source, tasks};
 
@@ -115,7 +115,7 @@ async fn i_13_p_09_handlers_come_and_go_from_many_tasks_and_the_informer_stops_u
                     match (round % 4, held.pop()) {
                         (0, Some(registration)) => drop(registration),
                         (1, Some(registration)) => {
-                            heliostat::informer::Registration::shut_down(registration).await;
+                            heliostat::informer::Registration::shutdown(registration).await;
                         }
                         (_, before) => {
                             held.extend(before);
@@ -137,7 +137,7 @@ async fn i_13_p_09_handlers_come_and_go_from_many_tasks_and_the_informer_stops_u
     }
     over.store(true, Ordering::Relaxed);
     let within = Duration::from_secs(60);
-    tokio::time::timeout(within, informer.stop())
+    tokio::time::timeout(within, informer.shutdown())
         .await
         .expect("the stop has an end");
     for abuser in abusers {

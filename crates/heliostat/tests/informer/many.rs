@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use heliostat::core::object::Entry;
-use heliostat::informer::{
-    EventHandler, HandlerFuncs, Notification, Notifications, Subscription, Told,
-};
+use heliostat::informer::{NotificationBatch, NotificationRef};
+use heliostat::{Entry, EventHandler, HandlerFuncs, Notification, Subscription};
 
 use crate::support::{Informer, Log, Source, caught_up, key, listing, source, word};
 
@@ -40,7 +38,7 @@ struct Few {
 }
 
 impl EventHandler<String> for Few {
-    async fn on_notifications(&mut self, waiting: &mut Notifications<'_, String>) {
+    async fn on_notifications(&mut self, waiting: &mut NotificationBatch<'_, String>) {
         self.calls.fetch_add(1, Ordering::Relaxed);
         for _ in 0..self.at_most {
             let Some(told) = waiting.next() else {
@@ -73,7 +71,7 @@ async fn a_handler_is_given_many_in_one_call_and_what_it_leaves_in_the_next() {
     let in_one_go = calls.swap(0, Ordering::Relaxed);
     assert!(in_one_go < MANY / 10, "told in {in_one_go} calls");
     assert_eq!(all.status().told, MANY as u64 + 1);
-    all.shut_down().await;
+    all.shutdown().await;
 
     let some = informer.add_handler(few(7)).unwrap();
     some.wait_synced().await.unwrap();
@@ -106,7 +104,7 @@ async fn a_handler_that_takes_nothing_comes_to_an_end_all_the_same() {
 struct Broken;
 
 impl EventHandler<String> for Broken {
-    async fn on_notifications(&mut self, _waiting: &mut Notifications<'_, String>) {
+    async fn on_notifications(&mut self, _waiting: &mut NotificationBatch<'_, String>) {
         panic!("cannot begin");
     }
 }
@@ -180,7 +178,7 @@ async fn a_stream_is_read_one_by_one_and_many_at_once_in_one_order() {
     assert_eq!(next_few(&mut stream, 9).await, ["synced"]);
     let status = stream.status();
     assert_eq!((status.told, status.pending, status.synced), (5, 0, true));
-    informer.stop().await;
+    informer.shutdown().await;
     assert!(stream.recv_many().await.is_none());
 }
 
@@ -193,7 +191,7 @@ async fn i_14_a_stop_ends_what_is_being_read() {
     informer.wait_synced().await.unwrap();
     let mut waiting = stream.recv_many().await.unwrap();
     assert!(waiting.next().is_some());
-    informer.stop().await;
+    informer.shutdown().await;
     assert!(waiting.next().is_none());
     drop(waiting);
     assert!(stream.recv_many().await.is_none());
@@ -211,7 +209,7 @@ async fn p_02_who_reads_many_at_once_gives_others_their_turn() {
         loop {
             let mut waiting = stream.recv_many().await.unwrap();
             while let Some(told) = waiting.next() {
-                if matches!(told, Told::Synced) {
+                if matches!(told, NotificationRef::Synced) {
                     return;
                 }
             }

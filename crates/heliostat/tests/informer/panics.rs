@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use heliostat::core::object::Entry;
-use heliostat::informer::HandlerFuncs;
+use heliostat::{Entry, HandlerFuncs};
 
 use crate::support::{Log, caught_up, key, listing, settle, source};
 
@@ -66,8 +65,8 @@ async fn p_10_p_11_p_14_neither_a_shut_down_nor_a_stop_waits_for_the_pause_after
     let started = tokio::time::Instant::now();
     informer.start();
     settle().await;
-    shut.shut_down().await;
-    informer.stop().await;
+    shut.shutdown().await;
+    informer.shutdown().await;
     assert!(started.elapsed() < Duration::from_millis(10));
     assert_eq!(
         (one.load(Ordering::Relaxed), other.load(Ordering::Relaxed)),

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use heliostat::informer::HandlerFuncs;
+use heliostat::HandlerFuncs;
 
 use crate::support::{Gated, Log, caught_up, key, listing, settle, source, tasks};
 
@@ -36,7 +36,7 @@ async fn p_09_a_removed_handler_is_told_nothing_more() {
     source.create(key("3"), "3".to_owned()).unwrap();
     caught_up(&source, &informer).await;
     assert_eq!(log.words(), ["+1@2!", "synced"]);
-    assert!(informer.indexer().get_by_key("3").is_some());
+    assert!(informer.indexer().get(&"3".parse().unwrap()).is_some());
 }
 
 #[tokio::test(start_paused = true)]
@@ -66,7 +66,7 @@ async fn p_10_shutting_down_waits_for_the_call_under_way() {
     let registration = informer.add_handler(held.clone()).unwrap();
     informer.start();
     held.log.reach(1).await;
-    let mut down = Box::pin(registration.shut_down());
+    let mut down = Box::pin(registration.shutdown());
     assert!((&mut down).now_or_never().is_none());
     settle().await;
     assert!((&mut down).now_or_never().is_none());
@@ -80,16 +80,16 @@ async fn p_10_shutting_down_ends_whether_or_not_the_informer_ever_ran() {
     let source = source(&["a"]);
     let informer = listing(&source).build();
     let never_started = informer.add_handler(HandlerFuncs::new()).unwrap();
-    at_once(never_started.shut_down()).await;
+    at_once(never_started.shutdown()).await;
     let before = informer.add_handler(HandlerFuncs::new()).unwrap();
     informer.start();
     let after = informer.add_handler(HandlerFuncs::new()).unwrap();
     informer.wait_synced().await.unwrap();
-    at_once(before.shut_down()).await;
-    at_once(after.shut_down()).await;
+    at_once(before.shutdown()).await;
+    at_once(after.shutdown()).await;
     let at_the_end = informer.add_handler(HandlerFuncs::new()).unwrap();
-    informer.stop().await;
-    at_once(at_the_end.shut_down()).await;
+    informer.shutdown().await;
+    at_once(at_the_end.shutdown()).await;
     assert_eq!(tasks(), 0);
 }
 
@@ -107,9 +107,9 @@ async fn p_10_p_11_after_a_shut_down_or_a_stop_the_handler_has_been_dropped() {
     let shut = informer.add_handler(holding(one)).unwrap();
     let stopped = informer.add_handler(holding(two)).unwrap();
     stopped.wait_synced().await.unwrap();
-    shut.shut_down().await;
+    shut.shutdown().await;
     assert!(one_ends.is_closed() || one_ends.sender_strong_count() == 0);
-    informer.stop().await;
+    informer.shutdown().await;
     assert_eq!(two_ends.sender_strong_count(), 0);
     drop(stopped);
 }

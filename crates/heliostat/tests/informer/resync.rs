@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use heliostat::informer::{HandlerOptions, Registration};
+use heliostat::HandlerOptions;
+use heliostat::informer::Registration;
 
 use crate::support::{Informer, Log, key, listing, relist, settle, silently, source};
 

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use heliostat::core::object::{Entry, ObjectKey};
-use heliostat::core::reflector::{BackoffConfig, ReflectorConfig, WatchListMode};
-use heliostat::informer::{EventHandler, InformerBuilder, Notification, SharedInformer};
+use heliostat::informer::InformerBuilder;
+use heliostat::reflector::{BackoffConfig, WatchListMode};
 use heliostat::source::memory::MemorySource;
+use heliostat::{Entry, EventHandler, Notification, ObjectKey, ReflectorConfig, SharedInformer};
 use tokio::sync::{Semaphore, watch};
 
 pub(crate) type Source = MemorySource<String>;

@@ -1,8 +1,6 @@
 //! What the changes of a source are told as.
 
-use heliostat::core::object::{Entry, Header};
-use heliostat::core::version::ResourceVersion;
-use heliostat::informer::{HandlerFuncs, HandlerOptions, Notification};
+use heliostat::{Entry, HandlerFuncs, HandlerOptions, Header, Notification, ResourceVersion};
 
 use crate::support::{Gated, Log, caught_up, key, listing, settle, source};
 
@@ -193,7 +191,14 @@ async fn i_27_a_slow_handler_sees_every_state_of_an_object_in_order() {
         source.update(key("a"), number.to_string()).unwrap();
     }
     caught_up(&source, &informer).await;
-    assert_eq!(*informer.indexer().get_by_key("a").unwrap().object, "4");
+    assert_eq!(
+        *informer
+            .indexer()
+            .get(&"a".parse().unwrap())
+            .unwrap()
+            .object,
+        "4"
+    );
     // Five updates, and that it is synced; the call that is under way counts too.
     assert_eq!(registration.status().pending, 7);
     slow.open(10);

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use heliostat::list_watch::ListerWatcher;
 use heliostat::source::kube::{KubeSource, Traffic, WireEncoding};
-use heliostat::{Indexer, Reflector};
+use heliostat::{Indexer, ListerWatcher, Reflector};
 use heliostat_core::error::SourceError;
 use heliostat_core::object::GroupVersionKind;
 use heliostat_core::options::{ListOptions, WatchOptions};
@@ -429,7 +428,7 @@ async fn wl_03_a_reflector_over_raw_objects_converges_in_either_encoding() {
             vec![BOTH]
         };
         assert_eq!(accepts(&server), expected);
-        mirror.stop().await;
+        mirror.shutdown().await;
         closed.notified().await;
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flate2::write::GzEncoder;
 use futures_util::StreamExt;
-use heliostat::list_watch::ListerWatcher;
+use heliostat::ListerWatcher;
 use heliostat::source::kube::{Connection, KubeSource};
 use heliostat_core::error::{DecodeError, SourceError, TransportErrorKind};
 use heliostat_core::event::ListPart;

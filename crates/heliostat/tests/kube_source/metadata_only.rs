@@ -1,10 +1,9 @@
 //! Metadata alone from a server that ignores what it is asked for and sends whole objects.
 
-use heliostat::core::packed::Packing;
-use heliostat::list_watch::ListerWatcher;
 use heliostat::source::kube::{
     ApiResource, DiscoveredResource, DynamicObject, KubeSource, PartialObjectMeta,
 };
+use heliostat::{ListerWatcher, Packing};
 use heliostat_core::event::WatchEvent;
 use heliostat_core::object::GroupVersionKind;
 use heliostat_core::raw::RawObject;

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use heliostat::Reflector;
-use heliostat::list_watch::ListerWatcher;
 use heliostat::source::kube::{Discovery, DynamicObject, KubeSource};
+use heliostat::{ListerWatcher, Reflector};
 use heliostat_core::error::SourceError;
 use heliostat_core::reflector::ReflectorConfig;
 
@@ -62,8 +61,8 @@ async fn one_list_syncs_a_mirror_of_it() {
     let (reflector, store) = Reflector::with_indexer(pod_metrics(&server).await);
     let mirror = reflector.start();
     mirror.wait_synced().await.unwrap();
-    assert!(store.get_by_key("n/a").is_some());
-    mirror.stop().await;
+    assert!(store.get(&"n/a".parse().unwrap()).is_some());
+    mirror.shutdown().await;
 }
 
 #[tokio::test]
@@ -75,9 +74,9 @@ async fn a_reflector_with_an_interval_follows_it() {
     let mut status = mirror.watch_status();
     let polled = status.wait_for(|status| status.counts.lists >= 4).await;
     assert_eq!(polled.unwrap().counts.watches, 0);
-    let object = store.get_by_key("n/a").unwrap().object.clone();
+    let object = store.get(&"n/a".parse().unwrap()).unwrap().object.clone();
     assert!(object.data["number"].as_u64().unwrap() >= 2, "{object:?}");
-    mirror.stop().await;
+    mirror.shutdown().await;
     let watched = server
         .seen()
         .iter()

@@ -1,6 +1,6 @@
 //! What goes over the wire: paths, queries and headers of lists and watches.
 
-use heliostat::list_watch::ListerWatcher;
+use heliostat::ListerWatcher;
 use heliostat::source::kube::{Connection, KubeSource};
 use heliostat_core::error::SourceError;
 use heliostat_core::options::{ListOptions, ResourceVersionMatch, WatchOptions};

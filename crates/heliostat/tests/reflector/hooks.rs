@@ -5,12 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use heliostat::Reflector;
-use heliostat::core::options::{ListOptions, WatchOptions};
-use heliostat::core::reflector::{Phase, RejectPolicy};
-use heliostat::core::status::Status;
-use heliostat::list_watch::{ListStream, ListerWatcher, WatchStream};
-use heliostat::source::memory::{WatchEnd, WatchFault};
+use heliostat::reflector::{Phase, RejectPolicy};
+use heliostat::source::{ListOptions, ListStream, WatchOptions, WatchStream};
+use heliostat::testing::{WatchEnd, WatchFault};
+use heliostat::{ListerWatcher, Reflector, Status};
 
 use crate::support::{Recorder, caught_up, key, keys, list_config, source, stream_config, until};
 
@@ -56,7 +54,7 @@ async fn an_object_that_the_transform_refuses_keeps_its_last_state() {
     source.update(key("a"), "bad".to_owned()).unwrap();
     source.update(key("a"), "worse".to_owned()).unwrap();
     caught_up(&source, &store).await;
-    assert_eq!(*store.get_by_key("a").unwrap().object, "a");
+    assert_eq!(*store.get(&"a".parse().unwrap()).unwrap().object, "a");
     assert_eq!(mirror.status().counts.rejected, 2);
     source.delete(&key("a")).unwrap();
     caught_up(&source, &store).await;
@@ -269,7 +267,7 @@ async fn s_07_the_transform_is_at_the_door_of_the_mirror_and_not_of_the_store() 
         texts.join(" ")
     };
     assert_eq!(texts(), "a2! b!", "what is refused is not stored");
-    mirror.stop().await;
+    mirror.shutdown().await;
     // By hand, alone or in a transaction, an object is stored as it is.
     let entry = |name| source.get(&key(name)).unwrap();
     store.add(entry("bad"));

@@ -27,5 +27,5 @@ async fn r_27_the_convenience_constructor_gives_an_indexer_with_namespaces() {
     let mirror = reflector.start();
     mirror.wait_synced().await.unwrap();
     assert_eq!(store.by_index("namespace", "a").unwrap().len(), 2);
-    mirror.stop().await;
+    mirror.shutdown().await;
 }

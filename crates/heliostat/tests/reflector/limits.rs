@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use heliostat::budget::{BudgetConfig, ListBudget};
-use heliostat::core::error::SourceError;
-use heliostat::core::event::{ListMetadata, ListPart, WatchEvent};
-use heliostat::core::object::{Entry, Header, Uid};
-use heliostat::core::options::{ListOptions, WatchOptions};
-use heliostat::core::reflector::{Activity, BackoffConfig};
-use heliostat::list_watch::{ListStream, ListerWatcher, WatchStream};
-use heliostat::{Indexer, Reflector};
+use heliostat::reflector::{Activity, BackoffConfig, BudgetConfig};
+use heliostat::source::{
+    ListMetadata, ListOptions, ListPart, ListStream, WatchEvent, WatchOptions, WatchStream,
+};
+use heliostat::{
+    Entry, Header, Indexer, ListerWatcher, Reflector, RequestBudget, SourceError, Uid,
+};
 
 use crate::support::{caught_up, key, keys, list_config, source, stream_config, until};
 
@@ -35,7 +34,7 @@ async fn an_option_of_the_longest_duration_means_never() {
             .max_internal_error_retry(NEVER);
         let budget = BudgetConfig::new().limit(NonZeroUsize::MIN).spacing(NEVER);
         let (reflector, store) = Reflector::with_indexer(source.clone());
-        let reflector = reflector.config(config).budget(ListBudget::new(budget));
+        let reflector = reflector.config(config).budget(RequestBudget::new(budget));
         let mirror = reflector.start();
         mirror.wait_synced().await.unwrap();
         source.create(key("b"), "b".to_owned()).unwrap();
@@ -43,7 +42,7 @@ async fn an_option_of_the_longest_duration_means_never() {
         assert_eq!(keys(&store), ["a", "b"]);
         tokio::time::sleep(Duration::from_secs(100_000)).await;
         assert_eq!(mirror.status().activity, Activity::Watching);
-        mirror.stop().await;
+        mirror.shutdown().await;
     }
 }
 
@@ -51,7 +50,7 @@ async fn an_option_of_the_longest_duration_means_never() {
 async fn a_budget_that_grants_nothing_more_holds_requests_back_for_ever() {
     let source = source(&["a"]);
     let config = BudgetConfig::new().limit(NonZeroUsize::MIN).spacing(NEVER);
-    let budget = ListBudget::new(config);
+    let budget = RequestBudget::new(config);
     // The first wave is over when the budget is idle for the first time.
     drop(budget.acquire().await);
     drop(budget.acquire().await);
@@ -63,7 +62,7 @@ async fn a_budget_that_grants_nothing_more_holds_requests_back_for_ever() {
     .await;
     tokio::time::sleep(Duration::from_secs(100_000)).await;
     assert_eq!(mirror.status().activity, Activity::AwaitingPermit);
-    mirror.stop().await;
+    mirror.shutdown().await;
     assert_eq!(source.requests().len(), 0);
 }
 
@@ -80,7 +79,7 @@ async fn a_backoff_without_an_end_can_be_stopped() {
     let status = mirror.status();
     assert_eq!(status.activity, Activity::BackingOff);
     assert_eq!(status.retry_at, None);
-    mirror.stop().await;
+    mirror.shutdown().await;
 }
 
 /// A source whose requests are always ready: each watch delivers changes without a pause.
@@ -149,5 +148,5 @@ async fn a_source_that_is_always_ready_leaves_other_tasks_their_turn() {
         before = now;
     }
     assert!(most <= 1000, "{most} events without a pause");
-    mirror.stop().await;
+    mirror.shutdown().await;
 }

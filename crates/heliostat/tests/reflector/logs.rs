@@ -4,10 +4,9 @@ use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use heliostat::Reflector;
-use heliostat::core::event::{Rejection, RejectionReason, WatchEvent};
-use heliostat::core::object::GroupVersionKind;
-use heliostat::core::status::Status;
+use heliostat::object::GroupVersionKind;
+use heliostat::source::{Rejection, RejectionReason, WatchEvent};
+use heliostat::{Reflector, Status};
 use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Metadata, Subscriber, span};
@@ -103,7 +102,7 @@ async fn every_line_names_the_mirror_the_attempt_the_failures_and_the_delay() {
         error.message,
         r"listing things failed: no such\nthing (404 NotFound)"
     );
-    mirror.stop().await;
+    mirror.shutdown().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -143,5 +142,5 @@ async fn lines_of_one_kind_are_limited_and_their_number_is_told() {
         "{held_back}"
     );
     assert_eq!(store.len(), 1);
-    mirror.stop().await;
+    mirror.shutdown().await;
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use heliostat::Reflector;
-use heliostat::source::memory::{WatchEnd, WatchFault};
+use heliostat::testing::{WatchEnd, WatchFault};
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
     SharedString, Unit,
@@ -108,7 +108,7 @@ async fn m_01_m_03_a_reflector_feeds_the_metrics_that_operators_know() {
     caught_up(&source, &store).await;
     source.close_watches();
     source.wait_for_requests(5).await;
-    mirror.stop().await;
+    mirror.shutdown().await;
     let value = |metric: &str| values.of(metric, "m_01");
     assert_eq!(value("reflector_lists_total"), Some(2.0));
     assert_eq!(value("reflector_list_duration_seconds"), Some(2.0));
@@ -132,6 +132,6 @@ async fn m_02_m_05_the_recorder_is_the_one_in_force_when_the_reflector_starts() 
         reflector.name("m_02").start()
     };
     store.wait_synced().await.unwrap();
-    mirror.stop().await;
+    mirror.shutdown().await;
     assert_eq!(values.of("reflector_watches_total", "m_02"), Some(1.0));
 }

@@ -2,15 +2,14 @@
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use heliostat::core::error::SourceError;
-use heliostat::core::event::{ListMetadata, ListPart, WatchEvent};
-use heliostat::core::object::{Entry, Header};
-use heliostat::core::options::{ListOptions, WatchOptions};
-use heliostat::core::reflector::ReflectorConfig;
-use heliostat::core::version::ResourceVersion;
-use heliostat::list_watch::{ListStream, WatchStream};
-use heliostat::status::{Progress, ReflectorStatus};
-use heliostat::{ListerWatcher, Reflector};
+use heliostat::reflector::Progress;
+use heliostat::source::{
+    ListMetadata, ListOptions, ListPart, ListStream, WatchEvent, WatchOptions, WatchStream,
+};
+use heliostat::{
+    Entry, Header, ListerWatcher, Reflector, ReflectorConfig, ReflectorStatus, ResourceVersion,
+    SourceError,
+};
 
 use crate::support::{key, list_config, stream_config};
 
@@ -69,7 +68,7 @@ async fn progress_of(config: ReflectorConfig) -> Progress {
     let third = |status: &ReflectorStatus| status.progress.is_some_and(|it| it.received == 3);
     let progress = status.wait_for(third).await.unwrap().progress.unwrap();
     assert!(!mirror.status().synced);
-    mirror.stop().await;
+    mirror.shutdown().await;
     progress
 }
 

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use heliostat::Reflector;
-use heliostat::core::error::{TransportError, TransportErrorKind};
-use heliostat::core::status::Status;
-use heliostat::source::memory::{ListFault, WatchListMode};
+use heliostat::source::{TransportError, TransportErrorKind};
+use heliostat::testing::{ListFault, WatchListMode};
+use heliostat::{Reflector, Status};
 
 use crate::support::{caught_up, key, keys, list_config, source, stream_config, until, words};
 

@@ -3,10 +3,9 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use heliostat::Reflector;
-use heliostat::budget::{BudgetConfig, ListBudget};
-use heliostat::core::reflector::Activity;
-use heliostat::source::memory::{ListFault, WatchFault};
+use heliostat::reflector::{Activity, BudgetConfig};
+use heliostat::testing::{ListFault, WatchFault};
+use heliostat::{Reflector, RequestBudget};
 
 use crate::support::{
     Recorder, caught_up, key, keys, list_config, source, stream_config, until, words,
@@ -54,7 +53,7 @@ async fn w_15_stopping_gives_up_the_open_watch() {
     let mirror = reflector.start();
     mirror.wait_synced().await.unwrap();
     assert_eq!(source.open_watches(), 1);
-    mirror.stop().await;
+    mirror.shutdown().await;
     assert_eq!(source.open_watches(), 0);
     assert_eq!(keys(&store), ["a"]);
 }
@@ -66,20 +65,20 @@ async fn r_08_r_23_a_request_that_is_never_answered_does_not_hold_up_a_stop() {
     let (reflector, store) = Reflector::with_indexer(source.clone());
     let mirror = reflector.config(list_config()).start();
     source.wait_for_requests(1).await;
-    mirror.stop().await;
+    mirror.shutdown().await;
     assert!(store.is_empty() && !store.is_synced());
 }
 
 #[tokio::test(start_paused = true)]
 async fn r_23_a_stop_during_a_delay_ends_at_once() {
     let source = source(&["a"]);
-    let error = heliostat::core::status::Status::failure(500, "", "broken");
+    let error = heliostat::Status::failure(500, "", "broken");
     source.fail_next_list(error);
     let (reflector, _store) = Reflector::with_indexer(source.clone());
     let mirror = reflector.config(list_config()).start();
     until(&mirror, |status| status.activity == Activity::BackingOff).await;
     let before = tokio::time::Instant::now();
-    mirror.stop().await;
+    mirror.shutdown().await;
     assert_eq!(before.elapsed(), Duration::ZERO);
     assert_eq!(source.requests().len(), 1);
 }
@@ -133,7 +132,7 @@ async fn r_11_w_23_half_open_watches_are_noticed_on_the_injected_clock() {
 
 #[tokio::test(start_paused = true)]
 async fn one_budget_lets_one_mirror_list_at_a_time() {
-    let budget = ListBudget::new(BudgetConfig::new().limit(NonZeroUsize::MIN));
+    let budget = RequestBudget::new(BudgetConfig::new().limit(NonZeroUsize::MIN));
     let slow = source(&["a"]);
     slow.on_next_list(ListFault::StallAfter { items: 1 });
     let quick = source(&["b"]);

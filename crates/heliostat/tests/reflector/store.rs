@@ -1,8 +1,8 @@
 //! What a store is told, and in which order.
 
 use heliostat::Reflector;
-use heliostat::core::event::WatchEvent;
-use heliostat::core::reflector::RejectPolicy;
+use heliostat::reflector::RejectPolicy;
+use heliostat::source::WatchEvent;
 
 use crate::support::{Recorder, key, list_config, source, stream_config, until};
 

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use heliostat::core::object::{Entry, ObjectKey};
-use heliostat::core::options::ListOptions;
-use heliostat::core::reflector::{BackoffConfig, ReflectorConfig, WatchListMode};
-use heliostat::core::store::{Staging, Store, StoreError};
-use heliostat::core::version::ResourceVersion;
-use heliostat::source::memory::{MemorySource, Request};
-use heliostat::{Indexer, ReflectorHandle};
+use heliostat::reflector::{BackoffConfig, WatchListMode};
+use heliostat::source::ListOptions;
+use heliostat::source::memory::MemorySource;
+use heliostat::store::{Staging, StoreError};
+use heliostat::testing::Request;
+use heliostat::{
+    Entry, Indexer, ObjectKey, ReflectorConfig, ReflectorHandle, ResourceVersion, Store,
+};
 use std::time::Duration;
 
 pub(crate) type Source = MemorySource<String>;
@@ -75,7 +76,7 @@ pub(crate) fn words(requests: &[Request]) -> Vec<String> {
 /// Waits until the mirror's status is as wanted.
 pub(crate) async fn until(
     mirror: &ReflectorHandle,
-    wanted: impl FnMut(&heliostat::status::ReflectorStatus) -> bool,
+    wanted: impl FnMut(&heliostat::ReflectorStatus) -> bool,
 ) {
     mirror.watch_status().wait_for(wanted).await.unwrap();
 }

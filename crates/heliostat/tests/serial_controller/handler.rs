@@ -6,11 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use heliostat::client_go::{SerialController, SerialControllerHandle};
-use heliostat::core::object::Entry;
-use heliostat::core::rng::Rng;
-use heliostat::core::version::ResourceVersion;
-use heliostat::informer::{EventHandler, HandlerFuncs};
-use heliostat::{Indexer, Reflector};
+use heliostat::{Entry, EventHandler, HandlerFuncs, Indexer, Reflector, ResourceVersion};
+use heliostat_core::rng::Rng;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -188,7 +185,7 @@ async fn i_04_i_12_a_stop_ends_the_telling_of_a_long_list() {
     });
     controller.run_with_handler(handler).await;
     assert_eq!(record.take(), ["a"]);
-    assert!(!handle.has_synced());
+    assert!(!handle.is_synced());
     assert_eq!(source.open_watches(), 0);
 }
 

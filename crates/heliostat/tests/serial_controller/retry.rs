@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use heliostat::client_go::SerialController;
-use heliostat::core::queue::Delta;
-use heliostat::core::queue::rate_limit::PerKeyExponential;
+use heliostat::client_go::{Delta, SerialController};
+use heliostat::queue::PerKeyExponential;
 use tokio::time::Instant;
 
 use super::support::*;
@@ -131,6 +130,6 @@ async fn i_03_a_stop_does_not_wait_for_what_is_to_be_tried_again() {
     handle.stop();
     run.await.unwrap();
     assert_eq!(stopped.elapsed(), Duration::ZERO);
-    assert!(handle.has_synced(), "each object had its turn");
+    assert!(handle.is_synced(), "each object had its turn");
     assert_eq!(handle.counts().waiting, 1);
 }

@@ -5,14 +5,11 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use heliostat::Reflector;
-use heliostat::client_go::SerialController;
-use heliostat::core::object::{Entry, Header, ObjectKey};
-use heliostat::core::queue::Delta;
-use heliostat::core::reflector::{ReflectorConfig, RejectPolicy};
-use heliostat::core::rng::Rng;
-use heliostat::core::version::ResourceVersion;
-use heliostat::source::memory::connection_refused;
+use heliostat::client_go::{Delta, SerialController};
+use heliostat::reflector::RejectPolicy;
+use heliostat::testing::connection_refused;
+use heliostat::{Entry, Header, ObjectKey, Reflector, ReflectorConfig, ResourceVersion};
+use heliostat_core::rng::Rng;
 use tokio::sync::Notify;
 
 use super::support::*;
@@ -90,7 +87,7 @@ async fn i_01_dropping_the_future_stops_everything() {
     let controller = SerialController::new(source.clone());
     let handle = controller.handle();
     let mut run = Box::pin(controller.run(async |_, _| Ok::<(), Infallible>(())));
-    while !handle.has_synced() {
+    while !handle.is_synced() {
         assert!(futures_util::poll!(&mut run).is_pending());
         tokio::task::yield_now().await;
     }
@@ -137,7 +134,7 @@ async fn i_02_synced_and_the_version_are_those_of_the_queue_and_the_mirror() {
     let source = source(&["a", "b"]);
     let controller = SerialController::new(source.clone());
     let handle = controller.handle();
-    assert!(!handle.has_synced());
+    assert!(!handle.is_synced());
     assert!(handle.last_sync_resource_version().is_unset());
     let (called, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let run = tokio::spawn({
@@ -153,7 +150,7 @@ async fn i_02_synced_and_the_version_are_those_of_the_queue_and_the_mirror() {
     called.notified().await;
     settle(SOON).await;
     assert!(
-        !handle.has_synced(),
+        !handle.is_synced(),
         "the last of the first list is being processed"
     );
     assert_eq!(
@@ -164,7 +161,7 @@ async fn i_02_synced_and_the_version_are_those_of_the_queue_and_the_mirror() {
     handle.wait_synced().await.unwrap();
     handle.stop();
     run.await.unwrap();
-    assert!(handle.has_synced(), "it stays true");
+    assert!(handle.is_synced(), "it stays true");
     assert_eq!(
         handle.last_sync_resource_version(),
         source.revision().into()
@@ -208,7 +205,7 @@ async fn i_04_what_is_queued_at_the_stop_is_not_processed() {
     };
     controller.run(process).await;
     assert_eq!(record.take(), ["=n00=n00", "=n01=n01", "=n02=n02"]);
-    assert!(!handle.has_synced());
+    assert!(!handle.is_synced());
     assert_eq!(handle.counts().succeeded, 3);
 }
 
@@ -221,7 +218,7 @@ async fn i_04_a_controller_that_is_stopped_before_it_runs_calls_nobody() {
     let (handle, task) = recording(controller, &record);
     task.await.unwrap();
     assert_eq!(record.len(), 0);
-    assert!(!handle.has_synced());
+    assert!(!handle.is_synced());
 }
 
 #[tokio::test(start_paused = true)]
@@ -287,7 +284,7 @@ async fn the_store_goes_on_while_a_call_is_under_way() {
         put(&source, "a", text);
     }
     store.wait_for(&source.revision().into()).await.unwrap();
-    assert_eq!(*store.get_by_key("a").unwrap().object, "3");
+    assert_eq!(*store.get(&"a".parse().unwrap()).unwrap().object, "3");
     assert_eq!(record.len(), 0, "the first call is still under way");
     go_on.notify_one();
     go_on.notify_one();
@@ -347,7 +344,7 @@ async fn i_01_i_02_a_hammered_controller_stays_sound_and_stops() {
     let source = source(&[]);
     let controller = resyncing(&source);
     let (handle, store) = (controller.handle(), controller.store());
-    assert!(!handle.has_synced());
+    assert!(!handle.is_synced());
     let believed = Believed::default();
     let run = tokio::spawn({
         let believed = Arc::clone(&believed);

@@ -3,13 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use heliostat::Reflector;
-use heliostat::client_go::{SerialController, SerialControllerHandle};
-use heliostat::core::object::{Entry, ObjectKey};
-use heliostat::core::queue::{Deletion, Delta};
-use heliostat::core::reflector::{BackoffConfig, ReflectorConfig};
-use heliostat::informer::EventHandler;
+use heliostat::client_go::{Deletion, Delta, SerialController, SerialControllerHandle};
+use heliostat::reflector::BackoffConfig;
 use heliostat::source::memory::MemorySource;
+use heliostat::{Entry, EventHandler, ObjectKey, Reflector, ReflectorConfig};
 
 pub(crate) type Source = MemorySource<String>;
 

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use heliostat::core::printable::printable;
-use heliostat::core::wire::protobuf::field::{Fields, Value};
+use heliostat_core::printable::printable;
+use heliostat_core::wire::protobuf::field::{Fields, Value};
 use heliostat_kinds::schema::{self, Kind, ValueType};
 use heliostat_kinds::{Envelope, MAGIC, Object, ReadError, unknown_fields, yaml_to_json};
 use serde::Deserialize;

@@ -251,7 +251,7 @@ impl Demo {
             differences: differences.len(),
         };
         screen.sum_up(&summary).map_err(Failure::Write)?;
-        self.mirror.stop().await;
+        self.mirror.shutdown().await;
         self.running.shutdown().await;
         if !caught_up {
             return Err(Failure::Diverged(format!(

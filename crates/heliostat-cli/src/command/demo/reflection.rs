@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use heliostat::core::reflector::{Activity, BackoffConfig, BackoffReset, ReflectorConfig};
-use heliostat::core::version::ResourceVersion;
+use heliostat::reflector::{Activity, BackoffConfig, BackoffReset, Counts};
 use heliostat::source::kube::{Cluster, KubeSource};
-use heliostat::status::Counts;
-use heliostat::store::{Change, Indexer, Tap};
-use heliostat::{Reflector, ReflectorHandle};
+use heliostat::store::Change;
+use heliostat::{Indexer, Reflector, ReflectorConfig, ReflectorHandle, ResourceVersion};
 use k8s_openapi::api::core::v1::Pod;
 
 use super::lag::Lag;
@@ -73,12 +71,15 @@ impl Reflection {
         let config = ReflectorConfig::default()
             .silence_timeout(Some(SILENCE_TIMEOUT))
             .backoff(backoff);
-        let handle = Reflector::new(KubeSource::<Pod>::new(cluster), Tap::new(&store, listener))
-            .config(config)
-            .seed(seed)
-            // Failures are what the demo is about; they are told on the screen.
-            .on_error(|failed| tracing::info!(error = %failed.error, "the round failed"))
-            .start();
+        let handle = Reflector::new(
+            KubeSource::<Pod>::new(cluster),
+            store.change_stream(listener),
+        )
+        .config(config)
+        .seed(seed)
+        // Failures are what the demo is about; they are told on the screen.
+        .on_error(|failed| tracing::info!(error = %failed.error, "the round failed"))
+        .start();
         Self {
             store,
             handle,
@@ -125,8 +126,8 @@ impl Reflection {
     }
 
     /// Ends it.
-    pub(super) async fn stop(self) {
-        self.handle.stop().await;
+    pub(super) async fn shutdown(self) {
+        self.handle.shutdown().await;
     }
 }
 

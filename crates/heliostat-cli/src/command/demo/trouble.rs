@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use heliostat::core::reflector::Activity;
-use heliostat::core::rng::Rng;
+use heliostat::reflector::Activity;
+use heliostat_core::rng::Rng;
 use heliostat_server::{Fault, FaultRule, RunningServer, Verb};
 use tokio::time::Instant;
 

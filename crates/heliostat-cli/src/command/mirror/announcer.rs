@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use heliostat::core::object::Entry;
-use heliostat::informer::{EventHandler, HandlerOptions, Notification};
-use heliostat::store::Indexer;
+use heliostat::{Entry, EventHandler, HandlerOptions, Indexer, Notification};
 
 use crate::command::fleet::Mirror;
 use crate::output::printer::Outlet;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use heliostat::core::raw::FieldPath;
-use heliostat::core::reflector::{ReflectorConfig, WatchListMode};
+use heliostat::ReflectorConfig;
+use heliostat::object::FieldPath;
+use heliostat::reflector::WatchListMode;
 
 use crate::command::selection::Selection;
 use crate::command::wire::Wire;
@@ -178,7 +179,7 @@ Examples:
 
 #[cfg(test)]
 mod tests {
-    use heliostat::core::packed::DEFAULT_MEMORY_BUDGET;
+    use heliostat::object::DEFAULT_MEMORY_BUDGET;
 
     use super::*;
 

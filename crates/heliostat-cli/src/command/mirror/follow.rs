@@ -70,7 +70,7 @@ pub(super) async fn run(
     drop(tasks);
     let summary = summary(args, &fleet, &tally, first, started);
     // Stopping drops the listeners, and with the last one the printer ends.
-    if timeout(STOP_TIMEOUT, fleet.stop()).await.is_err() {
+    if timeout(STOP_TIMEOUT, fleet.shutdown()).await.is_err() {
         tracing::debug!("a mirror did not stop in time");
     }
     match outcome {
@@ -135,7 +135,7 @@ fn summary(
     started: Instant,
 ) -> String {
     let statuses = fleet.statuses();
-    let sum = |count: fn(&heliostat::status::Counts) -> u64| -> u64 {
+    let sum = |count: fn(&heliostat::reflector::Counts) -> u64| -> u64 {
         statuses.iter().map(|status| count(&status.counts)).sum()
     };
     let totals = fleet.totals();

@@ -3,9 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use heliostat::core::version::ResourceVersion;
-use heliostat::informer::HandlerFuncs;
-use heliostat::status::ReflectorStatus;
+use heliostat::{HandlerFuncs, ReflectorStatus, ResourceVersion};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval};
 
@@ -57,7 +55,7 @@ pub(super) async fn run(
     let (items, version) = fleet.content();
     let rejected = fleet.rejected().await;
     let summary = summary(args, &fleet, after, version.as_ref());
-    fleet.stop().await;
+    fleet.shutdown().await;
     if items.is_empty() && args.output == Format::Table {
         telling::say(&format!("no {} found", target.resources()));
     }

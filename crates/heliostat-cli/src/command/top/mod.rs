@@ -12,7 +12,7 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use heliostat::informer::{HandlerFuncs, HandlerOptions};
+use heliostat::{HandlerFuncs, HandlerOptions};
 
 use crate::duration;
 use crate::failure::Failure;
@@ -155,7 +155,7 @@ pub(crate) async fn run(args: TopArgs) -> Result<(), Failure> {
     } else {
         plain::run(&args, &mut fleet, &mut sampler, &mut signals).await
     };
-    fleet.stop().await;
+    fleet.shutdown().await;
     outcome
 }
 

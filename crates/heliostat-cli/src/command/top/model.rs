@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use heliostat::core::printable::printable;
-use heliostat::core::raw::Encoding;
-use heliostat::core::reflector::Activity;
+use heliostat::object::Encoding;
+use heliostat::reflector::Activity;
+use heliostat_core::printable::printable;
 use serde::Serialize;
 use tokio::time::Instant;
 

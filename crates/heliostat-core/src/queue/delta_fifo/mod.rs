@@ -1,4 +1,4 @@
-//! `DeltaFifo`: what happened to each object since it was last looked at, in one piece.
+//! `DeltaFifoState`: what happened to each object since it was last looked at, in one piece.
 //!
 //! An object has its place in line from its first change on; later changes join it there. Who takes
 //! an object gets all that happened to it, the oldest first.
@@ -35,7 +35,7 @@ use crate::version::ResourceVersion;
 ///
 /// ```
 /// use heliostat_core::object::{Entry, Header, ObjectKey};
-/// use heliostat_core::queue::{Delta, DeltaFifo};
+/// use heliostat_core::queue::{Delta, DeltaFifoState};
 /// use heliostat_core::store::Store;
 ///
 /// let state = |version: u64| {
@@ -46,7 +46,7 @@ use crate::version::ResourceVersion;
 ///     };
 ///     Entry::new(header, version)
 /// };
-/// let mut queue = DeltaFifo::<u64>::new();
+/// let mut queue = DeltaFifoState::<u64>::new();
 /// queue.add(state(1))?;
 /// queue.update(state(2))?;
 ///
@@ -56,7 +56,7 @@ use crate::version::ResourceVersion;
 /// queue.processed(popped.key());
 /// # Ok::<(), heliostat_core::store::StoreError>(())
 /// ```
-pub struct DeltaFifo<T> {
+pub struct DeltaFifoState<T> {
     waiting: BTreeMap<ObjectKey, Waiting<T>>,
     line: VecDeque<ObjectKey>,
     /// What was taken out and has not been processed, with the newest that was told of it.
@@ -103,7 +103,7 @@ pub struct Deltas<T> {
     since: Time,
 }
 
-impl<T> DeltaFifo<T> {
+impl<T> DeltaFifoState<T> {
     /// An empty queue that knows nothing of a store.
     #[must_use]
     pub fn new() -> Self {
@@ -236,7 +236,7 @@ impl<T> DeltaFifo<T> {
 
     /// True once all that the queue was first filled with has been processed; it stays true.
     #[must_use]
-    pub const fn has_synced(&self) -> bool {
+    pub const fn is_synced(&self) -> bool {
         self.population.is_synced()
     }
 
@@ -346,7 +346,7 @@ impl<T> Waiting<T> {
     }
 }
 
-impl<T: Send + Sync> Store<T> for DeltaFifo<T> {
+impl<T: Send + Sync> Store<T> for DeltaFifoState<T> {
     fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
         self.population.begin();
         let entry = self.transformed(entry)?;
@@ -432,15 +432,15 @@ impl<T: Send + Sync> Store<T> for DeltaFifo<T> {
     }
 }
 
-impl<T> Default for DeltaFifo<T> {
+impl<T> Default for DeltaFifoState<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T> fmt::Debug for DeltaFifo<T> {
+impl<T> fmt::Debug for DeltaFifoState<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DeltaFifo")
+        f.debug_struct("DeltaFifoState")
             .field("len", &self.line.len())
             .field("in_work", &self.in_work.len())
             .field("population", &self.population)

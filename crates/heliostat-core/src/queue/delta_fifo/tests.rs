@@ -11,10 +11,10 @@ use crate::store::History;
 use crate::store::indexer::IndexedObjects;
 use crate::store::snapshot::Snapshot;
 
-type Fifo = DeltaFifo<u64>;
+type FifoState = DeltaFifoState<u64>;
 
 /// What is done to a queue.
-type Do = fn(&mut Fifo);
+type Do = fn(&mut FifoState);
 
 /// What objects there are.
 type Objects = &'static [(&'static str, u64)];
@@ -39,11 +39,11 @@ fn snapshot(known: &[(&str, u64)]) -> Snapshot<u64> {
     store.snapshot()
 }
 
-fn knowing(known: Objects) -> Fifo {
-    Fifo::new().known(move || snapshot(known))
+fn knowing(known: Objects) -> FifoState {
+    FifoState::new().known(move || snapshot(known))
 }
 
-fn replace(fifo: &mut Fifo, items: &[(&str, u64)]) {
+fn replace(fifo: &mut FifoState, items: &[(&str, u64)]) {
     let mut staging = fifo.begin_replace();
     for (name, value) in items {
         staging.stage(entry(name, *value));
@@ -51,7 +51,7 @@ fn replace(fifo: &mut Fifo, items: &[(&str, u64)]) {
     fifo.commit(staging, &1.into()).unwrap();
 }
 
-fn delete(fifo: &mut Fifo, name: &str, value: u64) {
+fn delete(fifo: &mut FifoState, name: &str, value: u64) {
     fifo.delete(&ObjectKey::cluster(name), Some(entry(name, value)))
         .unwrap();
 }
@@ -74,7 +74,7 @@ fn words(deltas: &Deltas<u64>) -> String {
     words.join(" ")
 }
 
-fn pops(fifo: &mut Fifo) -> Vec<String> {
+fn pops(fifo: &mut FifoState) -> Vec<String> {
     let mut all = Vec::new();
     while let Some(popped) = fifo.pop() {
         all.push(words(&popped));
@@ -84,14 +84,14 @@ fn pops(fifo: &mut Fifo) -> Vec<String> {
 }
 
 /// Takes the next out and has it processed.
-fn process(fifo: &mut Fifo) {
+fn process(fifo: &mut FifoState) {
     let popped = fifo.pop().unwrap();
     fifo.processed(popped.key());
 }
 
 #[test]
 fn d_01_d_02_an_object_keeps_its_place_and_takes_all_its_changes_along() {
-    let mut fifo = Fifo::new();
+    let mut fifo = FifoState::new();
     for (name, value) in [
         ("foo", 10),
         ("bar", 1),
@@ -115,7 +115,7 @@ fn d_01_d_02_an_object_keeps_its_place_and_takes_all_its_changes_along() {
 
 #[test]
 fn d_01_d_12_each_producer_finds_its_own_order() {
-    let mut fifo = Fifo::new();
+    let mut fifo = FifoState::new();
     for number in 0..500 {
         for producer in ["a", "b"] {
             fifo.add(entry(&format!("{producer}/{number}"), number))
@@ -134,7 +134,7 @@ fn d_01_d_12_each_producer_finds_its_own_order() {
 #[test]
 fn d_03_d_08_objects_of_a_list_are_replaced_or_told_again_as_one_chooses() {
     for (listed, expected) in [(Listed::AsReplaced, "=foo5"), (Listed::AsSync, "*foo5")] {
-        let mut fifo = Fifo::new().listed(listed);
+        let mut fifo = FifoState::new().listed(listed);
         replace(&mut fifo, &[("foo", 5)]);
         assert_eq!(pops(&mut fifo), [expected]);
     }
@@ -142,7 +142,7 @@ fn d_03_d_08_objects_of_a_list_are_replaced_or_told_again_as_one_chooses() {
 
 #[test]
 fn d_04_d_05_a_deletion_that_nobody_needs_is_left_out() {
-    let mut fifo = Fifo::new();
+    let mut fifo = FifoState::new();
     fifo.add(entry("foo", 10)).unwrap();
     fifo.update(entry("bar", 15)).unwrap();
     fifo.add(entry("qux", 17)).unwrap();
@@ -171,7 +171,7 @@ impl KnownObjects<u64> for Silent {
 
 #[test]
 fn d_05_d_08_d_15_a_store_that_cannot_say_costs_the_last_state_only() {
-    let mut fifo = Fifo::new().known(Silent);
+    let mut fifo = FifoState::new().known(Silent);
     delete(&mut fifo, "bar", 1);
     assert_eq!(pops(&mut fifo), ["-bar1"]);
     fifo.resync().unwrap();
@@ -231,10 +231,10 @@ fn d_06_of_two_deletions_in_a_row_the_one_that_was_seen_is_left() {
 
 #[test]
 fn d_07_the_transform_changes_what_comes_and_nothing_that_was_changed_before() {
-    let changed = |fifo: Fifo| {
+    let changed = |fifo: FifoState| {
         fifo.transform(|entry: Entry<u64>| Ok(Entry::new(entry.header, *entry.object + 100)))
     };
-    let mut fifo = changed(Fifo::new());
+    let mut fifo = changed(FifoState::new());
     fifo.add(entry("foo", 10)).unwrap();
     fifo.add(entry("bar", 11)).unwrap();
     fifo.update(entry("foo", 12)).unwrap();
@@ -267,7 +267,7 @@ fn d_07_d_09_an_object_that_the_transform_refuses_is_not_queued_nor_is_its_list(
     staging.stage(entry("a", 13));
     let error = fifo.commit(staging, &1.into()).unwrap_err();
     assert_eq!(error.to_string(), "the transform of a failed: unlucky");
-    assert!(fifo.is_empty() && !fifo.has_synced());
+    assert!(fifo.is_empty() && !fifo.is_synced());
     assert!(fifo.add(entry("a", 13)).is_err());
     replace(&mut fifo, &[("b", 2)]);
     assert_eq!(pops(&mut fifo), ["=b2", "-old1?"]);
@@ -277,9 +277,9 @@ fn d_07_d_09_an_object_that_the_transform_refuses_is_not_queued_nor_is_its_list(
 fn d_08_a_list_shares_what_is_known_and_unchanged_unless_its_history_is_unknown() {
     let mut store = IndexedObjects::new();
     store.add(entry("x", 1)).unwrap();
-    let known = store.view().get_by_key("x").unwrap().clone();
+    let known = store.view().get(&"x".parse().unwrap()).unwrap().clone();
     let snapshot = store.snapshot();
-    let mut fifo = Fifo::new().known(move || snapshot.clone());
+    let mut fifo = FifoState::new().known(move || snapshot.clone());
     for history in [History::Same, History::Unknown] {
         let mut staging = fifo.begin_replace().in_history(history);
         staging.stage(entry("x", 1));
@@ -372,7 +372,7 @@ fn d_08_what_is_only_queued_is_told_as_gone_once() {
         ),
     ];
     for (before, expected) in cases {
-        for mut fifo in [Fifo::new(), knowing(&[])] {
+        for mut fifo in [FifoState::new(), knowing(&[])] {
             before(&mut fifo);
             replace(&mut fifo, &[]);
             assert_eq!(pops(&mut fifo), expected);
@@ -415,9 +415,9 @@ fn d_10_what_makes_a_queue_synced() {
         ),
     ];
     for (step, synced) in steps {
-        let mut fifo = Fifo::new();
+        let mut fifo = FifoState::new();
         step(&mut fifo);
-        assert_eq!(fifo.has_synced(), synced);
+        assert_eq!(fifo.is_synced(), synced);
     }
 }
 
@@ -429,24 +429,24 @@ fn d_10_d_11_d_13_the_first_list_is_synced_when_its_last_object_was_processed() 
         let popped = fifo.pop().unwrap();
         assert!(popped.is_in_initial_list());
         assert_eq!(words(&popped), expected);
-        assert!(!fifo.has_synced(), "not before it has been processed");
+        assert!(!fifo.is_synced(), "not before it has been processed");
         fifo.processed(popped.key());
     }
-    assert!(fifo.has_synced());
+    assert!(fifo.is_synced());
     fifo.add(entry("late", 1)).unwrap();
     assert!(!fifo.pop().unwrap().is_in_initial_list());
 }
 
 #[test]
 fn d_12_what_failed_comes_again_before_what_came_meanwhile() {
-    let mut fifo = Fifo::new();
+    let mut fifo = FifoState::new();
     replace(&mut fifo, &[("a", 1), ("b", 2)]);
     let failed = fifo.pop().unwrap();
     fifo.update(entry("a", 3)).unwrap();
     fifo.requeue(failed);
-    assert!(!fifo.has_synced());
+    assert!(!fifo.is_synced());
     assert_eq!(pops(&mut fifo), ["=b2", "=a1 ~a3"]);
-    assert!(fifo.has_synced());
+    assert!(fifo.is_synced());
 
     delete(&mut fifo, "a", 4);
     fifo.add(entry("a", 4)).unwrap();
@@ -472,9 +472,9 @@ fn d_15_a_resync_tells_what_is_known_and_not_queued() {
         fifo.resync().unwrap();
         assert_eq!(pops(&mut fifo), expected);
     }
-    let mut fifo = Fifo::new();
+    let mut fifo = FifoState::new();
     fifo.resync().unwrap();
-    assert!(fifo.is_empty() && !fifo.has_synced());
+    assert!(fifo.is_empty() && !fifo.is_synced());
 }
 
 #[test]
@@ -489,7 +489,7 @@ fn d_16_everything_that_is_queued_has_a_key() {
 
 #[test]
 fn d_17_a_closed_queue_gives_what_it_has() {
-    let mut fifo = Fifo::new();
+    let mut fifo = FifoState::new();
     fifo.add(entry("a", 1)).unwrap();
     fifo.close();
     fifo.add(entry("b", 2)).unwrap();
@@ -499,7 +499,7 @@ fn d_17_a_closed_queue_gives_what_it_has() {
 
 #[test]
 fn d_18_what_was_taken_out_belongs_to_the_taker() {
-    let mut fifo = Fifo::new();
+    let mut fifo = FifoState::new();
     fifo.add(entry("a", 1)).unwrap();
     let popped = fifo.pop().unwrap();
     fifo.update(entry("a", 2)).unwrap();
@@ -512,7 +512,7 @@ fn d_18_what_was_taken_out_belongs_to_the_taker() {
 #[test]
 fn the_age_is_that_of_the_first_change_of_what_is_next() {
     let at = |seconds| Time::ZERO + Duration::from_secs(seconds);
-    let mut fifo = Fifo::new();
+    let mut fifo = FifoState::new();
     assert_eq!(fifo.age(), None);
     fifo.set_now(at(1));
     fifo.add(entry("a", 1)).unwrap();
@@ -534,7 +534,7 @@ fn the_age_is_that_of_the_first_change_of_what_is_next() {
 
 #[test]
 fn bookmarks_are_remembered() {
-    let mut fifo = Fifo::new();
+    let mut fifo = FifoState::new();
     assert_eq!(fifo.bookmarked(), None);
     replace(&mut fifo, &[]);
     assert_eq!(fifo.bookmarked(), Some(&1.into()));
@@ -594,7 +594,7 @@ fn d_05_d_08_d_15_what_is_in_work_is_known_though_the_store_does_not_have_it_yet
 
 #[test]
 fn d_12_d_20_an_object_in_work_is_not_given_out_again_before_it_was_processed() {
-    let mut fifo = Fifo::new();
+    let mut fifo = FifoState::new();
     fifo.add(entry("a", 1)).unwrap();
     let first = fifo.pop().unwrap();
     fifo.update(entry("a", 2)).unwrap();
@@ -615,7 +615,7 @@ fn d_12_d_20_an_object_in_work_is_not_given_out_again_before_it_was_processed() 
 
 #[test]
 fn d_11_d_13_d_20_what_came_later_does_not_count_for_what_is_still_in_work() {
-    let mut fifo = Fifo::new();
+    let mut fifo = FifoState::new();
     replace(&mut fifo, &[("a", 1), ("b", 2)]);
     fifo.add(entry("c", 3)).unwrap();
     let slow = fifo.pop().unwrap();
@@ -623,13 +623,13 @@ fn d_11_d_13_d_20_what_came_later_does_not_count_for_what_is_still_in_work() {
     let later = fifo.pop().unwrap();
     assert!(!later.is_in_initial_list());
     fifo.processed(later.key());
-    assert!(!fifo.has_synced(), "a is still in work");
+    assert!(!fifo.is_synced(), "a is still in work");
     fifo.requeue(slow);
-    assert!(!fifo.has_synced(), "a has failed");
+    assert!(!fifo.is_synced(), "a has failed");
     let again = fifo.pop().unwrap();
     assert!(again.is_in_initial_list());
     fifo.processed(again.key());
-    assert!(fifo.has_synced());
+    assert!(fifo.is_synced());
 }
 
 #[derive(Clone, Debug)]
@@ -661,7 +661,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// A queue, the store at its far end, and what is on the way from one to the other.
 struct Way {
     store: Arc<Mutex<IndexedObjects<u64>>>,
-    fifo: Fifo,
+    fifo: FifoState,
     in_work: Vec<Deltas<u64>>,
 }
 
@@ -671,7 +671,7 @@ impl Way {
         let known = Arc::clone(&store);
         Self {
             store,
-            fifo: Fifo::new().known(move || known.lock().unwrap().snapshot()),
+            fifo: FifoState::new().known(move || known.lock().unwrap().snapshot()),
             in_work: Vec::new(),
         }
     }

@@ -219,7 +219,7 @@ impl<T> OrderedFifo<T> {
 
     /// True once all that the queue was first filled with has been processed; it stays true.
     #[must_use]
-    pub const fn has_synced(&self) -> bool {
+    pub const fn is_synced(&self) -> bool {
         self.population.is_synced()
     }
 

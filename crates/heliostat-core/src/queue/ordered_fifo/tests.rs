@@ -7,10 +7,10 @@ use super::*;
 use crate::object::Header;
 use crate::store::indexer::IndexedObjects;
 
-type Fifo = OrderedFifo<u64>;
+type FifoState = OrderedFifo<u64>;
 
 /// What is done to a queue.
-type Do = fn(&mut Fifo);
+type Do = fn(&mut FifoState);
 
 /// What objects there are.
 type Objects = &'static [(&'static str, u64)];
@@ -35,11 +35,11 @@ fn snapshot(known: &[(&str, u64)]) -> Snapshot<u64> {
     store.snapshot()
 }
 
-fn itemized(known: &'static [(&'static str, u64)]) -> Fifo {
+fn itemized(known: &'static [(&'static str, u64)]) -> FifoState {
     OrderedFifo::itemized(move || snapshot(known))
 }
 
-fn replace(fifo: &mut Fifo, items: &[(&str, u64)], version: u64) {
+fn replace(fifo: &mut FifoState, items: &[(&str, u64)], version: u64) {
     let mut staging = fifo.begin_replace();
     for (name, value) in items {
         staging.stage(entry(name, *value));
@@ -47,7 +47,7 @@ fn replace(fifo: &mut Fifo, items: &[(&str, u64)], version: u64) {
     fifo.commit(staging, &version.into()).unwrap();
 }
 
-fn delete(fifo: &mut Fifo, name: &str, value: u64) {
+fn delete(fifo: &mut FifoState, name: &str, value: u64) {
     fifo.delete(&ObjectKey::cluster(name), Some(entry(name, value)))
         .unwrap();
 }
@@ -86,7 +86,7 @@ fn words(popped: Popped<u64>) -> String {
     }
 }
 
-fn all(fifo: &mut Fifo, pop: impl Fn(&mut Fifo) -> Option<Popped<u64>>) -> Vec<String> {
+fn all(fifo: &mut FifoState, pop: impl Fn(&mut FifoState) -> Option<Popped<u64>>) -> Vec<String> {
     let mut all = Vec::new();
     while let Some(popped) = pop(fifo) {
         all.push(words(popped));
@@ -95,12 +95,12 @@ fn all(fifo: &mut Fifo, pop: impl Fn(&mut Fifo) -> Option<Popped<u64>>) -> Vec<S
     all
 }
 
-fn pops(fifo: &mut Fifo) -> Vec<String> {
-    all(fifo, Fifo::pop)
+fn pops(fifo: &mut FifoState) -> Vec<String> {
+    all(fifo, FifoState::pop)
 }
 
-fn batches(fifo: &mut Fifo) -> Vec<String> {
-    all(fifo, Fifo::pop_batch)
+fn batches(fifo: &mut FifoState) -> Vec<String> {
+    all(fifo, FifoState::pop_batch)
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn f_02_every_event_is_delivered_in_the_order_in_which_it_came() {
 
 #[test]
 fn f_02_f_12_each_producer_finds_its_own_order() {
-    let mut fifo = Fifo::atomic();
+    let mut fifo = FifoState::atomic();
     for number in 0..500 {
         fifo.add(entry("a", number)).unwrap();
         fifo.add(entry("b", number)).unwrap();
@@ -145,7 +145,7 @@ fn f_02_f_12_each_producer_finds_its_own_order() {
 
 #[test]
 fn f_03_a_deletion_is_queued_whether_or_not_the_object_is_known() {
-    for mut fifo in [Fifo::atomic(), itemized(&[]), itemized(&[("baz", 20)])] {
+    for mut fifo in [FifoState::atomic(), itemized(&[]), itemized(&[("baz", 20)])] {
         fifo.add(entry("foo", 10)).unwrap();
         fifo.update(entry("bar", 15)).unwrap();
         fifo.add(entry("qux", 17)).unwrap();
@@ -166,7 +166,7 @@ fn f_03_a_deletion_is_queued_whether_or_not_the_object_is_known() {
 
 #[test]
 fn f_05_the_transform_changes_what_comes_and_nothing_that_was_changed_before() {
-    let changed = |fifo: Fifo| {
+    let changed = |fifo: FifoState| {
         fifo.transform(|entry: Entry<u64>| Ok(Entry::new(entry.header, *entry.object + 100)))
     };
     let mut fifo = changed(itemized(&[]));
@@ -189,7 +189,7 @@ fn f_05_the_transform_changes_what_comes_and_nothing_that_was_changed_before() {
 
 #[test]
 fn f_05_f_07_an_object_that_the_transform_refuses_is_not_queued_nor_is_its_list() {
-    for fifo in [Fifo::atomic(), itemized(&[("old", 1)])] {
+    for fifo in [FifoState::atomic(), itemized(&[("old", 1)])] {
         let mut fifo = fifo.transform(|entry: Entry<u64>| {
             if *entry.object == 13 {
                 Err("unlucky".to_owned())
@@ -308,7 +308,7 @@ fn f_06_an_object_of_a_list_that_comes_twice_is_told_twice_and_one_that_is_kept_
 
 #[test]
 fn f_07_f_09_an_atomic_queue_takes_a_list_whole() {
-    let mut fifo = Fifo::atomic();
+    let mut fifo = FifoState::atomic();
     replace(&mut fifo, &[], 123);
     assert_eq!(pops(&mut fifo), ["all@123[]"]);
 
@@ -330,7 +330,7 @@ fn f_07_f_09_an_atomic_queue_takes_a_list_whole() {
 #[test]
 fn f_07_a_list_shares_what_is_queued_before_it_and_unchanged() {
     let mut store = IndexedObjects::new();
-    let mut fifo = Fifo::atomic();
+    let mut fifo = FifoState::atomic();
     for version in [1, 2] {
         let mut staging = fifo.begin_replace_on(store.view());
         staging.stage(entry("x", 1));
@@ -353,7 +353,7 @@ fn f_07_a_list_does_not_share_with_a_store_that_is_in_an_earlier_history() {
     let mut store = IndexedObjects::new();
     store.add(entry("x", 1)).unwrap();
     let other = |value: u64| Entry::new(entry("x", 1).header, value);
-    let mut fifo = Fifo::atomic();
+    let mut fifo = FifoState::atomic();
     for (history, value) in [(History::Unknown, 7), (History::Same, 7)] {
         let staging = fifo.begin_replace_on(store.view());
         let mut staging = staging.in_history(history);
@@ -365,13 +365,13 @@ fn f_07_a_list_does_not_share_with_a_store_that_is_in_an_earlier_history() {
             panic!("expected the list");
         };
         store.commit(all.staging, &all.version).unwrap();
-        assert_eq!(*store.view().get_by_key("x").unwrap().object, 7);
+        assert_eq!(*store.view().get(&"x".parse().unwrap()).unwrap().object, 7);
     }
     fifo.processed();
     let mut staging = fifo.begin_replace_on(store.view());
     staging.stage(other(8));
     store.commit(staging, &2.into()).unwrap();
-    let kept = *store.view().get_by_key("x").unwrap().object;
+    let kept = *store.view().get(&"x".parse().unwrap()).unwrap().object;
     assert_eq!(kept, 7, "in one history the versions are trusted again");
 }
 
@@ -381,7 +381,7 @@ fn f_07_a_list_shares_what_did_not_change_and_keeps_what_the_store_has_when_it_i
     for name in ["same", "kept", "gone"] {
         store.add(entry(name, 1)).unwrap();
     }
-    let mut fifo = Fifo::atomic();
+    let mut fifo = FifoState::atomic();
     let mut staging = fifo.begin_replace_on(&store.snapshot());
     staging.stage(entry("same", 1));
     staging.stage(entry("new", 2));
@@ -390,7 +390,7 @@ fn f_07_a_list_shares_what_did_not_change_and_keeps_what_the_store_has_when_it_i
     // What was queued before the list reaches the store only now.
     store.add(entry("kept", 3)).unwrap();
     store.add(entry("late", 3)).unwrap();
-    let same = store.view().get_by_key("same").unwrap().clone();
+    let same = store.view().get(&"same".parse().unwrap()).unwrap().clone();
 
     let Work::ReplacedAll(all) = fifo.pop().unwrap().work else {
         panic!("expected the list");
@@ -407,7 +407,7 @@ fn f_07_a_list_shares_what_did_not_change_and_keeps_what_the_store_has_when_it_i
         values,
         expected.map(|(name, value)| (name.to_owned(), value))
     );
-    let now = store.view().get_by_key("same").unwrap();
+    let now = store.view().get(&"same".parse().unwrap()).unwrap();
     assert!(std::sync::Arc::ptr_eq(&now.object, &same.object));
 }
 
@@ -419,10 +419,10 @@ fn f_08_f_13_synced_comes_after_the_first_filling_was_processed() {
         let popped = fifo.pop().unwrap();
         assert!(popped.is_in_initial_list);
         assert_eq!(words(popped), expected);
-        assert!(!fifo.has_synced(), "not before it has been processed");
+        assert!(!fifo.is_synced(), "not before it has been processed");
         fifo.processed();
     }
-    assert!(fifo.has_synced());
+    assert!(fifo.is_synced());
     fifo.add(entry("late", 9)).unwrap();
     assert!(!fifo.pop().unwrap().is_in_initial_list);
 }
@@ -453,26 +453,26 @@ fn f_08_f_18_what_makes_a_queue_synced() {
     for (step, synced) in steps {
         let mut fifo = itemized(&[]);
         step(&mut fifo);
-        assert_eq!(fifo.has_synced(), synced);
+        assert_eq!(fifo.is_synced(), synced);
     }
-    let mut atomic = Fifo::atomic();
+    let mut atomic = FifoState::atomic();
     replace(&mut atomic, &[], 1);
-    assert!(!atomic.has_synced(), "an empty list is work, too");
+    assert!(!atomic.is_synced(), "an empty list is work, too");
     pops(&mut atomic);
-    assert!(atomic.has_synced());
+    assert!(atomic.is_synced());
 }
 
 #[test]
 fn f_08_a_bookmark_before_the_first_list_belongs_to_it() {
-    let mut fifo = Fifo::atomic();
+    let mut fifo = FifoState::atomic();
     fifo.bookmark(&5.into());
     replace(&mut fifo, &[("a", 1)], 6);
     assert!(fifo.pop().unwrap().is_in_initial_list);
     fifo.processed();
-    assert!(!fifo.has_synced());
+    assert!(!fifo.is_synced());
     fifo.pop();
     fifo.processed();
-    assert!(fifo.has_synced());
+    assert!(fifo.is_synced());
 }
 
 #[test]
@@ -489,7 +489,7 @@ fn a_list_ends_what_is_in_work_and_a_resync_leaves_it_alone() {
 
 #[test]
 fn f_09_a_version_said_of_a_bookmark_does_not_outlive_it() {
-    let mut fifo = Fifo::atomic();
+    let mut fifo = FifoState::atomic();
     for version in [5, 6] {
         fifo.update_resource_version(&version.into());
     }
@@ -501,7 +501,7 @@ fn f_09_a_version_said_of_a_bookmark_does_not_outlive_it() {
 
 #[test]
 fn f_09_bookmarks_and_versions_take_no_more_room_than_they_must() {
-    let mut fifo = Fifo::atomic();
+    let mut fifo = FifoState::atomic();
     fifo.bookmark(&5.into());
     fifo.bookmark(&6.into());
     assert_eq!(fifo.len(), 1);
@@ -521,7 +521,7 @@ fn f_09_bookmarks_and_versions_take_no_more_room_than_they_must() {
 
 #[test]
 fn f_10_a_resync_is_a_mark_or_tells_what_is_known_and_not_queued() {
-    let mut fifo = Fifo::atomic();
+    let mut fifo = FifoState::atomic();
     fifo.add(entry("a", 1)).unwrap();
     fifo.resync().unwrap();
     fifo.resync().unwrap();
@@ -588,10 +588,10 @@ fn f_08_f_13_what_was_in_work_when_the_first_list_came_does_not_count_for_it() {
     fifo.processed();
     fifo.pop().unwrap();
     fifo.processed();
-    assert!(!fifo.has_synced(), "b has not been processed");
+    assert!(!fifo.is_synced(), "b has not been processed");
     fifo.pop().unwrap();
     fifo.processed();
-    assert!(fifo.has_synced());
+    assert!(fifo.is_synced());
 }
 
 struct Silent;
@@ -608,7 +608,7 @@ impl KnownObjects<u64> for Silent {
 
 #[test]
 fn f_06_f_10_f_11_a_store_that_cannot_say_costs_the_last_state_only() {
-    let mut fifo = Fifo::itemized(Silent);
+    let mut fifo = FifoState::itemized(Silent);
     fifo.resync().unwrap();
     assert!(fifo.is_empty());
     replace(&mut fifo, &[], 1);
@@ -617,7 +617,7 @@ fn f_06_f_10_f_11_a_store_that_cannot_say_costs_the_last_state_only() {
 
 #[test]
 fn f_12_f_17_f_18_a_closed_queue_gives_what_it_has() {
-    let mut fifo = Fifo::atomic();
+    let mut fifo = FifoState::atomic();
     fifo.add(entry("a", 1)).unwrap();
     fifo.close();
     fifo.add(entry("b", 2)).unwrap();
@@ -632,14 +632,14 @@ fn f_13_what_is_never_reported_as_processed_counts_at_the_next_pop() {
     replace(&mut fifo, &[("a", 1), ("b", 2)], 1);
     fifo.pop();
     fifo.pop();
-    assert!(!fifo.has_synced());
+    assert!(!fifo.is_synced());
     assert!(fifo.pop().is_none());
-    assert!(fifo.has_synced());
+    assert!(fifo.is_synced());
 }
 
 #[test]
 fn f_14_two_batches_that_wait_are_a_congestion() {
-    let mut fifo = Fifo::atomic().batch_size(2);
+    let mut fifo = FifoState::atomic().batch_size(2);
     for number in 0..4 {
         assert!(!fifo.is_congested());
         fifo.add(entry("a", number)).unwrap();
@@ -713,7 +713,7 @@ fn f_15_f_16_where_a_batch_ends() {
 
 #[test]
 fn f_15_what_is_no_change_of_one_object_comes_alone() {
-    let mut fifo = Fifo::atomic();
+    let mut fifo = FifoState::atomic();
     fifo.add(entry("a", 1)).unwrap();
     fifo.add(entry("b", 2)).unwrap();
     fifo.resync().unwrap();
@@ -726,7 +726,7 @@ fn f_15_what_is_no_change_of_one_object_comes_alone() {
 
 #[test]
 fn f_19_an_object_that_was_taken_out_is_not_held_on_to() {
-    let mut fifo = Fifo::atomic();
+    let mut fifo = FifoState::atomic();
     let entry = entry("a", 1);
     let object = std::sync::Arc::downgrade(&entry.object);
     fifo.add(entry).unwrap();
@@ -737,7 +737,7 @@ fn f_19_an_object_that_was_taken_out_is_not_held_on_to() {
 #[test]
 fn f_20_the_age_is_that_of_what_is_next() {
     let at = |seconds| Time::ZERO + Duration::from_secs(seconds);
-    let mut fifo = Fifo::atomic();
+    let mut fifo = FifoState::atomic();
     assert_eq!(fifo.age(), None);
     fifo.set_now(at(1));
     fifo.add(entry("a", 1)).unwrap();
@@ -784,10 +784,10 @@ proptest! {
         let applied = Arc::new(Mutex::new(IndexedObjects::<u64>::new()));
         let read = |applied: &Mutex<IndexedObjects<u64>>| applied.lock().unwrap_or_else(PoisonError::into_inner).snapshot();
         let mut fifo = if atomic {
-            Fifo::atomic()
+            FifoState::atomic()
         } else {
             let known = Arc::clone(&applied);
-            Fifo::itemized(move || read(&known))
+            FifoState::itemized(move || read(&known))
         }.batch_size(3);
         let mut source = BTreeMap::new();
         let apply = |in_work: &mut Option<Popped<u64>>| {

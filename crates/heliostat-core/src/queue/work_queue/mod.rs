@@ -1,4 +1,4 @@
-//! `WorkQueue`: which key is worked next, and which must wait.
+//! `WorkQueueState`: which key is worked next, and which must wait.
 //!
 //! A key is a promise that somebody will look at what it names, not a message: asking for it twice
 //! before it is looked at is asking once. The queue holds each key at most once in line, gives it to
@@ -65,11 +65,11 @@ pub use priority::Priority;
 ///
 /// ```
 /// use std::time::Duration;
-/// use heliostat_core::queue::{Priority, WorkQueue};
+/// use heliostat_core::queue::{Priority, WorkQueueState};
 /// use heliostat_core::time::Time;
 ///
 /// let now = Time::ZERO;
-/// let mut queue = WorkQueue::default();
+/// let mut queue = WorkQueueState::default();
 /// queue.add(now, "a", Priority::NORMAL);
 /// queue.add(now, "a", Priority::NORMAL);
 /// assert_eq!(queue.depth(), 1);
@@ -83,7 +83,7 @@ pub use priority::Priority;
 /// queue.add_after(now, "b", Priority::NORMAL, Duration::from_secs(5));
 /// assert_eq!(queue.poll_timeout(), Some(now + Duration::from_secs(5)));
 /// ```
-pub struct WorkQueue<K> {
+pub struct WorkQueueState<K> {
     line: Line<K>,
     work: BTreeMap<K, InWork>,
     delays: Delays<K>,
@@ -158,7 +158,7 @@ enum Phase {
     Stopping,
 }
 
-impl<K: Clone + Ord> WorkQueue<K> {
+impl<K: Clone + Ord> WorkQueueState<K> {
     /// An empty queue that delays keys as `limiter` says.
     pub fn new(limiter: impl RateLimiter<K> + 'static) -> Self {
         Self {
@@ -453,16 +453,16 @@ impl<K: Clone + Ord> WorkQueue<K> {
     }
 }
 
-impl<K: Clone + Ord + Send + 'static> Default for WorkQueue<K> {
+impl<K: Clone + Ord + Send + 'static> Default for WorkQueueState<K> {
     /// With [`default_rate_limiter`].
     fn default() -> Self {
         Self::new(default_rate_limiter())
     }
 }
 
-impl<K> fmt::Debug for WorkQueue<K> {
+impl<K> fmt::Debug for WorkQueueState<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WorkQueue")
+        f.debug_struct("WorkQueueState")
             .field("depth", &self.line.len())
             .field("in_work", &self.work.len())
             .field("delayed", &self.delays.len())

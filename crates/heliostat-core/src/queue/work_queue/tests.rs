@@ -18,20 +18,20 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn queue(keys: &[&'static str]) -> WorkQueue<&'static str> {
-    let mut queue = WorkQueue::default();
+fn queue(keys: &[&'static str]) -> WorkQueueState<&'static str> {
+    let mut queue = WorkQueueState::default();
     for key in keys {
         assert_eq!(queue.add(at(0), *key, NORMAL), Addition::Queued);
     }
     queue
 }
 
-fn take<K: Clone + Ord>(queue: &mut WorkQueue<K>) -> Option<K> {
+fn take<K: Clone + Ord>(queue: &mut WorkQueueState<K>) -> Option<K> {
     queue.take(at(0)).map(|taken| taken.key)
 }
 
 /// Takes a key and is done with it.
-fn work<K: Clone + Ord>(queue: &mut WorkQueue<K>) -> Option<K> {
+fn work<K: Clone + Ord>(queue: &mut WorkQueueState<K>) -> Option<K> {
     let key = take(queue)?;
     queue.done(at(0), &key).unwrap();
     Some(key)
@@ -92,7 +92,7 @@ fn k_04_workers_are_let_go_only_when_nothing_is_in_line() {
     assert_eq!(take(&mut queue), Some("a"));
     assert!(queue.is_finished());
     assert!(!queue.is_drained());
-    assert!(WorkQueue::<u8>::default().take(at(0)).is_none());
+    assert!(WorkQueueState::<u8>::default().take(at(0)).is_none());
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn k_05_a_key_is_in_work_until_it_is_done() {
 
 #[test]
 fn k_06_after_the_shutdown_nothing_comes_in() {
-    let mut queue = WorkQueue::new(FastSlow::new(seconds(1), seconds(1), 1));
+    let mut queue = WorkQueueState::new(FastSlow::new(seconds(1), seconds(1), 1));
     queue.close();
     assert!(queue.is_closed());
     assert_eq!(queue.add(at(0), "a", NORMAL), Addition::Refused);
@@ -195,7 +195,7 @@ fn k_09_a_key_that_was_raised_keeps_its_number() {
 
 #[test]
 fn k_09_every_eighth_turn_goes_to_the_key_in_line_for_longest() {
-    let mut queue = WorkQueue::default();
+    let mut queue = WorkQueueState::default();
     queue.add(at(0), 1000, Priority::LOW);
     queue.add(at(1), 1001, Priority::new(i32::MIN));
     let mut turns = Vec::new();
@@ -213,7 +213,7 @@ fn k_09_every_eighth_turn_goes_to_the_key_in_line_for_longest() {
 
 #[test]
 fn k_09_turns_that_pass_nobody_over_are_not_counted() {
-    let mut queue = WorkQueue::default();
+    let mut queue = WorkQueueState::default();
     for key in 0..50 {
         queue.add(at(0), key, Priority::HIGH);
     }
@@ -228,7 +228,7 @@ fn k_09_turns_that_pass_nobody_over_are_not_counted() {
 
 #[test]
 fn k_10_a_delayed_key_comes_when_its_time_has_come() {
-    let mut queue = WorkQueue::default();
+    let mut queue = WorkQueueState::default();
     assert_eq!(queue.poll_timeout(), None);
     assert_eq!(
         queue.add_after(at(0), "b", NORMAL, seconds(50)),
@@ -251,7 +251,7 @@ fn k_10_a_delayed_key_comes_when_its_time_has_come() {
 
 #[test]
 fn k_10_without_a_delay_a_key_comes_at_once() {
-    let mut queue = WorkQueue::default();
+    let mut queue = WorkQueueState::default();
     let added = queue.add_after(at(0), "a", NORMAL, Duration::ZERO);
     assert_eq!(added, Addition::Queued);
     assert_eq!(work(&mut queue), Some("a"));
@@ -259,7 +259,7 @@ fn k_10_without_a_delay_a_key_comes_at_once() {
 
 #[test]
 fn k_10_of_several_times_the_earliest_counts_with_the_highest_priority() {
-    let mut queue = WorkQueue::default();
+    let mut queue = WorkQueueState::default();
     queue.add_after(at(0), "a", Priority::HIGH, seconds(10));
     queue.add_after(at(0), "a", NORMAL, seconds(1));
     queue.add_after(at(0), "a", NORMAL, seconds(5));
@@ -276,7 +276,7 @@ fn k_10_of_several_times_the_earliest_counts_with_the_highest_priority() {
 
 #[test]
 fn k_10_a_delay_stands_whatever_happens_to_its_key_before() {
-    let mut queue = WorkQueue::default();
+    let mut queue = WorkQueueState::default();
     queue.add_after(at(0), "a", NORMAL, seconds(10));
     queue.add(at(0), "a", NORMAL);
     assert_eq!(work(&mut queue), Some("a"));
@@ -286,7 +286,7 @@ fn k_10_a_delay_stands_whatever_happens_to_its_key_before() {
 
 #[test]
 fn k_10_a_shutdown_drops_what_waits_for_its_time() {
-    let mut queue = WorkQueue::default();
+    let mut queue = WorkQueueState::default();
     queue.add_after(at(0), "a", NORMAL, seconds(10));
     queue.close();
     assert_eq!((queue.delayed(), queue.poll_timeout()), (0, None));
@@ -296,7 +296,7 @@ fn k_10_a_shutdown_drops_what_waits_for_its_time() {
 
 #[test]
 fn k_10_a_delay_beyond_all_times_is_no_overflow() {
-    let mut queue = WorkQueue::default();
+    let mut queue = WorkQueueState::default();
     queue.add_after(at(1), "a", NORMAL, Duration::MAX);
     assert_eq!(queue.handle_timeout(at(u64::MAX / 2)), 0);
     assert_eq!(queue.delayed(), 1);
@@ -304,7 +304,7 @@ fn k_10_a_delay_beyond_all_times_is_no_overflow() {
 
 #[test]
 fn k_11_a_failed_key_waits_as_long_as_the_limiter_says() {
-    let mut queue = WorkQueue::new(PerKeyExponential::new(seconds(1), seconds(100)));
+    let mut queue = WorkQueueState::new(PerKeyExponential::new(seconds(1), seconds(100)));
     assert_eq!(
         queue.add_rate_limited(at(0), "a", NORMAL),
         Addition::Delayed
@@ -319,7 +319,7 @@ fn k_11_a_failed_key_waits_as_long_as_the_limiter_says() {
 
 #[test]
 fn k_12_a_forgotten_key_starts_over_and_stays_where_it_is() {
-    let mut queue = WorkQueue::new(PerKeyExponential::new(seconds(1), seconds(100)));
+    let mut queue = WorkQueueState::new(PerKeyExponential::new(seconds(1), seconds(100)));
     queue.add_rate_limited(at(0), "a", NORMAL);
     queue.add_rate_limited(at(0), "a", NORMAL);
     queue.forget(&"a");
@@ -333,7 +333,7 @@ fn k_12_a_forgotten_key_starts_over_and_stays_where_it_is() {
 
 #[test]
 fn k_10_k_11_a_key_that_is_added_while_it_waits_for_a_retry_is_worked_now_and_not_later() {
-    let mut queue = WorkQueue::new(PerKeyExponential::new(seconds(1), seconds(100)));
+    let mut queue = WorkQueueState::new(PerKeyExponential::new(seconds(1), seconds(100)));
     queue.add_rate_limited(at(0), "a", Priority::HIGH);
     assert_eq!(queue.add(at(0), "a", NORMAL), Addition::Queued);
     assert_eq!((queue.delayed(), queue.poll_timeout()), (0, None));
@@ -344,7 +344,7 @@ fn k_10_k_11_a_key_that_is_added_while_it_waits_for_a_retry_is_worked_now_and_no
 
 #[test]
 fn k_10_a_retry_ends_a_wait_of_its_own_and_not_what_add_after_asked_for() {
-    let mut queue = WorkQueue::new(PerKeyExponential::new(seconds(5), seconds(100)));
+    let mut queue = WorkQueueState::new(PerKeyExponential::new(seconds(5), seconds(100)));
     queue.add_rate_limited(at(0), "a", NORMAL);
     queue.add_after(at(0), "a", NORMAL, seconds(3));
     assert_eq!(queue.delayed(), 1, "it is one key");
@@ -372,7 +372,7 @@ fn k_10_k_11_a_key_that_is_asked_for_already_waits_for_no_retry() {
 #[test]
 fn k_10_an_outcome_replaces_the_delay_of_an_earlier_one() {
     let mut queue = queue(&["a"]);
-    let outcome = |queue: &mut WorkQueue<&'static str>, now, delay: Option<u64>| {
+    let outcome = |queue: &mut WorkQueueState<&'static str>, now, delay: Option<u64>| {
         take(queue).unwrap();
         queue.settle(now, &"a", NORMAL, delay.map(seconds));
         queue.done(now, &"a");
@@ -387,7 +387,7 @@ fn k_10_an_outcome_replaces_the_delay_of_an_earlier_one() {
 
 #[test]
 fn a_debounced_key_is_worked_when_it_was_quiet_for_long_enough() {
-    let mut queue = WorkQueue::default();
+    let mut queue = WorkQueueState::default();
     for second in 0..3 {
         queue.add_debounced(at(second), "a", NORMAL, seconds(5));
     }
@@ -406,7 +406,7 @@ fn a_debounced_key_is_worked_when_it_was_quiet_for_long_enough() {
 
 #[test]
 fn k_11_a_failure_with_a_delay_of_the_callers_counts_and_waits_that_long() {
-    let mut queue = WorkQueue::new(PerKeyExponential::new(seconds(1), seconds(100)));
+    let mut queue = WorkQueueState::new(PerKeyExponential::new(seconds(1), seconds(100)));
     queue.retry_after(at(0), "a", NORMAL, seconds(30));
     assert_eq!(
         (queue.failures(&"a"), queue.poll_timeout()),
@@ -437,7 +437,7 @@ fn k_07_k_08_a_stop_starts_nothing_and_awaits_what_is_in_work() {
 
 #[test]
 fn k_17_what_waits_and_what_is_worked_is_measured() {
-    let mut queue = WorkQueue::default();
+    let mut queue = WorkQueueState::default();
     assert_eq!(queue.oldest_waiting(at(9)), None);
     assert_eq!(queue.longest_running(at(9)), None);
     queue.add(at(1), "a", NORMAL);
@@ -458,7 +458,7 @@ fn k_17_what_waits_and_what_is_worked_is_measured() {
 
 #[test]
 fn k_20_time_is_what_the_caller_says() {
-    let mut queue = WorkQueue::default();
+    let mut queue = WorkQueueState::default();
     queue.add_after(at(100), "a", NORMAL, seconds(1));
     // A clock that goes back makes nothing come too early, and no duration negative.
     assert_eq!(queue.handle_timeout(at(0)), 0);

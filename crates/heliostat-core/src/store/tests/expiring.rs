@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::expiring::{ExpiringStore, Ttl};
+use super::super::expiring::{Ttl, TtlStore};
 use super::*;
 use crate::time::Time;
 
@@ -18,7 +18,7 @@ fn by_label_ttl() -> Ttl<Labels> {
     })
 }
 
-fn alive(store: &ExpiringStore<Labels>, now: Time) -> String {
+fn alive(store: &TtlStore<Labels>, now: Time) -> String {
     let list = store.list(now);
     let all: Vec<&str> = list.iter().map(|entry| entry.key().as_str()).collect();
     all.join(" ")
@@ -26,7 +26,7 @@ fn alive(store: &ExpiringStore<Labels>, now: Time) -> String {
 
 #[test]
 fn s_31_expired_is_what_is_strictly_older_than_its_time() {
-    let mut store = ExpiringStore::new(Ttl::Fixed(Duration::from_secs(30)));
+    let mut store = TtlStore::new(Ttl::Fixed(Duration::from_secs(30)));
     store.add(entry("a", 1, "")).unwrap();
     let nanosecond = Duration::from_nanos(1);
     for (now, lives) in [(at(0), true), (at(30), true), (at(30) + nanosecond, false)] {
@@ -38,7 +38,7 @@ fn s_31_expired_is_what_is_strictly_older_than_its_time() {
         Ttl::Fixed(Duration::ZERO),
         Ttl::by(|_: &Entry<Labels>| None),
     ] {
-        let mut store = ExpiringStore::new(for_ever);
+        let mut store = TtlStore::new(for_ever);
         store.add(entry("a", 1, "")).unwrap();
         assert!(store.get(far, &key("a")).is_some());
         assert!(store.expire(far).unwrap().is_empty());
@@ -48,7 +48,7 @@ fn s_31_expired_is_what_is_strictly_older_than_its_time() {
 
 #[test]
 fn s_31_every_write_stamps_anew_and_a_replace_stamps_all_alike() {
-    let mut store = ExpiringStore::new(Ttl::Fixed(Duration::from_secs(10)));
+    let mut store = TtlStore::new(Ttl::Fixed(Duration::from_secs(10)));
     store.add(entry("a", 1, "")).unwrap();
     store.add(entry("b", 1, "")).unwrap();
     store.advance(at(8));
@@ -70,7 +70,7 @@ fn s_31_every_write_stamps_anew_and_a_replace_stamps_all_alike() {
 
 #[test]
 fn s_32_what_has_expired_is_not_shown_and_leaves_with_the_next_write() {
-    let mut store = ExpiringStore::new(by_label_ttl());
+    let mut store = TtlStore::new(by_label_ttl());
     for (name, ttl) in [("foo", "5"), ("foo1", ""), ("foo2", "7")] {
         store.add(entry(name, 1, ttl)).unwrap();
     }
@@ -86,7 +86,7 @@ fn s_32_what_has_expired_is_not_shown_and_leaves_with_the_next_write() {
 
 #[test]
 fn s_32_an_object_that_comes_again_lives_by_its_new_time() {
-    let mut store = ExpiringStore::new(by_label_ttl());
+    let mut store = TtlStore::new(by_label_ttl());
     store.add(entry("foo", 1, "5")).unwrap();
     assert!(store.get(at(9), &key("foo")).is_none());
     store.advance(at(9));
@@ -98,7 +98,7 @@ fn s_32_an_object_that_comes_again_lives_by_its_new_time() {
 
 #[test]
 fn s_32_expire_gives_back_what_went_in_the_order_of_its_end() {
-    let mut store = ExpiringStore::over(store(), by_label_ttl());
+    let mut store = TtlStore::over(store(), by_label_ttl());
     for (name, ttl) in [("a", "9"), ("b", "3"), ("c", "6"), ("d", "20")] {
         store.add(entry(name, 1, ttl)).unwrap();
     }
@@ -116,7 +116,7 @@ fn s_32_expire_gives_back_what_went_in_the_order_of_its_end() {
 
 #[test]
 fn s_32_what_has_expired_is_not_carried_over_a_replace() {
-    let mut store = ExpiringStore::new(by_label_ttl());
+    let mut store = TtlStore::new(by_label_ttl());
     store.add(entry("old", 1, "5")).unwrap();
     store.add(entry("young", 1, "50")).unwrap();
     store.advance(at(10));
@@ -129,7 +129,7 @@ fn s_32_what_has_expired_is_not_carried_over_a_replace() {
 
 #[test]
 fn s_33_objects_come_back_as_they_were_put_in_and_an_expiry_moves_no_version() {
-    let mut store = ExpiringStore::over(store_of(&[("there", "4")]), by_label_ttl());
+    let mut store = TtlStore::over(store_of(&[("there", "4")]), by_label_ttl());
     let put = entry("a", 7, "5");
     store.add(put.clone()).unwrap();
     let got = store.get(at(5), &key("a")).unwrap();

@@ -193,10 +193,10 @@ fn s_06_a_later_unchanged_state_wins_over_a_staged_changed_one() {
     let mut store = store_of(&[("a", "x")]);
     let before = store.snapshot();
     replace(&mut store, 2, [entry("a", 2, "y"), entry("a", 1, "x")]);
-    let now = store.view().get_by_key("a").unwrap();
+    let now = store.view().get(&"a".parse().unwrap()).unwrap();
     assert!(Arc::ptr_eq(
         &now.object,
-        &before.get_by_key("a").unwrap().object
+        &before.get(&"a".parse().unwrap()).unwrap().object
     ));
     assert_eq!(labelled(store.view(), "x"), ["a"]);
 }
@@ -519,7 +519,7 @@ fn no_object_outlives_its_successor() {
 fn an_update_shares_the_text_of_the_key_that_is_there() {
     let mut store = store_of(&[("n/a", "x")]);
     let text = |store: &IndexedObjects<Labels>| {
-        let entry = store.view().get_by_key("n/a").unwrap();
+        let entry = store.view().get(&"n/a".parse().unwrap()).unwrap();
         entry.key().as_str().as_ptr()
     };
     let before = text(&store);

@@ -155,7 +155,7 @@ impl World {
     /// What is read is never older than what the mirror holds, nor than what the program told; and
     /// what is not read is not there, or will soon not be.
     fn read(&mut self) {
-        let mirrored = self.mirror.view().get_by_key("a").cloned();
+        let mirrored = self.mirror.view().get(&"a".parse().unwrap()).cloned();
         let read = self
             .overlay
             .newest(Time::ZERO, &key("a"), mirrored.as_ref());
@@ -198,7 +198,7 @@ impl World {
         for entry in std::mem::take(&mut self.untold) {
             self.overlay.written(Time::ZERO, entry);
         }
-        let mirrored = self.mirror.view().get_by_key("a");
+        let mirrored = self.mirror.view().get(&"a".parse().unwrap());
         let read = self.overlay.newest(Time::ZERO, &key("a"), mirrored);
         assert_eq!(read.as_ref().map(version), mirrored.map(version));
     }

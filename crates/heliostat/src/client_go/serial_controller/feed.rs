@@ -58,7 +58,7 @@ impl<T: Send + Sync + 'static> Feed<T> {
     pub(super) fn processed(&self) -> bool {
         let mut queue = self.lock();
         queue.processed();
-        queue.has_synced()
+        queue.is_synced()
     }
 
     /// True if nothing is left and nothing will come.

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use heliostat_core::version::ResourceVersion;
 use tokio::sync::watch;
 
-use crate::status::ReflectorStatus;
+use crate::reflector::ReflectorStatus;
 
 /// A controller, before, while and after it runs. A clone is another handle to the same controller;
 /// handles keep nothing running.
@@ -83,7 +83,7 @@ impl SerialControllerHandle {
     /// True once the first complete list has been processed: each of its objects had its turn, whether
     /// or not that went well.
     #[must_use]
-    pub fn has_synced(&self) -> bool {
+    pub fn is_synced(&self) -> bool {
         self.control.life.borrow().synced
     }
 

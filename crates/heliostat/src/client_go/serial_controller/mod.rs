@@ -10,7 +10,7 @@ mod feed;
 
 mod handle;
 
-mod plain;
+mod with_handler;
 
 #[cfg(test)]
 mod tests;
@@ -30,7 +30,7 @@ use heliostat_core::queue::{Deletion, Delta};
 use heliostat_core::time::Time;
 use tokio::time::Instant;
 
-use crate::driver::panic_message;
+use crate::contain::panic_message;
 use crate::list_watch::ListerWatcher;
 use crate::reflector::{Reflector, ReflectorHandle};
 use crate::store::{Indexer, IndexerWriter};
@@ -48,7 +48,7 @@ const CALLS_IN_A_ROW: usize = 256;
 /// A mirror, and a loop that calls a function with the changes of one object at a time.
 ///
 /// For a controller in the sense of kube-rs and controller-runtime, see
-/// [`Controller`](crate::controller::Controller).
+/// [`Controller`](crate::Controller).
 ///
 /// ```
 /// # #[cfg(feature = "memory")]
@@ -109,10 +109,9 @@ impl<S: ListerWatcher> SerialController<S> {
     /// # {
     /// use std::time::Duration;
     ///
+    /// use heliostat::{Reflector, ReflectorConfig};
     /// use heliostat::client_go::SerialController;
-    /// use heliostat::core::reflector::ReflectorConfig;
     /// use heliostat::source::memory::MemorySource;
-    /// use heliostat::Reflector;
     ///
     /// let (reflector, store) = Reflector::with_indexer(MemorySource::<String>::new());
     /// let config = ReflectorConfig::default().resync_period(Duration::from_secs(600));
@@ -166,7 +165,7 @@ impl<S: ListerWatcher> SerialController<S> {
     /// A stop lets the call that is under way come to its end; what is still queued is not processed.
     /// When this returns, the mirror has come to its end, too. Gives the object that stopped the mirror
     /// by itself, if one did: see
-    /// [`RejectPolicy::Stop`](heliostat_core::reflector::RejectPolicy::Stop). What was queued is then
+    /// [`RejectPolicy::Stop`](crate::reflector::RejectPolicy::Stop). What was queued is then
     /// processed first.
     ///
     /// Dropping the future stops everything without waiting for it. It may be spawned if `process` is
@@ -180,7 +179,7 @@ impl<S: ListerWatcher> SerialController<S> {
     ) -> Option<Rejection> {
         let limiter = self.limiter;
         let running = Running::start(self.reflector, self.alive, BATCH_SIZE);
-        let mut desk = Desk {
+        let mut worker = Worker {
             feed: Arc::clone(&running.feed),
             store: running.store,
             backlog: Backlog::new(limiter),
@@ -189,19 +188,19 @@ impl<S: ListerWatcher> SerialController<S> {
             is_fed: false,
         };
         let mut in_a_row = 0;
-        while let Some(work) = desk.next_work().await {
+        while let Some(work) = worker.next_work().await {
             let call = async { process(&work.deltas, work.is_in_initial_list).await };
-            let result = desk
+            let result = worker
                 .take_in_during(AssertUnwindSafe(call).catch_unwind())
                 .await;
-            desk.finish(work, result);
+            worker.finish(work, result);
             in_a_row += 1;
             if in_a_row == CALLS_IN_A_ROW {
                 in_a_row = 0;
                 tokio::task::yield_now().await;
             }
         }
-        let cause = running.mirror.stop().await;
+        let cause = running.mirror.shutdown().await;
         drop(running.alive);
         cause
     }
@@ -253,7 +252,7 @@ impl<T: Send + Sync + 'static> Running<T> {
 }
 
 /// Where changes come in and become work.
-struct Desk<T: Send + Sync + 'static> {
+struct Worker<T: Send + Sync + 'static> {
     feed: Arc<Feed<T>>,
     store: IndexerWriter<T>,
     backlog: Backlog<T>,
@@ -263,7 +262,7 @@ struct Desk<T: Send + Sync + 'static> {
     is_fed: bool,
 }
 
-impl<T: Send + Sync + 'static> Desk<T> {
+impl<T: Send + Sync + 'static> Worker<T> {
     /// Waits for something to do; none when it is to stop, or nothing more will come.
     async fn next_work(&mut self) -> Option<Work<T>> {
         let (feed, control) = (Arc::clone(&self.feed), Arc::clone(&self.control));

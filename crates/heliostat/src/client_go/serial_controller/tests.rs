@@ -17,7 +17,7 @@ fn entry(version: u64) -> Entry<u64> {
 
 struct Loop {
     writer: FeedWriter<u64>,
-    desk: Desk<u64>,
+    worker: Worker<u64>,
 }
 
 impl Loop {
@@ -26,7 +26,7 @@ impl Loop {
         let feed = Arc::new(Feed::new(BATCH_SIZE));
         Self {
             writer: FeedWriter::new(Arc::clone(&feed), store.clone()),
-            desk: Desk {
+            worker: Worker {
                 feed,
                 store: store.writer(),
                 backlog: Backlog::new(Box::new(default_rate_limiter())),
@@ -49,14 +49,14 @@ impl Loop {
 
     /// Takes in what is queued and returns what it means, in one word for each change.
     fn work(&mut self) -> Vec<&'static str> {
-        let feed = Arc::clone(&self.desk.feed);
+        let feed = Arc::clone(&self.worker.feed);
         while let Some(popped) = feed.try_pop() {
-            self.desk.take_in(popped);
+            self.worker.take_in(popped);
         }
         let mut words = Vec::new();
-        while let Some(work) = self.desk.backlog.poll_work(Time::ZERO) {
+        while let Some(work) = self.worker.backlog.poll_work(Time::ZERO) {
             words.extend(work.deltas.iter().map(word));
-            self.desk.backlog.handle_success(&work);
+            self.worker.backlog.handle_success(&work);
         }
         words
     }

@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-use heliostat_core::queue::WorkQueue;
+use heliostat_core::queue::WorkQueueState;
 use heliostat_core::time::Time;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
@@ -67,7 +67,7 @@ impl WorkQueueMetrics {
     }
 
     /// Tells how the queue is now; under its lock, so that the last word is the newest.
-    pub(super) fn state<K: Clone + Ord>(&self, queue: &WorkQueue<K>, now: Time) {
+    pub(super) fn state<K: Clone + Ord>(&self, queue: &WorkQueueState<K>, now: Time) {
         self.depth.set(queue.depth() as f64);
         self.unfinished_work
             .set(queue.unfinished_work(now).as_secs_f64());

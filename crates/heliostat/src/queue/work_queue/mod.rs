@@ -34,7 +34,7 @@ pub use work::Work;
 /// at the present state of what it names, and does what that needs; a key that changes meanwhile is
 /// worked again afterwards. A key that fails comes back later and later, see [`rate_limit`]; other
 /// keys do not wait for it. Urgent keys go first, and every eighth turn goes to whoever has been in
-/// line for longest; see [`heliostat_core::queue::WorkQueue`] for the order.
+/// line for longest; see [`heliostat_core::queue::WorkQueueState`] for the order.
 ///
 /// The queue holds each key once, so its size is that of what can change.
 ///
@@ -44,9 +44,7 @@ pub use work::Work;
 /// use std::convert::Infallible;
 /// use std::time::Duration;
 ///
-/// use heliostat::Indexer;
-/// use heliostat::core::object::{Entry, Header, ObjectKey};
-/// use heliostat::queue::{Action, WorkQueue};
+/// use heliostat::{Action, Entry, Header, Indexer, ObjectKey, WorkQueue};
 ///
 /// // What a reflector or an informer would do: keep the store true, and ask for what changed.
 /// let pods = Indexer::<String>::new();
@@ -90,7 +88,7 @@ pub struct WorkQueue<K> {
 }
 
 struct Inner<K> {
-    shared: Shared<machine::WorkQueue<K>>,
+    shared: Shared<machine::WorkQueueState<K>>,
     name: Option<Arc<str>>,
     metrics: Option<WorkQueueMetrics>,
     started: Instant,
@@ -178,7 +176,7 @@ impl<K: Clone + Ord> WorkQueue<K> {
     /// line, and then end. Does not wait, and ends the wait of
     /// [`shutdown_with_drain`](Self::shutdown_with_drain).
     pub fn close(&self) {
-        self.inner.end(machine::WorkQueue::close);
+        self.inner.end(machine::WorkQueueState::close);
     }
 
     /// Lets the work under way end and starts nothing more: keys in line and keys that wait are dropped,
@@ -194,7 +192,7 @@ impl<K: Clone + Ord> WorkQueue<K> {
     /// # Cancel safety
     /// The queue stays shut down if the future is dropped after its first poll.
     pub async fn shutdown(&self) {
-        self.inner.end(machine::WorkQueue::stop);
+        self.inner.end(machine::WorkQueueState::stop);
         self.wait_end().await;
     }
 
@@ -204,7 +202,7 @@ impl<K: Clone + Ord> WorkQueue<K> {
     /// # Cancel safety
     /// The queue stays closed if the future is dropped after its first poll.
     pub async fn shutdown_with_drain(&self) {
-        self.inner.end(machine::WorkQueue::drain);
+        self.inner.end(machine::WorkQueueState::drain);
         self.wait_end().await;
     }
 
@@ -252,7 +250,7 @@ impl<K: Clone + Ord> WorkQueue<K> {
     }
 
     async fn wait_end(&self) {
-        let look = |queue: &mut machine::WorkQueue<K>| match queue.awaits_end() {
+        let look = |queue: &mut machine::WorkQueueState<K>| match queue.awaits_end() {
             true => Look::Wait,
             false => Look::Found(()),
         };
@@ -262,7 +260,11 @@ impl<K: Clone + Ord> WorkQueue<K> {
 
 impl<K: Clone + Ord> Inner<K> {
     /// Asks for a key in some way, and wakes whom that concerns.
-    fn ask(&self, add: impl FnOnce(&mut machine::WorkQueue<K>, Time) -> Addition, is_retry: bool) {
+    fn ask(
+        &self,
+        add: impl FnOnce(&mut machine::WorkQueueState<K>, Time) -> Addition,
+        is_retry: bool,
+    ) {
         let mut queue = self.shared.lock();
         let now = self.now();
         let timeout = queue.poll_timeout();
@@ -289,7 +291,7 @@ impl<K: Clone + Ord> Inner<K> {
     }
 
     /// What a worker finds that looks for a key.
-    fn look(&self, queue: &mut machine::WorkQueue<K>) -> Look<Option<machine::Taken<K>>> {
+    fn look(&self, queue: &mut machine::WorkQueueState<K>) -> Look<Option<machine::Taken<K>>> {
         let now = self.now();
         // No word to others about the keys that are due: they all sleep until then at the latest.
         let due = queue.handle_timeout(now);
@@ -330,7 +332,7 @@ impl<K: Clone + Ord> Inner<K> {
         }
     }
 
-    fn end(&self, end: impl FnOnce(&mut machine::WorkQueue<K>)) {
+    fn end(&self, end: impl FnOnce(&mut machine::WorkQueueState<K>)) {
         end(&mut self.shared.lock());
         self.shared.wake_takers();
         self.shared.wake_watchers();
@@ -407,7 +409,7 @@ impl<K: Clone + Ord + Send + 'static> WorkQueueBuilder<K> {
             .unwrap_or_else(|| Box::new(default_rate_limiter()));
         WorkQueue {
             inner: Arc::new(Inner {
-                shared: Shared::new(machine::WorkQueue::new(limiter)),
+                shared: Shared::new(machine::WorkQueueState::new(limiter)),
                 metrics: self.name.as_deref().map(WorkQueueMetrics::new),
                 name: self.name,
                 started: Instant::now(),

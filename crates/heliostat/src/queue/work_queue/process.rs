@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::metrics::REFRESH_PERIOD;
 use super::{Work, WorkQueue};
-use crate::driver::panic_message;
+use crate::contain::panic_message;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// What happens next with a key whose work has ended.

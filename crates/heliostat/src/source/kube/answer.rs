@@ -72,7 +72,7 @@ pub(super) async fn check(
 ///
 /// A date is held against the answer's own date, so that a clock that is wrong on either side does not
 /// matter; `clock` counts where the answer has none. The delay is not bounded here: see
-/// [`ReflectorConfig::retry_after_max`](heliostat_core::reflector::ReflectorConfig::retry_after_max).
+/// [`ReflectorConfig::retry_after_max`](crate::ReflectorConfig::retry_after_max).
 fn retry_after(headers: &HeaderMap, clock: impl FnOnce() -> SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {

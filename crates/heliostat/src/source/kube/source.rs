@@ -76,7 +76,7 @@ use crate::list_watch::{ListStream, ListerWatcher, WatchStream};
 ///
 /// A discovered resource with the verb `list` and no `watch`, such as the metrics of pods, can be
 /// listed. Its watches fail with an error; a reflector with a
-/// [`poll_interval`](heliostat_core::reflector::ReflectorConfig::poll_interval) follows it by lists.
+/// [`poll_interval`](crate::ReflectorConfig::poll_interval) follows it by lists.
 pub struct KubeSource<K> {
     cluster: Cluster,
     collection: Collection,

@@ -22,7 +22,7 @@ pub const DEFAULT_WINDOW: usize = 1000;
 /// This is the pure part of [`MemorySource`](super::MemorySource); a simulation uses it directly.
 ///
 /// ```
-/// use heliostat::core::object::ObjectKey;
+/// use heliostat::ObjectKey;
 /// use heliostat::source::memory::Collection;
 ///
 /// let mut collection = Collection::<&str>::new();

@@ -3,7 +3,7 @@
 //! Faults wait in a queue each for lists and watches; a request takes the first. What is not named
 //! here can be scripted whole with the `Answer` variants.
 
-use heliostat_core::error::SourceError;
+use heliostat_core::error::{SourceError, TransportError, TransportErrorKind};
 use heliostat_core::event::{ListPart, WatchEvent};
 use heliostat_core::status::Status;
 use heliostat_core::version::ResourceVersion;
@@ -89,4 +89,18 @@ pub enum WatchListMode {
     Refused,
     /// As broken servers and proxies: the state comes, the bookmark that closes it never does.
     MarkLost,
+}
+
+/// A connection that was lost, for faults.
+#[must_use]
+pub fn connection_lost() -> SourceError {
+    let error = TransportError::new(TransportErrorKind::Closed, "the connection was lost");
+    SourceError::Transport(error)
+}
+
+/// A connection that nobody took, for faults.
+#[must_use]
+pub fn connection_refused() -> SourceError {
+    let error = TransportError::new(TransportErrorKind::Refused, "the connection was refused");
+    SourceError::Transport(error)
 }

@@ -20,7 +20,7 @@
 //!
 //! let sky = source.create("team/blue".parse()?, "sky".to_owned())?;
 //! store.wait_for(&sky.header.resource_version).await?;
-//! assert_eq!(*store.get_by_key("team/blue").unwrap().object, "sky");
+//! assert_eq!(*store.get(&"team/blue".parse()?).unwrap().object, "sky");
 //!
 //! // The server loses its history while the mirror is cut off: it has to list again.
 //! source.close_watches();
@@ -33,10 +33,11 @@
 //! ```
 
 mod collection;
-mod fault;
+pub(crate) mod fault;
 mod feed;
 mod list;
 mod refusal;
+pub(crate) mod request;
 mod state;
 mod watch;
 
@@ -47,7 +48,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::stream::{self, Stream, StreamExt};
-use heliostat_core::error::{SourceError, TransportError, TransportErrorKind};
+use heliostat_core::error::SourceError;
 use heliostat_core::event::{RejectionReason, WatchEvent};
 use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::options::{ListOptions, WatchOptions};
@@ -55,11 +56,12 @@ use heliostat_core::options::{ListOptions, WatchOptions};
 use crate::list_watch::{ListStream, ListerWatcher, WatchStream};
 
 pub use collection::{Backup, Change, Collection, DEFAULT_WINDOW, FIRST_REVISION, WriteError};
-pub use fault::{ListFault, WatchEnd, WatchFault, WatchListMode};
 pub use list::Page;
 pub use watch::Opening;
 
+use fault::{ListFault, WatchEnd, WatchFault, WatchListMode};
 use feed::FeedItem;
+use request::Request;
 use state::{Filter, ListAnswer, State, WatchAnswer, WatchId};
 
 /// A source in process. A clone is another handle to the same collection.
@@ -73,15 +75,6 @@ pub struct MemorySource<T> {
     shared: Arc<Shared<T>>,
     filter: Option<Filter<T>>,
     supports_watch_list: bool,
-}
-
-/// One request, as it came. Complete: a source is listed and watched, nothing else.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Request {
-    /// One page of a list.
-    List(ListOptions),
-    /// A watch.
-    Watch(WatchOptions),
 }
 
 /// What tests wait for.
@@ -507,18 +500,4 @@ impl<T> Drop for Events<T> {
     fn drop(&mut self) {
         self.shared.with(|state| state.give_up(self.id));
     }
-}
-
-/// A connection that was lost, for faults.
-#[must_use]
-pub fn connection_lost() -> SourceError {
-    let error = TransportError::new(TransportErrorKind::Closed, "the connection was lost");
-    SourceError::Transport(error)
-}
-
-/// A connection that nobody took, for faults.
-#[must_use]
-pub fn connection_refused() -> SourceError {
-    let error = TransportError::new(TransportErrorKind::Refused, "the connection was refused");
-    SourceError::Transport(error)
 }

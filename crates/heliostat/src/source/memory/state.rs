@@ -18,7 +18,8 @@ use super::collection::{Change, Collection, WriteError};
 use super::fault::{ListFault, WatchEnd, WatchFault, WatchListMode};
 use super::feed::Feed;
 use super::list::{Page, page_number};
-use super::{Activity, Request, refusal};
+use super::request::Request;
+use super::{Activity, refusal};
 
 /// Which objects a handle shows.
 pub(super) type Filter<T> = Arc<dyn Fn(&Entry<T>) -> bool + Send + Sync>;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::super::line::PASSED_OVER_MAX;
-use super::super::{Addition, Priority, WorkQueue};
+use super::super::{Addition, Priority, WorkQueueState};
 use crate::time::Time;
 
 #[derive(Clone, Debug)]
@@ -185,7 +185,7 @@ impl Model {
 proptest! {
     #[test]
     fn the_queue_does_what_a_naive_one_does(calls in prop::collection::vec(call(), 0..150)) {
-        let mut queue = WorkQueue::default();
+        let mut queue = WorkQueueState::default();
         let mut model = Model::default();
         // Keys that somebody must still look at.
         let mut owed = BTreeSet::new();
@@ -270,7 +270,7 @@ proptest! {
         older in 0..5u32,
         priorities in prop::collection::vec(any::<i32>(), 60),
     ) {
-        let mut queue = WorkQueue::default();
+        let mut queue = WorkQueueState::default();
         for key in 0..older {
             queue.add(Time::ZERO, key, Priority::NORMAL);
         }

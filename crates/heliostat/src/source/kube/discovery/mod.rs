@@ -122,7 +122,7 @@ impl DiscoveredResource {
 
     /// True if it can be listed. Where it cannot be watched, as the metrics of pods, a reflector
     /// follows it by lists at an interval: see
-    /// [`poll_interval`](heliostat_core::reflector::ReflectorConfig::poll_interval).
+    /// [`poll_interval`](crate::ReflectorConfig::poll_interval).
     #[must_use]
     pub fn is_listable(&self) -> bool {
         self.has_verb("list")

@@ -1,0 +1,66 @@
+//! What client-go's controllers do by hand: a reflector fills a `DeltaFifo`, and a loop pops from it and
+//! keeps an `Indexer`.
+//!
+//! `cargo run --example delta_fifo` mirrors a collection in memory. Put a `KubeSource` in its place, and
+//! it mirrors a cluster.
+#![expect(clippy::print_stdout, reason = "an example talks")]
+
+use heliostat::client_go::{Delta, DeltaFifo};
+use heliostat::source::memory::MemorySource;
+use heliostat::{Indexer, ListerWatcher, Reflector, ReflectorHandle};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let source = MemorySource::<String>::new();
+    source.create("team/blue".parse()?, "sky".to_owned())?;
+
+    let (mirror, queue, store) = mirror(source.clone());
+    let popping = tokio::spawn(pop_all(queue.clone(), store.clone()));
+    queue.wait_synced().await;
+    source.create("team/red".parse()?, "brick".to_owned())?;
+    source.delete(&"team/blue".parse()?)?;
+    source.wait_until_settled().await;
+
+    mirror.shutdown().await;
+    queue.close();
+    popping.await?;
+    println!("{} objects remain", store.len());
+    Ok(())
+}
+
+/// Starts a reflector that fills a queue, for a consumer that keeps `store`.
+pub fn mirror<S: ListerWatcher>(
+    source: S,
+) -> (ReflectorHandle, DeltaFifo<S::Object>, Indexer<S::Object>) {
+    let store = Indexer::with_namespace_index();
+    // The queue asks the store which objects a list no longer has.
+    let known = store.clone();
+    let queue = DeltaFifo::builder().known(move || known.snapshot()).build();
+    let mirror = Reflector::new(source, queue.clone()).start();
+    (mirror, queue, store)
+}
+
+/// Pops what happened to one object after the other, and applies it to the store, until the queue is
+/// closed and empty.
+pub async fn pop_all<T: Send + Sync>(queue: DeltaFifo<T>, store: Indexer<T>) {
+    while let Ok(popped) = queue.pop().await {
+        for delta in popped.as_slice() {
+            match delta {
+                Delta::Added(entry) | Delta::Replaced(entry) => {
+                    println!("+ {}", entry.key());
+                    store.add(entry.clone());
+                }
+                Delta::Updated(entry) | Delta::Sync(entry) => {
+                    println!("~ {}", entry.key());
+                    store.update(entry.clone());
+                }
+                Delta::Deleted(deletion) => {
+                    println!("- {}", deletion.key());
+                    store.delete(deletion.key());
+                }
+            }
+        }
+        // Dropping it reports it as processed; `requeue` would have it come again.
+        drop(popped);
+    }
+}

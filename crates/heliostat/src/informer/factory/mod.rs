@@ -1,0 +1,388 @@
+//! `SharedInformerFactory`: one mirror for each thing that is mirrored, shared by all who ask.
+//!
+//! The factory knows its informers and does not hold them: an informer runs for as long as somebody has
+//! it, a registration, a subscription or a lister of it. When the last of those is gone its mirror
+//! stops, and asking again makes a new one.
+
+mod any;
+
+mod key;
+
+#[cfg(feature = "kube")]
+mod kube;
+
+mod options;
+
+use std::any::TypeId;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::watch;
+
+use crate::informer::{InformerBuilder, SharedInformer, WeakInformer};
+use crate::list_watch::ListerWatcher;
+use crate::wait::{Check, NotSynced, TimedOut, wait_synced_until};
+
+use any::Known;
+
+pub use any::AnyInformer;
+pub use key::InformerKey;
+pub use options::FactoryOptions;
+
+/// Makes informers, and gives the same one to all who ask for the same thing: the same type of object
+/// under the same key. A clone is another handle to the same factory.
+///
+/// `C` is what the informers are made of: with the feature `kube`, a
+/// [`Cluster`](crate::source::kube::Cluster) gives informers of its kinds by type and
+/// [`Scope`](crate::source::kube::Scope); without one, every informer is given its source.
+///
+/// ```
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use heliostat::SharedInformerFactory;
+/// use heliostat::source::memory::MemorySource;
+///
+/// let colours = MemorySource::<String>::new();
+/// let factory = SharedInformerFactory::new();
+///
+/// // Two who need the same, and do not know of each other.
+/// let one = factory.informer_for("colours", || colours.clone())?;
+/// let other = factory.informer_for("colours", || colours.clone())?;
+///
+/// factory.start();
+/// factory.wait_synced().await?;
+/// assert!(one.is_synced() && other.is_synced());
+/// assert_eq!(colours.open_watches(), 1);
+/// factory.shutdown().await;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "memory"))]
+/// # fn main() {}
+/// ```
+///
+/// # How long informers live
+///
+/// | who | does |
+/// |---|---|
+/// | handles, registrations, subscriptions, listers | keep their informer running |
+/// | the factory, or its end | nothing: informers that are in use go on |
+/// | [`remove`](Self::remove) | stops one informer for everybody |
+/// | [`shutdown`](Self::shutdown) | stops all of them, and gives no more |
+#[derive(Clone)]
+pub struct SharedInformerFactory<C = ()> {
+    shared: Arc<Shared>,
+    #[cfg_attr(
+        not(feature = "kube"),
+        expect(dead_code, reason = "only clusters are asked for anything")
+    )]
+    cluster: C,
+}
+
+struct Shared {
+    options: FactoryOptions,
+    registry: Mutex<Registry>,
+    /// How far the shutdown is.
+    phase: watch::Sender<Phase>,
+}
+
+/// The type of object is part of the identity: a key may stand for a kind in more than one form.
+type Identity = (InformerKey, TypeId);
+
+#[derive(Default)]
+struct Registry {
+    known: BTreeMap<Identity, Box<dyn Known>>,
+    shuts_down: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    Open,
+    ShuttingDown,
+    /// All informers have come to their end.
+    Over,
+}
+
+/// The factory has been shut down: it gives no more informers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the informer factory has been shut down")]
+pub struct FactoryShutDown;
+
+impl SharedInformerFactory {
+    /// A factory with the default options, for sources of any sort.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_options(FactoryOptions::new())
+    }
+
+    /// A factory for sources of any sort.
+    #[must_use]
+    pub fn with_options(options: FactoryOptions) -> Self {
+        Self::of((), options)
+    }
+}
+
+impl<C> SharedInformerFactory<C> {
+    fn of(cluster: C, options: FactoryOptions) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                options,
+                registry: Mutex::default(),
+                phase: watch::Sender::new(Phase::Open),
+            }),
+            cluster,
+        }
+    }
+
+    /// The informer of this key: the one that there is, or a new one over `source`, not started. Two
+    /// sources under one key must be of the same things.
+    ///
+    /// # Errors
+    /// If the factory has been shut down.
+    #[track_caller]
+    pub fn informer_for<S: ListerWatcher>(
+        &self,
+        key: impl Into<InformerKey>,
+        source: impl FnOnce() -> S,
+    ) -> Result<SharedInformer<S::Object>, FactoryShutDown> {
+        self.informer_with(key, source, |builder| builder)
+    }
+
+    /// As [`informer_for`](Self::informer_for); a new informer is set up by `setup`, which finds the
+    /// factory's options set. An informer that there is already stays as it is.
+    ///
+    /// # Errors
+    /// If the factory has been shut down.
+    #[track_caller]
+    pub fn informer_with<S: ListerWatcher>(
+        &self,
+        key: impl Into<InformerKey>,
+        source: impl FnOnce() -> S,
+        setup: impl FnOnce(InformerBuilder<S>) -> InformerBuilder<S>,
+    ) -> Result<SharedInformer<S::Object>, FactoryShutDown> {
+        let identity = (key.into(), TypeId::of::<S::Object>());
+        if let Some(informer) = self.shared.find(&identity)? {
+            return Ok(informer);
+        }
+        // Made outside the lock: what the caller gave may ask the factory for another informer.
+        let builder = self
+            .shared
+            .options
+            .set_up(SharedInformer::builder(source()));
+        self.shared.insert(identity, setup(builder).build())
+    }
+
+    /// Starts every informer that has not been started, and does not wait for anything. Call it again
+    /// when there are new ones. After a shutdown it does nothing.
+    ///
+    /// # Panics
+    /// If called outside a tokio runtime, as [`tokio::spawn`] does.
+    pub fn start(&self) {
+        if self.is_shut_down() {
+            tracing::debug!("the informer factory has been shut down; nothing is started");
+            return;
+        }
+        for informer in self.informers() {
+            if !informer.is_started() {
+                informer.start();
+            }
+        }
+    }
+
+    /// Waits until every informer that is started by now is synced.
+    ///
+    /// # Errors
+    /// If one of them is stopped before that, or the factory is shut down; with the names of all that
+    /// are not synced, sorted.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn wait_synced(&self) -> Result<(), NotSynced> {
+        let mut phase = self.shared.phase.subscribe();
+        let shutdown = async {
+            // The sender is in reach of this very factory.
+            let _ = phase.wait_for(|phase| *phase != Phase::Open).await;
+            FactoryShutDown
+        };
+        self.wait_synced_until(shutdown).await
+    }
+
+    /// As [`wait_synced`](Self::wait_synced), but no longer than `limit`.
+    ///
+    /// # Errors
+    /// As for [`wait_synced`](Self::wait_synced), or if the time is up.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn wait_synced_within(&self, limit: Duration) -> Result<(), NotSynced> {
+        let time_up = async {
+            tokio::time::sleep(limit).await;
+            TimedOut(limit)
+        };
+        self.wait_synced_until(time_up).await
+    }
+
+    async fn wait_synced_until<E: std::error::Error + Send + Sync + 'static>(
+        &self,
+        stop: impl Future<Output = E>,
+    ) -> Result<(), NotSynced> {
+        let mut informers = self.informers();
+        informers.retain(|informer| informer.is_started());
+        let checks = informers
+            .iter()
+            .map(|informer| Check::new(informer.name(), informer.wait_synced()));
+        wait_synced_until("informers", stop, checks).await
+    }
+
+    /// Every informer that is in use, whatever it mirrors, in the order of their keys. An informer goes
+    /// on for as long as it is held here.
+    #[must_use]
+    pub fn informers(&self) -> Vec<Box<dyn AnyInformer>> {
+        let mut registry = self.shared.registry();
+        let mut informers = Vec::with_capacity(registry.known.len());
+        registry.known.retain(|_, known| match known.upgrade() {
+            Some(informer) => {
+                informers.push(informer);
+                true
+            }
+            None => false,
+        });
+        // The lock is given back before an informer can be dropped: its last handle may be here.
+        drop(registry);
+        informers
+    }
+
+    /// Stops the informer of this key, for everybody who uses it, and waits for its end. Asking for the
+    /// key again makes a new one. False if there was none.
+    ///
+    /// A kind that is no longer served is taken out like this; nobody else is disturbed.
+    pub async fn remove<T: Send + Sync + 'static>(&self, key: &InformerKey) -> bool {
+        let identity = (key.clone(), TypeId::of::<T>());
+        let known = self.shared.registry().known.remove(&identity);
+        match known.and_then(|known| known.upgrade()) {
+            Some(informer) => {
+                informer.shutdown().await;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Stops every informer and waits for their ends: of the mirrors, and of what handlers were doing.
+    /// From now on the factory gives and starts none. May be called again, and then waits, too.
+    ///
+    /// Called by a handler, it would wait for itself.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: the shutdown goes on by itself.
+    pub async fn shutdown(&self) {
+        let mut phase = self.shared.phase.subscribe();
+        if self.shared.begin_shutdown() {
+            let informers = self.informers();
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(async move {
+                join_all(informers.iter().map(|informer| informer.shutdown())).await;
+                drop(informers);
+                shared.phase.send_replace(Phase::Over);
+            });
+        }
+        // The sender is in reach of this very factory.
+        let _ = phase.wait_for(|phase| *phase == Phase::Over).await;
+    }
+
+    /// True once a shutdown has begun.
+    #[must_use]
+    pub fn is_shut_down(&self) -> bool {
+        self.shared.registry().shuts_down
+    }
+}
+
+impl Default for SharedInformerFactory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<C> fmt::Debug for SharedInformerFactory<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let registry = self.shared.registry();
+        f.debug_struct("SharedInformerFactory")
+            .field(
+                "informers",
+                &registry
+                    .known
+                    .keys()
+                    .map(|(key, _)| key)
+                    .collect::<Vec<_>>(),
+            )
+            .field("shuts_down", &registry.shuts_down)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// The informer that there is. One that has been stopped is none.
+    fn find<T: Send + Sync + 'static>(
+        &self,
+        identity: &Identity,
+    ) -> Result<Option<SharedInformer<T>>, FactoryShutDown> {
+        let found = self.registry().upgrade(identity)?;
+        Ok(found.filter(|informer: &SharedInformer<T>| !informer.is_stopped()))
+    }
+
+    /// Makes an informer known, unless somebody was faster: theirs is given then.
+    fn insert<T: Send + Sync + 'static>(
+        &self,
+        identity: Identity,
+        made: SharedInformer<T>,
+    ) -> Result<SharedInformer<T>, FactoryShutDown> {
+        // Declared before the lock, so dropped after it: its last handle may be here, and with it go
+        // objects of the user's.
+        let found: Option<SharedInformer<T>>;
+        let mut registry = self.registry();
+        found = registry.upgrade(&identity)?;
+        match found.as_ref().filter(|informer| !informer.is_stopped()) {
+            Some(faster) => Ok(faster.clone()),
+            None => {
+                let known = Box::new(made.downgrade());
+                registry.known.insert(identity, known);
+                Ok(made)
+            }
+        }
+    }
+
+    /// From now on there are no more informers. False if that was so before.
+    fn begin_shutdown(&self) -> bool {
+        let mut registry = self.registry();
+        if registry.shuts_down {
+            return false;
+        }
+        registry.shuts_down = true;
+        drop(registry);
+        self.phase.send_replace(Phase::ShuttingDown);
+        true
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        // Nothing of the user's runs under it.
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registry {
+    /// The informer that somebody holds, stopped or not.
+    fn upgrade<T: Send + Sync + 'static>(
+        &self,
+        identity: &Identity,
+    ) -> Result<Option<SharedInformer<T>>, FactoryShutDown> {
+        if self.shuts_down {
+            return Err(FactoryShutDown);
+        }
+        let known = self.known.get(identity).map(|known| known.as_any());
+        let known = known.and_then(|known| known.downcast_ref::<WeakInformer<T>>());
+        Ok(known.and_then(WeakInformer::upgrade))
+    }
+}
