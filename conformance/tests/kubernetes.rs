@@ -3,7 +3,7 @@
 #[path = "sources/kubernetes.rs"]
 mod kubernetes;
 
-use heliostat::source::kube::{Cluster, KubeSource};
+use heliostat::source::kube::{Cluster, KubeSource, WireEncoding};
 use heliostat::{Packed, Packing, RawObject};
 use heliostat_conformance::{Promise, Report, run_all};
 use heliostat_server::Kind;
@@ -21,6 +21,10 @@ fn config_maps(cluster: Cluster, namespace: &str) -> KubeSource<ConfigMap> {
     KubeSource::new(cluster).namespace(namespace)
 }
 
+fn config_maps_in_json(cluster: Cluster, namespace: &str) -> KubeSource<ConfigMap> {
+    config_maps(cluster, namespace).encoding(WireEncoding::Json)
+}
+
 fn widgets(cluster: Cluster, namespace: &str) -> KubeSource<DynamicObject> {
     let kind = GroupVersionKind::gvk("example.com", "v1", "Widget");
     let resource = ApiResource::from_gvk_with_plural(&kind, "widgets");
@@ -35,11 +39,27 @@ async fn typed_objects_keep_every_promise() {
         kind: "ConfigMap",
         custom: None,
         watch_list: true,
-        source: config_maps,
+        source: config_maps_in_json,
         value: in_metadata,
         decodes: true,
     };
     check(&run_all(&harness).await, &[]);
+}
+
+/// The server has no object that it can write as protobuf and a client cannot read.
+#[tokio::test]
+async fn typed_objects_in_protobuf_keep_every_promise() {
+    let harness = KubeHarness {
+        resource: "configmaps",
+        api_version: "v1",
+        kind: "ConfigMap",
+        custom: None,
+        watch_list: true,
+        source: config_maps,
+        value: in_metadata,
+        decodes: false,
+    };
+    check(&run_all(&harness).await, &NOT_DECODED);
 }
 
 #[tokio::test]
@@ -51,9 +71,7 @@ async fn metadata_alone_keeps_every_promise() {
         custom: None,
         watch_list: true,
         source: |cluster: Cluster, namespace: &str| {
-            KubeSource::<ConfigMap>::new(cluster)
-                .namespace(namespace)
-                .metadata()
+            config_maps_in_json(cluster, namespace).metadata()
         },
         value: in_metadata,
         decodes: true,
@@ -101,7 +119,7 @@ async fn only_its_check_is_passed_over_on_a_server_without_watch_lists() {
         kind: "ConfigMap",
         custom: None,
         watch_list: false,
-        source: config_maps,
+        source: config_maps_in_json,
         value: in_metadata,
         decodes: true,
     };

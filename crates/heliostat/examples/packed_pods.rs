@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let stats = packing.stats();
     println!(
-        "{} pods: {} bytes of JSON in {} bytes",
+        "{} pods: {} bytes of protobuf in {} bytes",
         stats.objects, stats.raw_bytes, stats.packed_bytes
     );
     let on_node = pods.by_index(BY_NODE, "node-7")?;

@@ -163,7 +163,8 @@ async fn packed_pods_are_found_and_decoded() {
     assert_eq!(stats.objects, packed_pods::PODS);
     // The list comes sorted: the first dictionary knows only the pods of one application.
     assert!(stats.dictionaries_trained >= 1, "{stats:?}");
-    assert!(4 * stats.packed_bytes < stats.raw_bytes, "{stats:?}");
+    // The raw bytes are protobuf, which repeats less than JSON.
+    assert!(2 * stats.packed_bytes < stats.raw_bytes, "{stats:?}");
     let on_node = pods.by_index("spec.nodeName", "node-7").unwrap();
     assert_eq!(on_node.len(), packed_pods::PODS / 50);
     for entry in &pods.list() {

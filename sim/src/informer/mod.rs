@@ -188,7 +188,8 @@ impl Informer {
             period => period.max(RESYNC_PERIOD_MIN),
         };
         let has_started = listener.plan.joins.is_some();
-        if !has_started && !requested.is_zero() && requested < self.check {
+        let is_shorter = !has_started && requested < self.check;
+        if !requested.is_zero() && (self.check.is_zero() || is_shorter) {
             self.check = requested;
             for other in self.listeners.iter_mut().filter(|other| other.is_present()) {
                 other.due.negotiate(requested);

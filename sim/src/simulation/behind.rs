@@ -132,7 +132,13 @@ impl Simulation {
     pub(super) fn join(&mut self, number: usize, listener: usize) {
         let seat = &mut self.seats[number];
         seat.informer.set_now(self.now);
+        let period = seat.informer.check_period();
         seat.informer.join_late(listener);
+        // The first listener that asks for resyncs sets the period, as the informer does it.
+        let asked = seat.informer.check_period();
+        if asked != period {
+            seat.machine.set_resync_period(self.now, Some(asked));
+        }
         let view = view(
             &self.world,
             &self.seats[number],

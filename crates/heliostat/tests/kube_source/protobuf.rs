@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use heliostat::source::kube::KubeSource;
 use heliostat::ListerWatcher;
+use heliostat::source::kube::KubeSource;
 use heliostat_core::event::{RejectionReason, WatchEvent};
 use heliostat_core::object::{Entry, GroupVersionKind};
 use heliostat_core::raw::{Encoding, RawObject};
