@@ -83,7 +83,7 @@ impl Failure {
         let label = AnsiColor::Red.on_default().bold();
         let hint = AnsiColor::Cyan.on_default().bold();
         let mut stderr = anstream::stderr().lock();
-        // If stderr is gone, there is nobody left to tell.
+        // If stderr is gone, there is no place to report it.
         let message = printable(self).bytes_max(MESSAGE_BYTES_MAX);
         let _ = writeln!(stderr, "{label}error:{label:#} {message}");
         if let Some(next) = self.next_step() {

@@ -1,7 +1,7 @@
 //! Sets of fields, which are what managed fields say in JSON: objects in objects down to empty ones.
 //!
 //! The server writes them without white space, and almost always in ASCII with nothing that Go
-//! escapes. [`FieldSet::parse`] tells such a set from other JSON in one pass. The set is then copied as
+//! escapes. [`FieldSet::parse`] recognises such a set in one pass. The set is then copied as
 //! it is into JSON, and deserialized without a parser of all JSON.
 
 use serde::de::value::{BorrowedStrDeserializer, StringDeserializer};

@@ -355,7 +355,7 @@ fn nested(nest: Nest, levels: usize, innermost: &[u8]) -> Vec<u8> {
     field(2, &field(7, &version))
 }
 
-/// Runs on a thread with the stack that tokio gives its own, which is also that of a test.
+/// Runs on a thread with the stack of a worker of tokio, which is also that of a test.
 fn on_small_stack(run: impl FnOnce() + Send + 'static) {
     let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(run);
     thread.unwrap().join().unwrap();

@@ -59,7 +59,9 @@ fn declared(code: &str, at: usize) -> Option<&str> {
         before = path.trim_end_matches(is_word);
     }
     let before = before.trim_end();
-    let before = before.strip_suffix('=').or(before.strip_suffix(':'))?;
+    let before = before
+        .strip_suffix('=')
+        .or_else(|| before.strip_suffix(':'))?;
     let before = before.trim_end();
     let name = &before[before.trim_end_matches(is_word).len()..];
     (!name.is_empty()).then_some(name)

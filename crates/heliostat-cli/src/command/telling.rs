@@ -40,7 +40,7 @@ const LINE_BYTES_MAX: usize = 4096;
 pub(crate) fn say(text: &str) {
     let mut stderr = anstream::stderr().lock();
     for line in text.lines() {
-        // If stderr is gone, there is nobody left to tell.
+        // If stderr is gone, there is no place to report it.
         let _ = writeln!(stderr, "{}", printable(line).bytes_max(LINE_BYTES_MAX));
     }
 }

@@ -83,8 +83,11 @@ pub trait ReadRaw {
     ///
     /// # Errors
     /// As with [`RawView::decode`], or if there is no way to the bytes.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method is of one lifetime"
+    )]
     fn decode<K: DeserializeOwned>(&self) -> Result<K, WholeError> {
-        #[expect(clippy::redundant_closure, reason = "the method is of one lifetime")]
         self.read_raw(|object| object.decode())?
     }
 }

@@ -82,6 +82,7 @@ pub(crate) const fn change(change: ChangeKind) -> &'static str {
 }
 
 /// A report; nothing for progress without news.
+#[expect(clippy::too_many_lines, reason = "one flat match over the reports")]
 pub(crate) fn report(report: &Report) -> Option<String> {
     Some(match report {
         Report::RoundFailed { phase, error } => {

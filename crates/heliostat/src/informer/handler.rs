@@ -97,7 +97,7 @@ pub trait EventHandler<T: Send + Sync>: Send + 'static {
                     } => self.on_add(entry, is_in_initial_list).await,
                     NotificationRef::Updated { old, new } => self.on_update(old, new).await,
                     NotificationRef::Deleted { last, tombstone } => {
-                        self.on_delete(last, tombstone).await
+                        self.on_delete(last, tombstone).await;
                     }
                     NotificationRef::Synced => self.on_synced().await,
                 }

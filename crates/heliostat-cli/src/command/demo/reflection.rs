@@ -77,7 +77,7 @@ impl Reflection {
         )
         .config(config)
         .seed(seed)
-        // Failures are what the demo is about; they are told on the screen.
+        // Failures are what the demo shows, on the screen.
         .on_error(|failed| tracing::info!(error = %failed.error, "the round failed"))
         .start();
         Self {

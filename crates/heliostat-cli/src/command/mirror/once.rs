@@ -98,7 +98,7 @@ fn summary(
     )
 }
 
-/// Prints on a thread of its own: a pipe that nobody reads must not hold signals up. Returns how many
+/// Prints on a thread of its own: a pipe without a reader must not hold signals up. Returns how many
 /// objects cannot be printed.
 pub(crate) async fn print(
     format: Format,

@@ -282,7 +282,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
                 return None;
             }
             let due = self.backlog.poll_timeout();
-            let due = due.map(|due| self.started + due.elapsed());
+            let due = due.and_then(|due| self.started.checked_add(due.elapsed()));
             tokio::select! {
                 // All of them only lead to another look, but for what is taken in.
                 biased;
