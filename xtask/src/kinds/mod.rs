@@ -1,6 +1,6 @@
 //! The generator of the tables in `crates/heliostat-kinds/src/tables`.
 //!
-//! [`data`] reads what is committed in the crate, [`tables`] makes rows of it, and [`write`] prints
+//! [`data`] reads what is committed in the crate, [`tables`] makes rows of it, and [`mod@write`] prints
 //! them as Rust. Nothing here is guessed: whatever the data does not say is an error.
 
 mod data;

@@ -1,4 +1,4 @@
-//! The details of a [`SharedInformer`](crate::SharedInformer): its builder, its handlers and what they
+//! The details of a [`SharedInformer`]: its builder, its handlers and what they
 //! are notified of, and the options of its factory.
 //!
 //! | | |
@@ -7,7 +7,7 @@
 //! | [`Filtered`] | a handler for some of the objects |
 //! | [`Registration`], [`HandlerStatus`] | a handler that has been added |
 //! | [`NotificationRef`], [`NotificationBatch`] | borrowed notifications, for handlers that take many at once |
-//! | [`Buffering`], [`Recreation`] | values of [`HandlerOptions`](crate::HandlerOptions) |
+//! | [`Buffering`], [`Recreation`] | values of [`HandlerOptions`] |
 //! | [`FactoryOptions`], [`InformerKey`], [`AnyInformer`] | details of a [`SharedInformerFactory`](crate::SharedInformerFactory) |
 
 pub(crate) mod factory;

@@ -1,4 +1,4 @@
-//! The details of a [`WorkQueue`](crate::WorkQueue): its builder, the keys taken from it, and how long
+//! The details of a [`WorkQueue`]: its builder, the keys taken from it, and how long
 //! a key that failed waits.
 //!
 //! | | |

@@ -1,10 +1,10 @@
-//! The details of a [`Reflector`](crate::Reflector): its options, its status and its failures.
+//! The details of a [`Reflector`]: its options, its status and its failures.
 //!
 //! | | |
 //! |---|---|
 //! | [`BackoffConfig`], [`WatchListMode`], [`RejectPolicy`], .. | values of [`ReflectorConfig`](crate::ReflectorConfig) |
 //! | [`BudgetConfig`], [`RequestPermit`] | the options and permits of a [`RequestBudget`](crate::RequestBudget) |
-//! | [`Activity`], [`Counts`], [`LastError`], [`Progress`], [`Rewind`] | parts of a [`ReflectorStatus`](crate::ReflectorStatus) |
+//! | [`Activity`], [`Counts`], [`LastError`], [`Progress`], [`Rewind`] | parts of a [`ReflectorStatus`] |
 //! | [`WatchError`], [`RoundError`] | what the handler of [`on_error`](crate::Reflector::on_error) is called with |
 
 pub(crate) mod builder;

@@ -1,7 +1,7 @@
 //! The details of stores: what an author of one needs, and the parts of an
-//! [`Indexer`](crate::Indexer), a [`Snapshot`](crate::Snapshot) and a [`Lister`](crate::Lister).
+//! [`Indexer`], a [`Snapshot`] and a [`Lister`].
 //!
-//! A store of your own implements three methods of [`Store`](crate::Store) and is fed by a
+//! A store of your own implements three methods of [`Store`] and is fed by a
 //! [`Reflector`](crate::Reflector):
 //!
 //! ```

@@ -82,7 +82,7 @@ pub use work::Work;
 /// # }
 /// ```
 ///
-/// [`rate_limit`]: crate::queue::rate_limit
+/// [`rate_limit`]: crate::queue
 pub struct WorkQueue<K> {
     inner: Arc<Inner<K>>,
 }

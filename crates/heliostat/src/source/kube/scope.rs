@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// selectors match, with managed fields or without.
 ///
 /// A [`KubeSource`](super::KubeSource) has the same setters; a scope sets all of them at once, and names
-/// an informer in a [`SharedInformerFactory`](crate::factory::SharedInformerFactory).
+/// an informer in a [`SharedInformerFactory`](crate::SharedInformerFactory).
 ///
 /// ```
 /// use heliostat::source::kube::Scope;
