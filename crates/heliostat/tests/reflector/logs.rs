@@ -1,27 +1,31 @@
 //! The lines that a mirror logs: what they name, and how many there are.
 
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use heliostat::object::GroupVersionKind;
 use heliostat::source::{Rejection, RejectionReason, WatchEvent};
 use heliostat::{Reflector, Status};
 use tracing::field::{Field, Visit};
-use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
 use crate::support::{key, list_config, source};
 
-/// Collects the lines at `INFO` and above of this thread.
+thread_local! {
+    static LINES: Lines = Lines::default();
+}
+
+/// The lines at `INFO` and above of this thread. One subscriber serves all threads: with one for each,
+/// what a thread logs depends on which other test ends or begins at that moment.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<String>>>);
 
 impl Lines {
-    fn collect() -> (Self, DefaultGuard) {
-        let lines = Self::default();
-        let guard = tracing::subscriber::set_default(lines.clone());
-        (lines, guard)
+    fn collect() -> Self {
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| tracing::subscriber::set_global_default(Collector).unwrap());
+        LINES.with(Self::clone)
     }
 
     /// Those that contain this text.
@@ -32,7 +36,10 @@ impl Lines {
     }
 }
 
-impl Subscriber for Lines {
+/// Adds each line to those of its thread.
+struct Collector;
+
+impl Subscriber for Collector {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         *metadata.level() <= Level::INFO
     }
@@ -48,7 +55,7 @@ impl Subscriber for Lines {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(event.metadata().level().to_string());
         event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        LINES.with(|lines| lines.0.lock().unwrap().push(line.0));
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -67,7 +74,7 @@ impl Visit for Line {
 
 #[tokio::test(start_paused = true)]
 async fn every_line_names_the_mirror_the_attempt_the_failures_and_the_delay() {
-    let (lines, _guard) = Lines::collect();
+    let lines = Lines::collect();
     let source = source(&["a"]);
     for _ in 0..2 {
         source.fail_next_list(Status::failure(404, "NotFound", "no such\nthing"));
@@ -108,7 +115,7 @@ async fn every_line_names_the_mirror_the_attempt_the_failures_and_the_delay() {
 #[tokio::test(start_paused = true)]
 async fn lines_of_one_kind_are_limited_and_their_number_is_told() {
     const REJECTED: u64 = 10_000;
-    let (lines, _guard) = Lines::collect();
+    let lines = Lines::collect();
     let source = source(&["a"]);
     let (reflector, store) = Reflector::with_indexer(source.clone());
     let mirror = reflector.config(list_config()).start();
