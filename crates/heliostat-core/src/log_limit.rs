@@ -45,7 +45,18 @@ pub struct LogLimit<K> {
 struct Window {
     end: Time,
     written: u32,
+    /// Lines that no summary has reported yet, of this period and those before.
     held_back: u64,
+    /// When their summary is due: the end of the period of the first of them.
+    summary_due: Option<Time>,
+}
+
+impl Window {
+    /// Returns the number of lines that were held back, which counts as reported then.
+    const fn take_held_back(&mut self) -> u64 {
+        self.summary_due = None;
+        std::mem::replace(&mut self.held_back, 0)
+    }
 }
 
 impl<K: Copy + Ord> Default for LogLimit<K> {
@@ -72,18 +83,20 @@ impl<K: Copy + Ord> LogLimit<K> {
             end: now + self.period,
             written: 0,
             held_back: 0,
+            summary_due: None,
         };
         let window = self.windows.entry(kind).or_insert(fresh);
         if window.end <= now {
-            // Lines that no summary has told yet stay counted.
-            let held_back = window.held_back;
-            *window = Window { held_back, ..fresh };
+            // Lines that no summary has reported yet stay counted, and their summary stays due.
+            window.end = fresh.end;
+            window.written = 0;
         }
         if window.written < self.lines_max {
             window.written += 1;
             return true;
         }
         window.held_back += 1;
+        window.summary_due.get_or_insert(window.end);
         false
     }
 
@@ -92,23 +105,23 @@ impl<K: Copy + Ord> LogLimit<K> {
     pub fn admit_with_summary(&mut self, now: Time, kind: K) -> Option<u64> {
         let is_admitted = self.admit(now, kind);
         let window = self.windows.get_mut(&kind).filter(|_| is_admitted)?;
-        Some(std::mem::take(&mut window.held_back))
+        Some(window.take_held_back())
     }
 
-    /// Returns a kind whose period is over, with the number of its lines that were held back; call it
-    /// until it returns `None`.
+    /// Returns a kind with lines that were held back in a period that is over, and the number of its
+    /// lines that were held back until now; call it until it returns `None`.
     pub fn poll_summary(&mut self, now: Time) -> Option<(K, u64)> {
         let mut windows = self.windows.iter_mut();
-        let over = windows.find(|(_, window)| window.end <= now && window.held_back > 0)?;
-        Some((*over.0, std::mem::take(&mut over.1.held_back)))
+        let (kind, window) =
+            windows.find(|(_, window)| window.summary_due.is_some_and(|due| due <= now))?;
+        Some((*kind, window.take_held_back()))
     }
 
     /// Returns when the next summary is due; `None` if no line is held back.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let windows = self.windows.values();
-        let waiting = windows.filter(|window| window.held_back > 0);
-        waiting.map(|window| window.end).min()
+        windows.filter_map(|window| window.summary_due).min()
     }
 }
 
@@ -145,6 +158,24 @@ mod tests {
             Some(("a", 2)),
             "of both periods"
         );
+    }
+
+    #[test]
+    fn a_line_that_comes_before_the_summary_does_not_put_it_off() {
+        let mut limit = LogLimit::new(1, Duration::from_secs(5));
+        for start in [0, 5, 10] {
+            assert_eq!(written(&mut limit, at(start), 3), 1);
+            assert_eq!(limit.poll_timeout(), Some(at(5)), "{start}");
+        }
+        assert_eq!(limit.poll_summary(at(10)), Some(("a", 6)));
+        assert_eq!(
+            (limit.poll_summary(at(20)), limit.poll_timeout()),
+            (None, None)
+        );
+        assert_eq!(written(&mut limit, at(12), 1), 0);
+        assert_eq!(limit.poll_timeout(), Some(at(15)));
+        assert!(limit.admit(at(15), "a"));
+        assert_eq!(limit.poll_summary(at(15)), Some(("a", 1)));
     }
 
     #[test]

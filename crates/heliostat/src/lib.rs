@@ -29,7 +29,7 @@
 //! # use k8s_openapi::api::core::v1::Pod;
 //! let cluster = Connection::new().connect().await?;
 //! let pods = SharedInformer::new(KubeSource::<Pod>::new(&cluster));
-//! let handler = HandlerFuncs::new()
+//! let handler = HandlerFuncs::<Pod>::new()
 //!     .on_add(|pod, _is_in_initial_list| println!("+ {}", pod.key()))
 //!     .on_delete(|pod, _tombstone| println!("- {}", pod.key()));
 //! let registration = pods.add_handler(handler)?;
@@ -53,8 +53,8 @@
 //!
 //! # Guarantees
 //!
-//! - The store shows the old set or the new set of a list, never a half. An object that a list finds
-//!   unchanged is kept, not replaced.
+//! - The store shows the old set or the new set of a list, never a half. A list after a gap replaces every
+//!   object and reports each as updated: after a restored backup, equal versions prove nothing.
 //! - A delete is never lost: an object that vanished during a gap is removed by the next list.
 //! - The version never goes back unless the source's own did, and then that is reported.
 //! - No failure empties the store: only a complete list, the end-of-initial-events bookmark of a

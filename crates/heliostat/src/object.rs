@@ -11,7 +11,7 @@
 //! let bytes = br#"{"metadata":{"name":"web"},"spec":{"nodeName":"n1"}}"#;
 //! let pod = RawObject::new(Encoding::Json, None, bytes.as_slice().into());
 //! let node: FieldPath = "spec.nodeName".parse()?;
-//! assert_eq!(pod.view().first(&node)?.unwrap().into_text(), "n1");
+//! assert_eq!(pod.view().text(&node)?.as_deref(), Some("n1"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

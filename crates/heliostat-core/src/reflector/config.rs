@@ -334,8 +334,9 @@ impl ReflectorConfig {
         self
     }
 
-    /// Whether a reconnect that follows a failure (refused, reset, timed out, an error, silence) first
-    /// proves that the source was not restored from a backup. Costs one small list for each such
+    /// Whether a reconnect that follows a failure (refused, reset, timed out, an error) first proves that
+    /// the source was not restored from a backup. After a [silence](Self::silence_timeout) it does in any
+    /// case. Costs one small list for each such
     /// reconnect, at the pace of the backoff and within the shared budget. No event is delivered
     /// before the proof. Default on: a mirror that watches on in another history misses changes and
     /// keeps deleted objects until its next list, as the reference reflector does.

@@ -4,7 +4,6 @@ use crate::error::{DecodeError, SourceError, TransportError, TransportErrorKind}
 use crate::event::{Item, ListPart, Rejection};
 use crate::object::ObjectKey;
 use crate::options::ListOptions;
-use crate::store::History;
 use crate::time::Time;
 use crate::version::ResourceVersion;
 
@@ -159,8 +158,10 @@ impl<T> ReflectorMachine<T> {
         if !rejection.reason.is_member() {
             return Ok(());
         }
-        if let Some(key) = &rejection.key {
-            self.note_staged(key, &rejection.resource_version);
+        match &rejection.key {
+            Some(key) => self.note_staged(key, &rejection.resource_version),
+            // Which object changed is not known.
+            None => self.proof.staged_fence = None,
         }
         match (self.config.reject_policy, rejection.key.clone()) {
             (RejectPolicy::Stop, _) => Err(Box::new(rejection)),
@@ -232,8 +233,7 @@ impl<T> ReflectorMachine<T> {
             pages: listing.pages,
         });
         if self.is_rewind(&version) {
-            // Of a list that began without this doubt, unchanged objects were not even staged.
-            let settles = listing.version.is_unset() && self.history == History::Unknown;
+            let settles = listing.version.is_unset();
             self.report_rewind(version.clone(), None, settles);
             if !settles {
                 return self.list_consistently(now, listing);

@@ -70,9 +70,8 @@ pub struct ReflectorMachine<T> {
     last_version: ResourceVersion,
     /// The last version is of no use: the next list or watch-list asks for the most recent state.
     version_unavailable: bool,
-    /// The history of the source, compared with that of the store; unknown from a replace that was begun
-    /// without a version until a replace is committed.
-    history: History,
+    /// A list has been committed.
+    holds_list: bool,
     /// The version at which a watch expired last.
     expired_version: ResourceVersion,
     /// A list from `0` came in pages, so the server keeps no watch cache: page every list.
@@ -107,7 +106,7 @@ impl<T> ReflectorMachine<T> {
             holds_permit: false,
             last_version: ResourceVersion::UNSET,
             version_unavailable: false,
-            history: History::Same,
+            holds_list: false,
             expired_version: ResourceVersion::UNSET,
             always_paginate: false,
             backoff: Backoff::new(config.backoff.clone(), now),
@@ -261,14 +260,15 @@ impl<T> ReflectorMachine<T> {
         }
     }
 
-    /// Begins a replace. The source may be in another history if the last version is of no use, or if
-    /// a failure has not been followed by a proof.
+    /// Begins a replace. Every list but the first follows a gap, in which the source may have been
+    /// restored from a backup: equal versions then prove nothing.
     fn begin_replace(&mut self) {
         self.proof.staged_fence = None;
-        if self.version_unavailable || self.proof.in_doubt {
-            self.history = History::Unknown;
-        }
-        let history = self.history;
+        let history = if self.holds_list {
+            History::Unknown
+        } else {
+            History::Same
+        };
         self.output(Output::BeginReplace { history });
     }
 
@@ -325,8 +325,8 @@ impl<T> ReflectorMachine<T> {
             (Ok(()), source) => {
                 let watch_list = matches!(source, CommitSource::WatchList { .. });
                 let version = committing.version.clone();
-                self.history = History::Same;
                 self.last_version = committing.version;
+                self.holds_list = true;
                 self.proof.fence = self.proof.staged_fence.take();
                 self.report(Report::Synced {
                     version,

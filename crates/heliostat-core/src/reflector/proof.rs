@@ -293,12 +293,13 @@ impl<T> ReflectorMachine<T> {
         }
     }
 
-    /// The source has another history: a new round lists its most recent state.
+    /// The source has another history: a new round lists its most recent state, after the backoff,
+    /// since replicas that differ behind one address would rewind at every reconnect.
     fn rewound(&mut self, now: Time, got: ResourceVersion, object: Option<ObjectKey>) -> State {
         self.report_rewind(got, object, false);
         self.version_unavailable = true;
         self.timers.clear_request();
-        self.start_round(now)
+        self.end_round(now, None)
     }
 
     /// Passes an event on, or holds it back while the delete of the fence is awaited.

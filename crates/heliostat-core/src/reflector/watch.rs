@@ -7,7 +7,6 @@ use crate::event::{ChangeKind, Rejection, WatchEvent};
 use crate::object::Entry;
 use crate::options::WatchOptions;
 use crate::status::Status;
-use crate::store::History;
 use crate::time::Time;
 use crate::version::ResourceVersion;
 
@@ -255,9 +254,6 @@ impl<T> ReflectorMachine<T> {
         };
         if keeps {
             return None;
-        }
-        if self.is_rewind(version) {
-            self.history = History::Unknown;
         }
         self.last_version = version.clone();
         Some(version.clone())

@@ -234,6 +234,10 @@ impl<T> ReflectorMachine<T> {
                 self.output(Output::AbortReplace);
                 self.retry_later(now, at_least, AfterDelay::WatchList(watch.next_try()))
             }
+            // A version that was not asked for cannot expire: the server does not know watch-lists.
+            Recovery::ListConsistently if watch.version.is_unset() => {
+                self.list_instead(now, FallBackReason::Failed(error))
+            }
             Recovery::ListConsistently => {
                 self.report(Report::WatchFailed {
                     error,

@@ -45,7 +45,7 @@
 //! let colours = Colours::default();
 //! let mirror = Reflector::new(source, colours.clone()).start();
 //! mirror.wait_synced().await?;
-//! assert_eq!(*colours.0.lock().unwrap()[&"team/blue".parse()?].object, "sky");
+//! assert_eq!(*colours.0.lock().unwrap()[&ObjectKey::namespaced("team", "blue")].object, "sky");
 //! # mirror.shutdown().await;
 //! # Ok(())
 //! # }

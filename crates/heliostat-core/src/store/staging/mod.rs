@@ -31,7 +31,7 @@ pub(super) use on_base::with_key_of;
 /// use heliostat_core::object::{Entry, Header, ObjectKey};
 /// use heliostat_core::store::Staging;
 ///
-/// let entry = |name: &str, object: &'static str| {
+/// let entry = |name: &str, object: &'static str| -> Entry<&'static str> {
 ///     let header = Header {
 ///         key: ObjectKey::cluster(name),
 ///         resource_version: "1".into(),

@@ -165,9 +165,14 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                 self.round_failed(Some(*delay));
             }
             Report::RetryAfterShortened { asked, granted } => {
-                tracing::warn!(
-                    "the server asks for a delay of {asked:?}; waiting {granted:?}, \
-                     the longest that `retry_after_max` allows"
+                line!(
+                    self,
+                    Warn,
+                    warn,
+                    "retry_after",
+                    ?asked,
+                    ?granted,
+                    "the server asks for a longer delay than `retry_after_max` allows"
                 );
             }
             Report::ListCompleted {

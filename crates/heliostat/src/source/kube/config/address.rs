@@ -2,7 +2,7 @@
 
 use http::Uri;
 
-/// A text that is not an address.
+/// A text that is not an address. It is kept without credentials, since errors are logged.
 #[derive(Debug, thiserror::Error)]
 #[error("{text:?} is not the address of a {of}: {reason}")]
 pub(in super::super) struct AddressError {
@@ -22,7 +22,7 @@ pub(in super::super) fn parse_server(text: &str) -> Result<Uri, AddressError> {
         parse(&format!("http://{text}"), &["http"])
     };
     parsed.map_err(|reason| AddressError {
-        text: text.to_owned(),
+        text: without_credentials(text),
         of: "server",
         reason,
     })
@@ -127,6 +127,24 @@ mod tests {
             assert!(error.contains(reason), "{text}: {error}");
             assert!(error.starts_with(&format!("{text:?}")), "{error}");
         }
+    }
+
+    #[test]
+    fn the_password_in_the_address_of_a_server_is_not_repeated() {
+        for text in [
+            "http://user:sekret@host:99999",
+            "ftp://user:sekret@host",
+            "https://user:sek/ret@a b",
+            "user:sekret@host:0",
+            "user:sekret@host/path",
+        ] {
+            let error = parse_server(text).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("sek"), "{shown}");
+            assert!(!error.text.contains("user"), "{}", error.text);
+        }
+        let error = parse_server("http://user:sekret@host:99999").unwrap_err();
+        assert_eq!(error.text, "http://host:99999");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! proxy at all.
 //!
 //! `kube-client` takes `HTTPS_PROXY` for every server, also one on this machine, and holds `NO_PROXY`
-//! against the proxy's address in place of the server's. The rules here are those of Go's `net/http`,
-//! by which kubectl goes.
+//! against the proxy's address in place of the server's. The rules for `NO_PROXY` are those of Go's
+//! `net/http`, which kubectl follows. `HTTP_PROXY` is not read: see [`bypasses`].
 
 use std::net::IpAddr;
 
@@ -13,8 +13,12 @@ use http::Uri;
 ///
 /// `no_proxy` is the variable's value: names, `.suffix`es, addresses and networks, separated by
 /// commas, each with a port if it is meant for that port alone; `*` is everything.
+///
+/// A server that is reached by `http` never gets the proxy: `HTTPS_PROXY` is not for it, and
+/// `HTTP_PROXY`, which kubectl reads for such a server, is not read here. A `proxy-url` in the
+/// kubeconfig counts for both schemes.
 pub(super) fn bypasses(server: &Uri, no_proxy: &str) -> bool {
-    // The variable is for https; one for http is another, which Kubernetes clients do not read.
+    // The variable that is read, `HTTPS_PROXY`, is for https alone.
     if server.scheme_str() != Some("https") {
         return true;
     }

@@ -3,7 +3,7 @@
 use std::env;
 use std::error::Error;
 
-use http::Uri;
+use http::{HeaderValue, Uri};
 use kube_client::Config;
 use serde_json::{Value, json};
 
@@ -159,6 +159,7 @@ fn proxy_of_environment(server: &Uri) -> Result<Option<Uri>, Problem> {
 /// The login of a user. Whom it acts for goes into the configuration.
 fn login(user: &Entry, config: &mut Config, cluster: &Value) -> Result<Login, Problem> {
     let fields: UserFields = user.fields()?;
+    check_impersonation(&fields)?;
     let path = |text: &Option<String>| text.as_deref().map(|text| user.path(text));
     let certificate = Material::from_fields(
         "client-certificate-data",
@@ -211,6 +212,29 @@ fn login(user: &Entry, config: &mut Config, cluster: &Value) -> Result<Login, Pr
     })
 }
 
+/// Refuses what cannot be sent as a header. The client refuses it as well, without user and file.
+fn check_impersonation(fields: &UserFields) -> Result<(), Problem> {
+    let cannot_be_sent = |value: &String| HeaderValue::from_str(value).is_err();
+    let mut extra = fields.impersonate_user_extra.iter().flatten();
+    let field = if fields.impersonate.as_ref().is_some_and(cannot_be_sent) {
+        "as".to_owned()
+    } else if fields.impersonate_uid.as_ref().is_some_and(cannot_be_sent) {
+        "as-uid".to_owned()
+    } else if fields
+        .impersonate_groups
+        .iter()
+        .flatten()
+        .any(cannot_be_sent)
+    {
+        "as-groups".to_owned()
+    } else if let Some((key, _)) = extra.find(|(_, values)| values.iter().any(cannot_be_sent)) {
+        format!("as-user-extra {key:?}")
+    } else {
+        return Ok(());
+    };
+    Err(format!("{field} has a line break or another control character in it").into())
+}
+
 /// The token of a built-in provider. kubectl has `oidc` left; what replaces the others is a plugin.
 fn token_of_provider(provider: &AuthProvider) -> Result<String, Problem> {
     let name = provider.name.as_deref().unwrap_or_default();
@@ -228,5 +252,47 @@ fn token_of_provider(provider: &AuthProvider) -> Result<String, Problem> {
     match token.and_then(Value::as_str) {
         Some(token) if !token.is_empty() => Ok(token.to_owned()),
         _ => Err("the auth-provider \"oidc\" has no id-token; log in first".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    async fn resolve_user(user: &str) -> Result<Resolved, String> {
+        let text = format!(
+            "contexts: [{{name: c, context: {{cluster: s, user: ann}}}}]\n\
+             clusters: [{{name: s, cluster: {{server: 'http://127.0.0.1:1'}}}}]\n\
+             users: [{{name: ann, user: {user}}}]"
+        );
+        let kubeconfig = Kubeconfig::parse(text.as_bytes(), Path::new("/etc/k/config"))?;
+        let resolved = resolve(&kubeconfig, &kubeconfig.contexts[0], None).await;
+        resolved.map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn impersonation_that_cannot_be_sent_is_refused_with_user_and_file() {
+        for (user, field) in [
+            (r#"{token: x, as: "a\nb"}"#, "as"),
+            (r#"{as: a, as-uid: "a\e[2J"}"#, "as-uid"),
+            (r#"{as: a, as-groups: [good, "b\0d"]}"#, "as-groups"),
+            (
+                r#"{as: a, as-user-extra: {"k\ty": [v, "b\rd"]}}"#,
+                r#"as-user-extra "k\ty""#,
+            ),
+        ] {
+            let error = resolve_user(user).await.err().unwrap();
+            let expected = format!(
+                "user \"ann\" in /etc/k/config: {field} has a line break or another control \
+                 character in it"
+            );
+            assert_eq!(error, expected);
+        }
+        let user = "{as: ann ä, as-uid: 1, as-groups: [g], as-user-extra: {k/y: [v]}}";
+        let resolved = resolve_user(user).await.unwrap();
+        let shown = resolved.config.auth_info.impersonate;
+        assert_eq!(shown.as_deref(), Some("ann ä"));
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::process::Stdio;
 use std::time::Duration;
 
+use heliostat_core::printable::printable;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
@@ -25,7 +26,7 @@ const KEPT_BYTES_MAX: usize = 1 << 10;
 pub(super) enum Terminal {
     /// It reads standard input and writes to standard error itself.
     Lent,
-    /// It has no standard input, and what it writes to standard error is passed on.
+    /// It has no standard input, and what it writes to standard error is passed on, escaped.
     Withheld,
 }
 
@@ -85,9 +86,10 @@ async fn wait(mut child: Child) -> Result<Vec<u8>, PluginProblem> {
     }
 }
 
-/// Writes what comes to standard error, as kubectl does, and returns its last line.
+/// Writes what comes to standard error, escaped, and returns its last line.
 async fn pass_on(mut input: impl AsyncRead + Unpin) -> io::Result<String> {
     let mut shown = 0;
+    let mut escaper = Escaper::default();
     let mut kept: Vec<u8> = Vec::new();
     let mut buffer = [0; KEPT_BYTES_MAX];
     loop {
@@ -100,19 +102,68 @@ async fn pass_on(mut input: impl AsyncRead + Unpin) -> io::Result<String> {
         kept.drain(..kept.len().saturating_sub(KEPT_BYTES_MAX));
         if shown < SHOWN_BYTES_MAX {
             shown += count;
-            show(bytes.to_vec()).await;
+            show(escaper.push(bytes)).await;
         }
     }
+    show(escaper.finish()).await;
     let text = String::from_utf8_lossy(&kept);
     let last = text.trim().lines().last().unwrap_or("it printed no reason");
-    Ok(last.to_owned())
+    Ok(printable(last).bytes_max(KEPT_BYTES_MAX).to_string())
+}
+
+/// Escapes text that comes in pieces. Line ends are kept; everything else that a terminal obeys is
+/// escaped.
+#[derive(Default)]
+struct Escaper {
+    /// The start of a character or of a line end whose rest has not come yet.
+    rest: Vec<u8>,
+}
+
+impl Escaper {
+    /// Returns what can be shown after this piece.
+    fn push(&mut self, bytes: &[u8]) -> String {
+        self.rest.extend_from_slice(bytes);
+        let held = (1..=3).find(|count| {
+            let tail = self.rest.len().checked_sub(*count);
+            let tail = tail.and_then(|from| self.rest.get(from..));
+            tail.is_some_and(is_start)
+        });
+        let rest = self.rest.split_off(self.rest.len() - held.unwrap_or(0));
+        escape_lines(&std::mem::replace(&mut self.rest, rest))
+    }
+
+    /// Returns what was held back for a rest that did not come.
+    fn finish(mut self) -> String {
+        escape_lines(&std::mem::take(&mut self.rest))
+    }
+}
+
+/// True for the start of a character, and for that of a line end of two.
+fn is_start(tail: &[u8]) -> bool {
+    match str::from_utf8(tail) {
+        Ok(text) => text == "\r",
+        Err(error) => error.valid_up_to() == 0 && error.error_len().is_none(),
+    }
+}
+
+fn escape_lines(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = text.split_inclusive('\n').map(|line| {
+        let (line, end) = match line.strip_suffix('\n') {
+            Some(line) => (line.strip_suffix('\r').unwrap_or(line), "\n"),
+            None => (line, ""),
+        };
+        // The length is limited by the caller.
+        format!("{}{end}", printable(line).bytes_max(usize::MAX))
+    });
+    lines.collect()
 }
 
 /// Writes to standard error, on a thread that may wait for it.
-async fn show(bytes: Vec<u8>) {
+async fn show(text: String) {
     // If standard error is gone, the plugin goes on all the same.
     let write = move || {
-        let _ = io::stderr().write_all(&bytes);
+        let _ = io::stderr().write_all(text.as_bytes());
     };
     let _ = tokio::task::spawn_blocking(write).await;
 }
@@ -140,6 +191,25 @@ mod tests {
         let missing = run(Command::new("/nonexistent/x"), Terminal::Withheld, hint).await;
         let text = missing.unwrap_err().to_string();
         assert!(text.ends_with("; get it at example.com"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_a_plugin_says_cannot_command_the_terminal() {
+        let said = "a\x1b]0;owned\x07\tb\r\nc\rd\u{202e}ä€\n\n\u{9b}2J".as_bytes();
+        let expected = "a\\u{1b}]0;owned\\u{7}\\tb\nc\\rd\\u{202e}ä€\n\n\\u{9b}2J";
+        // However it is cut into pieces.
+        for size in 1..=said.len() {
+            let mut escaper = Escaper::default();
+            let mut shown: String = said.chunks(size).map(|piece| escaper.push(piece)).collect();
+            shown.push_str(&escaper.finish());
+            assert_eq!(shown, expected, "{size}");
+        }
+        let mut escaper = Escaper::default();
+        assert_eq!(escaper.push(b"Code: x\x9b\xE2\x82"), "Code: x\u{fffd}");
+        assert_eq!(escaper.finish(), "\u{fffd}");
+        let failed = shell(r"printf 'no\n\033]0;owned\007 sorry' >&2; exit 1").await;
+        let text = failed.unwrap_err().to_string();
+        assert!(text.ends_with(r": \u{1b}]0;owned\u{7} sorry"), "{text}");
     }
 
     #[tokio::test(start_paused = true)]
