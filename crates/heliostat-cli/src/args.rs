@@ -74,6 +74,8 @@ const STYLES: Styles = Styles::styled()
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use clap::CommandFactory as _;
 
     use super::*;
@@ -81,5 +83,19 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn patience_is_longer_than_that_for_two_documents_of_a_discovery() {
+        for arguments in [
+            ["heliostat", "get", "pods"],
+            ["heliostat", "mirror", "pods"],
+            ["heliostat", "top", "pods"],
+        ] {
+            let matches = Cli::command().get_matches_from(arguments);
+            let (_, command) = matches.subcommand().unwrap();
+            let timeout = command.get_one::<Duration>("timeout");
+            assert_eq!(timeout, Some(&Duration::from_secs(30)), "{arguments:?}");
+        }
     }
 }

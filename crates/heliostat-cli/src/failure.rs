@@ -53,6 +53,8 @@ pub(crate) enum Failure {
         rejected + unprinted
     )]
     Incomplete { rejected: u64, unprinted: u64 },
+    #[error("objects may be missing from the output: {0}")]
+    Unfiled(String),
     #[error("the mirror stopped by itself")]
     Stopped,
     #[error("cannot fill the server: {0}")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use heliostat::HandlerFuncs;
 use heliostat::object::FieldPath;
+use heliostat_core::printable::printable;
 
 use crate::duration;
 use crate::failure::Failure;
@@ -15,7 +16,7 @@ use super::fleet::{Fleet, FleetOptions};
 use super::mirror::once;
 use super::progress::Progress;
 use super::selection::Selection;
-use super::target::{Target, Wanted};
+use super::target::{DEFAULT_TIMEOUT, Target, Wanted};
 use super::telling;
 use super::wire::Wire;
 
@@ -44,7 +45,7 @@ pub(crate) struct GetArgs {
     #[arg(
         long,
         value_name = "DURATION",
-        default_value = "10s",
+        default_value = DEFAULT_TIMEOUT,
         value_parser = duration::parse,
         help_heading = "Output"
     )]
@@ -131,6 +132,7 @@ pub(crate) async fn run(args: GetArgs) -> Result<(), Failure> {
     let wanted: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
     let mut items = fleet.by_indexes(&wanted);
     let rejected = fleet.rejected().await;
+    let unfiled = unfiled(&fleet, &names);
     fleet.shutdown().await;
     let missing = missing(&args.names, &items, &target.resources());
     if !args.names.is_empty() {
@@ -140,10 +142,33 @@ pub(crate) async fn run(args: GetArgs) -> Result<(), Failure> {
         telling::say(&format!("no {} found", target.resources()));
     }
     let unprinted = once::print(args.output, items, None, &mut signals).await?;
-    match missing {
+    let outcome = match missing {
         Some(text) => Err(Failure::NotFound(text)),
         None => once::complete(rejected, unprinted),
+    };
+    match unfiled {
+        Some(unfiled) if outcome.is_ok() => Err(unfiled),
+        Some(unfiled) => {
+            telling::say(&unfiled.to_string());
+            outcome
+        }
+        None => outcome,
     }
+}
+
+/// The failure for objects that are in no answer because the index of a field could not file them.
+fn unfiled(fleet: &Fleet, names: &[String]) -> Option<Failure> {
+    let counts: Vec<String> = names
+        .iter()
+        .map(|name| (name, fleet.index(name)))
+        .filter(|(_, index)| index.failures > 0)
+        .map(|(name, index)| {
+            let reason = index.last_failure.unwrap_or_default();
+            let reason = printable(&reason);
+            format!("{} could not be filed by {name}: {reason}", index.failures)
+        })
+        .collect();
+    (!counts.is_empty()).then(|| Failure::Unfiled(counts.join("; ")))
 }
 
 /// Names that were asked for and are not there, in Kubernetes' words.

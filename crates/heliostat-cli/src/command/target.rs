@@ -19,6 +19,10 @@ const PAUSE_MIN: Duration = Duration::from_millis(800);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
+/// The default of `--timeout`. The library waits ten seconds for each document of a discovery, and reads
+/// them in two rounds: a group whose server hangs must not use up the patience for the others.
+pub(crate) const DEFAULT_TIMEOUT: &str = "30s";
+
 /// The collections to mirror.
 #[derive(Debug)]
 pub(crate) struct Target {
@@ -139,6 +143,13 @@ async fn reach(selection: &Selection, wanted: Wanted<'_>) -> Result<(Cluster, Di
         None => connecting.await?,
     };
     let discovery = discover(wanted, &cluster, started).await?;
+    for group in discovery.undiscovered() {
+        let server = cluster.server();
+        tracing::warn!(
+            server,
+            "what is in {group} is not known: it was not discovered"
+        );
+    }
     Ok((cluster, discovery))
 }
 

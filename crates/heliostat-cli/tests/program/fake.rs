@@ -24,6 +24,17 @@ impl Fake {
         verbs: &'static str,
         answer: impl Fn(&str) -> Answer + Send + Sync + 'static,
     ) -> Self {
+        Self::answering(move |target| discovery(target, verbs).or_else(|| answer(target)))
+    }
+
+    /// A server that leaves discovery to the test where the test has an answer.
+    pub(crate) fn overriding(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
+        Self::answering(move |target| {
+            answer(target).or_else(|| discovery(target, r#"["list","watch"]"#))
+        })
+    }
+
+    fn answering(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let answer = Arc::new(answer);
@@ -31,7 +42,7 @@ impl Fake {
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let answer = Arc::clone(&answer);
-                thread::spawn(move || serve(&stream, verbs, &*answer));
+                thread::spawn(move || serve(&stream, &*answer));
             }
         });
         Self { url }
@@ -39,14 +50,13 @@ impl Fake {
 }
 
 /// Answers requests on one connection until the client closes it.
-fn serve(stream: &TcpStream, verbs: &str, answer: &dyn Fn(&str) -> Answer) {
+fn serve(stream: &TcpStream, answer: &dyn Fn(&str) -> Answer) {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     while let Some(request) = lines.next() {
         let target = request.split(' ').nth(1).unwrap_or_default().to_owned();
         // The rest of the head; there are no bodies.
         lines.by_ref().find(String::is_empty);
-        let answered = discovery(&target, verbs).map_or_else(|| answer(&target), Some);
-        let Some((code, body)) = answered else {
+        let Some((code, body)) = answer(&target) else {
             // Until the client gives up.
             lines.next();
             return;

@@ -129,6 +129,119 @@ fn a_list_with_rejected_objects_ends_with_1_and_their_number() {
     let got = run(&["get", "pods", "-A", "-o", "name", "--server", &server.url]);
     assert_eq!((got.code, &*got.stdout), (Some(1), "shop/a\n"));
     assert!(got.stderr.contains(count), "{}", got.stderr);
+    let top = run(&["top", "pods", "-A", "--once", "--server", &server.url]);
+    assert_eq!(
+        (top.code, top.lines().len()),
+        (Some(1), 4),
+        "{}",
+        top.stdout
+    );
+    assert!(top.stderr.contains(count), "{}", top.stderr);
+}
+
+#[test]
+fn get_ends_with_1_where_an_index_could_not_file_objects() {
+    let server = lists(vec![
+        pod("a", r#"{"nodeName":"n1"}"#),
+        pod("b", r#"{"nodeName":["n1"]}"#),
+        pod("c", r#"{"nodeName":{}}"#),
+    ]);
+    let by = ["--by", "spec.nodeName=n1", "--server", &server.url];
+    let mut arguments = vec!["get", "pods", "-A", "-o", "name", "--log", "off"];
+    arguments.extend(by);
+    let found = run(&arguments);
+    assert_eq!((found.code, &*found.stdout), (Some(1), "shop/a\n"));
+    let count = "objects may be missing from the output: 2 could not be filed by spec.nodeName: \
+                 spec.nodeName is not a single value";
+    assert!(found.stderr.contains(count), "{}", found.stderr);
+    // Beside another failure it is said too.
+    arguments.insert(2, "b");
+    let missing = run(&arguments);
+    assert_eq!((missing.code, &*missing.stdout), (Some(1), ""));
+    for text in [count, "pods \"b\" not found"] {
+        assert!(missing.stderr.contains(text), "{}", missing.stderr);
+    }
+}
+
+#[test]
+fn a_group_that_is_not_discovered_is_named_and_the_others_are_mirrored() {
+    let server = Fake::overriding(|target| {
+        if target.contains("watch=") {
+            return Some((422, String::new()));
+        }
+        match target {
+            "/apis" => Some((200, GROUPS.to_owned())),
+            "/apis/broken.example.com/v1" => Some((503, String::new())),
+            _ if target.starts_with("/api/v1/pods") => list(&[&pod("a", "{}")]),
+            _ => None,
+        }
+    });
+    for arguments in [
+        &["mirror", "pods", "-A", "--once", "-o", "name"][..],
+        &["get", "pods", "-A", "-o", "name"],
+        &["top", "pods", "-A", "--once"],
+    ] {
+        let mut all = arguments.to_vec();
+        all.extend(["--server", &server.url]);
+        let finished = run(&all);
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        assert!(finished.stderr.contains("WARN"), "{}", finished.stderr);
+        let warning = "what is in broken.example.com/v1 (";
+        assert!(finished.stderr.contains(warning), "{}", finished.stderr);
+    }
+}
+
+/// The groups of a server that has one, whose own server may be broken.
+const GROUPS: &str = r#"{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"broken.example.com",
+    "versions":[{"groupVersion":"broken.example.com/v1","version":"v1"}],
+    "preferredVersion":{"groupVersion":"broken.example.com/v1","version":"v1"}}]}"#;
+
+#[test]
+fn a_list_after_an_expired_version_prints_only_what_differs() {
+    let (lists, watches) = (AtomicU64::new(0), AtomicU64::new(0));
+    let expired = r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","status":"Failure","code":410,"reason":"Expired","message":"too old"}}"#;
+    let modified = pod("b", r#"{"x":2}"#).replacen(r#""3""#, r#""10""#, 1);
+    let modified = format!(r#"{{"type":"MODIFIED","object":{modified}}}"#).replacen(
+        r#"{"metadata""#,
+        r#"{"kind":"Pod","apiVersion":"v1","metadata""#,
+        1,
+    );
+    let server = Fake::start(move |target| {
+        if target.contains("sendInitialEvents") {
+            return Some((422, String::new()));
+        }
+        if target.contains("watch=") {
+            return match watches.fetch_add(1, Ordering::Relaxed) {
+                0 => Some((200, expired.to_owned())),
+                1 => Some((200, modified.clone())),
+                _ => None,
+            };
+        }
+        // One object differs in the second list though its version does not, as after a restore.
+        let spec = match lists.fetch_add(1, Ordering::Relaxed) {
+            0 => r#"{"x":1}"#,
+            _ => r#"{"x":3}"#,
+        };
+        list(&[&pod("a", "{}"), &pod("b", "{}"), &pod("c", spec)])
+    });
+    let arguments = [
+        "mirror",
+        "pods",
+        "-A",
+        "-o",
+        "name",
+        "--server",
+        &server.url,
+    ];
+    let mirror = Running::start(&arguments);
+    for line in ["+ shop/a", "+ shop/b", "+ shop/c", "~ shop/c", "~ shop/b"] {
+        assert_eq!(mirror.line(), line);
+    }
+    mirror.signal("INT");
+    let finished = mirror.finish();
+    assert_eq!((finished.code, &*finished.stdout), (Some(0), ""));
+    let tally = "0 added, 2 updated, 0 deleted";
+    assert!(finished.stderr.contains(tally), "{}", finished.stderr);
 }
 
 #[test]

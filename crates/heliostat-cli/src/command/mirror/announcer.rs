@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use heliostat::object::RawView;
 use heliostat::{Entry, EventHandler, HandlerOptions, Indexer, Notification};
 
 use crate::command::fleet::Mirror;
@@ -70,6 +71,24 @@ impl Announcer {
     }
 }
 
+/// Returns true if a list brought the same state again, byte for byte. The library reports that as a
+/// change where the history of the source is unknown: the same version may be another state there.
+///
+/// A resync is not meant: it delivers the very object that is in the store. The bytes are compared only
+/// where the versions are equal, so ordinary changes cost nothing.
+fn is_repeated(old: &Entry<Stored>, new: &Entry<Stored>) -> bool {
+    if old.is_unchanged(new) || !old.header.is_same_state(&new.header) {
+        return false;
+    }
+    let equal = old.object.inspect(|old| {
+        let is_equal =
+            |new: RawView<'_>| old.encoding() == new.encoding() && old.bytes() == new.bytes();
+        new.object.inspect(is_equal)
+    });
+    // What cannot be unpacked is reported when it is printed.
+    matches!(equal, Ok(Ok(true)))
+}
+
 impl EventHandler<Stored> for Announcer {
     async fn on_add(&mut self, entry: &Entry<Stored>, is_in_initial_list: bool) {
         self.tell(Notification::Added {
@@ -79,6 +98,9 @@ impl EventHandler<Stored> for Announcer {
     }
 
     async fn on_update(&mut self, old: &Entry<Stored>, new: &Entry<Stored>) {
+        if is_repeated(old, new) {
+            return;
+        }
         self.tell(Notification::Updated {
             old: old.clone(),
             new: new.clone(),

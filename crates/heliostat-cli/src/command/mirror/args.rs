@@ -8,6 +8,7 @@ use heliostat::object::FieldPath;
 use heliostat::reflector::WatchListMode;
 
 use crate::command::selection::Selection;
+use crate::command::target::DEFAULT_TIMEOUT;
 use crate::command::wire::Wire;
 use crate::output::Format;
 use crate::{duration, size};
@@ -97,7 +98,7 @@ pub(crate) struct MirrorArgs {
     #[arg(
         long,
         value_name = "DURATION",
-        default_value = "10s",
+        default_value = DEFAULT_TIMEOUT,
         value_parser = duration::parse,
         help_heading = "Output"
     )]

@@ -20,7 +20,7 @@ use crate::signals::Signals;
 
 use super::fleet::{Fleet, FleetOptions};
 use super::selection::Selection;
-use super::target::{Target, Wanted};
+use super::target::{DEFAULT_TIMEOUT, Target, Wanted};
 use super::wire::Wire;
 
 use model::Sampler;
@@ -72,7 +72,7 @@ pub(crate) struct TopArgs {
     #[arg(
         long,
         value_name = "DURATION",
-        default_value = "10s",
+        default_value = DEFAULT_TIMEOUT,
         value_parser = duration::parse,
         help_heading = "Output"
     )]

@@ -26,7 +26,9 @@ pub(super) async fn run(
         let mut progress = Progress::new("mirrors");
         once::wait(args.timeout, fleet, signals, &mut progress).await?;
         progress.clear();
-        return print(args, &sampler.sample(fleet)).map_err(Failure::Write);
+        let rejected = fleet.rejected().await;
+        print(args, &sampler.sample(fleet)).map_err(Failure::Write)?;
+        return once::complete(rejected, 0);
     }
     let mut looks = interval(args.interval);
     looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
