@@ -58,7 +58,7 @@ pub enum ConnectError {
     /// The address of the server is none.
     #[error("{url:?} is not the address of a server: {reason}")]
     Server {
-        /// The address as it was given.
+        /// The address as it was given, without credentials.
         url: String,
         /// What is wrong with it.
         reason: String,
