@@ -143,10 +143,12 @@ fn check_decoding(bytes: &[u8]) {
         Ok(value) => assert_eq!(*packed.get().expect("it is JSON"), value),
         Err(_) => assert_undecodable(&packed),
     }
-    let other = packing.pack(entry(Encoding::Protobuf, bytes)).object;
-    assert!(matches!(other.get(), Err(UnpackError::Encoding { .. })));
+    // Protobuf is read by the schema of a kind, and these bytes have none.
+    assert_undecodable(&packing.pack(entry(Encoding::Protobuf, bytes)).object);
 
     let packing = Packing::<Pod>::prost();
+    let other = packing.pack(entry(Encoding::Json, bytes)).object;
+    assert!(matches!(other.get(), Err(UnpackError::Encoding { .. })));
     let packed = packing.pack(entry(Encoding::Protobuf, bytes)).object;
     match Pod::decode(bytes) {
         Ok(pod) => assert_eq!(*packed.get().expect("it is a pod"), pod),
