@@ -187,7 +187,7 @@ async fn what_is_wrong_with_a_user_names_it_and_does_not_repeat_its_secrets() {
             "user \"ann\"",
         ),
         ("auth-provider: {name: gcp}", "\"gcp\" is not supported"),
-        ("as: \"a\\nb\"", "cannot prepare the connection"),
+        ("as: \"a\\nb\"", "as has a line break"),
     ] {
         let path = of_user("wrong-user.yaml", "http://127.0.0.1:1", user);
         let connection = Connection::new().kubeconfig(&path);
