@@ -33,11 +33,12 @@
 //!
 //! # What the model leaves out
 //!
-//! - **A source that overtakes.** A restored source can be told from the old one only while its
-//!   revision is below the version that a mirror has seen. No client of this protocol can do better.
-//!   So in the model, after a restore, writes are held back that would reach the version of a mirror
-//!   that has not noticed yet. For the same reason no seed has both a restore and events without a
-//!   version: what a mirror holds beyond its version has no version to be found out by.
+//! - **A source that overtakes without evidence.** A mirror notices a restored source while its revision
+//!   is below the mirror's version, and after that by the object that changed last. In some stories the
+//!   source runs past the mirrors that still have this evidence. Writes are held back that would reach
+//!   the version of a mirror that has none, since no client of this protocol can notice that. For the
+//!   same reason no seed has both a restore and events without a version: what a mirror holds beyond its
+//!   version has no version to compare.
 //! - **A restored source is seen only by looking.** Seeds with a restore have an eye on silence.
 //! - **A watch is accepted before its first event**, where a source goes back. A restored source behind
 //!   a proxy that holds the headers of a watch back until the first event looks like one that is down.

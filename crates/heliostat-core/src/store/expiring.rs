@@ -1,4 +1,4 @@
-//! `TtlStore`: a store that forgets what has not been told again for a while.
+//! `TtlStore`: a store that drops objects that have not been added again for a while.
 //!
 //! Each object has a deadline from when it was last written. An object past its deadline is never
 //! shown; it leaves memory with the next write, or when [`TtlStore::expire`] is called.

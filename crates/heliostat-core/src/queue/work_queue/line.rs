@@ -1,6 +1,6 @@
 //! `Line`: the keys that can be worked now, and whose turn it is.
 //!
-//! The rule of turns is told at [`WorkQueueState`](super::WorkQueueState).
+//! [`WorkQueueState`](super::WorkQueueState) documents the rule of turns.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -3,8 +3,8 @@
 //! A replace is a value: the store creates it, the reflector fills it, and the store takes it back in
 //! [`Store::commit`](super::Store::commit). Dropping it aborts the replace. It has two forms. A list
 //! keeps its objects in their order and suits every store. A staging on a base takes memory only for
-//! what differs from the base, so that a relist of a million unchanged objects collects a million keys
-//! and no second map.
+//! what differs from the base. In the same [`History`] unchanged objects do not differ; in an unknown one,
+//! which a reflector sets for every list but its first, all listed objects do.
 
 mod listed;
 mod on_base;

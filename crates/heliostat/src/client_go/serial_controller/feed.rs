@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::store::Indexer;
 
 /// See the module. It has no limit, since a reflector cannot wait;
-/// [`SerialControllerCounts::queued`](super::SerialControllerCounts::queued) tells how much is waiting.
+/// [`SerialControllerCounts::queued`](super::SerialControllerCounts::queued) is the number of waiting changes.
 pub(super) struct Feed<T> {
     queue: Mutex<OrderedFifo<T>>,
     /// There is something to take, or the queue is closed.
