@@ -199,15 +199,15 @@ struct Provider {
     keys: Vec<Key>,
     /// The fields of `kms`, none of which is used.
     #[serde(rename = "apiVersion")]
-    _api_version: serde::de::IgnoredAny,
+    _api_version: Option<String>,
     #[serde(rename = "name")]
-    _name: serde::de::IgnoredAny,
+    _name: Option<String>,
     #[serde(rename = "cachesize")]
-    _cache_size: serde::de::IgnoredAny,
+    _cache_size: Option<i64>,
     #[serde(rename = "endpoint")]
-    _endpoint: serde::de::IgnoredAny,
+    _endpoint: Option<String>,
     #[serde(rename = "timeout")]
-    _timeout: serde::de::IgnoredAny,
+    _timeout: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -23,6 +23,12 @@ impl EncryptionKeys {
         Self(keys.into())
     }
 
+    /// The names of the keys, in the order in which they are tried.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.0.iter().map(|key| &*key.name).collect()
+    }
+
     /// Decrypts a value into `out`.
     ///
     /// As in kube-apiserver each key of the name is tried, in the order of the configuration.
