@@ -162,3 +162,82 @@ fn check_decrypted(plain: &[u8]) -> Result<(), DecryptionError> {
 fn undecodable(reason: impl ToString) -> ValueError {
     ValueError::Undecodable(reason.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(value: &[u8]) -> String {
+        let mut reader = ValueReader::default();
+        reader
+            .read(b"/registry/a/b", value, 7)
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused_without_its_bytes() {
+        let neither = "the value cannot be decoded: it is neither Kubernetes protobuf nor JSON";
+        for value in [&b""[..], b"s3cret", b"\"s3cret\"", b"[]", b"k8s", b" {}"] {
+            assert_eq!(error(value), neither);
+        }
+        let no_metadata = "the value cannot be decoded: it is JSON without metadata";
+        for value in [
+            &b"{"[..],
+            b"{}",
+            b"{\"s3cret\":1}",
+            b"{\"metadata\":{\"s3cret",
+        ] {
+            assert_eq!(error(value), no_metadata);
+        }
+        assert_eq!(
+            error(b"\xd9\xd9\xf7\xa1"),
+            "the value is in CBOR, which is not supported"
+        );
+        for value in [&b"k8s\0\n"[..], b"k8s\0\x12\x02\x0a\x09"] {
+            assert!(error(value).contains("goes beyond the end of its message"));
+        }
+    }
+
+    #[test]
+    fn each_value_has_its_own_kind_and_encoding() {
+        let mut reader = ValueReader::default();
+        let mut kind = |value: &[u8]| {
+            let object = reader.read(b"/registry/a/b", value, 7).unwrap();
+            (object.encoding(), object.kind().unwrap().to_string())
+        };
+        let old = br#"{"apiVersion":"example.com/v1beta1","kind":"Widget","metadata":{}}"#;
+        let new = br#"{"apiVersion":"example.com/v1","kind":"Widget","metadata":{}}"#;
+        let pod = b"k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod\x12\x05\x0a\x03\x0a\x01a";
+        let shown = |kind: &str| kind.to_owned();
+        assert_eq!(
+            kind(old),
+            (Encoding::Json, shown("example.com/v1beta1, Kind=Widget"))
+        );
+        assert_eq!(
+            kind(new),
+            (Encoding::Json, shown("example.com/v1, Kind=Widget"))
+        );
+        assert_eq!(kind(pod), (Encoding::Protobuf, shown("v1, Kind=Pod")));
+    }
+
+    #[test]
+    fn objects_of_one_kind_share_it() {
+        let mut reader = ValueReader::default();
+        let value = b"k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod\x12\x05\x0a\x03\x0a\x01a";
+        let mut read = || {
+            let object = reader.read(b"/registry/pods/a/b", value, 7).unwrap();
+            Arc::clone(object.shared_kind().unwrap())
+        };
+        assert!(Arc::ptr_eq(&read(), &read()));
+    }
+
+    #[test]
+    fn the_line_feed_behind_json_is_not_of_the_object() {
+        let mut reader = ValueReader::default();
+        let object = reader
+            .read(b"/registry/a/b", b"{\"metadata\":{}}\n", 7)
+            .unwrap();
+        assert_eq!(object.bytes(), br#"{"metadata":{"resourceVersion":"7"}}"#);
+    }
+}
