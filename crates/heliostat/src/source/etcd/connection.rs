@@ -180,6 +180,16 @@ impl Connection {
         self
     }
 
+    /// Names these endpoints in place of all that were named before.
+    #[must_use]
+    pub fn only_endpoints(
+        mut self,
+        urls: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.endpoints.clear();
+        self.endpoints(urls)
+    }
+
     /// The certificates of the authorities that sign the servers' certificates, in PEM. Default: those
     /// of the system.
     #[must_use]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use heliostat_core::error::SourceError;
 use heliostat_core::event::{ChangeKind, Item, Rejection, RejectionReason, WatchEvent};
@@ -72,6 +73,8 @@ where
 pub(super) struct Reader<T> {
     pub(super) keys: Keys,
     pub(super) decoder: Box<dyn Decode<T>>,
+    /// Counts bytes of keys and values.
+    pub(super) received: Arc<AtomicU64>,
 }
 
 impl<T> Reader<T> {
@@ -138,6 +141,8 @@ impl<T> Reader<T> {
             let reason = format!("the key {key} is none of an object of this collection");
             return Err(Undecoded::Rejected(RejectionReason::NoMetadata(reason)));
         };
+        let bytes = pair.key.len() + pair.value.len();
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
         let pair = KeyValue {
             key: &pair.key,
             value: &pair.value,

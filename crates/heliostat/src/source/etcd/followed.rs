@@ -33,6 +33,11 @@ impl Followed {
         *self.lock().cluster_id.get_or_insert(cluster_id)
     }
 
+    /// True if the source follows a cluster.
+    pub(super) fn has_begun(&self) -> bool {
+        self.lock().cluster_id.is_some()
+    }
+
     /// A watch ends in the middle of a revision.
     pub(super) fn cut(&self, revision: u64) {
         let mut state = self.lock();

@@ -1,6 +1,7 @@
 //! Which keys are mirrored, and what the objects under them are called.
 
 use bytes::Bytes;
+use heliostat_core::etcd::RegistryCollection;
 use heliostat_core::object::ObjectKey;
 
 /// The keys of a collection.
@@ -8,6 +9,8 @@ use heliostat_core::object::ObjectKey;
 pub(super) enum Keys {
     /// All that begin with a prefix.
     Prefix(Prefix),
+    /// Those of a resource of Kubernetes.
+    Registry(RegistryCollection),
 }
 
 impl Keys {
@@ -15,6 +18,7 @@ impl Keys {
     pub(super) fn range(&self) -> (Bytes, Bytes) {
         match self {
             Self::Prefix(prefix) => prefix.range(),
+            Self::Registry(collection) => Prefix::new(collection.prefix()).range(),
         }
     }
 
@@ -22,6 +26,7 @@ impl Keys {
     pub(super) fn object_key(&self, key: &[u8]) -> Option<ObjectKey> {
         match self {
             Self::Prefix(prefix) => prefix.object_key(key),
+            Self::Registry(collection) => collection.object_key(key),
         }
     }
 
@@ -29,6 +34,7 @@ impl Keys {
     pub(super) fn etcd_key(&self, object: &ObjectKey) -> Option<Bytes> {
         match self {
             Self::Prefix(prefix) => prefix.etcd_key(object),
+            Self::Registry(collection) => Some(collection.etcd_key(object).into()),
         }
     }
 
@@ -36,6 +42,7 @@ impl Keys {
     pub(super) fn text(&self) -> String {
         match self {
             Self::Prefix(prefix) => prefix.text(),
+            Self::Registry(collection) => escape(collection.prefix().as_bytes()),
         }
     }
 }

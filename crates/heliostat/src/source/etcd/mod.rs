@@ -1,4 +1,4 @@
-//! etcd: any prefix of any cluster.
+//! etcd: any prefix of any cluster, and what kube-apiserver stores in it.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -16,6 +16,8 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`EtcdSource`] makes objects of the keys under a prefix, [`Registry`] of what kube-apiserver stores.
 //!
 //! # How etcd's terms are mapped
 //!
@@ -39,6 +41,12 @@ mod connection;
 mod cluster;
 
 mod source;
+
+mod registry;
+
+mod packed;
+
+mod window;
 
 mod list;
 
@@ -67,4 +75,6 @@ mod message;
 pub use cluster::Cluster;
 pub use connection::{ConnectError, Connection};
 pub use decode::KeyValue;
+pub use heliostat_core::etcd::{EncryptionConfig, EncryptionConfigError};
+pub use registry::Registry;
 pub use source::EtcdSource;

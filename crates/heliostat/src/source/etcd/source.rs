@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -14,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use super::cluster::Cluster;
-use super::decode::{DecoderMaker, KeyValue, PlainDecoder, Reader};
+use super::decode::{Decode, DecoderMaker, KeyValue, PlainDecoder, Reader};
 use super::document::document;
 use super::followed::Followed;
 use super::keys::{Keys, Prefix};
@@ -22,6 +23,7 @@ use super::list::{Listing, Question, Wanted};
 use super::progress::PROGRESS_INTERVAL;
 use super::token::ContinueToken;
 use super::watch::{WatchQuestion, Watching};
+use super::window::{is_compacted, oldest_revision};
 use crate::list_watch::{ListStream, ListerWatcher, WatchStream};
 
 /// The keys of an etcd that begin with a prefix, as objects.
@@ -59,8 +61,23 @@ pub struct EtcdSource<T> {
     make: DecoderMaker<T>,
     followed: Arc<Followed>,
     demand: Arc<Notify>,
+    received: Arc<AtomicU64>,
     progress_interval: Option<Duration>,
+    window: Window,
 }
+
+/// Where a mirror begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Window {
+    /// At the present state.
+    Present,
+    /// At the oldest state that is left.
+    Oldest,
+}
+
+/// How often the oldest state is looked for again when it is compacted meanwhile. Compactions come minutes
+/// apart.
+const OLDEST_TRIES: u32 = 5;
 
 impl EtcdSource<Vec<u8>> {
     /// The values as they are.
@@ -150,8 +167,43 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
             make,
             followed: Arc::default(),
             demand: Arc::default(),
+            received: Arc::default(),
             progress_interval: Some(PROGRESS_INTERVAL),
+            window: Window::Present,
         }
+    }
+
+    /// The same keys, decoded by what `wrap` makes of the decoder.
+    pub(super) fn decoded_by<U: Send + Sync + 'static>(
+        self,
+        wrap: impl Fn(Box<dyn Decode<T>>) -> Box<dyn Decode<U>> + Send + Sync + 'static,
+    ) -> EtcdSource<U> {
+        let make = self.make;
+        EtcdSource {
+            cluster: self.cluster,
+            keys: self.keys,
+            make: Arc::new(move || wrap(make())),
+            followed: Arc::default(),
+            demand: self.demand,
+            received: Arc::default(),
+            progress_interval: self.progress_interval,
+            window: self.window,
+        }
+    }
+
+    /// Begins at the oldest state that etcd has, from which the watch replays all changes up to the present:
+    /// a consumer gets a history that is older than itself. The history is what was not compacted; with
+    /// kube-apiserver that is the last five to ten minutes. Relists after a gap list the present state.
+    #[must_use]
+    pub const fn with_history(mut self) -> Self {
+        self.window = Window::Oldest;
+        self
+    }
+
+    /// Bytes of the keys and values that this source and its clones have received.
+    #[must_use]
+    pub fn received_bytes(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
     }
 
     /// How often a watch without events asks how far it is, so that its version follows the cluster's.
@@ -180,6 +232,7 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
         Reader {
             keys: self.keys.clone(),
             decoder: (self.make)(),
+            received: Arc::clone(&self.received),
         }
     }
 
@@ -233,8 +286,16 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
             // in the answer: it ends where it begins.
             None => self.nothing(),
         };
-        let listing = Listing::open(&self.cluster, &what, question, self.reader()).await?;
         let is_whole = options.object.is_none() && options.continue_token.is_none();
+        let is_first = is_whole && !options.resource_version.is_real() && options.limit != Some(1);
+        let listing = match self.window {
+            Window::Oldest if is_first && !self.followed.has_begun() => {
+                self.open_oldest(&what, question).await?
+            }
+            Window::Oldest | Window::Present => {
+                Listing::open(&self.cluster, &what, question, self.reader()).await?
+            }
+        };
         let cluster_id = listing.pin().cluster_id;
         if is_whole && let Some(before) = self.followed.adopt(cluster_id) {
             tracing::warn!(
@@ -243,6 +304,25 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
             );
         }
         Ok(listing)
+    }
+
+    /// The list of the oldest state. If that is compacted before it is listed, there is a newer one.
+    async fn open_oldest(
+        &self,
+        what: &Arc<str>,
+        mut question: Question,
+    ) -> Result<Listing<T>, SourceError> {
+        let mut tries = 0;
+        loop {
+            let (first, end) = (&question.first, &question.end);
+            let oldest = oldest_revision(&self.cluster, what, first, end).await?;
+            question.state = Wanted::Exactly(oldest);
+            let question = question.clone();
+            match Listing::open(&self.cluster, what, question, self.reader()).await {
+                Err(error) if is_compacted(&error) && tries < OLDEST_TRIES => tries += 1,
+                listed => return listed,
+            }
+        }
     }
 
     fn nothing(&self) -> Question {
@@ -354,7 +434,9 @@ impl<T> Clone for EtcdSource<T> {
             make: Arc::clone(&self.make),
             followed: Arc::default(),
             demand: Arc::clone(&self.demand),
+            received: Arc::clone(&self.received),
             progress_interval: self.progress_interval,
+            window: self.window,
         }
     }
 }
