@@ -124,9 +124,9 @@ impl Failure {
                 Some("choose another address; port 0 takes a free one")
             }
             Self::Listen { .. } => Some("choose another address, for example 127.0.0.1:0"),
-            Self::UnknownResource(_) => Some(
-                "name a custom resource by its plural name and its group: widgets.example.com",
-            ),
+            Self::UnknownResource(_) => {
+                Some("name a custom resource by its plural name and its group: widgets.example.com")
+            }
             Self::Resolve(_) => Some("`kubectl api-resources` lists what the server has"),
             Self::Diverged(_) => {
                 Some("this is a bug: please report it, with the seed and the output")

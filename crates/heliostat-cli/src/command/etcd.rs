@@ -50,12 +50,23 @@ pub(crate) struct EtcdArgs {
 
     /// The file with the keys of values that are encrypted at rest: that of kube-apiserver's option of this
     /// name
-    #[arg(long, value_name = "FILE", requires = "endpoints", help_heading = "Where from")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "endpoints",
+        help_heading = "Where from"
+    )]
     encryption_provider_config: Option<PathBuf>,
 }
 
 /// What only a Kubernetes API has.
-const NOT_WITH_ETCD: [&str; 5] = ["selector", "field_selector", "kubeconfig", "context", "server"];
+const NOT_WITH_ETCD: [&str; 5] = [
+    "selector",
+    "field_selector",
+    "kubeconfig",
+    "context",
+    "server",
+];
 
 impl EtcdArgs {
     /// True if an etcd is mirrored.
@@ -88,7 +99,10 @@ impl EtcdArgs {
         let mut kinds: Vec<(String, String, Kind)> = Vec::new();
         for resource in wanted.resources {
             let found = resolve(resource)?;
-            if !kinds.iter().any(|known| known.2.resource == found.2.resource) {
+            if !kinds
+                .iter()
+                .any(|known| known.2.resource == found.2.resource)
+            {
                 kinds.push(found);
             }
         }

@@ -26,7 +26,10 @@ async fn follows(version: Version) {
     let revision = client.put("/app/a", "again").await;
     mirror.equals_after(&client, revision).await;
     let after = mirror.objects.get(&ObjectKey::cluster("a")).unwrap();
-    assert_ne!(before.header.uid, after.header.uid, "another life of the key");
+    assert_ne!(
+        before.header.uid, after.header.uid,
+        "another life of the key"
+    );
     let counts = mirror.counts();
     assert_eq!((counts.lists, counts.watches, counts.failures), (1, 1, 0));
 }
@@ -77,7 +80,9 @@ async fn values_of_megabytes_and_many_pages_are_mirrored() {
         client.put(format!("/app/large-{number}"), value).await;
     }
     for batch in 0..12 {
-        let keys: Vec<String> = (0..100).map(|key| format!("/app/{batch:02}-{key}")).collect();
+        let keys: Vec<String> = (0..100)
+            .map(|key| format!("/app/{batch:02}-{key}"))
+            .collect();
         let puts: Vec<Put<'_>> = keys
             .iter()
             .map(|key| Put {
@@ -139,5 +144,9 @@ async fn a_value_that_does_not_decode_is_rejected_alone() {
     client.put("/app/bad", "worse").await;
     let revision = client.delete("/app/bad").await;
     services.wait_for(&revision.into()).await.unwrap();
-    assert_eq!(services.len(), 1, "its last state is unreadable, and it is deleted");
+    assert_eq!(
+        services.len(),
+        1,
+        "its last state is unreadable, and it is deleted"
+    );
 }

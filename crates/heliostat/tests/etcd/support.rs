@@ -1,11 +1,17 @@
 //! A mirror of a prefix, and the comparison with what etcd has.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use heliostat::reflector::{BackoffConfig, Counts};
 use heliostat::source::etcd::{Cluster, Connection, EtcdSource};
-use heliostat::{Indexer, Reflector, ReflectorConfig, ReflectorHandle, ResourceVersion};
+use heliostat::source::{ListOptions, ListStream, WatchOptions, WatchStream};
+use heliostat::{
+    Indexer, ListerWatcher, Reflector, ReflectorConfig, ReflectorHandle, ResourceVersion,
+    SourceError,
+};
 use tokio::time::timeout;
 
 use super::etcd_server::{EtcdClient, Member, PATIENCE};
@@ -17,6 +23,42 @@ pub(crate) const PREFIX: &str = "/app/";
 pub(crate) struct Mirror {
     pub(crate) handle: ReflectorHandle,
     pub(crate) objects: Indexer<Vec<u8>>,
+    whole_lists: Arc<AtomicU32>,
+}
+
+/// Counts lists of the whole collection. A reconnect asks for one object, to prove that the history is the
+/// same; that is no relist.
+struct Counting {
+    source: EtcdSource<Vec<u8>>,
+    whole_lists: Arc<AtomicU32>,
+}
+
+impl ListerWatcher for Counting {
+    type Object = Vec<u8>;
+    type Error = SourceError;
+
+    async fn list(&self, options: ListOptions) -> Result<ListStream<Vec<u8>>, SourceError> {
+        if options.object.is_none() && options.limit != Some(1) {
+            self.whole_lists.fetch_add(1, Ordering::Relaxed);
+        }
+        self.source.list(options).await
+    }
+
+    async fn watch(&self, options: WatchOptions) -> Result<WatchStream<Vec<u8>>, SourceError> {
+        self.source.watch(options).await
+    }
+
+    fn description(&self) -> String {
+        self.source.description()
+    }
+
+    fn supports_watch_list(&self) -> bool {
+        self.source.supports_watch_list()
+    }
+
+    fn supports_single_object(&self) -> bool {
+        self.source.supports_single_object()
+    }
 }
 
 /// A connection to these members that gives up soon.
@@ -39,11 +81,22 @@ impl Mirror {
     }
 
     pub(crate) async fn of(source: EtcdSource<Vec<u8>>) -> Self {
+        let whole_lists = Arc::default();
+        let source = Counting {
+            source,
+            whole_lists: Arc::clone(&whole_lists),
+        };
         let (reflector, objects) = Reflector::with_indexer(source);
         let handle = reflector.config(impatient()).start();
         let synced = timeout(PATIENCE, handle.wait_synced()).await;
-        synced.expect("a mirror that syncs").unwrap();
-        Self { handle, objects }
+        synced
+            .unwrap_or_else(|_| panic!("{:?}", handle.status()))
+            .unwrap();
+        Self {
+            handle,
+            objects,
+            whole_lists,
+        }
     }
 
     /// Waits until the mirror has reached a revision.
@@ -62,7 +115,7 @@ impl Mirror {
         let expected = client.all(PREFIX).await;
         let expected: BTreeMap<String, (Vec<u8>, u64)> = expected
             .into_iter()
-            .map(|(key, value, revision)| (name(&key), (value, revision)))
+            .map(|pair| (name(&pair.key), (pair.value, pair.mod_revision)))
             .collect();
         let mirrored = self.objects.list().into_iter().map(|entry| {
             let version = entry.header.resource_version.as_decimal();
@@ -70,6 +123,11 @@ impl Mirror {
             (entry.key().to_string(), state)
         });
         assert_eq!(mirrored.collect::<BTreeMap<_, _>>(), expected);
+    }
+
+    /// How often the whole collection was listed again.
+    pub(crate) fn relists(&self) -> u32 {
+        self.whole_lists.load(Ordering::Relaxed) - 1
     }
 
     pub(crate) fn counts(&self) -> Counts {

@@ -25,6 +25,15 @@ pub(crate) struct Put<'a> {
     pub(crate) lease: Option<i64>,
 }
 
+/// A key as it is stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Stored {
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+    pub(crate) create_revision: u64,
+    pub(crate) mod_revision: u64,
+}
+
 impl EtcdClient {
     pub(crate) fn new(url: &str) -> Self {
         let (_, address) = url.split_once("://").unwrap();
@@ -87,16 +96,19 @@ impl EtcdClient {
     }
 
     /// All keys that begin with this, with their values and revisions.
-    pub(crate) async fn all(&self, prefix: &str) -> Vec<(Vec<u8>, Vec<u8>, u64)> {
+    pub(crate) async fn all(&self, prefix: &str) -> Vec<Stored> {
         let mut end = prefix.as_bytes().to_vec();
         *end.last_mut().unwrap() += 1;
         let request = json!({"key": encode(prefix.as_bytes()), "range_end": encode(&end)});
         let answer = self.call("/v3/kv/range", &request).await;
         let bytes = |value: &Value| STANDARD.decode(value.as_str().unwrap_or_default()).unwrap();
         let pairs = answer["kvs"].as_array().into_iter().flatten();
-        let pair = |pair: &Value| {
-            let revision = pair["mod_revision"].as_str().unwrap().parse().unwrap();
-            (bytes(&pair["key"]), bytes(&pair["value"]), revision)
+        let number = |value: &Value| value.as_str().unwrap().parse().unwrap();
+        let pair = |pair: &Value| Stored {
+            key: bytes(&pair["key"]),
+            value: bytes(&pair["value"]),
+            create_revision: number(&pair["create_revision"]),
+            mod_revision: number(&pair["mod_revision"]),
         };
         pairs.map(pair).collect()
     }

@@ -57,8 +57,25 @@ impl Member {
         Some(member)
     }
 
+    /// A member whose gateway is behind TLS, so that nobody waits for it here.
+    pub(crate) fn start_secure(version: Version, options: &Options) -> Option<Self> {
+        let program = program::find_or_skip(version)?;
+        let mut member = Self::prepare(&program, 1, options).pop()?;
+        member.run();
+        Some(member)
+    }
+
+    /// The program that it runs.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// A cluster of several members.
-    pub(crate) async fn start_cluster(version: Version, count: usize, options: &Options) -> Option<Vec<Self>> {
+    pub(crate) async fn start_cluster(
+        version: Version,
+        count: usize,
+        options: &Options,
+    ) -> Option<Vec<Self>> {
         let program = program::find_or_skip(version)?;
         let mut members = Self::prepare(&program, count, options);
         members.iter_mut().for_each(Self::run);
@@ -149,7 +166,8 @@ impl Member {
     /// Changes the argument of this name for the next run.
     pub(crate) fn set_argument(&mut self, name: &str, value: &str) {
         let start = format!("--{name}=");
-        self.arguments.retain(|argument| !argument.starts_with(&start));
+        self.arguments
+            .retain(|argument| !argument.starts_with(&start));
         self.arguments.push(format!("{start}{value}"));
     }
 

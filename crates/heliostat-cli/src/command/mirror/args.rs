@@ -19,7 +19,12 @@ use crate::{duration, size};
 pub(crate) struct MirrorArgs {
     /// The resources as kubectl takes them: pods, po, deployments.apps, a custom resource; several,
     /// or as a,b,c
-    #[arg(required_unless_present = "prefix", conflicts_with = "prefix", value_name = "RESOURCE", value_delimiter = ',')]
+    #[arg(
+        required_unless_present = "prefix",
+        conflicts_with = "prefix",
+        value_name = "RESOURCE",
+        value_delimiter = ','
+    )]
     pub(super) resources: Vec<String>,
 
     #[command(flatten)]

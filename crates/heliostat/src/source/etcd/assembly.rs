@@ -65,8 +65,9 @@ impl Assembly {
         if !response.fragment {
             self.finish(&mut say);
         }
-        // Only a response without events says how far the watch is: in others the header may be ahead.
-        if is_progress && revision > self.reached {
+        // Only a response without events says how far the watch is: in others the header may be ahead. One
+        // that says what is known is a sign of life.
+        if is_progress && revision >= self.reached {
             self.reached = revision;
             say(Said::Progress(revision));
         }
@@ -77,7 +78,10 @@ impl Assembly {
             return;
         };
         self.reached = self.reached.max(revision);
-        say(Said::Revision(revision, std::mem::take(&mut self.unfinished)));
+        say(Said::Revision(
+            revision,
+            std::mem::take(&mut self.unfinished),
+        ));
     }
 
     fn unfinished_revision(&self) -> Option<u64> {
@@ -145,8 +149,16 @@ mod tests {
         let mut assembly = Assembly::new(1);
         assert_eq!(said(&mut assembly, response(9, &[5])), [(5, 1)]);
         assert_eq!(said(&mut assembly, response(9, &[])), [(9, 0)]);
-        assert_eq!(said(&mut assembly, response(9, &[])), [], "it is known");
-        assert_eq!(said(&mut assembly, response(8, &[])), [], "it does not go back");
+        assert_eq!(
+            said(&mut assembly, response(9, &[])),
+            [(9, 0)],
+            "a sign of life"
+        );
+        assert_eq!(
+            said(&mut assembly, response(8, &[])),
+            [],
+            "it does not go back"
+        );
         assert_eq!(said(&mut assembly, response(0, &[])), []);
     }
 
@@ -154,7 +166,7 @@ mod tests {
     fn revisions_that_were_not_asked_for_are_dropped() {
         let mut assembly = Assembly::new(6);
         assert_eq!(said(&mut assembly, response(9, &[4, 5])), []);
-        assert_eq!(said(&mut assembly, response(5, &[])), []);
+        assert_eq!(said(&mut assembly, response(4, &[])), []);
         assert_eq!(said(&mut assembly, response(9, &[5, 6])), [(6, 1)]);
     }
 

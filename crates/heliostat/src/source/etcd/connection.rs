@@ -182,10 +182,7 @@ impl Connection {
 
     /// Names these endpoints in place of all that were named before.
     #[must_use]
-    pub fn only_endpoints(
-        mut self,
-        urls: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Self {
+    pub fn only_endpoints(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.endpoints.clear();
         self.endpoints(urls)
     }
@@ -393,7 +390,10 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(connection.endpoints, ["https://a:2379", "https://b:2379"]);
-        assert_eq!(connection.certificate, Some(("/cert".into(), "/key".into())));
+        assert_eq!(
+            connection.certificate,
+            Some(("/cert".into(), "/key".into()))
+        );
         assert_eq!(connection.dial_timeout, Duration::from_secs(90));
         assert_eq!(connection.request_timeout, Duration::from_millis(500));
         assert_eq!(connection.keep_alive.0, KEEP_ALIVE_MIN);

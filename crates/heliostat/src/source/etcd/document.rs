@@ -94,7 +94,10 @@ mod tests {
         assert_eq!(json["metadata"]["namespace"], "web");
         assert_eq!(json["metadata"]["resourceVersion"], "9");
         assert_eq!(json["metadata"]["uid"], "7");
-        assert_eq!((&json["key"], &json["lease"]), (&"/app/web/1".into(), &"1f".into()));
+        assert_eq!(
+            (&json["key"], &json["lease"]),
+            (&"/app/web/1".into(), &"1f".into())
+        );
         assert_eq!(of(b"10.0.0.1:80")["value"], "10.0.0.1:80");
         assert_eq!(of(b"")["value"], "");
         let bytes = of(b"\xff\0");

@@ -182,8 +182,8 @@ impl Failure {
                 Some("grant the user's role the permission to read this range")
             }
             Code::Unimplemented => Some("the endpoint does not serve etcd's API, version 3"),
-            _ if tls("InvalidContentType") => {
-                Some("the endpoint does not speak TLS: its URL begins with http://")
+            _ if tls("InvalidContentType") || tls("tls handshake eof") => {
+                Some("the endpoint may not speak TLS: then its URL begins with http://")
             }
             _ if tls("UnknownIssuer") => Some("give the CA certificate of the endpoint"),
             _ if tls("frame with invalid size") || tls("invalid HTTP version parsed") => {
@@ -197,7 +197,11 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, endpoint) = (printable(&self.what), printable(&self.endpoint));
-        write!(f, "{what} at {endpoint}: {}", printable(self.status.message()))?;
+        write!(
+            f,
+            "{what} at {endpoint}: {}",
+            printable(self.status.message())
+        )?;
         // What tonic says of a connection is in the deepest cause.
         if let Some(cause) = causes(&self.status).last() {
             let cause = cause.to_string();

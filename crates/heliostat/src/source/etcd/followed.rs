@@ -74,7 +74,11 @@ mod tests {
         assert_eq!(followed.adopt(1), None);
         assert_eq!(followed.start_after(7), 7);
         assert_eq!(followed.adopt(2), Some(1));
-        assert_eq!(followed.start_after(7), 8, "another cluster has other revisions");
+        assert_eq!(
+            followed.start_after(7),
+            8,
+            "another cluster has other revisions"
+        );
     }
 
     #[test]

@@ -30,7 +30,11 @@ struct PackingDecoder<T> {
 }
 
 impl<T: Send + Sync> Decode<Packed<T>> for PackingDecoder<T> {
-    fn decode(&mut self, key: ObjectKey, pair: KeyValue<'_>) -> Result<Entry<Packed<T>>, Undecoded> {
+    fn decode(
+        &mut self,
+        key: ObjectKey,
+        pair: KeyValue<'_>,
+    ) -> Result<Entry<Packed<T>>, Undecoded> {
         let entry = self.decoder.decode(key, pair)?;
         let object: Arc<RawObject> = entry.object;
         Ok(self.packer.pack(entry.header, object.view()))

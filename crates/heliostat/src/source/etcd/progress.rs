@@ -108,10 +108,19 @@ mod tests {
 
     #[test]
     fn old_versions_are_not_asked() {
-        for version in ["3.4.31", "3.4.40", "3.5.13", "3.5.30", "3.6.0-rc.1", "4.0.0"] {
+        for version in [
+            "3.4.31",
+            "3.4.40",
+            "3.5.13",
+            "3.5.30",
+            "3.6.0-rc.1",
+            "4.0.0",
+        ] {
             assert!(answers_progress_requests(version), "{version}");
         }
-        for version in ["3.3.99", "3.4.23", "3.4.30", "3.5.0", "3.5.12", "3.5", "", "x.y.z"] {
+        for version in [
+            "3.3.99", "3.4.23", "3.4.30", "3.5.0", "3.5.12", "3.5", "", "x.y.z",
+        ] {
             assert!(!answers_progress_requests(version), "{version}");
         }
     }

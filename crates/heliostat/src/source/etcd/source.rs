@@ -12,7 +12,7 @@ use heliostat_core::options::{ListOptions, ResourceVersionMatch, WatchOptions};
 use heliostat_core::raw::{Encoding, RawObject};
 use heliostat_core::status::Status;
 use serde::de::DeserializeOwned;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::cluster::Cluster;
 use super::decode::{Decode, DecoderMaker, KeyValue, PlainDecoder, Reader};
@@ -60,7 +60,8 @@ pub struct EtcdSource<T> {
     keys: Keys,
     make: DecoderMaker<T>,
     followed: Arc<Followed>,
-    demand: Arc<Notify>,
+    /// Counts demands for progress.
+    demand: Arc<watch::Sender<u64>>,
     received: Arc<AtomicU64>,
     progress_interval: Option<Duration>,
     window: Window,
@@ -219,7 +220,7 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
     /// Asks now how far an open watch is. The answer is a bookmark, once the watch has delivered
     /// everything before it.
     pub fn request_progress(&self) {
-        self.demand.notify_waiters();
+        self.demand.send_modify(|demands| *demands += 1);
     }
 
     /// The endpoints.
@@ -249,7 +250,9 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
             None => return Err(bad_request(format!("the version {version} is no revision"))),
         };
         // As from a watch cache: a list of any state comes whole.
-        let limit = options.limit.filter(|limit| *limit > 0 && !version.is_any());
+        let limit = options
+            .limit
+            .filter(|limit| *limit > 0 && !version.is_any());
         let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let (first, end) = self.keys.range();
         let mut question = Question {
@@ -263,7 +266,9 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
         };
         if let Some(token) = &options.continue_token {
             let Some(token) = ContinueToken::parse(token) else {
-                return Err(bad_request("the continue token is none of this source".to_owned()));
+                return Err(bad_request(
+                    "the continue token is none of this source".to_owned(),
+                ));
             };
             question.first = token.key;
             question.state = Wanted::Pinned(token.pin);
@@ -359,7 +364,7 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
             question,
             reader,
             &self.followed,
-            &self.demand,
+            self.demand.subscribe(),
         );
         Ok(watching.await?.into_stream())
     }
@@ -382,7 +387,9 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
             ..self.clone()
         };
         let changes = stream::once(async move { source.open_watch(&options, revision).await });
-        Ok(until_error(state.flatten().chain(changes.try_flatten()).boxed()))
+        Ok(until_error(
+            state.flatten().chain(changes.try_flatten()).boxed(),
+        ))
     }
 }
 

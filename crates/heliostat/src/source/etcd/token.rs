@@ -61,7 +61,9 @@ mod tests {
             key: Bytes::from_static(b"/a\xff\0"),
         };
         assert_eq!(ContinueToken::parse(&token.to_text()), Some(token));
-        for text in ["", "7", "7.ff", "0.ff.", "7.gg.", "7.ff.#", "x.ff.", "-1.1."] {
+        for text in [
+            "", "7", "7.ff", "0.ff.", "7.gg.", "7.ff.#", "x.ff.", "-1.1.",
+        ] {
             assert_eq!(ContinueToken::parse(text), None, "{text}");
         }
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use heliostat_core::error::SourceError;
 use heliostat_core::event::WatchEvent;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::assembly::{Assembly, Said};
@@ -52,7 +52,7 @@ pub(super) struct Watching<T> {
     allow_bookmarks: bool,
     asking: Asking,
     /// Asks for progress now.
-    demand: Arc<Notify>,
+    demand: watch::Receiver<u64>,
     end: Option<Instant>,
     is_over: bool,
 }
@@ -96,12 +96,14 @@ impl<T: Send + Sync + 'static> Watching<T> {
         question: WatchQuestion,
         reader: Reader<T>,
         followed: &Arc<Followed>,
-        demand: &Arc<Notify>,
+        demand: watch::Receiver<u64>,
     ) -> Result<Self, SourceError> {
         let start = followed.start_after(question.after);
         let create = question.create(start);
         let asks = question.allow_bookmarks && question.progress_interval.is_some();
-        let opened = cluster.ask(what, |endpoint, token| accept(endpoint, token, create.clone(), asks));
+        let opened = cluster.ask(what, |endpoint, token| {
+            accept(endpoint, token, create.clone(), asks)
+        });
         let Answered { endpoint, answer } = opened.await.map_err(Unanswered::into_error)?;
         let Accepted {
             call,
@@ -127,7 +129,7 @@ impl<T: Send + Sync + 'static> Watching<T> {
             followed: Arc::clone(followed),
             allow_bookmarks: question.allow_bookmarks,
             asking: Asking::new(interval),
-            demand: Arc::clone(demand),
+            demand,
             end: question.timeout.map(|timeout| Instant::now() + timeout),
             is_over: false,
         })
@@ -184,7 +186,7 @@ impl<T: Send + Sync + 'static> Watching<T> {
             biased;
             () = until(end) => Happened::End,
             response = self.call.responses.next() => Happened::Response(response),
-            () = self.demand.notified(), if is_asked => Happened::ProgressDemanded,
+            Ok(()) = self.demand.changed(), if is_asked => Happened::ProgressDemanded,
             () = until(due) => Happened::ProgressDue,
         }
     }
