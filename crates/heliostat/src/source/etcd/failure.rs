@@ -186,8 +186,11 @@ impl Failure {
                 Some("the endpoint may not speak TLS: then its URL begins with http://")
             }
             _ if tls("UnknownIssuer") => Some("give the CA certificate of the endpoint"),
-            _ if tls("frame with invalid size") || tls("invalid HTTP version parsed") => {
-                Some("the endpoint may speak TLS: then its URL begins with https://")
+            _ if ["frame with invalid size", "broken pipe"]
+                .into_iter()
+                .any(tls) =>
+            {
+                Some("if the endpoint speaks TLS, its URL begins with https://")
             }
             _ => None,
         }
