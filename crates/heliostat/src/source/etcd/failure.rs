@@ -44,6 +44,9 @@ const WRONG_PASSWORD: &str = "authentication failed";
 const AUTH_OFF: &str = "authentication is not enabled";
 const NO_LEADER: &str = "no leader";
 
+/// What is said of an endpoint that does not answer.
+pub(super) const NO_ANSWER: &str = "no answer came within";
+
 /// What tonic says of a message that is larger than it may be.
 const TOO_LONG: &str = "message length too large";
 
@@ -176,6 +179,9 @@ impl Failure {
         }
         if self.says(WRONG_PASSWORD) {
             return Some("look at the user and the password");
+        }
+        if self.says("request timed out") || self.says(NO_ANSWER) {
+            return Some("its cluster may have no leader: look at the members");
         }
         match self.status.code() {
             Code::PermissionDenied => {
