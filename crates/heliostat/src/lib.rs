@@ -129,6 +129,7 @@ pub use reflector::handle::{MirrorStopped, ReflectorHandle};
 pub use reflector::status::ReflectorStatus;
 pub use store::indexer::Indexer;
 pub use store::lister::Lister;
+pub use store::writer::IndexerWriter;
 pub use wait::synced::wait_synced;
 
 #[cfg(all(doctest, feature = "kube"))]

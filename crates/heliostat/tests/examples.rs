@@ -128,8 +128,9 @@ async fn a_store_follows_a_delta_fifo() {
     let create = |name: &str| source.create(name.parse().unwrap(), name.to_owned());
     create("team/blue").unwrap();
     create("team/green").unwrap();
-    let (mirror, queue, store) = delta_fifo::mirror(source.clone());
-    let popping = tokio::spawn(delta_fifo::pop_all(queue.clone(), store.clone()));
+    let (mirror, queue, writer) = delta_fifo::mirror(source.clone());
+    let store = writer.indexer();
+    let popping = tokio::spawn(delta_fifo::pop_all(queue.clone(), writer));
     soon(queue.wait_synced()).await;
     assert_eq!(store.len(), 2);
 

@@ -26,7 +26,7 @@ use crate::queue::shared::{Look, Shared};
 /// # #[cfg(feature = "memory")]
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use heliostat::{Indexer, Reflector};
+/// use heliostat::{IndexerWriter, Reflector};
 /// use heliostat::client_go::{Delta, DeltaFifo};
 /// use heliostat::source::memory::MemorySource;
 ///
@@ -34,14 +34,14 @@ use crate::queue::shared::{Look, Shared};
 /// source.create("team/blue".parse()?, "sky".to_owned())?;
 ///
 /// // The queue asks the store at its far end what a list no longer has.
-/// let store = Indexer::<String>::new();
-/// let known = store.clone();
+/// let writer = IndexerWriter::<String>::new();
+/// let (store, known) = (writer.indexer(), writer.indexer());
 /// let queue = DeltaFifo::builder().known(move || known.snapshot()).build();
 /// let mirror = Reflector::new(source, queue.clone()).start();
 ///
 /// let popped = queue.pop().await?;
 /// if let Delta::Replaced(entry) = popped.newest() {
-///     store.add(entry.clone());
+///     writer.upsert(entry.clone());
 /// }
 /// drop(popped);
 /// assert!(queue.is_synced());

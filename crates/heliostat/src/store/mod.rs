@@ -66,7 +66,11 @@ mod namespaces;
 #[cfg(feature = "kube")]
 pub mod typed_index;
 
+mod shared;
+
 mod waiters;
+
+pub(crate) mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -75,7 +79,6 @@ pub use change_stream::{Change, ChangeStream};
 pub use heliostat_core::store::index::{IndexError, IndexFailure, IndexFailures, NAMESPACE_INDEX};
 pub use heliostat_core::store::transaction::Op;
 pub use heliostat_core::store::{History, SnapshotStore, Staging, StoreError};
-pub use indexer::IndexerWriter;
 pub use lister::{
     ByBytes, ByLabels, GroupResource, HasLabels, NamespaceLister, NotFound, Selectable,
 };
@@ -87,3 +90,4 @@ pub(crate) use heliostat_core::store::index::IndexFunc;
 pub(crate) use heliostat_core::store::snapshot::Snapshot;
 pub(crate) use indexer::Indexer;
 pub(crate) use lister::Lister;
+pub(crate) use writer::IndexerWriter;
