@@ -265,7 +265,7 @@ mod store {
             for (before, packed) in &kept {
                 prop_assert_eq!(before, &content(packed));
             }
-            drop((kept, packed));
+            drop((kept, packed, packed_writer));
             prop_assert_eq!(packing.stats().objects, samples.len());
         }
     }
