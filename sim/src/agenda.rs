@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use heliostat_core::time::Time;
 
-use crate::server::{Carried, ConnectionId};
+use crate::connection::{Carried, ConnectionId};
 
 /// Something that will happen.
 #[derive(Debug)]

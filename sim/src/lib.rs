@@ -17,6 +17,7 @@
 //! |---|---|
 //! | [`scenario`] | what a seed decides before its story begins |
 //! | [`world`] | the source: objects, revisions, history, restores |
+//! | [`connection`] | requests, and the answers on their way |
 //! | [`server`] | how it serves lists and watches, and the network in front of it |
 //! | [`faults`] | what can go wrong |
 //! | [`kept`] | an object as a mirror keeps it: decoded or packed |
@@ -24,7 +25,7 @@
 //! | [`informer`] | what is behind a mirror: the core's queue, store and handlers' buffers |
 //! | [`invariants`] | the promises, one file each |
 //! | [`liveness`] | the promise about the end |
-//! | [`mutant`] | bugs to put in, to prove that the promises would notice |
+//! | [`mutant`], [`bug`] | bugs to put in, to prove that the promises would notice |
 //! | [`simulation`] | the loop |
 //! | [`coverage`], [`trace`] | what was exercised, and what happened |
 //!
@@ -61,6 +62,8 @@ pub mod scenario;
 
 pub mod world;
 
+pub mod connection;
+
 pub mod server;
 
 pub mod faults;
@@ -76,6 +79,8 @@ pub mod invariants;
 pub mod liveness;
 
 pub mod mutant;
+
+pub mod bug;
 
 pub mod simulation;
 

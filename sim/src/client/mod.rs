@@ -6,7 +6,6 @@
 mod said;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use heliostat_core::budget::RequestId;
 use heliostat_core::event::ChangeKind;
@@ -20,17 +19,14 @@ use heliostat_core::store::{Staging, Store, StoreError};
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 
+use crate::bug::Bug;
+use crate::connection::{ConnectionId, Origin};
 use crate::coverage::{Coverage, Seen};
 use crate::informer::Informer;
-use crate::kept::{Intake, Kept};
-use crate::mutant::Bug;
+use crate::kept::{Intake, Kept, RESIDUE_INDEX, held, residue_index};
 use crate::scenario::{ClientPlan, InformerPlan};
-use crate::server::{ConnectionId, Origin};
 
 pub use said::Said;
-
-/// The name of the index in every store: [`Widget::residue`](crate::world::Widget::residue).
-pub const RESIDUE_INDEX: &str = "residue";
 
 /// Where a seat stands with the shared budget.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -365,16 +361,4 @@ impl Seat {
     fn store_refuses_change(&mut self) -> bool {
         self.store_faults.rng.below(1000) < self.store_faults.change
     }
-}
-
-/// Files objects by [`Widget::residue`](crate::world::Widget::residue).
-#[must_use]
-pub fn residue_index() -> IndexFunc<Kept> {
-    IndexFunc::fallible(|entry: &Entry<Kept>| entry.object.residue().map(|residue| [residue]))
-}
-
-/// The state of an object in a store.
-#[must_use]
-pub fn held<'a>(view: &'a Snapshot<Kept>, key: &ObjectKey) -> Option<&'a Arc<Kept>> {
-    view.get(key).map(|entry| &entry.object)
 }

@@ -15,8 +15,8 @@ use heliostat_core::reflector::RejectPolicy;
 use heliostat_core::store::snapshot::Snapshot;
 
 use super::{Promise, Verdict, View};
-use crate::client::{Position, Said, held};
-use crate::kept::Kept;
+use crate::client::{Position, Said};
+use crate::kept::{Kept, held};
 use crate::world::{Objects, Widget, World};
 
 /// See the module.

@@ -50,8 +50,8 @@ use heliostat_core::store::snapshot::Snapshot;
 use heliostat_core::time::Time;
 
 use crate::client::{Said, Seat};
+use crate::connection::{Answer, Origin};
 use crate::kept::Kept;
-use crate::server::{Answer, Origin};
 use crate::world::World;
 
 pub(crate) use mirror::differs_from;

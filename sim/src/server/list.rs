@@ -7,7 +7,8 @@ use heliostat_core::options::ListOptions;
 use heliostat_core::status::Status;
 use heliostat_core::version::ResourceVersion;
 
-use super::{Answer, ConnectionId, Origin, Server, Surroundings};
+use super::{Server, Surroundings};
+use crate::connection::{Answer, ConnectionId, Origin};
 use crate::coverage::Seen;
 use crate::faults::{BodyFault, RequestFault, draw, too_large, truncated};
 use crate::world::Widget;

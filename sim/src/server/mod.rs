@@ -4,9 +4,9 @@
 //! The answers of one connection arrive in their order; those of two connections in any. Every
 //! answer carries its [`Origin`], which no client sees: a checker compares with it.
 
-mod connection;
 mod end;
 mod list;
+mod open;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -24,8 +24,8 @@ use crate::faults::{FaultPlan, RequestFault, draw};
 use crate::scenario::{Scenario, ServerPlan};
 use crate::world::World;
 
-pub use connection::{Answer, Ask, Carried, ConnectionId, Origin};
-use connection::{Connection, Stream};
+use crate::connection::{Answer, Ask, Carried, ConnectionId, Origin};
+use open::{Connection, Stream};
 
 /// What is at hand while the server does something.
 #[derive(Debug)]

@@ -9,8 +9,9 @@ use heliostat_core::status::Status;
 use heliostat_core::version::ResourceVersion;
 
 use super::list::wrong_kind;
-use super::{Answer, ConnectionId, Origin, Server, Stream, Surroundings};
+use super::{Server, Stream, Surroundings};
 use crate::agenda::Happening;
+use crate::connection::{Answer, ConnectionId, Origin};
 use crate::coverage::Seen;
 use crate::faults::{BodyFault, EventFault, StreamFault, draw, expired, too_large};
 use crate::scenario::WatchListServing;

@@ -16,14 +16,16 @@ use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 
 use crate::agenda::{Agenda, Happening};
+use crate::bug::Bug;
 use crate::client::{Said, Seat};
+use crate::connection::{Answer, Carried, ConnectionId, Origin};
 use crate::coverage::{Coverage, Seen};
 use crate::invariants::{Guards, Heard, View, Violation};
 use crate::kept::{Intake, Kept};
 use crate::liveness::Liveness;
-use crate::mutant::{Bug, Mutant};
+use crate::mutant::Mutant;
 use crate::scenario::Scenario;
-use crate::server::{Answer, Carried, ConnectionId, Origin, Server, Surroundings};
+use crate::server::{Server, Surroundings};
 use crate::trace::{Detail, Trace};
 use crate::world::{Widget, World};
 
