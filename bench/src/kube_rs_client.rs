@@ -53,7 +53,9 @@ async fn mirror(options: &Options) -> Result<Cost, Box<dyn std::error::Error + S
     loop {
         match events.next().await {
             Some(event) => match event? {
-                watcher::Event::Apply(pod) if pod.metadata.resource_version.as_ref() == Some(&last) => {
+                watcher::Event::Apply(pod)
+                    if pod.metadata.resource_version.as_ref() == Some(&last) =>
+                {
                     break;
                 }
                 _ => {}

@@ -51,8 +51,8 @@ use serde::de::DeserializeOwned;
 use random::random_object;
 use rows::rows;
 
-/// A type: its kind, and how an object of it is decoded both ways.
-type Type = (&'static str, &'static str, fn(&[u8]));
+/// A type: its kind, and what decodes an object of it both ways and returns whether it can be decoded.
+type Type = (&'static str, &'static str, fn(&[u8]) -> bool);
 
 macro_rules! types {
     ($($type:ty),* $(,)?) => {
@@ -162,12 +162,18 @@ const TYPES: [Type; 98] = types![
     meta::Status,
 ];
 
-fn compare<T: DeserializeOwned + Debug + PartialEq>(protobuf: &[u8]) {
+/// The types do not allow a zero time, which is null in JSON, where they require a time.
+fn compare<T: DeserializeOwned + Debug + PartialEq>(protobuf: &[u8]) -> bool {
     let mut json = Vec::new();
     to_json(protobuf, &mut json).unwrap();
-    let expected: T = serde_json::from_slice(&json).unwrap();
-    let decoded: T = from_protobuf(protobuf).unwrap();
-    assert_eq!(decoded, expected);
+    let expected = serde_json::from_slice::<T>(&json);
+    let decoded = from_protobuf::<T>(protobuf);
+    match (decoded, expected) {
+        (Ok(decoded), Ok(expected)) => assert_eq!(decoded, expected),
+        (Err(_), Err(_)) => return false,
+        (decoded, expected) => panic!("{decoded:?}, not {expected:?}"),
+    }
+    true
 }
 
 fn kind((api_version, name, _): &Type) -> &'static Kind {
@@ -177,18 +183,21 @@ fn kind((api_version, name, _): &Type) -> &'static Kind {
 #[test]
 fn what_go_encoded_is_the_same_by_way_of_json() {
     let rows = rows();
-    let mut compared = 0;
+    let (mut compared, mut refused) = (0, Vec::new());
     for row in &rows {
         let bytes = row.protobuf();
         let message = Object::from_envelope(&bytes).unwrap().message();
         let is_its = |found: &&Type| std::ptr::eq(kind(found).message(), message);
         if let Some((.., compare)) = TYPES.iter().find(is_its) {
-            compare(&bytes);
             compared += 1;
+            if !compare(&bytes) {
+                refused.push(row.name());
+            }
         }
     }
     // Three samples of each kind but of `Status`, of which there are none.
     assert_eq!(compared, 3 * (TYPES.len() - 1));
+    assert!(refused.len() < compared / 50, "{refused:?}");
 }
 
 proptest! {
@@ -196,13 +205,15 @@ proptest! {
 
     #[test]
     fn random_objects_of_every_kind_are_the_same_by_way_of_json(seed in any::<u64>()) {
+        let mut decoded = 0;
         for found in &TYPES {
             let kind = kind(found);
             let text = random_object(kind, seed).to_string();
             let mut bytes = Vec::new();
             let options = TextOptions::new().with_kind(kind);
             options.write_json(text.as_bytes(), &mut bytes).unwrap();
-            (found.2)(&bytes);
+            decoded += usize::from((found.2)(&bytes));
         }
+        prop_assert!(decoded > TYPES.len() * 3 / 4, "{decoded} can be decoded");
     }
 }

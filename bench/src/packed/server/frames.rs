@@ -2,8 +2,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::answers::{Recorded, UNKNOWN_TAIL, push_unknown_head};
 use super::Served;
+use super::answers::{Recorded, UNKNOWN_TAIL, push_unknown_head};
 use super::state::{START_VERSION, State, update};
 use crate::packed::pods::protobuf::{field_len, push_field, push_head, push_varint};
 use heliostat_bench::replay_server::Encoding;
@@ -29,8 +29,8 @@ impl Frames {
         let initial = match served.has_watch_list {
             true => {
                 let state = State::start(served.pods);
-                let added = (0..served.pods)
-                    .map(move |index| event("ADDED", (index, state.object(index))));
+                let added =
+                    (0..served.pods).map(move |index| event("ADDED", (index, state.object(index))));
                 batches(added.chain([end_bookmark(encoding)]))
             }
             false => Vec::new(),
@@ -76,9 +76,8 @@ fn event_of(encoding: Encoding, event_type: &str, kind: &str, object: &[u8]) -> 
     let mut out = BytesMut::with_capacity(object.len() + 128);
     match encoding {
         Encoding::Json => {
-            let head = format!(
-                r#"{{"type":"{event_type}","object":{{"kind":"{kind}","apiVersion":"v1","#
-            );
+            let head =
+                format!(r#"{{"type":"{event_type}","object":{{"kind":"{kind}","apiVersion":"v1","#);
             out.put_slice(head.as_bytes());
             out.put_slice(&object[1..]);
             out.put_slice(b"}\n");
@@ -91,11 +90,9 @@ fn event_of(encoding: Encoding, event_type: &str, kind: &str, object: &[u8]) -> 
 fn end_bookmark(encoding: Encoding) -> BytesMut {
     let version = START_VERSION.to_string();
     let object = match encoding {
-        Encoding::Json => BytesMut::from(
-            &*format!(
-                r#"{{"metadata":{{"resourceVersion":"{version}","annotations":{{"k8s.io/initial-events-end":"true"}}}},"spec":{{"containers":null}},"status":{{}}}}"#
-            ),
-        ),
+        Encoding::Json => BytesMut::from(&*format!(
+            r#"{{"metadata":{{"resourceVersion":"{version}","annotations":{{"k8s.io/initial-events-end":"true"}}}},"spec":{{"containers":null}},"status":{{}}}}"#
+        )),
         Encoding::Protobuf => {
             let mut annotation = BytesMut::new();
             push_field(&mut annotation, 1, b"k8s.io/initial-events-end");

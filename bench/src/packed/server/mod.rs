@@ -171,11 +171,7 @@ impl Replay {
     }
 
     /// Sends what it is told to, then stays open unless it is to end.
-    fn watch(
-        &self,
-        encoding: Encoding,
-        from: u64,
-    ) -> impl Stream<Item = Bytes> + Send + use<> {
+    fn watch(&self, encoding: Encoding, from: u64) -> impl Stream<Item = Bytes> + Send + use<> {
         let frames = Arc::clone(self.frames(encoding));
         let now = self.lock();
         let mut steps = self.step.subscribe();

@@ -15,6 +15,7 @@ pub(crate) struct Row {
     pub(crate) kind: String,
     sample: String,
     protobuf: String,
+    #[allow(dead_code, reason = "not every test file looks at the text")]
     pub(crate) json: String,
 }
 
