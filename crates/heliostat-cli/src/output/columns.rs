@@ -246,6 +246,7 @@ mod tests {
             namespaced: true,
             metadata_only: false,
             is_one_of_several: false,
+            is_warned_of_fields: Arc::default(),
         })
     }
 
