@@ -46,6 +46,7 @@ impl Columns {
             "namespaces" | "persistentvolumes" | "persistentvolumeclaims" => {
                 (&["STATUS"], &["status.phase"], texts)
             }
+            "keys" => (&["REVISION", "VALUE"], &["modRevision", "value"], texts),
             "services" => (
                 &["TYPE", "CLUSTER-IP"],
                 &["spec.type", "spec.clusterIP"],

@@ -84,7 +84,7 @@ pub(crate) enum Reading {
 impl Item {
     pub(crate) fn new(kind: &Arc<Kind>, entry: Entry<Stored>, reading: Reading) -> Self {
         Self {
-            kind: Arc::clone(kind),
+            kind: kind.as_stored(&entry.object),
             header: entry.header,
             object: entry.object,
             reading,
@@ -241,6 +241,21 @@ impl Kind {
             metadata_only,
             is_one_of_several: false,
             is_warned_of_fields: Arc::default(),
+        }
+    }
+
+    /// The kind of this object. An API server has all in one version; etcd has each in the version in which
+    /// it was stored.
+    fn as_stored(self: &Arc<Self>, object: &Stored) -> Arc<Self> {
+        match object.kind() {
+            Some(own) if own.api_version != self.api_version || own.kind != self.kind => {
+                Arc::new(Self {
+                    api_version: own.api_version.clone(),
+                    kind: own.kind.clone(),
+                    ..(**self).clone()
+                })
+            }
+            Some(_) | None => Arc::clone(self),
         }
     }
 
