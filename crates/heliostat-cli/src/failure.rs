@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anstyle::AnsiColor;
 use heliostat::SourceError;
+use heliostat::source::etcd;
 use heliostat::source::kube::ConnectError;
 use heliostat::source::kube::discovery::ResolveError;
 use heliostat_core::printable::printable;
@@ -36,6 +37,12 @@ pub(crate) enum Failure {
     Write(#[source] io::Error),
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    #[error(transparent)]
+    ConnectEtcd(#[from] etcd::ConnectError),
+    #[error("cannot read the encryption configuration {path}: {reason}")]
+    EncryptionConfig { path: String, reason: String },
+    #[error("{0} is no built-in resource of Kubernetes")]
+    UnknownResource(String),
     #[error(transparent)]
     Resolve(#[from] ResolveError),
     #[error("cannot mirror {what}: {error}")]
@@ -117,6 +124,9 @@ impl Failure {
                 Some("choose another address; port 0 takes a free one")
             }
             Self::Listen { .. } => Some("choose another address, for example 127.0.0.1:0"),
+            Self::UnknownResource(_) => {
+                Some("name a custom resource by its plural name and its group: widgets.example.com")
+            }
             Self::Resolve(_) => Some("`kubectl api-resources` lists what the server has"),
             Self::Diverged(_) => {
                 Some("this is a bug: please report it, with the seed and the output")
@@ -160,7 +170,7 @@ fn next_step(error: &SourceError) -> Option<&'static str> {
         SourceError::Request(_) => Some("check the names and selectors on the command line"),
         SourceError::Transport(_) => Some(
             "is the server running, and is this its address? Give another with --server, \
-             --context or --kubeconfig",
+             --context or --kubeconfig, or with --etcd",
         ),
         SourceError::Decode(_) => {
             Some("is this the address of a Kubernetes API? A proxy or a login page may be between")

@@ -12,6 +12,7 @@
 //! | [`wire`] | bytes into lists and events, part by part |
 //! | [`raw`] | objects as the bytes they came in, with their fields read when asked for |
 //! | [`packed`] | objects as compressed bytes, decoded while somebody reads them |
+//! | [`etcd`] | what kube-apiserver stores in etcd, as such objects |
 //! | [`event`], [`object`], [`version`] | what the bytes mean: entries, events, versions |
 //! | [`status`], [`error`] | what went wrong, with the predicates that decide what follows |
 //! | [`reflector`] | the machine that lists, watches and keeps a store true |
@@ -46,6 +47,8 @@ pub mod wire;
 pub mod raw;
 
 pub mod packed;
+
+pub mod etcd;
 
 pub mod reflector;
 

@@ -36,7 +36,7 @@ impl<'de> de::Deserializer<'de> for Deserializer<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         let bytes = self.object.bytes();
         let content = Content::Span(Span::of(bytes)?);
-        let mut reader = Reader::new(bytes, self.object.type_meta());
+        let mut reader = Reader::new(&self.object);
         let message = (self.object.message(), content);
         visit_message(&mut reader, message, Order::Declared, visitor)
     }
@@ -64,14 +64,14 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(object: &Object<'de>) -> Result<T
     let bytes = object.bytes();
     let content = Content::Span(Span::of(bytes)?);
     let value = &Value::Message(object.message(), content);
-    let mut reader = Reader::streaming(bytes, object.type_meta());
+    let mut reader = Reader::streaming(object);
     let reader = &mut reader;
     let decoded = T::deserialize(ValueDeserializer { reader, value });
     if decoded.is_ok() && !reader.is_scattered() {
         return decoded;
     }
     // What is wrong may be a value that a later one replaces.
-    *reader = Reader::new(bytes, object.type_meta());
+    *reader = Reader::new(object);
     T::deserialize(ValueDeserializer { reader, value })
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod cargo_deny;
 pub(crate) mod cargo_fuzz;
 mod cargo_install;
 mod debian;
+pub(crate) mod etcd;
 pub(crate) mod helm;
 pub(crate) mod kubectl;
 mod layer;
@@ -32,4 +33,5 @@ pub(crate) struct TestTool {
 }
 
 /// Every program that a suite of tests needs. A further one is a file here and a line there.
-pub(crate) const TEST_TOOLS: [TestTool; 2] = [kubectl::TOOL, helm::TOOL];
+pub(crate) const TEST_TOOLS: [TestTool; 4] =
+    [kubectl::TOOL, helm::TOOL, etcd::TOOL, etcd::TOOL_3_4];

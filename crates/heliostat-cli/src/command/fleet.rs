@@ -7,7 +7,6 @@ use std::time::Duration;
 use heliostat::informer::{FactoryOptions, InformerBuilder};
 use heliostat::object::{FieldPath, PackingStats};
 use heliostat::reflector::RoundError;
-use heliostat::source::kube::{KubeSource, Traffic};
 use heliostat::{
     Entry, EventHandler, HandlerOptions, IndexFunc, ListerWatcher, Packing, RawObject,
     ReflectorConfig, ReflectorStatus, ResourceVersion, SharedInformer, SharedInformerFactory,
@@ -18,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::failure::{Failure, is_permanent};
 use crate::output::{Format, Item, Kind, Reading, Reads, Stored};
 
+use super::source::{Received, Source};
 use super::target::{Collection, Target};
 use super::totals::Totals;
 use super::wire::Wire;
@@ -54,7 +54,7 @@ pub(crate) struct Mirror {
     pub(crate) informer: SharedInformer<Stored>,
     packing: Packing<RawObject>,
     /// A clone of the source that is mirrored: it counts what comes in.
-    source: KubeSource<Stored>,
+    source: Source<Stored>,
     /// Keeps the handler, if there is one.
     _registration: Option<Box<dyn Any + Send>>,
 }
@@ -66,8 +66,8 @@ impl Mirror {
     }
 
     /// What it has received.
-    pub(crate) fn traffic(&self) -> Traffic {
-        self.source.traffic()
+    pub(crate) fn received(&self) -> Received {
+        self.source.received()
     }
 
     /// What its objects take.
@@ -274,7 +274,7 @@ impl Fleet {
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for mirror in &self.mirrors {
-            totals.add(mirror.object_count(), &mirror.traffic(), &mirror.packing());
+            totals.add(mirror.object_count(), &mirror.received(), &mirror.packing());
         }
         totals
     }
@@ -315,26 +315,30 @@ impl Fleet {
 fn source(
     collection: &Collection,
     options: &FleetOptions<'_>,
-) -> Result<KubeSource<RawObject>, Failure> {
+) -> Result<Source<RawObject>, Failure> {
+    let source = match collection.source.clone() {
+        Source::Kube(source) => source,
+        // What is stored is in the encoding in which it is stored.
+        source @ Source::Etcd(_) => return Ok(source),
+    };
     let (kind, wire) = (&collection.kind, options.wire);
     let reads = match options.output {
         Some(format) => format.reads(kind),
         None => Reads::Fields(Vec::new()),
     };
     let encoding = wire.encoding(kind, &reads, options.indexes)?;
-    let source = collection.source.clone().encoding(encoding);
-    if wire.keeps_managed_fields() {
-        Ok(source)
-    } else {
-        Ok(source.without_managed_fields())
-    }
+    let source = source.encoding(encoding);
+    Ok(Source::Kube(match wire.keeps_managed_fields() {
+        true => source,
+        false => source.without_managed_fields(),
+    }))
 }
 
 /// The informer of a source, with its indexes.
 fn informer(
     factory: &SharedInformerFactory,
     collection: &Collection,
-    source: &KubeSource<Stored>,
+    source: &Source<Stored>,
     options: &FleetOptions<'_>,
     hopeless: impl Fn(Failure) + Send + 'static,
 ) -> Result<SharedInformer<Stored>, Failure> {

@@ -24,8 +24,9 @@ use super::wire::Wire;
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES, after_long_help = EXAMPLES)]
 pub(crate) struct GetArgs {
-    /// The resource as kubectl takes it: pods, po, deployments.apps, a custom resource
-    resource: String,
+    /// The resource as kubectl takes it: pods, po, deployments.apps, a custom resource. Not with --prefix
+    #[arg(required_unless_present = "prefix")]
+    resource: Option<String>,
 
     /// Only the objects of these names
     names: Vec<String>,
@@ -104,10 +105,18 @@ fn parse_by(text: &str) -> Result<By, String> {
 /// Runs until the answer is printed, or a signal comes.
 pub(crate) async fn run(args: GetArgs) -> Result<(), Failure> {
     let mut signals = Signals::install().map_err(Failure::Runtime)?;
-    let resources = [args.resource.clone()];
+    let mut names = args.names;
+    let mut resources = Vec::new();
+    match args.resource {
+        // A prefix has keys and no resources: the first word is a name already.
+        Some(name) if args.selection.etcd.has_prefix() => names.insert(0, name),
+        Some(resource) => resources.push(resource),
+        None => {}
+    }
     let wanted = Wanted {
         resources: &resources,
         metadata_only: false,
+        keeps_managed_fields: args.wire.keeps_managed_fields(),
         patience: Some(args.timeout),
     };
     let target = tokio::select! {
@@ -127,16 +136,16 @@ pub(crate) async fn run(args: GetArgs) -> Result<(), Failure> {
     let outcome = once::wait(args.timeout, &mut fleet, &mut signals, &mut progress).await;
     progress.clear();
     outcome?;
-    let names: Vec<String> = indexes.iter().map(ToString::to_string).collect();
+    let paths: Vec<String> = indexes.iter().map(ToString::to_string).collect();
     let values = args.by.iter().map(|by| by.value.as_str());
-    let wanted: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
+    let wanted: Vec<_> = paths.iter().map(String::as_str).zip(values).collect();
     let mut items = fleet.by_indexes(&wanted);
     let rejected = fleet.rejected().await;
-    let unfiled = unfiled(&fleet, &names);
+    let unfiled = unfiled(&fleet, &paths);
     fleet.shutdown().await;
-    let missing = missing(&args.names, &items, &target.resources());
-    if !args.names.is_empty() {
-        items.retain(|item| args.names.iter().any(|name| name == item.header.key.name()));
+    let missing = missing(&names, &items, &target.resources());
+    if !names.is_empty() {
+        items.retain(|item| names.iter().any(|name| is_called(item, name)));
     }
     if items.is_empty() && missing.is_none() && args.output == Format::Table {
         telling::say(&format!("no {} found", target.resources()));
@@ -171,9 +180,15 @@ fn unfiled(fleet: &Fleet, names: &[String]) -> Option<Failure> {
     (!counts.is_empty()).then(|| Failure::Unfiled(counts.join("; ")))
 }
 
+/// True if an object is called this, with its namespace or without.
+fn is_called(item: &Item, name: &str) -> bool {
+    let key = &item.header.key;
+    key.name() == name || key.as_str() == name
+}
+
 /// Names that were asked for and are not there, in Kubernetes' words.
 fn missing(names: &[String], items: &[Item], resource: &str) -> Option<String> {
-    let is_there = |name: &str| items.iter().any(|item| item.header.key.name() == name);
+    let is_there = |name: &str| items.iter().any(|item| is_called(item, name));
     let missing: Vec<String> = names
         .iter()
         .filter(|name| !is_there(name))
@@ -187,7 +202,8 @@ Examples:
   heliostat get pods -A --by spec.nodeName=n1
   heliostat get pods -n shop --by \"metadata.labels['app.kubernetes.io/name']=cart\" -o name
   heliostat get pods -A --by 'spec.containers[*].image=nginx:1.29' --by status.phase=Running
-  heliostat get deployment cart -n shop -o yaml";
+  heliostat get deployment cart -n shop -o yaml
+  heliostat get --etcd http://127.0.0.1:2379 --prefix /my/app/ web/1 -o yaml";
 
 #[cfg(test)]
 mod tests {

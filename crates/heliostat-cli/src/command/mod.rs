@@ -22,6 +22,10 @@ mod target;
 
 mod selection;
 
+mod source;
+
+mod etcd;
+
 mod wire;
 
 mod totals;

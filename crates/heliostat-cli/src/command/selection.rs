@@ -9,6 +9,11 @@ use heliostat::source::kube::{
     Cluster, Connection, DiscoveredResource, DynamicObject, KubeSource, Scope,
 };
 
+use crate::failure::Failure;
+
+use super::etcd::EtcdArgs;
+use super::target::{Target, Wanted};
+
 /// Where from, and which objects.
 #[derive(Args, Debug)]
 pub(crate) struct Selection {
@@ -57,9 +62,17 @@ pub(crate) struct Selection {
     /// no credentials are sent
     #[arg(short, long, value_name = "URL", help_heading = "Where from")]
     server: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) etcd: EtcdArgs,
 }
 
 impl Selection {
+    /// What is mirrored of an etcd. Without a namespace: all of them, since there is no context.
+    pub(crate) async fn etcd_target(&self, wanted: Wanted<'_>) -> Result<Target, Failure> {
+        self.etcd.target(wanted, &self.namespace).await
+    }
+
     /// How to reach the cluster.
     pub(crate) fn connection(&self) -> Connection {
         let mut connection = Connection::new();

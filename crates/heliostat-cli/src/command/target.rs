@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use heliostat::source::kube::{Cluster, DiscoveredResource, Discovery, KubeSource};
+use heliostat::source::kube::{Cluster, DiscoveredResource, Discovery};
 use heliostat::{RawObject, SourceError};
 use tokio::time::{Instant, sleep};
 
@@ -12,6 +12,7 @@ use crate::failure::{Failure, is_permanent};
 use crate::output::Kind;
 
 use super::selection::Selection;
+use super::source::Source;
 
 /// The first pause after a failed discovery; it doubles up to [`PAUSE_MAX`]. As the reflector's own.
 const PAUSE_MIN: Duration = Duration::from_millis(800);
@@ -33,7 +34,7 @@ pub(crate) struct Target {
 #[derive(Debug)]
 pub(crate) struct Collection {
     pub(crate) kind: Arc<Kind>,
-    pub(crate) source: KubeSource<RawObject>,
+    pub(crate) source: Source<RawObject>,
     /// False if it can only be listed.
     pub(crate) is_watchable: bool,
 }
@@ -43,6 +44,7 @@ pub(crate) struct Collection {
 pub(crate) struct Wanted<'a> {
     pub(crate) resources: &'a [String],
     pub(crate) metadata_only: bool,
+    pub(crate) keeps_managed_fields: bool,
     /// How long a server that does not answer is waited for; none for ever.
     pub(crate) patience: Option<Duration>,
 }
@@ -50,6 +52,9 @@ pub(crate) struct Wanted<'a> {
 impl Target {
     /// Asks the server what the names mean there.
     pub(crate) async fn find(selection: &Selection, wanted: Wanted<'_>) -> Result<Self, Failure> {
+        if selection.etcd.is_given() {
+            return selection.etcd_target(wanted).await;
+        }
         let (cluster, discovery) = reach(selection, wanted).await?;
         Self::resolve(selection, wanted, &cluster, &discovery)
     }
@@ -59,6 +64,9 @@ impl Target {
         selection: &Selection,
         wanted: Wanted<'_>,
     ) -> Result<Self, Failure> {
+        if selection.etcd.is_given() {
+            return selection.etcd_target(wanted).await;
+        }
         let (cluster, discovery) = reach(selection, wanted).await?;
         let served = wanted.resources.iter();
         let served = served.filter(|resource| discovery.resolve(resource).is_ok());
@@ -96,7 +104,7 @@ impl Target {
                 let kind = Arc::clone(&kind);
                 collections.push(Collection {
                     kind,
-                    source,
+                    source: Source::Kube(source),
                     is_watchable: found.is_watchable(),
                 });
             }

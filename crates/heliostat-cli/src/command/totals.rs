@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use heliostat::object::{Encoding, PackingStats};
-use heliostat::source::kube::Traffic;
 
 use crate::{duration, size};
+
+use super::source::Received;
 
 /// What mirrors hold, and what it took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,12 +26,12 @@ pub(crate) struct Totals {
 
 impl Totals {
     /// Counts a mirror in.
-    pub(crate) fn add(&mut self, objects: usize, traffic: &Traffic, packing: &PackingStats) {
+    pub(crate) fn add(&mut self, objects: usize, received: &Received, packing: &PackingStats) {
         self.objects += objects;
-        self.received_bytes += traffic.received_bytes;
-        self.decoded_bytes += traffic.decoded_bytes;
-        self.in_json |= traffic.encoding == Some(Encoding::Json);
-        self.in_protobuf |= traffic.encoding == Some(Encoding::Protobuf);
+        self.received_bytes += received.received_bytes;
+        self.decoded_bytes += received.decoded_bytes;
+        self.in_json |= received.encoding == Some(Encoding::Json);
+        self.in_protobuf |= received.encoding == Some(Encoding::Protobuf);
         self.raw_bytes += packing.raw_bytes;
         self.packed_bytes += packing.packed_bytes;
     }
@@ -41,6 +42,7 @@ impl Totals {
             (true, true) => "protobuf and JSON",
             (false, true) => "protobuf",
             (true, false) => "JSON",
+            (false, false) if self.received_bytes > 0 => "values",
             (false, false) => return "nothing".to_owned(),
         };
         let (received, decoded) = (self.received_bytes, self.decoded_bytes);

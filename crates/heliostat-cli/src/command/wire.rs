@@ -113,6 +113,7 @@ mod tests {
             namespaced: true,
             metadata_only: kind == "PartialObjectMetadata",
             is_one_of_several: false,
+            is_warned_of_fields: Arc::default(),
         }
     }
 

@@ -46,6 +46,7 @@ impl Columns {
             "namespaces" | "persistentvolumes" | "persistentvolumeclaims" => {
                 (&["STATUS"], &["status.phase"], texts)
             }
+            "keys" => (&["REVISION", "VALUE"], &["modRevision", "value"], texts),
             "services" => (
                 &["TYPE", "CLUSTER-IP"],
                 &["spec.type", "spec.clusterIP"],
@@ -246,6 +247,7 @@ mod tests {
             namespaced: true,
             metadata_only: false,
             is_one_of_several: false,
+            is_warned_of_fields: Arc::default(),
         })
     }
 

@@ -26,3 +26,8 @@ mod whole;
 mod kubectl;
 
 mod configuration;
+
+#[path = "../../../heliostat/tests/etcd_server/mod.rs"]
+mod etcd_server;
+
+mod etcd;

@@ -20,7 +20,7 @@ pub(crate) fn write(object: &Object<'_>, out: &mut Vec<u8>) -> Result<(), ReadEr
     let bytes = object.bytes();
     let content = Content::Span(Span::of(bytes)?);
     let mut writer = Writer {
-        reader: Reader::for_json(bytes, object.type_meta()),
+        reader: Reader::for_json(object),
         out,
     };
     let result = writer.message(object.message(), content);

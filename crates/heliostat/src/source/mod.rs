@@ -3,6 +3,7 @@
 //! | | |
 //! |---|---|
 //! | [`kube`] | a Kubernetes API: typed, dynamic, metadata-only *(feature `kube`)* |
+//! | [`etcd`] | an etcd: any prefix, and what kube-apiserver stores *(feature `etcd`)* |
 //! | [`memory`] | a collection in process *(feature `memory`)* |
 //! | [`PackedSource`] | packs the objects of another source |
 //!
@@ -12,6 +13,9 @@
 
 #[cfg(feature = "kube")]
 pub mod kube;
+
+#[cfg(feature = "etcd")]
+pub mod etcd;
 
 #[cfg(feature = "memory")]
 pub mod memory;

@@ -19,14 +19,23 @@ use crate::{duration, size};
 pub(crate) struct MirrorArgs {
     /// The resources as kubectl takes them: pods, po, deployments.apps, a custom resource; several,
     /// or as a,b,c
-    #[arg(required = true, value_name = "RESOURCE", value_delimiter = ',')]
+    #[arg(
+        required_unless_present = "prefix",
+        conflicts_with = "prefix",
+        value_name = "RESOURCE",
+        value_delimiter = ','
+    )]
     pub(super) resources: Vec<String>,
 
     #[command(flatten)]
     pub(super) selection: Selection,
 
     /// Only the metadata of the objects; the server sends nothing else
-    #[arg(long, help_heading = "What to mirror")]
+    #[arg(
+        long,
+        conflicts_with_all = ["endpoints", "prefix"],
+        help_heading = "What to mirror"
+    )]
     pub(super) metadata_only: bool,
 
     /// Whether to ask for the first state as a stream
@@ -176,6 +185,8 @@ Examples:
   heliostat mirror secrets -A --metadata-only --once -o yaml
   heliostat mirror pods -A --once --summary -o name >/dev/null
   heliostat mirror pods.metrics.k8s.io -A --poll 30s
+  heliostat mirror --etcd http://127.0.0.1:2379 --prefix /my/app/ -o jsonl
+  heliostat mirror pods --etcd https://10.0.0.1:2379
   heliostat mirror nodes --metrics-addr 127.0.0.1:9090";
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub(crate) async fn run(args: MirrorArgs) -> Result<(), Failure> {
     let wanted = Wanted {
         resources: &args.resources,
         metadata_only: args.metadata_only,
+        keeps_managed_fields: args.wire.keeps_managed_fields(),
         patience: args.once.then_some(args.timeout),
     };
     let target = tokio::select! {

@@ -123,6 +123,7 @@ pub(crate) async fn run(args: TopArgs) -> Result<(), Failure> {
     let wanted = Wanted {
         resources: if is_named { &args.resources } else { &usual },
         metadata_only: false,
+        keeps_managed_fields: args.wire.keeps_managed_fields(),
         patience: args.once.then_some(args.timeout),
     };
     let target = tokio::select! {

@@ -123,7 +123,7 @@ fn row(mirror: &Mirror, last: &mut Remembered, now: Instant) -> MirrorRow {
         .into_iter()
         .map(|handler| handler.lag)
         .max();
-    let (packing, traffic) = (mirror.packing(), mirror.traffic());
+    let (packing, traffic) = (mirror.packing(), mirror.received());
     MirrorRow {
         name: printable(&mirror.name).to_string(),
         state: status.activity.as_str(),

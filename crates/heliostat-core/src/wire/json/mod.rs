@@ -7,6 +7,8 @@
 //! | `codec` | an object by way of serde |
 //! | [`header`] | name, version and kind of an object, read from its bytes alone |
 //! | `split` | an object cut into its members and elements, at any chunk boundary |
+//! | `members` | where the members of an object are in its bytes |
+//! | `version` | an object's bytes with another resource version |
 //! | `prune` | an object's bytes without managed fields, or with nothing but metadata |
 //! | `scan` | where a value ends: the fast inner loop, and the strict check behind it |
 //!
@@ -29,11 +31,16 @@ mod split;
 
 mod scan;
 
+mod members;
+
 mod prune;
+
+mod version;
 
 pub use codec::JsonCodec;
 pub use list::ListDecoder;
 pub use prune::{only_metadata, without_managed_fields};
+pub use version::with_resource_version;
 pub use watch::WatchDecoder;
 
 #[cfg(test)]

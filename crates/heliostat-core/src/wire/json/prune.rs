@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::object::GroupVersionKind;
 
-use super::scan::{ValueScan, is_space};
+use super::members::{Members, skip_spaces};
 
 /// Copies `object` into `scratch` without its `metadata.managedFields` and gives the copy; gives
 /// `object` itself if it has none.
@@ -113,69 +113,6 @@ fn managed_fields(object: &[u8]) -> Option<Range<usize>> {
     let kept = before.trim_ascii_end();
     let start = kept.strip_suffix(b",").map_or(kept.len(), <[u8]>::len);
     Some(start..member.value.end)
-}
-
-/// One member of an object, by its places in the bytes.
-struct Member {
-    /// With its quotes.
-    name: Range<usize>,
-    value: Range<usize>,
-}
-
-impl Member {
-    fn is(&self, bytes: &[u8], name: &[u8]) -> bool {
-        bytes.get(self.name.clone()) == Some(name)
-    }
-}
-
-/// The members of an object, in turn; ends early where the bytes are not as they should be.
-struct Members<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Members<'a> {
-    /// The members of the object that begins at `start`.
-    fn of(bytes: &'a [u8], start: usize) -> Option<Self> {
-        let start = skip_spaces(bytes, start);
-        (bytes.get(start) == Some(&b'{')).then_some(Self {
-            bytes,
-            at: start + 1,
-        })
-    }
-
-    fn value(&self, start: usize) -> Option<Range<usize>> {
-        let rest = self.bytes.get(start..)?;
-        let length = ValueScan::of(*rest.first()?)?.find_end(rest)?;
-        Some(start..start + length)
-    }
-}
-
-impl Iterator for Members<'_> {
-    type Item = Member;
-
-    fn next(&mut self) -> Option<Member> {
-        let mut start = skip_spaces(self.bytes, self.at);
-        if self.bytes.get(start) == Some(&b',') {
-            start = skip_spaces(self.bytes, start + 1);
-        }
-        if self.bytes.get(start) != Some(&b'"') {
-            return None;
-        }
-        let name = self.value(start)?;
-        let colon = skip_spaces(self.bytes, name.end);
-        if self.bytes.get(colon) != Some(&b':') {
-            return None;
-        }
-        let value = self.value(skip_spaces(self.bytes, colon + 1))?;
-        self.at = value.end;
-        Some(Member { name, value })
-    }
-}
-
-fn skip_spaces(bytes: &[u8], from: usize) -> usize {
-    let rest = bytes.get(from..).unwrap_or_default();
-    from + rest.iter().take_while(|&&byte| is_space(byte)).count()
 }
 
 #[cfg(test)]

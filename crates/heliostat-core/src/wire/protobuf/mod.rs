@@ -8,6 +8,7 @@
 //! | [`header`] | name, version and kind of an object, read from its bytes alone |
 //! | [`field`] | the fields of one message, in the order in which they lie |
 //! | `gather` | a run of bytes that chunks may cut |
+//! | `version` | an object's bytes with another resource version |
 //! | `status` | a refusal |
 //! | `prune` | an object's bytes without managed fields, or with nothing but metadata |
 //!
@@ -31,6 +32,8 @@ mod gather;
 
 mod prune;
 
+mod version;
+
 mod status;
 
 #[cfg(test)]
@@ -43,4 +46,5 @@ pub use codec::ProtobufCodec;
 pub use list::ListDecoder;
 pub use prune::{only_metadata, without_managed_fields};
 pub use status::parse as parse_status;
+pub use version::with_resource_version;
 pub use watch::WatchDecoder;

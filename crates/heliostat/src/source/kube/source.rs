@@ -62,7 +62,7 @@ use crate::list_watch::{ListStream, ListerWatcher, WatchStream};
 /// Protobuf is decoded by the tables of one version of Kubernetes
 /// ([`KUBERNETES_VERSION`](heliostat_kinds::KUBERNETES_VERSION)): fields that a newer server adds are
 /// dropped, as a typed object drops fields that its type does not have. A mirror of `DynamicObject`
-/// that must keep them asks for [`WireEncoding::Json`].
+/// logs a warning when the first is dropped; one that must keep them asks for [`WireEncoding::Json`].
 ///
 /// # Several namespaces
 ///

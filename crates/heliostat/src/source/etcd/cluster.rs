@@ -1,0 +1,227 @@
+//! `Cluster`: the endpoints of a cluster, and the choice among them.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use heliostat_core::error::SourceError;
+
+use super::failure::{Failure, Remedy, none_answered};
+use super::grpc::{Endpoint, Token};
+use super::message::{AuthenticateRequest, RangeRequest, RangeResponse};
+
+/// The members of an etcd cluster, as [`Connection::connect`](super::Connection::connect) makes it.
+///
+/// Requests go to one endpoint as long as it answers, and then to the next one. A clone shares the
+/// connections.
+#[derive(Clone)]
+pub struct Cluster(Arc<Inner>);
+
+struct Inner {
+    endpoints: Vec<Endpoint>,
+    /// The index of the endpoint that answered last.
+    preferred: AtomicUsize,
+    credentials: Option<Credentials>,
+    token: Mutex<Option<Token>>,
+}
+
+/// A user and the password.
+#[derive(Clone)]
+pub(super) struct Credentials {
+    pub(super) name: String,
+    pub(super) password: String,
+}
+
+/// An answer, and where it comes from.
+#[derive(Debug)]
+pub(super) struct Answered<R> {
+    pub(super) endpoint: Endpoint,
+    pub(super) answer: R,
+}
+
+impl Cluster {
+    pub(super) fn new(endpoints: Vec<Endpoint>, credentials: Option<Credentials>) -> Self {
+        Self(Arc::new(Inner {
+            endpoints,
+            preferred: AtomicUsize::new(0),
+            credentials,
+            token: Mutex::new(None),
+        }))
+    }
+
+    /// The URLs of the endpoints.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        self.0.endpoints.iter().map(|endpoint| &*endpoint.url)
+    }
+
+    /// Reads a range of keys at the first endpoint that can.
+    pub(super) async fn range(
+        &self,
+        what: &Arc<str>,
+        request: RangeRequest,
+    ) -> Result<RangeResponse, RangeFailure> {
+        let answered = self.ask(what, |endpoint, token| {
+            let request = request.clone();
+            async move { endpoint.range(token, request).await }
+        });
+        match answered.await {
+            Ok(answered) => Ok(answered.answer),
+            Err(Unanswered::Final(failure)) if failure.remedy() == Remedy::SmallerPage => {
+                Err(RangeFailure::TooLarge(failure.into_error()))
+            }
+            Err(unanswered) => Err(RangeFailure::Error(unanswered.into_error())),
+        }
+    }
+
+    /// Has the endpoints try a call, one after the other, until one succeeds or all fail.
+    pub(super) async fn ask<R, C, F>(
+        &self,
+        what: &Arc<str>,
+        call: C,
+    ) -> Result<Answered<R>, Unanswered>
+    where
+        C: Fn(Endpoint, Option<Token>) -> F + Send + Sync,
+        F: Future<Output = Result<R, tonic::Status>> + Send,
+        R: Send,
+    {
+        let endpoints = &self.0.endpoints;
+        let first = self.0.preferred.load(Ordering::Relaxed);
+        let mut failures = Vec::new();
+        for turn in 0..endpoints.len() {
+            let index = (first + turn) % endpoints.len();
+            let Some(endpoint) = endpoints.get(index) else {
+                continue;
+            };
+            match self.ask_one(endpoint, what, &call).await {
+                Ok(answer) => {
+                    self.0.preferred.store(index, Ordering::Relaxed);
+                    let endpoint = endpoint.clone();
+                    return Ok(Answered { endpoint, answer });
+                }
+                Err(failure) if failure.remedy() == Remedy::OtherEndpoint => {
+                    tracing::debug!(%failure, "an etcd endpoint does not answer");
+                    failures.push(failure);
+                }
+                Err(failure) => return Err(Unanswered::Final(failure)),
+            }
+        }
+        Err(Unanswered::All(failures))
+    }
+
+    /// The endpoint failed in the middle of an answer: the next request goes to another one.
+    pub(super) fn leave(&self, failed: &Endpoint) {
+        let endpoints = &self.0.endpoints;
+        let index = endpoints.iter().position(|it| it.url == failed.url);
+        if let Some(index) = index {
+            let next = (index + 1) % endpoints.len();
+            // Only if nobody has left it before.
+            let preferred = &self.0.preferred;
+            let _ = preferred.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// Calls one endpoint, with another token if the first one is of no use any more.
+    async fn ask_one<R, C, F>(
+        &self,
+        endpoint: &Endpoint,
+        what: &Arc<str>,
+        call: &C,
+    ) -> Result<R, Failure>
+    where
+        C: Fn(Endpoint, Option<Token>) -> F + Send + Sync,
+        F: Future<Output = Result<R, tonic::Status>> + Send,
+        R: Send,
+    {
+        let failed = |status| Failure::new(&endpoint.url, what, status);
+        let token = self.token(endpoint).await?;
+        match call(endpoint.clone(), token).await.map_err(failed) {
+            Err(failure) if failure.remedy() == Remedy::NewToken => {
+                self.drop_token();
+                let token = self.token(endpoint).await?;
+                call(endpoint.clone(), token).await.map_err(failed)
+            }
+            answered => answered,
+        }
+    }
+
+    /// The token of the user, if there is a user.
+    pub(super) async fn token(&self, endpoint: &Endpoint) -> Result<Option<Token>, Failure> {
+        let Some(credentials) = &self.0.credentials else {
+            return Ok(None);
+        };
+        if let Some(token) = self.known_token() {
+            return Ok(Some(token));
+        }
+        let request = AuthenticateRequest {
+            name: credentials.name.clone(),
+            password: credentials.password.clone(),
+        };
+        let what = Arc::from(format!("authenticating {}", credentials.name));
+        match endpoint.authenticate(request).await {
+            Ok(token) => {
+                *self.lock() = Some(token.clone());
+                Ok(Some(token))
+            }
+            Err(status) => {
+                let failure = Failure::new(&endpoint.url, &what, status);
+                if failure.is_auth_off() {
+                    return Ok(None);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// The token is asked for again when it is needed.
+    pub(super) fn drop_token(&self) {
+        *self.lock() = None;
+    }
+
+    fn known_token(&self) -> Option<Token> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Token>> {
+        self.0.token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a range was not read.
+#[derive(Debug)]
+pub(super) enum RangeFailure {
+    /// The answer is larger than a message may be.
+    TooLarge(SourceError),
+    /// Anything else.
+    Error(SourceError),
+}
+
+/// Why a call has no answer.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// No endpoint can be had.
+    All(Vec<Failure>),
+    /// An endpoint refused, as all would.
+    Final(Failure),
+}
+
+impl Unanswered {
+    pub(super) fn into_error(self) -> SourceError {
+        match self {
+            Self::All(failures) => none_answered(failures),
+            Self::Final(failure) => failure.into_error(),
+        }
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.endpoints()).finish()
+    }
+}
+
+/// The password is not shown.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}

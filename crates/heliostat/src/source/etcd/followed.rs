@@ -1,0 +1,91 @@
+//! What a source remembers between its requests.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Number of revisions that are remembered as cut; each belongs to a watch that was given up.
+const CUT_MAX: usize = 64;
+
+/// Which cluster a source follows, and where its watches were cut.
+#[derive(Debug, Default)]
+pub(super) struct Followed(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    cluster_id: Option<u64>,
+    /// Revisions of which some events were delivered, and others not.
+    cut: BTreeSet<u64>,
+}
+
+impl Followed {
+    /// The source follows this cluster from now on; returns the one that it followed before, if that is
+    /// another one.
+    pub(super) fn adopt(&self, cluster_id: u64) -> Option<u64> {
+        let mut state = self.lock();
+        let before = state.cluster_id.replace(cluster_id);
+        let before = before.filter(|before| *before != cluster_id)?;
+        state.cut.clear();
+        Some(before)
+    }
+
+    /// The cluster that the source follows, which is this one if it follows none.
+    pub(super) fn cluster_or(&self, cluster_id: u64) -> u64 {
+        *self.lock().cluster_id.get_or_insert(cluster_id)
+    }
+
+    /// True if the source follows a cluster.
+    pub(super) fn has_begun(&self) -> bool {
+        self.lock().cluster_id.is_some()
+    }
+
+    /// A watch ends in the middle of a revision.
+    pub(super) fn cut(&self, revision: u64) {
+        let mut state = self.lock();
+        state.cut.insert(revision);
+        while state.cut.len() > CUT_MAX {
+            state.cut.pop_first();
+        }
+    }
+
+    /// The first revision that a watch after this version must deliver: that of the version itself, if
+    /// not all of its events were delivered.
+    pub(super) fn start_after(&self, version: u64) -> u64 {
+        match self.lock().cut.contains(&version) {
+            true => version,
+            false => version.saturating_add(1),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revision_that_was_cut_is_delivered_again_whole() {
+        let followed = Followed::default();
+        assert_eq!(followed.start_after(7), 8);
+        followed.cut(7);
+        assert_eq!((followed.start_after(7), followed.start_after(8)), (7, 9));
+        assert_eq!(followed.adopt(1), None);
+        assert_eq!(followed.start_after(7), 7);
+        assert_eq!(followed.adopt(2), Some(1));
+        assert_eq!(
+            followed.start_after(7),
+            8,
+            "another cluster has other revisions"
+        );
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let followed = Followed::default();
+        (0..10_000).for_each(|revision| followed.cut(revision));
+        assert_eq!(followed.lock().cut.len(), CUT_MAX);
+        assert_eq!(followed.start_after(9_999), 9_999);
+    }
+}

@@ -1,0 +1,349 @@
+//! Lists: ranges of keys, page by page, all of one revision.
+
+use std::mem;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+use heliostat_core::error::{DecodeError, SourceError};
+use heliostat_core::event::{ListMetadata, ListPart};
+use tokio::task::JoinSet;
+
+use super::cluster::{Cluster, RangeFailure};
+use super::decode::Reader;
+use super::failure::{expired, too_large};
+use super::keys::after;
+use super::message::{RangeRequest, RangeResponse, ResponseHeader, signed, unsigned};
+use super::token::{ContinueToken, Pin};
+use crate::list_watch::ListStream;
+
+/// Number of keys in the first page: few enough that it is no danger if the values are large.
+const FIRST_PAGE_KEYS: usize = 32;
+
+/// Number of keys in a page of small values.
+const PAGE_KEYS_MAX: usize = 10_000;
+
+/// How large a page should be, in bytes of keys and values. Two are held at a time: one that is decoded,
+/// and the next one.
+const PAGE_BYTES: usize = 2 << 20;
+
+/// Which keys, in which state.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    pub(super) first: Bytes,
+    /// The key after the last one; empty for the first key alone.
+    pub(super) end: Bytes,
+    pub(super) state: Wanted,
+    /// At most so many keys.
+    pub(super) limit: Option<usize>,
+}
+
+/// Which state is wanted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Wanted {
+    /// The most recent one, which must not be older than this revision.
+    NotOlderThan(u64),
+    /// That of a revision.
+    Exactly(u64),
+    /// That of an earlier page.
+    Pinned(Pin),
+}
+
+/// A list of which the first page has been read.
+pub(super) struct Listing<T> {
+    pages: Pages,
+    reader: Reader<T>,
+    phase: Phase,
+}
+
+/// What comes next.
+enum Phase {
+    /// These keys.
+    Page(RangeResponse),
+    /// A page that is under way.
+    Fetching,
+    /// The metadata.
+    End(ListMetadata),
+    /// Nothing.
+    Over,
+}
+
+impl<T: Send + Sync + 'static> Listing<T> {
+    /// Reads the first page.
+    pub(super) async fn open(
+        cluster: &Cluster,
+        what: &Arc<str>,
+        question: Question,
+        reader: Reader<T>,
+    ) -> Result<Self, SourceError> {
+        let (pages, page) = Pages::open(cluster, what, question).await?;
+        Ok(Self {
+            pages,
+            reader,
+            phase: Phase::Page(page),
+        })
+    }
+
+    /// The state that the list is of.
+    pub(super) const fn pin(&self) -> Pin {
+        self.pages.pin
+    }
+
+    /// The parts: items as they come, then the metadata.
+    pub(super) fn into_stream(self) -> ListStream<T> {
+        stream::unfold(self, |mut listing| async move {
+            let part = listing.next().await?;
+            Some((part, listing))
+        })
+        .fuse()
+        .boxed()
+    }
+
+    async fn next(&mut self) -> Option<Result<ListPart<T>, SourceError>> {
+        loop {
+            match mem::replace(&mut self.phase, Phase::Over) {
+                Phase::Page(page) => match self.decode(page) {
+                    Ok(ListPart::Items(items)) if items.is_empty() => {}
+                    decoded => return Some(decoded),
+                },
+                Phase::Fetching => match self.pages.next().await {
+                    Ok(page) => self.phase = Phase::Page(page),
+                    Err(error) => return Some(Err(error)),
+                },
+                Phase::End(metadata) => return Some(Ok(ListPart::Metadata(metadata))),
+                Phase::Over => return None,
+            }
+        }
+    }
+
+    fn decode(&mut self, page: RangeResponse) -> Result<ListPart<T>, SourceError> {
+        // The next page comes while this one is decoded.
+        self.phase = match self.pages.go_on(&page) {
+            Some(metadata) => Phase::End(metadata),
+            None => Phase::Fetching,
+        };
+        let mut items = Vec::with_capacity(page.pairs.len());
+        for pair in &page.pairs {
+            match self.reader.item(pair) {
+                Ok(item) => items.push(item),
+                Err(error) => {
+                    self.phase = Phase::Over;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(ListPart::Items(items))
+    }
+}
+
+/// The pages of one list.
+struct Pages {
+    cluster: Cluster,
+    what: Arc<str>,
+    question: Question,
+    pin: Pin,
+    /// The term of the first answer; later answers of the same history have no older one.
+    raft_term: u64,
+    size: PageSize,
+    /// The page that is under way.
+    next: JoinSet<Result<(RangeResponse, PageSize), SourceError>>,
+    /// Number of keys that have been read.
+    read: usize,
+}
+
+impl Pages {
+    async fn open(
+        cluster: &Cluster,
+        what: &Arc<str>,
+        question: Question,
+    ) -> Result<(Self, RangeResponse), SourceError> {
+        let size = PageSize(FIRST_PAGE_KEYS);
+        let revision = match question.state {
+            Wanted::NotOlderThan(_) => 0,
+            Wanted::Exactly(revision) | Wanted::Pinned(Pin { revision, .. }) => revision,
+        };
+        let request = question.request(question.first.clone(), revision, size, 0);
+        let (page, size) = fetch(cluster, what, request, size).await?;
+        let header = header(&page)?;
+        let pin = match question.state {
+            Wanted::NotOlderThan(wanted) if header.revision() < wanted => {
+                let current = header.revision();
+                let message =
+                    format!("Too large resource version: {wanted}, current: {current} ({what})");
+                return Err(too_large(message).into());
+            }
+            Wanted::NotOlderThan(_) => Pin {
+                revision: header.revision(),
+                cluster_id: header.cluster_id,
+            },
+            Wanted::Exactly(revision) => Pin {
+                revision,
+                cluster_id: header.cluster_id,
+            },
+            Wanted::Pinned(pin) => pin,
+        };
+        let pages = Self {
+            cluster: cluster.clone(),
+            what: Arc::clone(what),
+            question,
+            pin,
+            raft_term: header.raft_term,
+            size,
+            next: JoinSet::new(),
+            read: 0,
+        };
+        pages.check(&header)?;
+        Ok((pages, page))
+    }
+
+    /// Has the page after this one fetched; if there is none, or none is wanted, returns the metadata.
+    fn go_on(&mut self, page: &RangeResponse) -> Option<ListMetadata> {
+        self.read += page.pairs.len();
+        let last = page.pairs.last().filter(|_| page.more);
+        let Some(last) = last else {
+            return Some(self.metadata(None, 0));
+        };
+        let next = after(&last.key);
+        if self.question.limit.is_some_and(|limit| self.read >= limit) {
+            let all = usize::try_from(unsigned(page.count)).unwrap_or(usize::MAX);
+            let token = ContinueToken {
+                pin: self.pin,
+                key: next,
+            };
+            let left = all.saturating_sub(page.pairs.len());
+            return Some(self.metadata(Some(token), left));
+        }
+        let question = &self.question;
+        let request = question.request(next, self.pin.revision, self.size, self.read);
+        let (cluster, what, size) = (self.cluster.clone(), Arc::clone(&self.what), self.size);
+        self.next
+            .spawn(async move { fetch(&cluster, &what, request, size).await });
+        None
+    }
+
+    /// The page that is under way.
+    async fn next(&mut self) -> Result<RangeResponse, SourceError> {
+        match self.next.join_next().await {
+            Some(Ok(Ok((page, size)))) => {
+                self.size = size;
+                self.check(&header(&page)?)?;
+                Ok(page)
+            }
+            Some(Ok(Err(error))) => Err(error),
+            Some(Err(_)) | None => Err(malformed("a page was not fetched").into()),
+        }
+    }
+
+    /// Fails if an answer is not of the history that the list is of.
+    fn check(&self, header: &ResponseHeader) -> Result<(), SourceError> {
+        let Pin {
+            revision,
+            cluster_id,
+        } = self.pin;
+        let what = &self.what;
+        let reason = if header.cluster_id != cluster_id {
+            let other = header.cluster_id;
+            format!("cluster {other:x} answers in the place of cluster {cluster_id:x}")
+        } else if header.raft_term < self.raft_term || header.revision() < revision {
+            "the cluster went back, as after a restored backup".to_owned()
+        } else {
+            return Ok(());
+        };
+        let message = format!("{what}: revision {revision} is of no use any more: {reason}");
+        Err(expired(message).into())
+    }
+
+    fn metadata(&self, token: Option<ContinueToken>, left: usize) -> ListMetadata {
+        ListMetadata {
+            resource_version: self.pin.revision.into(),
+            remaining_item_count: token.is_some().then_some(left as u64),
+            continue_token: token.map(|token| token.to_text()),
+        }
+    }
+}
+
+impl Question {
+    fn request(&self, first: Bytes, revision: u64, size: PageSize, read: usize) -> RangeRequest {
+        let limit = match self.limit {
+            Some(limit) => size.0.min(limit.saturating_sub(read).max(1)),
+            None => size.0,
+        };
+        RangeRequest {
+            key: first,
+            range_end: self.end.clone(),
+            limit: signed(limit as u64),
+            revision: signed(revision),
+            count_only: false,
+        }
+    }
+}
+
+/// Number of keys that the next page is asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct PageSize(usize);
+
+impl PageSize {
+    /// The size after a page of so many keys and bytes: pages of small values grow at once.
+    fn after(self, keys: usize, bytes: usize) -> Self {
+        match bytes.checked_div(keys) {
+            Some(average) => Self((PAGE_BYTES / average.max(1)).clamp(1, PAGE_KEYS_MAX)),
+            None => self,
+        }
+    }
+}
+
+/// Reads a page, with fewer keys if it is larger than a message may be.
+async fn fetch(
+    cluster: &Cluster,
+    what: &Arc<str>,
+    mut request: RangeRequest,
+    mut size: PageSize,
+) -> Result<(RangeResponse, PageSize), SourceError> {
+    loop {
+        match cluster.range(what, request.clone()).await {
+            Ok(page) => {
+                let bytes = |sum: usize, pair: &super::message::Pair| {
+                    sum + pair.key.len() + pair.value.len()
+                };
+                let bytes = page.pairs.iter().fold(0, bytes);
+                let size = size.after(page.pairs.len(), bytes);
+                return Ok((page, size));
+            }
+            Err(RangeFailure::TooLarge(_)) if request.limit > 1 => {
+                request.limit /= 2;
+                size = PageSize(usize::try_from(request.limit).unwrap_or(1));
+            }
+            Err(RangeFailure::TooLarge(error) | RangeFailure::Error(error)) => return Err(error),
+        }
+    }
+}
+
+fn header(page: &RangeResponse) -> Result<ResponseHeader, SourceError> {
+    match page.header {
+        Some(header) if header.revision() > 0 => Ok(header),
+        Some(_) | None => Err(malformed("it has no revision").into()),
+    }
+}
+
+fn malformed(reason: &str) -> DecodeError {
+    DecodeError::Malformed {
+        what: "range response",
+        offset: 0,
+        reason: reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_have_the_size_that_their_values_allow() {
+        let first = PageSize(FIRST_PAGE_KEYS);
+        assert_eq!(first.after(32, 32 * 64), PageSize(PAGE_KEYS_MAX));
+        assert_eq!(first.after(32, 32 << 20), PageSize(2));
+        assert_eq!(first.after(1, 100 << 20), PageSize(1));
+        assert_eq!(first.after(0, 0), first);
+        assert_eq!(first.after(3, 0), PageSize(PAGE_KEYS_MAX));
+    }
+}

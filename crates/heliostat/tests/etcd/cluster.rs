@@ -1,0 +1,138 @@
+//! Three members, of which some fail.
+
+use std::time::Duration;
+
+use super::etcd_server::{EtcdClient, Member, Options, Version};
+use super::support::{Mirror, connect};
+
+/// Keys that one churn writes and deletes.
+const KEYS: u32 = 40;
+
+async fn cluster() -> Option<Vec<Member>> {
+    Member::start_cluster(Version::Newest, 3, &Options::default()).await
+}
+
+/// Writes and deletes through the first member that answers; returns the last revision.
+async fn churn(clients: &[EtcdClient], rounds: u32) -> u64 {
+    let mut revision = 0;
+    for round in 0..rounds {
+        let number = (round * 7) % KEYS;
+        let key = format!("/app/{number}");
+        revision = write(clients, &key, round).await;
+    }
+    revision
+}
+
+/// One write, at the first member that takes it: writes of this kind can be repeated.
+async fn write(clients: &[EtcdClient], key: &str, round: u32) -> u64 {
+    use base64::Engine as _;
+    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let (path, request) = match round % 5 {
+        4 => (
+            "/v3/kv/deleterange",
+            serde_json::json!({"key": encode(key)}),
+        ),
+        _ => (
+            "/v3/kv/put",
+            serde_json::json!({"key": encode(key), "value": encode(&round.to_string())}),
+        ),
+    };
+    loop {
+        for client in clients {
+            let call = client.try_call(path, &request);
+            let answer = tokio::time::timeout(Duration::from_secs(2), call).await;
+            if let Ok(Ok(answer)) = answer {
+                let revision = answer["header"]["revision"].as_str().unwrap();
+                return revision.parse().unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_outlives_every_member_in_turn_without_a_relist() {
+    let Some(mut members) = cluster().await else {
+        return;
+    };
+    let clients: Vec<EtcdClient> = members.iter().map(Member::client).collect();
+    churn(&clients, 50).await;
+    let mirror = Mirror::start(&connect(&members).await).await;
+    let mut last = 0;
+    for index in 0..3 {
+        members[index].kill();
+        let others: Vec<EtcdClient> = clients
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != index)
+            .map(|(_, client)| client.clone())
+            .collect();
+        last = churn(&others, 60).await;
+        mirror.equals_after(&others[0], last).await;
+        members[index].run();
+        clients[index].wait_ready().await;
+    }
+    mirror.equals_after(&clients[0], last).await;
+    assert_eq!((mirror.relists(), mirror.counts().rewinds), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_hangs_is_left() {
+    let Some(members) = cluster().await else {
+        return;
+    };
+    let clients: Vec<EtcdClient> = members.iter().map(Member::client).collect();
+    churn(&clients, 50).await;
+    let mirror = Mirror::start(&connect(&members).await).await;
+    members[0].pause();
+    let others = &clients[1..];
+    let last = churn(others, 60).await;
+    mirror.equals_after(&others[0], last).await;
+    members[0].go_on();
+    let last = churn(others, 60).await;
+    mirror.equals_after(&others[0], last).await;
+    assert_eq!((mirror.relists(), mirror.counts().rewinds), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_without_a_leader_is_left() {
+    let Some(mut members) = cluster().await else {
+        return;
+    };
+    let clients: Vec<EtcdClient> = members.iter().map(Member::client).collect();
+    churn(&clients, 10).await;
+    let mirror = Mirror::start(&connect(&members).await).await;
+    // The first has no leader without the others; with one of them there is one again.
+    members[1].kill();
+    members[2].kill();
+    members[1].run();
+    clients[1].wait_ready().await;
+    let last = churn(&clients[1..2], 30).await;
+    mirror.equals_after(&clients[1], last).await;
+    assert_eq!((mirror.relists(), mirror.counts().rewinds), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_delete_is_lost_where_the_history_is_compacted_under_churn() {
+    let Some(mut members) = cluster().await else {
+        return;
+    };
+    let clients: Vec<EtcdClient> = members.iter().map(Member::client).collect();
+    let mirror = Mirror::start(&connect(&members).await).await;
+    let mut last = 0;
+    for index in 0..3 {
+        members[index].kill();
+        let others: Vec<EtcdClient> = clients
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != index)
+            .map(|(_, client)| client.clone())
+            .collect();
+        last = churn(&others, 80).await;
+        others[0].compact(last - 10).await;
+        last = churn(&others, 20).await;
+        members[index].run();
+        clients[index].wait_ready().await;
+    }
+    mirror.equals_after(&clients[0], last).await;
+    assert_eq!(mirror.counts().rewinds, 0);
+}
