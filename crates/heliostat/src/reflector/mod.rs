@@ -13,6 +13,7 @@ mod driver;
 pub(crate) mod handle;
 mod options;
 pub(crate) mod status;
+mod synced;
 
 pub use crate::budget::{BudgetConfig, RequestPermit};
 pub use handle::MirrorStopped;

@@ -14,8 +14,6 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
-use crate::reflector::ReflectorHandle;
-
 pub(crate) mod synced;
 
 #[cfg(test)]
@@ -45,27 +43,6 @@ impl<'a> Check<'a> {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
-    }
-}
-
-/// A mirror is done when it is synced.
-impl<'a> From<&'a ReflectorHandle> for Check<'a> {
-    fn from(mirror: &'a ReflectorHandle) -> Self {
-        Self::new(mirror.name(), mirror.synced())
-    }
-}
-
-impl ReflectorHandle {
-    /// Waits until the store holds the whole collection for the first time, but no longer than `limit`.
-    ///
-    /// # Errors
-    /// If the mirror is not synced after `limit`, or stops before
-    /// ([`MirrorStopped`](crate::reflector::MirrorStopped)).
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub async fn wait_synced(&self, limit: Duration) -> Result<(), NotSynced> {
-        synced::wait_synced("", limit, [self.into()]).await
     }
 }
 
