@@ -1,6 +1,8 @@
 //! The mirror of this project: typed pods in an `Indexer`, by a list in pages as the peer's, or by a
 //! watch-list; over protobuf, or over JSON.
 
+use std::time::Duration;
+
 use heliostat::reflector::WatchListMode;
 use heliostat::source::kube::{KubeSource, WireEncoding};
 use heliostat::{Reflector, ReflectorConfig, ResourceVersion};
@@ -30,7 +32,7 @@ pub(crate) async fn run(
         Initial::WatchList => ReflectorConfig::default().watch_list(WatchListMode::Auto),
     };
     let mirror = reflector.config(config).start();
-    mirror.wait_synced().await?;
+    mirror.wait_synced(Duration::MAX).await?;
     meter.synced()?;
     assert_eq!(store.len(), options.pods, "the mirror is not whole");
 

@@ -197,7 +197,7 @@ fn i_09_i_17_p_02_handlers_whenever_they_come_add_up_to_the_store() {
             joins.add(None, &slot).map(|_| listen(&slot))
         });
         let waits = Arc::clone(&pipeline);
-        let synced = future::spawn(async move { waits.wait_synced().await });
+        let synced = future::spawn(async move { waits.synced().await });
         writing.join().unwrap();
         let late = late.join().unwrap();
         future::block_on(async {
@@ -283,7 +283,7 @@ fn i_13_i_14_p_11_a_stop_at_any_time_ends_all_who_listen_or_wait() {
         let listener = listen(&early);
         let writing = thread::spawn(move || write(writer));
         let waits = Arc::clone(&pipeline);
-        let synced = future::spawn(async move { waits.wait_synced().await });
+        let synced = future::spawn(async move { waits.synced().await });
         let store = pipeline.indexer().clone();
         let reached = future::spawn(async move { store.wait_for(&9.into()).await });
         let stops = Arc::clone(&pipeline);

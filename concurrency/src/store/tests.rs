@@ -142,7 +142,7 @@ fn a_wait_for_a_version_that_comes_is_never_missed() {
             })
             .collect();
         let synced = store.clone();
-        let synced = future::spawn(async move { synced.wait_synced().await });
+        let synced = future::spawn(async move { synced.synced().await });
         let never = store.clone();
         let never = future::spawn(async move { never.wait_for(&9.into()).await });
         let writes = thread::spawn(move || (1..=3).for_each(|number| replace(&mut writer, number)));

@@ -5,6 +5,8 @@
 //! it mirrors a cluster.
 #![expect(clippy::print_stdout, reason = "an example talks")]
 
+use std::time::Duration;
+
 use heliostat::client_go::{Delta, DeltaFifo};
 use heliostat::source::memory::MemorySource;
 use heliostat::{IndexerWriter, ListerWatcher, Reflector, ReflectorHandle};
@@ -17,7 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mirror, queue, writer) = mirror(source.clone());
     let store = writer.indexer();
     let popping = tokio::spawn(pop_all(queue.clone(), writer));
-    queue.wait_synced().await;
+    queue.wait_synced(Duration::from_secs(30)).await?;
     source.create("team/red".parse()?, "brick".to_owned())?;
     source.delete(&"team/blue".parse()?)?;
     source.wait_until_settled().await;

@@ -480,7 +480,7 @@ async fn what_a_handler_reads_is_decoded_once_for_all() {
     let informer = SharedInformer::new(PackedSource::new(source, &packing));
     let mut subscriptions = [informer.subscribe().unwrap(), informer.subscribe().unwrap()];
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     let mut read = Vec::new();
     for subscription in &mut subscriptions {
         let Some(Notification::Added { entry, .. }) = subscription.recv().await else {

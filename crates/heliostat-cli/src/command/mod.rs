@@ -20,6 +20,8 @@ mod fleet;
 
 mod target;
 
+mod find;
+
 mod selection;
 
 mod source;

@@ -79,7 +79,7 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
     }
 
     /// Waits until that is so; false if it never will be.
-    pub(super) async fn wait_synced(&self) -> bool {
+    pub(super) async fn synced(&self) -> bool {
         let mut progress = self.progress.subscribe();
         let reached = progress
             .wait_for(|progress| *progress != Progress::Filling)

@@ -211,14 +211,8 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
     }
 
     /// Waits until the store has had its first complete content.
-    ///
-    /// # Errors
-    /// If the informer is stopped before that.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub async fn wait_synced(&self) -> Result<(), InformerStopped> {
-        if self.inner.pipeline.wait_synced().await {
+    pub(crate) async fn synced(&self) -> Result<(), InformerStopped> {
+        if self.inner.pipeline.synced().await {
             Ok(())
         } else {
             Err(self.stopped())

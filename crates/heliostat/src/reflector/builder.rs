@@ -25,6 +25,8 @@ use super::status::ReflectorStatus;
 /// # #[cfg(feature = "memory")]
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
 /// use heliostat::Reflector;
 /// use heliostat::source::memory::MemorySource;
 ///
@@ -33,7 +35,7 @@ use super::status::ReflectorStatus;
 ///
 /// let (reflector, store) = Reflector::with_indexer(source.clone());
 /// let mirror = reflector.start();
-/// mirror.wait_synced().await?;
+/// mirror.wait_synced(Duration::from_secs(30)).await?;
 /// assert_eq!(*store.get(&"team/blue".parse()?).unwrap().object, "sky");
 /// mirror.shutdown().await;
 /// # Ok(())

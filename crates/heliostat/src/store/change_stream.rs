@@ -27,6 +27,7 @@ use super::writer::IndexerWriter;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::sync::mpsc;
+/// use std::time::Duration;
 ///
 /// use heliostat::{IndexerWriter, Reflector};
 /// use heliostat::source::memory::MemorySource;
@@ -39,7 +40,7 @@ use super::writer::IndexerWriter;
 /// let writer = IndexerWriter::<String>::new();
 /// let writer = writer.change_stream(move |change| sender.send(change).unwrap());
 /// let mirror = Reflector::new(source, writer).start();
-/// mirror.wait_synced().await?;
+/// mirror.wait_synced(Duration::from_secs(30)).await?;
 ///
 /// assert!(matches!(changes.recv()?, Change::Added(entry) if *entry.object == "sky"));
 /// assert!(matches!(changes.recv()?, Change::Replaced { .. }));

@@ -27,6 +27,8 @@ use super::waiters::{Wanted, WriterGone};
 /// # #[cfg(feature = "memory")]
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
 /// use heliostat::source::memory::MemorySource;
 /// use heliostat::{Entry, IndexFunc, Reflector};
 ///
@@ -37,7 +39,7 @@ use super::waiters::{Wanted, WriterGone};
 /// let (reflector, pods) = Reflector::with_indexer(source);
 /// pods.add_index("node", IndexFunc::new(|pod: &Entry<&'static str>| [*pod.object]))?;
 /// let mirror = reflector.start();
-/// mirror.wait_synced().await?;
+/// mirror.wait_synced(Duration::from_secs(30)).await?;
 ///
 /// assert_eq!(*pods.get(&"default/web".parse()?).unwrap().object, "node-1");
 /// assert_eq!(pods.by_index("node", "node-1")?.len(), 1);
@@ -203,13 +205,7 @@ impl<T> Indexer<T> {
     }
 
     /// Waits until the store has had its first complete content.
-    ///
-    /// # Errors
-    /// If the writer is dropped before that.
-    ///
-    /// # Cancel safety
-    /// Cancel safe: a future that is dropped leaves nothing behind.
-    pub async fn wait_synced(&self) -> Result<(), WriterGone> {
+    pub(crate) async fn synced(&self) -> Result<(), WriterGone> {
         let present = || self.snapshot();
         self.shared.waiters.wait(Wanted::Synced, present).await
     }

@@ -7,6 +7,7 @@
 //! ```
 //! use std::collections::BTreeMap;
 //! use std::sync::{Arc, Mutex};
+//! use std::time::Duration;
 //!
 //! use heliostat::{Entry, ObjectKey, ResourceVersion, Store};
 //! use heliostat::store::{Staging, StoreError};
@@ -44,7 +45,7 @@
 //!
 //! let colours = Colours::default();
 //! let mirror = Reflector::new(source, colours.clone()).start();
-//! mirror.wait_synced().await?;
+//! mirror.wait_synced(Duration::from_secs(30)).await?;
 //! assert_eq!(*colours.0.lock().unwrap()[&ObjectKey::namespaced("team", "blue")].object, "sky");
 //! # mirror.shutdown().await;
 //! # Ok(())
@@ -67,6 +68,8 @@ mod namespaces;
 pub mod typed_index;
 
 mod shared;
+
+mod synced;
 
 mod waiters;
 

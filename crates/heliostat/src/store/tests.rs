@@ -329,7 +329,7 @@ async fn an_opaque_version_is_waited_for_to_the_letter_and_not_missed_in_passing
 async fn waiting_to_be_synced_ends_with_the_first_replace() {
     let (mut writer, store) = store();
     let any = ResourceVersion::UNSET;
-    let mut synced = Box::pin(store.wait_synced());
+    let mut synced = Box::pin(store.synced());
     let mut any = Box::pin(store.wait_for(&any));
     assert!(poll!(&mut synced).is_pending() && poll!(&mut any).is_pending());
     writer.update(entry(1, 1, 1)).unwrap();
@@ -339,14 +339,14 @@ async fn waiting_to_be_synced_ends_with_the_first_replace() {
     let staging = writer.begin_replace();
     writer.commit(staging, &ResourceVersion::UNSET).unwrap();
     assert!(poll!(&mut synced).is_ready() && poll!(&mut any).is_ready());
-    assert_eq!(store.wait_synced().now_or_never(), Some(Ok(())));
+    assert_eq!(store.synced().now_or_never(), Some(Ok(())));
 }
 
 #[tokio::test(start_paused = true)]
 async fn waiting_ends_with_an_error_when_the_last_writer_goes() {
     let (first, store) = store();
     let two = version(2);
-    let mut synced = Box::pin(store.wait_synced());
+    let mut synced = Box::pin(store.synced());
     let mut early = Box::pin(store.wait_for(&two));
     assert!(poll!(&mut synced).is_pending() && poll!(&mut early).is_pending());
     let second = first.another();
@@ -362,7 +362,7 @@ async fn waiting_ends_with_an_error_when_the_last_writer_goes() {
     assert_eq!(present, Some(Ok(())), "what it holds remains");
 
     let empty = IndexerWriter::<Object>::new().indexer();
-    let synced = empty.wait_synced().now_or_never();
+    let synced = empty.synced().now_or_never();
     assert_eq!(synced, Some(Err(WriterGone)));
 }
 

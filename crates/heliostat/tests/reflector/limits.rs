@@ -34,7 +34,7 @@ async fn an_option_of_the_longest_duration_means_never() {
         let (reflector, store) = Reflector::with_indexer(source.clone());
         let reflector = reflector.config(config).budget(RequestBudget::new(budget));
         let mirror = reflector.start();
-        mirror.wait_synced().await.unwrap();
+        mirror.wait_synced(Duration::MAX).await.unwrap();
         source.create(key("b"), "b".to_owned()).unwrap();
         caught_up(&source, &store).await;
         assert_eq!(keys(&store), ["a", "b"]);

@@ -141,7 +141,7 @@ async fn s_33_a_mirror_can_feed_it() {
     source.create(key("b"), 30).unwrap();
     let (writer, store) = store();
     let mirror = Reflector::new(source.clone(), writer).start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(names(&store.list()), ["a", "b"]);
     assert_eq!(mirror.status().objects, Some(2));
     pass(4).await;
