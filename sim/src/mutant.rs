@@ -76,6 +76,18 @@ mutants! {
     NeverTimesOut,
     /// No timer fires while watching.
     IgnoresSilence,
+    /// A polled source is listed again at once.
+    PollsWithoutAPause,
+    /// A polled source is listed once.
+    PollsOnce,
+    /// A source forgets in which revisions its watches were cut.
+    ForgetsCutRevisions,
+    /// A source goes on with the next page at another revision if the first one's is compacted.
+    PagesAcrossCompaction,
+    /// A source that fails over goes on at the revision of the other member.
+    FailsOverTooFar,
+    /// A source does not look which cluster answers.
+    IgnoresClusters,
     /// Every change is applied twice.
     AppliesTwice,
     /// After a change the one before it is applied again.
@@ -160,6 +172,8 @@ pub struct Bug {
     /// The bug that does not wait after what was reported last.
     hasty: Option<Mutant>,
     last_change: Option<Output<Kept>>,
+    /// The interval of a mirror that polls.
+    poll: Option<Duration>,
 }
 
 impl Bug {
@@ -170,6 +184,13 @@ impl Bug {
             mutant,
             ..Self::default()
         }
+    }
+
+    /// The same in a mirror that polls.
+    #[must_use]
+    pub const fn of_polled(mut self, interval: Option<Duration>) -> Self {
+        self.poll = interval;
+        self
     }
 
     /// The configuration with the bugs that are an option.
@@ -194,6 +215,7 @@ impl Bug {
             Some(Mutant::IgnoresSilence) if activity == Activity::Watching => {
                 Some(Time::ZERO + FAR_AWAY)
             }
+            Some(Mutant::PollsOnce) if activity == Activity::Polling => Some(Time::ZERO + FAR_AWAY),
             Some(_) | None => {
                 let behind = Time::since_start(self.ahead);
                 timeout.map(|timeout| Time::since_start(timeout.saturating_since(behind)))
@@ -331,6 +353,9 @@ impl Bug {
             }
             (Report::Synced { watch_list, .. }, Mutant::LosesHandover) => {
                 self.loses_next = *watch_list;
+            }
+            (Report::Synced { .. }, Mutant::PollsWithoutAPause) => {
+                self.ahead += self.poll.unwrap_or_default();
             }
             _ => {}
         }

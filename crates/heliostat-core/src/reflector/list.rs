@@ -45,9 +45,8 @@ impl<T> ReflectorMachine<T> {
 
     /// The version of the next list: none once the last one was of no use, `0` at first.
     ///
-    /// A server may take a limit at a version for exactly that version. A watch then tells that there is
-    /// something newer; a source that is polled would show the same state for ever, so it is asked for
-    /// the most recent one.
+    /// A server may take a limit at a version for exactly that version. A watch then brings what is newer;
+    /// a source that is polled would show the same state for ever, so it is asked for the most recent one.
     fn list_version(&self) -> ResourceVersion {
         if self.version_unavailable {
             return ResourceVersion::UNSET;
