@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use heliostat_bench::replay_server::Encoding;
 use serde::{Deserialize, Serialize};
 
 use crate::process::Usage;
@@ -13,6 +14,9 @@ pub(crate) struct Options {
     /// Whose mirror.
     #[arg(long)]
     pub(crate) who: Who,
+    /// What ours asks for; the peer asks for JSON.
+    #[arg(long)]
+    pub(crate) encoding: Encoding,
     /// What becomes of the managed fields.
     #[arg(long)]
     pub(crate) managed_fields: ManagedFields,
@@ -25,9 +29,6 @@ pub(crate) struct Options {
     /// How many pods it serves.
     #[arg(long)]
     pub(crate) pods: usize,
-    /// How many updates it sends.
-    #[arg(long)]
-    pub(crate) updates: usize,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -38,7 +39,8 @@ pub(crate) enum Who {
     KubeRs,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum ManagedFields {
     /// Objects are kept as they come.
     Kept,
@@ -46,7 +48,8 @@ pub(crate) enum ManagedFields {
     Cleared,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Initial {
     /// A list in pages, then a watch.
     List,
@@ -125,21 +128,4 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn std::error::Erro
     };
     println!("{}", serde_json::to_string(&cost)?);
     Ok(())
-}
-
-/// Tells the server to send the updates.
-pub(crate) async fn ask_for_updates(
-    client: &kube_client::Client,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let request = hyper::Request::post("/updates").body(Vec::new())?;
-    client.request_text(request).await?;
-    Ok(())
-}
-
-/// A client for a server that needs no credentials.
-pub(crate) fn connect(
-    server: &str,
-) -> Result<kube_client::Client, Box<dyn std::error::Error + Send + Sync>> {
-    let config = kube_client::Config::new(server.parse()?);
-    Ok(kube_client::Client::try_from(config)?)
 }

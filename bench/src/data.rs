@@ -6,7 +6,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -81,29 +81,6 @@ impl Pods {
     /// The version of a pod in the list.
     pub(crate) const fn listed_version(&self, index: usize) -> u64 {
         LIST_VERSION - self.count as u64 + index as u64
-    }
-
-    /// The pod at `index` as an initial event of a watch.
-    pub(crate) fn added(&self, index: usize) -> Bytes {
-        self.event("ADDED", index, self.listed_version(index))
-    }
-
-    /// The update with this number, as a frame of a watch.
-    pub(crate) fn update(&self, number: usize) -> Bytes {
-        // A prime stride spreads consecutive updates over the collection.
-        let index = number.wrapping_mul(7919) % self.count;
-        self.event("MODIFIED", index, LIST_VERSION + 1 + number as u64)
-    }
-
-    fn event(&self, event_type: &str, index: usize, version: u64) -> Bytes {
-        let mut frame = BytesMut::with_capacity(16 * 1024);
-        let head = format!(r#"{{"type":"{event_type}","object":{{"kind":"Pod","apiVersion":"v1","#);
-        frame.put_slice(head.as_bytes());
-        let mut object = BytesMut::with_capacity(16 * 1024);
-        self.push(&mut object, index, version);
-        frame.put_slice(&object[1..]);
-        frame.put_slice(b"}\n");
-        frame.freeze()
     }
 }
 
@@ -195,8 +172,5 @@ mod tests {
             assert!(seen.insert(item.metadata.name), "names repeat");
             assert!(seen.insert(item.metadata.uid), "uids repeat");
         }
-        let frame: serde_json::Value = serde_json::from_slice(&pods.update(3)).unwrap();
-        assert_eq!(frame["object"]["kind"], "Pod");
-        assert_eq!(frame["object"]["metadata"]["resourceVersion"], "1000004");
     }
 }

@@ -1,20 +1,26 @@
 //! The mirror of this project: typed pods in an `Indexer`, by a list in pages as the peer's, or by a
-//! watch-list.
+//! watch-list; over protobuf, or over JSON.
+
+use std::time::Duration;
 
 use heliostat::reflector::WatchListMode;
-use heliostat::source::kube::KubeSource;
+use heliostat::source::kube::{KubeSource, WireEncoding};
 use heliostat::{Reflector, ReflectorConfig, ResourceVersion};
+use heliostat_bench::replay_server::{Encoding, connect, drive};
 use k8s_openapi::api::core::v1::Pod;
 
-use crate::client::{Cost, Initial, ManagedFields, Meter, Options, ask_for_updates, connect};
-use crate::data::LIST_VERSION;
+use crate::client::{Cost, Initial, ManagedFields, Meter, Options};
 
 pub(crate) async fn run(
     options: &Options,
 ) -> Result<Cost, Box<dyn std::error::Error + Send + Sync>> {
     let client = connect(&options.server)?;
+    drive(&client, "/reset").await?;
     let mut meter = Meter::begin()?;
     let mut source = KubeSource::<Pod>::new(client.clone());
+    if options.encoding == Encoding::Json {
+        source = source.encoding(WireEncoding::Json);
+    }
     if options.managed_fields == ManagedFields::Cleared {
         source = source.without_managed_fields();
     }
@@ -26,17 +32,13 @@ pub(crate) async fn run(
         Initial::WatchList => ReflectorConfig::default().watch_list(WatchListMode::Auto),
     };
     let mirror = reflector.config(config).start();
-    mirror.wait_synced().await?;
+    mirror.wait_synced(Duration::MAX).await?;
     meter.synced()?;
     assert_eq!(store.len(), options.pods, "the mirror is not whole");
 
     meter.updates_begin()?;
-    ask_for_updates(&client).await?;
-    store
-        .wait_for(&ResourceVersion::from(
-            LIST_VERSION + options.updates as u64,
-        ))
-        .await?;
+    let version = drive(&client, "/updates").await?;
+    store.wait_for(&ResourceVersion::from(version)).await?;
     let cost = meter.updated()?;
     assert_eq!(store.len(), options.pods, "the mirror is not whole");
     mirror.shutdown().await;

@@ -1,12 +1,13 @@
 //! The peer: `kube_runtime::reflector` over `kube_runtime::watcher`, typed pods, default settings.
 
 use futures_util::StreamExt;
+use heliostat_bench::replay_server::{connect, drive};
 use k8s_openapi::api::core::v1::Pod;
 use kube_client::Api;
 use kube_core::ResourceExt;
 use kube_runtime::{WatchStreamExt, reflector, watcher};
 
-use crate::client::{Cost, Initial, ManagedFields, Meter, Options, ask_for_updates, connect};
+use crate::client::{Cost, Initial, ManagedFields, Meter, Options};
 
 pub(crate) async fn run(options: Options) -> Result<Cost, Box<dyn std::error::Error>> {
     // On a task of the runtime, where programs run their watchers.
@@ -17,6 +18,7 @@ pub(crate) async fn run(options: Options) -> Result<Cost, Box<dyn std::error::Er
 
 async fn mirror(options: &Options) -> Result<Cost, Box<dyn std::error::Error + Send + Sync>> {
     let client = connect(&options.server)?;
+    drive(&client, "/reset").await?;
     let mut meter = Meter::begin()?;
     let api: Api<Pod> = Api::all(client.clone());
     let (reader, writer) = reflector::store();
@@ -45,20 +47,19 @@ async fn mirror(options: &Options) -> Result<Cost, Box<dyn std::error::Error + S
 
     meter.updates_begin()?;
     let asking = client.clone();
-    // The peer's watch is opened by polling it, so the start signal is sent from beside.
-    tokio::spawn(async move {
-        ask_for_updates(&asking)
-            .await
-            .map_err(|error| error.to_string())
-    });
-    let mut left = options.updates;
-    while left > 0 {
+    // The peer's watch is opened by polling it, so the start signal is sent from a task of its own.
+    let last = tokio::spawn(async move { drive(&asking, "/updates").await }).await??;
+    let last = last.to_string();
+    loop {
         match events.next().await {
-            Some(event) => {
-                if matches!(event?, watcher::Event::Apply(_)) {
-                    left -= 1;
+            Some(event) => match event? {
+                watcher::Event::Apply(pod)
+                    if pod.metadata.resource_version.as_ref() == Some(&last) =>
+                {
+                    break;
                 }
-            }
+                _ => {}
+            },
             None => return Err("the watch ended before its last update".into()),
         }
     }

@@ -33,8 +33,6 @@ mod replay;
 
 mod runs;
 
-mod serve;
-
 mod stalled;
 
 use std::net::SocketAddr;
@@ -87,20 +85,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         Some(Command::Kinds(options)) => {
             keep("kinds", kinds::run(&options, runs)?);
         }
-        Some(Command::Serve {
-            listen,
-            pods,
-            updates,
-        }) => return serve::run(listen, pods, updates).await,
+        Some(Command::Serve { listen, served }) => return packed::serve(listen, served).await,
         Some(Command::Client(options)) => return client::run(options).await,
         Some(Command::FanoutClient(options)) => return fanout::run_client(options).await,
         Some(Command::ReadsClient(options)) => return reads::run_client(&options),
         Some(Command::StalledClient(options)) => return stalled::run_client(options).await,
-        Some(Command::PackedServe {
-            listen,
-            pods,
-            updates,
-        }) => return packed::serve(listen, pods, updates).await,
         Some(Command::PackedReads(options)) => return packed::run_reads(&options),
         Some(Command::Grow { pods, path }) => return data::write(pods, &path),
     }
@@ -143,12 +132,8 @@ enum Command {
         /// Where to listen; the address is printed.
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: SocketAddr,
-        /// How many pods the collection holds.
-        #[arg(long, default_value_t = 10_000)]
-        pods: usize,
-        /// How many updates follow on the watch.
-        #[arg(long, default_value_t = 20_000)]
-        updates: usize,
+        #[command(flatten)]
+        served: packed::ServedOptions,
     },
     /// Mirror the served pods once and print what it cost, as one line of JSON.
     Client(client::Options),
@@ -161,19 +146,6 @@ enum Command {
     /// One measured process of `stalled`.
     #[command(hide = true)]
     StalledClient(stalled::ClientOptions),
-    /// The replay server of `packed`.
-    #[command(hide = true)]
-    PackedServe {
-        /// Where to listen; the address is printed.
-        #[arg(long, default_value = "127.0.0.1:0")]
-        listen: SocketAddr,
-        /// How many pods the collection holds.
-        #[arg(long, default_value_t = 10_000)]
-        pods: usize,
-        /// How many updates follow on the watch.
-        #[arg(long, default_value_t = 20_000)]
-        updates: usize,
-    },
     /// One measured process of the reads of `packed`.
     #[command(hide = true)]
     PackedReads(packed::ReadsOptions),

@@ -17,6 +17,7 @@
 //! |---|---|
 //! | [`scenario`] | what a seed decides before its story begins |
 //! | [`world`] | the source: objects, revisions, history, restores |
+//! | [`connection`] | requests, and the answers on their way |
 //! | [`server`] | how it serves lists and watches, and the network in front of it |
 //! | [`faults`] | what can go wrong |
 //! | [`kept`] | an object as a mirror keeps it: decoded or packed |
@@ -24,9 +25,14 @@
 //! | [`informer`] | what is behind a mirror: the core's queue, store and handlers' buffers |
 //! | [`invariants`] | the promises, one file each |
 //! | [`liveness`] | the promise about the end |
-//! | [`mutant`] | bugs to put in, to prove that the promises would notice |
+//! | [`mutant`], [`bug`] | bugs to put in, to prove that the promises would notice |
 //! | [`simulation`] | the loop |
 //! | [`coverage`], [`trace`] | what was exercised, and what happened |
+//!
+//! Every fourth seed reads etcd: several objects change in one revision, as in transactions and at the end
+//! of a lease, compactions come between the pages of a list, watches are served by members that are behind
+//! until the source goes to another one, and another cluster answers under the same address. Every eighth
+//! has a source that cannot be watched, whose mirrors poll.
 //!
 //! Every fourth seed keeps its objects packed, as bytes that are compressed against what they have in
 //! common, and reads them where it needs them. Its story is the same to the last step.
@@ -45,8 +51,11 @@
 //! - **All servers are restored at once.** No replica goes on serving the old history.
 //! - **A list has a version.** A source whose lists have none can lose deletes between the list and
 //!   the watch, whatever the client does.
-//! - **One change, one revision.** A transaction of several changes at one revision is the source's
-//!   business to deliver whole.
+//! - **Several changes of one revision come from etcd alone.** Its source remembers a revision in which a
+//!   watch was cut, and begins the next watch with all of it; in between the mirror holds a part of the
+//!   revision. Where it is cut, changes come again, which the promises allow for that revision and no other.
+//! - **Another cluster is known by its name.** A source that reads etcd refuses to watch it from a version
+//!   of the one before. Without the name no client could notice a cluster whose revisions are higher.
 //! - **Handlers stop only one by one.** That a whole informer stops, with or without telling what
 //!   waits, is a matter of tasks, which the model does not have; so is a lock.
 //! - **A panic costs a handler a second.** What it was told counts as told.
@@ -60,6 +69,8 @@ pub mod agenda;
 pub mod scenario;
 
 pub mod world;
+
+pub mod connection;
 
 pub mod server;
 
@@ -76,6 +87,8 @@ pub mod invariants;
 pub mod liveness;
 
 pub mod mutant;
+
+pub mod bug;
 
 pub mod simulation;
 

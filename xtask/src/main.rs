@@ -7,6 +7,7 @@
 
 mod error;
 mod kinds;
+mod metadata;
 mod process;
 mod tasks;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A collection as large as anybody's: one sync, then reads by an index.
 
+use std::time::Duration;
 use std::time::Instant;
 
 use heliostat::source::kube::Connection;
@@ -25,7 +26,7 @@ pub(super) async fn run(target: &Target, encoding: Encoding) -> Result<Many, Fai
     meter.begin()?;
     let (reflector, store) = Reflector::with_indexer(source(&cluster, encoding));
     let mirror = reflector.start();
-    mirror.wait_synced().await?;
+    mirror.wait_synced(Duration::MAX).await?;
     let sync = meter.end().await?;
     assert_eq!(store.len(), target.pods, "the mirror is not whole");
     store.add_index(BY_NODE, IndexFunc::by_field("spec.nodeName".parse()?))?;

@@ -1,5 +1,7 @@
 //! Ours: packed pods in an `Indexer`, managed fields cut, everything else as it is by default.
 
+use std::time::Duration;
+
 use heliostat::source::kube::{Cluster, Connection, KubeSource, WireEncoding};
 use heliostat::{Indexer, Packed, Packing, RawObject, Reflector, ResourceVersion};
 use heliostat_bench::replay_server::{Encoding, Target, drive};
@@ -18,7 +20,7 @@ pub(super) async fn run(target: &Target, encoding: Encoding) -> Result<Stages, F
     meter.begin()?;
     let (reflector, store) = Reflector::with_indexer(source(&cluster, encoding));
     let mirror = reflector.start();
-    mirror.wait_synced().await?;
+    mirror.wait_synced(Duration::MAX).await?;
     let sync = meter.end().await?;
     assert_eq!(store.len(), target.pods, "the mirror is not whole");
     let updates = stage(&mut meter, client, &store, "/updates").await?;

@@ -29,7 +29,8 @@ use crate::runs::{measure, measure_with, word};
 pub(crate) use reads::Options as ReadsOptions;
 pub(crate) use reads::run as run_reads;
 use reads::{Ours, Reader, Theirs};
-pub(crate) use server::run as serve;
+use server::Served;
+pub(crate) use server::{Served as ServedOptions, run as serve};
 use table::Table;
 
 /// What a process of ours is to measure.
@@ -115,7 +116,7 @@ async fn mirrors(
     options: &Options,
     runs: usize,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let server = Server::start(options.pods, options.updates).await?;
+    let server = Server::start(served(options.pods, options.updates)).await?;
     for run in 0..runs {
         eprintln!("packed: run {} of {runs}", run + 1);
         let bare = server.ours(BARE, Encoding::Protobuf, &[]).await?;
@@ -142,7 +143,7 @@ async fn many(
     if options.many == 0 {
         return Ok(());
     }
-    let server = Server::start(options.many, 0).await?;
+    let server = Server::start(served(options.many, 0)).await?;
     for run in 0..runs {
         eprintln!("packed, {} pods: run {} of {runs}", options.many, run + 1);
         let bare = server.ours(BARE, Encoding::Protobuf, &[]).await?;
@@ -156,13 +157,22 @@ async fn many(
 
 /// The memory over the time, ours and the peer's.
 async fn timelines(options: &Options) -> Result<[Stages; 2], Box<dyn std::error::Error>> {
-    let server = Server::start(options.pods, options.updates).await?;
+    let server = Server::start(served(options.pods, options.updates)).await?;
     let sampled = &["--sampled"];
     let ours = server.ours(MIRROR, Encoding::Protobuf, sampled);
     let ours = ours.await?;
     let theirs = server.peer(sampled).await?;
     server.shutdown().await?;
     Ok([ours, theirs])
+}
+
+/// Lists, and a watch behind them.
+const fn served(pods: usize, updates: usize) -> Served {
+    Served {
+        pods,
+        updates,
+        has_watch_list: false,
+    }
 }
 
 async fn read<T: DeserializeOwned>(
@@ -177,18 +187,19 @@ async fn read<T: DeserializeOwned>(
     .await
 }
 
-/// A replay server, and how to send clients to it.
-struct Server {
+/// A replay server in a process of its own, and how to send clients to it.
+pub(crate) struct Server {
     process: Child,
     address: String,
     pods: usize,
 }
 
 impl Server {
-    async fn start(pods: usize, updates: usize) -> Result<Self, Box<dyn std::error::Error>> {
+    pub(crate) async fn start(served: Served) -> Result<Self, Box<dyn std::error::Error>> {
         let mut process = Command::new(std::env::current_exe()?)
-            .args(["packed-serve", "--pods", &pods.to_string()])
-            .args(["--updates", &updates.to_string()])
+            .args(["serve", "--pods", &served.pods.to_string()])
+            .args(["--updates", &served.updates.to_string()])
+            .args(served.has_watch_list.then_some("--watch-list"))
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
@@ -200,8 +211,12 @@ impl Server {
         Ok(Self {
             process,
             address,
-            pods,
+            pods: served.pods,
         })
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Runs a process of ours.
@@ -241,7 +256,7 @@ impl Server {
         measure_with(&program, &arguments).await
     }
 
-    async fn shutdown(mut self) -> std::io::Result<()> {
+    pub(crate) async fn shutdown(mut self) -> std::io::Result<()> {
         self.process.kill().await
     }
 }

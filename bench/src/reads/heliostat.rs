@@ -1,6 +1,6 @@
 //! Ours: an `Indexer` with an index on the node.
 
-use heliostat::{Entry, IndexFunc, Indexer};
+use heliostat::{Entry, IndexFunc, IndexerWriter};
 use k8s_openapi::api::core::v1::Pod;
 
 use super::{Options, Reads, beside_writer};
@@ -10,7 +10,8 @@ use crate::prepared::{self, STRIDE};
 const BY_NODE: &str = "node";
 
 pub(super) fn run(options: &Options, pods: Vec<Pod>) -> Result<Reads, Box<dyn std::error::Error>> {
-    let store = Indexer::new();
+    let writer = IndexerWriter::new();
+    let store = writer.indexer();
     store.add_index(
         BY_NODE,
         IndexFunc::new(|pod: &Entry<Pod>| node(&pod.object)),
@@ -20,13 +21,13 @@ pub(super) fn run(options: &Options, pods: Vec<Pod>) -> Result<Reads, Box<dyn st
     let entries: Vec<_> = pods.into_iter().map(prepared::entry).collect();
     let keys: Vec<_> = entries.iter().map(|entry| entry.key().clone()).collect();
     for entry in entries {
-        store.add(entry);
+        writer.upsert(entry);
     }
     beside_writer(
         options,
         |number| {
             // A pod of its own, as the peer makes one for each event that it applies.
-            store.update(prepared::entry(updates[number % updates.len()].clone()));
+            writer.upsert(prepared::entry(updates[number % updates.len()].clone()));
         },
         |number| usize::from(store.get(&keys[number * STRIDE % keys.len()]).is_some()),
         |number| {

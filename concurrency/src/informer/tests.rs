@@ -15,7 +15,7 @@ use super::options::HandlerOptions;
 use super::pipeline::{Pipeline, QueueWriter};
 use super::slot::{ListenerState, Slot, SlotSink};
 use crate::schedules::{entry, try_out};
-use crate::store::Indexer;
+use crate::store::{Indexer, IndexerWriter};
 
 type Objects = BTreeMap<String, u64>;
 
@@ -183,7 +183,7 @@ fn p_09_a_slot_that_is_ended_ends_its_listener_and_keeps_nothing() {
 #[test]
 fn i_09_i_17_p_02_handlers_whenever_they_come_add_up_to_the_store() {
     try_out(|| {
-        let pipeline = Arc::new(Pipeline::new(Indexer::new()));
+        let pipeline = Arc::new(Pipeline::new(IndexerWriter::new()));
         let writer = QueueWriter::new(Arc::clone(&pipeline));
         let worker = future::spawn(Arc::clone(&pipeline).run());
         let early = slot(&HandlerOptions::new());
@@ -197,7 +197,7 @@ fn i_09_i_17_p_02_handlers_whenever_they_come_add_up_to_the_store() {
             joins.add(None, &slot).map(|_| listen(&slot))
         });
         let waits = Arc::clone(&pipeline);
-        let synced = future::spawn(async move { waits.wait_synced().await });
+        let synced = future::spawn(async move { waits.synced().await });
         writing.join().unwrap();
         let late = late.join().unwrap();
         future::block_on(async {
@@ -218,7 +218,7 @@ fn i_09_i_17_p_02_handlers_whenever_they_come_add_up_to_the_store() {
 #[test]
 fn what_is_queued_reaches_the_store_while_the_reflector_goes_on() {
     try_out(|| {
-        let pipeline = Arc::new(Pipeline::new(Indexer::new()));
+        let pipeline = Arc::new(Pipeline::new(IndexerWriter::new()));
         let mut writer = QueueWriter::new(Arc::clone(&pipeline));
         let worker = future::spawn(Arc::clone(&pipeline).run());
         let store = pipeline.indexer().clone();
@@ -245,7 +245,7 @@ fn what_is_queued_reaches_the_store_while_the_reflector_goes_on() {
 #[test]
 fn i_07_who_is_told_of_a_change_finds_it_in_the_store() {
     try_out(|| {
-        let pipeline = Arc::new(Pipeline::new(Indexer::new()));
+        let pipeline = Arc::new(Pipeline::new(IndexerWriter::new()));
         let writer = QueueWriter::new(Arc::clone(&pipeline));
         let worker = future::spawn(Arc::clone(&pipeline).run());
         let slot = slot(&HandlerOptions::new());
@@ -275,7 +275,7 @@ fn i_07_who_is_told_of_a_change_finds_it_in_the_store() {
 #[test]
 fn i_13_i_14_p_11_a_stop_at_any_time_ends_all_who_listen_or_wait() {
     try_out(|| {
-        let pipeline = Arc::new(Pipeline::new(Indexer::new()));
+        let pipeline = Arc::new(Pipeline::new(IndexerWriter::new()));
         let writer = QueueWriter::new(Arc::clone(&pipeline));
         let worker = future::spawn(Arc::clone(&pipeline).run());
         let early = slot(&HandlerOptions::new());
@@ -283,7 +283,7 @@ fn i_13_i_14_p_11_a_stop_at_any_time_ends_all_who_listen_or_wait() {
         let listener = listen(&early);
         let writing = thread::spawn(move || write(writer));
         let waits = Arc::clone(&pipeline);
-        let synced = future::spawn(async move { waits.wait_synced().await });
+        let synced = future::spawn(async move { waits.synced().await });
         let store = pipeline.indexer().clone();
         let reached = future::spawn(async move { store.wait_for(&9.into()).await });
         let stops = Arc::clone(&pipeline);

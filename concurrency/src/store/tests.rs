@@ -1,13 +1,15 @@
 //! Stories of readers, writers and waiters of one store.
 
+use std::sync::Arc;
+
 use heliostat_core::object::Entry;
 use heliostat_core::store::Store;
 use heliostat_core::store::index::IndexFunc;
 use heliostat_core::store::transaction::Op;
 use shuttle::{future, thread};
 
+use super::IndexerWriter;
 use super::waiters::WriterGone;
-use super::{Indexer, IndexerWriter};
 use crate::schedules::{entry, try_out};
 
 /// Puts two objects of the same number in the place of all that is there.
@@ -25,9 +27,9 @@ fn by_number() -> IndexFunc<u64> {
 #[test]
 fn s_09_a_reader_never_sees_half_a_replace() {
     try_out(|| {
-        let store = Indexer::new();
+        let mut writer = IndexerWriter::new();
+        let store = writer.indexer();
         store.add_index("number", by_number()).unwrap();
-        let mut writer = store.writer();
         let writes = thread::spawn(move || (1..=3).for_each(|number| replace(&mut writer, number)));
         let readers = [0, 1].map(|_| {
             let store = store.clone();
@@ -58,21 +60,20 @@ fn s_09_a_reader_never_sees_half_a_replace() {
 
 /// A writer that replaces, updates and makes transactions, the numbers of its states always growing;
 /// each of them changes `a` first or together with `b`.
-fn write_growing(store: &Indexer<u64>, writer: &mut IndexerWriter<u64>) {
+fn write_growing(writer: &mut IndexerWriter<u64>) {
     replace(writer, 1);
     writer.update(entry("a", 2)).unwrap();
     writer.update(entry("b", 2)).unwrap();
-    store.transact(["b", "a"].map(|name| Op::Upsert(entry(name, 3))));
+    writer.transact(["b", "a"].map(|name| Op::Upsert(entry(name, 3))));
     replace(writer, 4);
 }
 
 #[test]
 fn s_09_s_10_reads_by_key_and_of_the_whole_state_never_go_back_in_time() {
     try_out(|| {
-        let store = Indexer::new();
-        let mut writer = store.writer();
-        let written = store.clone();
-        let writes = thread::spawn(move || write_growing(&written, &mut writer));
+        let mut writer = IndexerWriter::new();
+        let store = writer.indexer();
+        let writes = thread::spawn(move || write_growing(&mut writer));
         let reader = thread::spawn(move || {
             let by_key = |name: &str| {
                 store
@@ -105,12 +106,13 @@ fn s_09_s_10_reads_by_key_and_of_the_whole_state_never_go_back_in_time() {
 #[test]
 fn x_06_an_index_that_is_added_during_writes_misses_none() {
     try_out(|| {
-        let store = Indexer::new();
+        let writer = Arc::new(IndexerWriter::new());
+        let store = writer.indexer();
         let writers = ["a", "b"].map(|name| {
-            let store = store.clone();
+            let writer = Arc::clone(&writer);
             thread::spawn(move || {
-                store.add(entry(name, 1));
-                store.add(entry(name, 2));
+                writer.upsert(entry(name, 1));
+                writer.upsert(entry(name, 2));
             })
         });
         let indexes = store.clone();
@@ -128,8 +130,8 @@ fn x_06_an_index_that_is_added_during_writes_misses_none() {
 #[test]
 fn a_wait_for_a_version_that_comes_is_never_missed() {
     try_out(|| {
-        let store = Indexer::<u64>::new();
-        let mut writer = store.writer();
+        let mut writer = IndexerWriter::<u64>::new();
+        let store = writer.indexer();
         let waiters: Vec<_> = (1..=3_u64)
             .map(|version| {
                 let store = store.clone();
@@ -140,7 +142,7 @@ fn a_wait_for_a_version_that_comes_is_never_missed() {
             })
             .collect();
         let synced = store.clone();
-        let synced = future::spawn(async move { synced.wait_synced().await });
+        let synced = future::spawn(async move { synced.synced().await });
         let never = store.clone();
         let never = future::spawn(async move { never.wait_for(&9.into()).await });
         let writes = thread::spawn(move || (1..=3).for_each(|number| replace(&mut writer, number)));
@@ -158,8 +160,8 @@ fn a_wait_for_a_version_that_comes_is_never_missed() {
 #[test]
 fn a_wait_that_is_given_up_leaves_nothing_behind() {
     try_out(|| {
-        let store = Indexer::<u64>::new();
-        let mut writer = store.writer();
+        let mut writer = IndexerWriter::<u64>::new();
+        let store = writer.indexer();
         let waits = store.clone();
         let given_up = thread::spawn(move || {
             future::block_on(async {

@@ -3,6 +3,7 @@
 use heliostat::source::{ListOptions, ResourceVersionMatch};
 use heliostat::{ListerWatcher, ResourceVersion};
 
+use super::mirror::{apply, not_older};
 use crate::harness::Scope;
 use crate::report::{Checked, Stop, ensure};
 use crate::seen::State;
@@ -164,7 +165,7 @@ pub(super) async fn any_list_is_consistent<S: Scope>(session: &Session<'_, S>) -
     let mut reader = session.watch(from).await?;
     while !mirror.iter().any(|state| state.key == last.key) {
         let change = reader.next_change("the changes up to the last").await?;
-        super::watch::apply(&mut mirror, change);
+        apply(&mut mirror, change);
     }
     expect_same(&[a, states[1].clone(), last], &mirror)
 }
@@ -199,10 +200,4 @@ fn limited(limit: u32) -> ListOptions {
 
 fn last_of(states: &[State]) -> &State {
     states.last().expect("objects were created")
-}
-
-/// A version that can be compared and is older is a breach.
-pub(super) fn not_older(version: &ResourceVersion, than: &ResourceVersion) -> Checked {
-    let expected = format!("a version not older than {than}");
-    ensure(!version.is_older_than(than), expected, version)
 }

@@ -13,6 +13,8 @@ mod history;
 
 mod streams;
 
+mod mirror;
+
 pub(crate) async fn check<S: Scope>(scope: &S, promise: Promise) -> Checked {
     let session = Session::new(scope);
     let session = &session;

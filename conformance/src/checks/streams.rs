@@ -3,7 +3,7 @@
 use heliostat::source::WatchOptions;
 use heliostat::{ObjectKey, ResourceVersion};
 
-use super::list::not_older;
+use super::mirror::not_older;
 use crate::harness::Scope;
 use crate::report::{Checked, Stop, ensure};
 use crate::seen::{Change, Seen, show};

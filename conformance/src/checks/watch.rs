@@ -4,10 +4,10 @@ use futures_util::future::join;
 use heliostat::source::{ChangeKind, ResourceVersionMatch, WatchOptions};
 use heliostat::{ListerWatcher, ResourceVersion};
 
-use super::list::not_older;
+use super::mirror::{apply, not_older};
 use crate::harness::Scope;
 use crate::report::{Checked, Stop, ensure};
-use crate::seen::{Change, Seen, State};
+use crate::seen::{Seen, State};
 use crate::session::{Reader, Session, expect_same, watch_from};
 
 /// How many times the concurrent writer changes its objects.
@@ -251,14 +251,6 @@ fn watch_list(version: ResourceVersion) -> WatchOptions {
         resource_version_match: Some(ResourceVersionMatch::NotOlderThan),
         send_initial_events: true,
         ..watch_from(version)
-    }
-}
-
-/// Does to a mirror what a change says.
-pub(super) fn apply(mirror: &mut Vec<State>, change: Change) {
-    mirror.retain(|state| state.key != change.state.key);
-    if change.kind != ChangeKind::Deleted {
-        mirror.push(change.state);
     }
 }
 

@@ -28,9 +28,10 @@ mod signals;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
-use args::Cli;
+use args::{Cli, Command};
+use command::{apiserver, completions, convert, demo, get, mirror, top};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
         .build()
         .map_err(Failure::Runtime)
         .and_then(|runtime| {
-            let outcome = runtime.block_on(command::run(cli.command));
+            let outcome = runtime.block_on(run(cli.command));
             // A thread that is stuck in a write to a full pipe must not keep the program alive.
             runtime.shutdown_background();
             outcome
@@ -53,5 +54,18 @@ fn main() -> ExitCode {
             failure.tell();
             failure.exit_code()
         }
+    }
+}
+
+/// Runs a command to its end.
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Mirror(args) => Box::pin(mirror::run(*args)).await,
+        Command::Get(args) => Box::pin(get::run(*args)).await,
+        Command::Top(args) => Box::pin(top::run(*args)).await,
+        Command::Demo(args) => Box::pin(demo::run(args)).await,
+        Command::Apiserver(args) => apiserver::run(args).await,
+        Command::Convert(args) => convert::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
     }
 }

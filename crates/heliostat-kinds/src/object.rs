@@ -1,6 +1,7 @@
 //! Objects in protobuf: with the envelope of storage and responses, or bare, as in lists.
 
 use std::str;
+use std::sync::atomic::AtomicBool;
 
 use serde::de::{Deserialize, DeserializeOwned};
 
@@ -133,6 +134,7 @@ pub struct Object<'a> {
     message: &'static Message,
     type_meta: TypeMeta<'a>,
     bytes: &'a [u8],
+    unknown: Option<&'a AtomicBool>,
 }
 
 impl<'a> Object<'a> {
@@ -178,6 +180,7 @@ impl<'a> Object<'a> {
             message: kind.message(),
             type_meta,
             bytes,
+            unknown: None,
         })
     }
 
@@ -188,6 +191,33 @@ impl<'a> Object<'a> {
             message,
             type_meta: TypeMeta::default(),
             bytes,
+            unknown: None,
+        }
+    }
+
+    /// Sets a flag when reading passes over a field that the kind does not have.
+    ///
+    /// A newer server sends such fields. The flag costs nothing until then;
+    /// [`unknown_fields`](crate::unknown_fields) returns which fields they are.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    ///
+    /// use heliostat_kinds::{Object, schema};
+    ///
+    /// let map = schema::kind("v1", "ConfigMap").expect("it is built in");
+    /// // `immutable`, and field 100.
+    /// let object = Object::of_message(map.message(), &[0x20, 1, 0xa0, 6, 1]);
+    /// let passed_over = AtomicBool::new(false);
+    /// object.noting_unknown_fields(&passed_over).to_json(&mut Vec::new())?;
+    /// assert!(passed_over.load(Ordering::Relaxed));
+    /// # Ok::<(), heliostat_kinds::ReadError>(())
+    /// ```
+    #[must_use]
+    pub fn noting_unknown_fields(self, flag: &'a AtomicBool) -> Self {
+        Self {
+            unknown: Some(flag),
+            ..self
         }
     }
 
@@ -240,6 +270,11 @@ impl<'a> Object<'a> {
 
     pub(crate) fn type_meta(&self) -> TypeMeta<'a> {
         self.type_meta
+    }
+
+    /// The flag that is set when a field is passed over.
+    pub(crate) fn unknown_flag(&self) -> Option<&'a AtomicBool> {
+        self.unknown
     }
 }
 

@@ -1,12 +1,16 @@
 //! Texts that are wrong, hostile or random: what is said of them, and that nothing breaks.
 
-use heliostat_kinds::schema::{self, Field, Kind, Message, Shape, ValueType};
+mod random;
+
+use heliostat_kinds::schema::{self, Kind};
 use heliostat_kinds::{
     FieldValidation, Object, TextOptions, WriteError, WriteErrorKind, from_protobuf, to_json,
     to_protobuf_of, unknown_fields,
 };
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+use random::random_object;
 
 fn kind(api_version: &str, name: &str) -> &'static Kind {
     schema::kind(api_version, name).unwrap()
@@ -255,84 +259,6 @@ fn fields_in_protobuf_that_no_kind_has_are_found() {
     unknown_fields(&Object::of_message(object.message(), &[0x12, 9])).unwrap_err();
 }
 
-/// Numbers that a seed decides.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (self.0 >> 33) % end
-    }
-}
-
-fn object(numbers: &mut Numbers, message: &'static Message, depth: u64) -> Value {
-    let mut object = Map::new();
-    add_fields(numbers, message, depth, &mut object);
-    Value::Object(object)
-}
-
-fn add_fields(
-    numbers: &mut Numbers,
-    message: &'static Message,
-    depth: u64,
-    object: &mut Map<String, Value>,
-) {
-    for field in message.fields() {
-        match field.message() {
-            Some(message) if message.is_type_meta() => {}
-            Some(message) if field.is_inline() => add_fields(numbers, message, depth, object),
-            _ if numbers.below(3 + depth) < 2 => {
-                object.insert(field.name().to_owned(), field_value(numbers, field, depth));
-            }
-            _ => {}
-        }
-    }
-}
-
-fn field_value(numbers: &mut Numbers, field: &'static Field, depth: u64) -> Value {
-    let count = 1 + numbers.below(3);
-    match field.shape() {
-        Shape::Singular => single(numbers, field.value_type(), depth),
-        Shape::List => (0..count)
-            .map(|_| single(numbers, field.value_type(), depth))
-            .collect(),
-        Shape::Map => (0..count)
-            .map(|at| (format!("k{at}"), single(numbers, field.value_type(), depth)))
-            .collect(),
-    }
-}
-
-fn single(numbers: &mut Numbers, value_type: ValueType, depth: u64) -> Value {
-    let pick = 1 + numbers.below(1_000_000);
-    match value_type {
-        ValueType::String => json!(["a", "é<&>", "\u{2028}\n\"", "日本"][pick as usize % 4]),
-        ValueType::Bool => json!(true),
-        ValueType::Int32 => json!(-(pick as i32)),
-        ValueType::Int64 => json!(pick as i64 * -4_000_000_000_000),
-        ValueType::Float64 => json!(pick as f64 + 0.5),
-        ValueType::Bytes => json!("AAEC"),
-        ValueType::Time => json!(format!("20{:02}-02-28T23:59:59Z", pick % 100)),
-        ValueType::MicroTime => json!(format!("2026-02-28T23:59:59.{pick:06}Z")),
-        ValueType::Quantity => json!(["1", "100m", "3Gi", "0"][pick as usize % 4]),
-        ValueType::IntOrString if pick.is_multiple_of(2) => json!("http"),
-        ValueType::IntOrString => json!(pick),
-        ValueType::RawExtension | ValueType::FieldsV1 => json!({"a": [pick, null, "é"]}),
-        ValueType::Json => json!([pick, {"x": true}]),
-        ValueType::StringList => json!(["a", "b"]),
-        ValueType::JsonSchemaPropsOrBool if pick.is_multiple_of(2) => json!(true),
-        ValueType::JsonSchemaPropsOrArray if pick.is_multiple_of(2) => json!([{"type": "a"}]),
-        ValueType::JsonSchemaPropsOrStringArray if pick.is_multiple_of(2) => json!(["a"]),
-        ValueType::JsonSchemaPropsOrBool
-        | ValueType::JsonSchemaPropsOrArray
-        | ValueType::JsonSchemaPropsOrStringArray => json!({"type": "a"}),
-        ValueType::Message(message) => object(numbers, message, depth + 2),
-        ValueType::Any => Value::Null,
-    }
-}
-
 /// Whether all of a value is in the other, in which zero values are shown as well.
 fn is_in(part: &Value, whole: &Value) -> bool {
     match (part, whole) {
@@ -351,7 +277,7 @@ fn is_in(part: &Value, whole: &Value) -> bool {
 }
 
 fn check_round_trips(kind: &'static Kind, seed: u64) {
-    let value = object(&mut Numbers(seed), kind.message(), 0);
+    let value = random_object(kind, seed);
     let bytes = write(kind, value.to_string().as_bytes()).unwrap();
     let json = json_of(&bytes);
     let read: Value = serde_json::from_str(&json).unwrap();
@@ -395,7 +321,7 @@ proptest! {
     ) {
         let kinds = ["Pod", "Service", "Secret", "Event"];
         let kind = kind("v1", kinds[seed as usize % 4]);
-        let mut text = object(&mut Numbers(seed), kind.message(), 0).to_string().into_bytes();
+        let mut text = random_object(kind, seed).to_string().into_bytes();
         for (at, byte) in changes.into_iter().chain(swaps) {
             let at = at.index(text.len());
             text[at] = byte;

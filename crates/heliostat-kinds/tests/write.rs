@@ -1,46 +1,17 @@
 //! Objects of `testdata/` written from JSON and from types: what Go wrote is what comes.
 
-use std::io::{BufRead as _, BufReader};
+mod rows;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use flate2::read::GzDecoder;
 use heliostat_kinds::schema::{self, Kind};
 use heliostat_kinds::{Object, TextOptions, from_protobuf, to_json, to_protobuf, to_protobuf_of};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-#[derive(Deserialize)]
-struct Row {
-    kind: String,
-    sample: String,
-    protobuf: String,
-    json: String,
-}
-
-impl Row {
-    fn protobuf(&self) -> Vec<u8> {
-        STANDARD.decode(&self.protobuf).unwrap()
-    }
-
-    fn name(&self) -> String {
-        format!("{} {}", self.kind, self.sample)
-    }
-}
-
-fn rows() -> Vec<Row> {
-    let packed: &[u8] = include_bytes!("../testdata/encodings.jsonl.gz");
-    let lines = BufReader::new(GzDecoder::new(packed)).lines();
-    let rows: Vec<Row> = lines
-        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
-        .collect();
-    assert_eq!(rows.len(), 486);
-    rows
-}
+use rows::{Row, rows};
 
 fn json_of(bytes: &[u8]) -> String {
     let mut out = Vec::new();

@@ -6,7 +6,7 @@ mod common;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use common::{Answer, Next, Watch, config_map, get, get_as, short};
+use common::{Answer, Ask, Next, Watch, config_map, get, get_as, short};
 use heliostat_kinds::to_json;
 use heliostat_server::{ApiServer, RunningServer};
 use serde_json::{Value, json};
@@ -197,8 +197,13 @@ async fn check_lists(media_type: &str) {
 
 /// Everything that a watch has to say at once, as the recording has it:
 /// `26xADDED BOOKMARK(initial-events-end)`, `MODIFIED`, `none`.
-async fn events(server: &RunningServer, url: &str) -> String {
-    let mut watch = Watch::open(server, url).await;
+async fn events(server: &RunningServer, url: &str, media_type: &str) -> String {
+    let ask = Ask {
+        path: url,
+        headers: &[("accept", media_type)],
+        ..Ask::default()
+    };
+    let mut watch = Watch::open_as(server, ask).await;
     // The watch sends what there is, and then ends instead of waiting for more.
     server.faults().close_watches(None);
     let mut added = 0;
@@ -229,6 +234,15 @@ async fn events(server: &RunningServer, url: &str) -> String {
 
 #[tokio::test]
 async fn every_recorded_watch_is_answered_as_recorded() {
+    check_watches(JSON).await;
+}
+
+#[tokio::test]
+async fn every_recorded_watch_is_the_same_in_protobuf() {
+    check_watches(PROTOBUF).await;
+}
+
+async fn check_watches(media_type: &str) {
     let story = Story::new().await;
     let table = rows(WATCH);
     assert_eq!(table.len(), 90);
@@ -241,12 +255,12 @@ async fn every_recorded_watch_is_answered_as_recorded() {
         ];
         let url = story.url(&row, &columns, "watch=1");
         if row["http"] == "200" {
-            let found = events(&story.server, &url).await;
+            let found = events(&story.server, &url, media_type).await;
             assert_eq!(found, row["events in order within 1 s"], "{url}");
         } else {
-            let answer = get(&story.server, &url).await;
+            let answer = get_as(&story.server, &url, media_type).await;
             assert_eq!(answer.code.as_str(), row["http"], "{url}");
-            story.check_error(&row, &answer.json(), &url);
+            story.check_error(&row, &decoded(&answer, media_type), &url);
         }
     }
 }

@@ -10,6 +10,7 @@
 )]
 
 use std::error::Error;
+use std::time::Duration;
 
 use heliostat::informer::Registration;
 use heliostat::source::kube::{Connection, KubeSource};
@@ -83,7 +84,7 @@ pub async fn follow(
     let (current, config) = watch::channel(None);
     let registration = informer.add_handler(Reloader { current })?;
     informer.start();
-    registration.wait_synced().await?;
+    registration.wait_synced(Duration::from_secs(30)).await?;
     Ok((config, registration))
 }
 

@@ -5,18 +5,21 @@
 //! it mirrors a cluster.
 #![expect(clippy::print_stdout, reason = "an example talks")]
 
+use std::time::Duration;
+
 use heliostat::client_go::{Delta, DeltaFifo};
 use heliostat::source::memory::MemorySource;
-use heliostat::{Indexer, ListerWatcher, Reflector, ReflectorHandle};
+use heliostat::{IndexerWriter, ListerWatcher, Reflector, ReflectorHandle};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let source = MemorySource::<String>::new();
     source.create("team/blue".parse()?, "sky".to_owned())?;
 
-    let (mirror, queue, store) = mirror(source.clone());
-    let popping = tokio::spawn(pop_all(queue.clone(), store.clone()));
-    queue.wait_synced().await;
+    let (mirror, queue, writer) = mirror(source.clone());
+    let store = writer.indexer();
+    let popping = tokio::spawn(pop_all(queue.clone(), writer));
+    queue.wait_synced(Duration::from_secs(30)).await?;
     source.create("team/red".parse()?, "brick".to_owned())?;
     source.delete(&"team/blue".parse()?)?;
     source.wait_until_settled().await;
@@ -28,35 +31,39 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Starts a reflector that fills a queue, for a consumer that keeps `store`.
+/// Starts a reflector that fills a queue, for a consumer that fills a store.
 pub fn mirror<S: ListerWatcher>(
     source: S,
-) -> (ReflectorHandle, DeltaFifo<S::Object>, Indexer<S::Object>) {
-    let store = Indexer::with_namespace_index();
+) -> (
+    ReflectorHandle,
+    DeltaFifo<S::Object>,
+    IndexerWriter<S::Object>,
+) {
+    let writer = IndexerWriter::with_namespace_index();
     // The queue asks the store which objects a list no longer has.
-    let known = store.clone();
+    let known = writer.indexer();
     let queue = DeltaFifo::builder().known(move || known.snapshot()).build();
     let mirror = Reflector::new(source, queue.clone()).start();
-    (mirror, queue, store)
+    (mirror, queue, writer)
 }
 
 /// Pops what happened to one object after the other, and applies it to the store, until the queue is
 /// closed and empty.
-pub async fn pop_all<T: Send + Sync>(queue: DeltaFifo<T>, store: Indexer<T>) {
+pub async fn pop_all<T: Send + Sync>(queue: DeltaFifo<T>, writer: IndexerWriter<T>) {
     while let Ok(popped) = queue.pop().await {
         for delta in popped.as_slice() {
             match delta {
                 Delta::Added(entry) | Delta::Replaced(entry) => {
                     println!("+ {}", entry.key());
-                    store.add(entry.clone());
+                    writer.upsert(entry.clone());
                 }
                 Delta::Updated(entry) | Delta::Sync(entry) => {
                     println!("~ {}", entry.key());
-                    store.update(entry.clone());
+                    writer.upsert(entry.clone());
                 }
                 Delta::Deleted(deletion) => {
                     println!("- {}", deletion.key());
-                    store.delete(deletion.key());
+                    writer.remove(deletion.key());
                 }
             }
         }

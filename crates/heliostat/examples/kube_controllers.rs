@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use heliostat::informer::InformerStopped;
@@ -68,7 +69,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokio::spawn(run(pods.clone(), world))
     });
     factory.start();
-    factory.wait_synced().await?;
+    factory.wait_synced(Duration::from_secs(30)).await?;
 
     let labelled = json!({"metadata": {"labels": {"app": "cart"}}});
     server

@@ -4,6 +4,8 @@
 //! is the cluster of your kubeconfig.
 #![expect(clippy::print_stdout, reason = "an example talks")]
 
+use std::time::Duration;
+
 use heliostat::Reflector;
 use heliostat::source::kube::{Connection, KubeSource};
 use heliostat_server::{ApiServer, RunningServer};
@@ -20,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .labels("app=cart");
     let (reflector, pods) = Reflector::with_indexer(source);
     let mirror = reflector.start();
-    mirror.wait_synced().await?;
+    mirror.wait_synced(Duration::from_secs(30)).await?;
     print(&pods.list());
 
     let running = json!({"status": {"phase": "Running"}});

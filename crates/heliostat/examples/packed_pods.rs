@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "an example talks")]
 
 use std::error::Error;
+use std::time::Duration;
 
 use heliostat::source::kube::{Connection, KubeSource};
 use heliostat::{IndexFunc, Indexer, Packed, Packing, Reflector, ReflectorHandle};
@@ -58,7 +59,7 @@ pub async fn mirror(
     let (reflector, pods) = Reflector::with_indexer(source);
     pods.add_index(BY_NODE, IndexFunc::by_field(BY_NODE.parse()?))?;
     let mirror = reflector.start();
-    mirror.wait_synced().await?;
+    mirror.wait_synced(Duration::from_secs(30)).await?;
     Ok((mirror, pods))
 }
 

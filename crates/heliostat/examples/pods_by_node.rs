@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::time::Duration;
 
 use heliostat::source::kube::{Connection, Scope};
 use heliostat::{Entry, IndexFunc, Lister, SharedInformerFactory};
@@ -31,7 +32,7 @@ pub async fn mirror(url: &str) -> Result<Lister<Pod>, Box<dyn Error>> {
     let node = |pod: &Entry<Pod>| pod.object.spec.as_ref()?.node_name.clone();
     pods.indexer().add_index(BY_NODE, IndexFunc::new(node))?;
     factory.start();
-    factory.wait_synced().await?;
+    factory.wait_synced(Duration::from_secs(30)).await?;
     Ok(pods.lister("pods"))
 }
 

@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "an example talks")]
 
 use std::error::Error;
+use std::time::Duration;
 
 use heliostat::source::etcd::{Cluster, Connection, Registry};
 use heliostat::{IndexFunc, Indexer, Packed, Packing, Reflector, ReflectorHandle};
@@ -25,7 +26,7 @@ pub async fn mirror(
     let (reflector, pods) = Reflector::with_indexer(pods);
     pods.add_index(BY_NODE, IndexFunc::by_field("spec.nodeName".parse()?))?;
     let mirror = reflector.start();
-    mirror.wait_synced().await?;
+    mirror.wait_synced(Duration::from_secs(30)).await?;
     Ok((mirror, pods))
 }
 

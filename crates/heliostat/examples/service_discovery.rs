@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "an example talks")]
 
 use std::error::Error;
+use std::time::Duration;
 
 use heliostat::source::etcd::{Cluster, Connection, EtcdSource};
 use heliostat::{HandlerFuncs, Indexer, Reflector, ReflectorHandle, SharedInformer};
@@ -34,7 +35,7 @@ impl Directory {
         let source = EtcdSource::<Instance>::json(cluster, PREFIX);
         let (reflector, instances) = Reflector::with_indexer(source);
         let mirror = reflector.start();
-        mirror.wait_synced().await?;
+        mirror.wait_synced(Duration::from_secs(30)).await?;
         Ok(Self { instances, mirror })
     }
 

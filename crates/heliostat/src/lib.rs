@@ -6,6 +6,7 @@
 //! ```no_run
 //! # #[cfg(feature = "kube")]
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # use std::time::Duration;
 //! # use heliostat::Reflector;
 //! # use heliostat::source::kube::{Connection, KubeSource};
 //! # use k8s_openapi::api::core::v1::Pod;
@@ -13,7 +14,7 @@
 //! let source = KubeSource::<Pod>::new(&cluster).namespace("shop").labels("app=cart");
 //! let (reflector, pods) = Reflector::with_indexer(source);
 //! let mirror = reflector.start();
-//! mirror.wait_synced().await?;
+//! mirror.wait_synced(Duration::from_secs(30)).await?;
 //! println!("{} pods in shop", pods.in_namespace("shop").len());
 //! # Ok(())
 //! # }
@@ -24,6 +25,7 @@
 //! ```no_run
 //! # #[cfg(feature = "kube")]
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # use std::time::Duration;
 //! # use heliostat::{HandlerFuncs, SharedInformer};
 //! # use heliostat::source::kube::{Connection, KubeSource};
 //! # use k8s_openapi::api::core::v1::Pod;
@@ -34,7 +36,7 @@
 //!     .on_delete(|pod, _tombstone| println!("- {}", pod.key()));
 //! let registration = pods.add_handler(handler)?;
 //! pods.start();
-//! registration.wait_synced().await?;
+//! registration.wait_synced(Duration::from_secs(30)).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -125,10 +127,12 @@ pub use informer::subscription::Subscription;
 pub use list_watch::ListerWatcher;
 pub use queue::work_queue::{Action, WorkQueue};
 pub use reflector::builder::Reflector;
-pub use reflector::handle::{MirrorStopped, ReflectorHandle};
+pub use reflector::handle::ReflectorHandle;
 pub use reflector::status::ReflectorStatus;
 pub use store::indexer::Indexer;
 pub use store::lister::Lister;
+pub use store::writer::IndexerWriter;
+pub use wait::NotSynced;
 pub use wait::synced::wait_synced;
 
 #[cfg(all(doctest, feature = "kube"))]

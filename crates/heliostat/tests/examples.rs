@@ -30,6 +30,10 @@ mod delta_fifo;
 #[expect(dead_code, reason = "its main is not called")]
 mod finalizer_controller;
 
+#[path = "../examples/leader_election.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod leader_election;
+
 #[path = "../examples/packed_pods.rs"]
 #[expect(dead_code, reason = "its main is not called")]
 mod packed_pods;
@@ -43,7 +47,7 @@ use std::time::Duration;
 use heliostat::source::kube::Connection;
 use heliostat::source::memory::MemorySource;
 use heliostat_server::{ApiServer, RunningServer};
-use kube_client::{Client, Config};
+use kube_client::{Api, Client, Config};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -128,9 +132,10 @@ async fn a_store_follows_a_delta_fifo() {
     let create = |name: &str| source.create(name.parse().unwrap(), name.to_owned());
     create("team/blue").unwrap();
     create("team/green").unwrap();
-    let (mirror, queue, store) = delta_fifo::mirror(source.clone());
-    let popping = tokio::spawn(delta_fifo::pop_all(queue.clone(), store.clone()));
-    soon(queue.wait_synced()).await;
+    let (mirror, queue, writer) = delta_fifo::mirror(source.clone());
+    let store = writer.indexer();
+    let popping = tokio::spawn(delta_fifo::pop_all(queue.clone(), writer));
+    soon(queue.wait_synced(Duration::MAX)).await.unwrap();
     assert_eq!(store.len(), 2);
 
     // One object vanishes and another is created while no watch reports it: the relist finds both.
@@ -284,6 +289,68 @@ async fn a_copy_is_made_mended_and_taken_down_before_its_original_goes() {
             .is_none()
     );
     running.shutdown().await;
+    server.shutdown().await;
+}
+
+/// Starts a replica of the signing controller; its lease expires soon.
+fn replica(client: &Client, identity: &str) -> Running {
+    let candidate = leader_election::Candidate {
+        leases: Api::namespaced(client.clone(), "shop"),
+        lease: "signer".to_owned(),
+        identity: identity.to_owned(),
+        duration: Duration::from_millis(1_500),
+    };
+    let run = |client, stop| leader_election::run(client, candidate, stop);
+    start!(run, client.clone())
+}
+
+fn holder(server: &RunningServer) -> Option<Value> {
+    let lease = server.storage().get("leases", "shop/signer").unwrap()?;
+    Some(lease["spec"]["holderIdentity"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_leader_reconciles_and_another_follows_it() {
+    let server = leader_election::stand_in().await.unwrap();
+    let client = leader_election::client_of(&server).unwrap();
+    let signed_by = |name: &'static str| {
+        move |map: Option<&Value>| map.is_some_and(|map| map["data"]["signed-by"] == name)
+    };
+    let one = replica(&client, "one");
+    until(&server, "shop/letter", signed_by("one")).await;
+    let two = replica(&client, "two");
+
+    // The second waits while the first renews the lease.
+    let version =
+        |lease: Option<Value>| lease.map(|lease| lease["metadata"]["resourceVersion"].clone());
+    for _ in 0..2 {
+        let before = version(server.storage().get("leases", "shop/signer").unwrap());
+        until_true(|| version(server.storage().get("leases", "shop/signer").unwrap()) != before)
+            .await;
+        assert_eq!(holder(&server), Some("one".into()));
+    }
+
+    // The first gives the lease up, and the second takes it.
+    one.shutdown().await;
+    until_true(|| holder(&server) == Some("two".into())).await;
+    let next = json!({"metadata": {"name": "card", "namespace": "shop", "labels": {"sign": ""}}});
+    server.storage().create("configmaps", next).unwrap();
+    until(&server, "shop/card", signed_by("two")).await;
+
+    // A leader that loses the lease stops, and leaves it to its new holder.
+    let taken = json!({"spec": {"holderIdentity": "three"}});
+    server
+        .storage()
+        .merge_patch("leases", "shop/signer", taken)
+        .unwrap();
+    soon(two.task).await.unwrap();
+    assert_eq!(holder(&server), Some("three".into()));
+
+    // The new holder never renews, so the lease expires.
+    let four = replica(&client, "four");
+    until_true(|| holder(&server) == Some("four".into())).await;
+    four.shutdown().await;
+    assert_eq!(holder(&server), Some(Value::Null));
     server.shutdown().await;
 }
 

@@ -51,7 +51,7 @@ async fn if_01_all_who_ask_for_the_same_share_one_mirror() {
     };
     let (one, other) = (ask().unwrap(), ask().unwrap());
     factory.start();
-    factory.wait_synced().await.unwrap();
+    factory.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(made.into_inner(), 1);
     assert_eq!(factory.informers().len(), 1);
     assert!(one.is_synced() && other.is_synced());
@@ -67,7 +67,7 @@ async fn if_01_another_key_or_another_type_is_another_informer() {
     let others = informer(&factory, "b", &source(&["y", "z"]));
     let numbers = factory.informer_for("a", MemorySource::<u64>::new).unwrap();
     factory.start();
-    factory.wait_synced().await.unwrap();
+    factory.wait_synced(Duration::MAX).await.unwrap();
     let counts = [
         texts.indexer().len(),
         others.indexer().len(),
@@ -138,16 +138,16 @@ async fn if_01_all_informers_share_one_budget_for_their_lists() {
     let unbound = informer(&free, "z", &source(&["z"]));
     factory.start();
     free.start();
-    free.wait_synced().await.unwrap();
+    free.wait_synced(Duration::MAX).await.unwrap();
     assert!(unbound.is_synced());
     let error = factory
-        .wait_synced_within(Duration::from_secs(5))
+        .wait_synced(Duration::from_secs(5))
         .await
         .unwrap_err();
     assert_eq!(error.unsynced().len(), 2, "{error}");
     assert_eq!(budget.waiting(), 2);
     drop(held);
-    factory.wait_synced().await.unwrap();
+    factory.wait_synced(Duration::MAX).await.unwrap();
     assert!(kept.iter().all(SharedInformer::is_synced));
 }
 
@@ -164,7 +164,7 @@ async fn if_02_start_starts_what_is_not_started_and_waits_for_nothing() {
     );
     factory.start();
     factory.start();
-    second.wait_synced().await.unwrap();
+    second.wait_synced(Duration::MAX).await.unwrap();
     assert!(
         !first.is_synced(),
         "nobody was held up by the one that cannot list"
@@ -199,7 +199,7 @@ async fn if_03_waiting_names_those_that_are_not_synced_in_order() {
     // This one is not started, so nobody waits for it.
     let unstarted = named("alpha", source(&["y"]));
     let error = factory
-        .wait_synced_within(Duration::from_secs(30))
+        .wait_synced(Duration::from_secs(30))
         .await
         .unwrap_err();
     assert_eq!(error.unsynced(), ["events", "pods"]);
@@ -215,7 +215,7 @@ async fn if_03_a_shutdown_ends_the_waiting() {
     factory.start();
     let waiting = tokio::spawn({
         let factory = factory.clone();
-        async move { factory.wait_synced().await }
+        async move { factory.wait_synced(Duration::MAX).await }
     });
     tokio::task::yield_now().await;
     factory.shutdown().await;
@@ -227,7 +227,7 @@ async fn if_03_a_shutdown_ends_the_waiting() {
 async fn if_03_with_nothing_started_there_is_nothing_to_wait_for() {
     let factory = SharedInformerFactory::new();
     let _kept = informer(&factory, "pods", &source(&["x"]));
-    factory.wait_synced().await.unwrap();
+    factory.wait_synced(Duration::MAX).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,7 +242,7 @@ async fn if_04_a_shutdown_waits_for_mirrors_and_handlers_and_may_be_repeated() {
     });
     let registration = informer.add_handler(handler).unwrap();
     factory.start();
-    registration.wait_synced().await.unwrap();
+    registration.wait_synced(Duration::MAX).await.unwrap();
     pods.wait_for_open_watches(1).await;
 
     let (one, other) = (factory.clone(), factory.clone());
@@ -260,7 +260,7 @@ async fn if_04_a_shutdown_that_is_given_up_goes_on_by_itself() {
     let factory = SharedInformerFactory::new();
     let informer = informer(&factory, "pods", &pods);
     factory.start();
-    factory.wait_synced().await.unwrap();
+    factory.wait_synced(Duration::MAX).await.unwrap();
     let mut shutdown = Box::pin(factory.shutdown());
     assert!(futures_util::poll!(&mut shutdown).is_pending());
     drop(shutdown);
@@ -275,7 +275,7 @@ async fn a_mirror_that_nobody_uses_stops_and_asking_again_makes_a_new_one() {
     let factory = SharedInformerFactory::new();
     let first = informer(&factory, "pods", &pods);
     factory.start();
-    factory.wait_synced().await.unwrap();
+    factory.wait_synced(Duration::MAX).await.unwrap();
     pods.wait_for_open_watches(1).await;
 
     // What keeps it, one after the other.
@@ -297,7 +297,7 @@ async fn a_mirror_that_nobody_uses_stops_and_asking_again_makes_a_new_one() {
     let again = informer(&factory, "pods", &pods);
     assert!(!again.is_started());
     factory.start();
-    factory.wait_synced().await.unwrap();
+    factory.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(again.indexer().len(), 2);
 }
 
@@ -308,7 +308,7 @@ async fn the_end_of_the_factory_is_not_the_end_of_its_informers() {
     let informer = informer(&factory, "pods", &pods);
     factory.start();
     drop(factory);
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(informer.indexer().len(), 1);
 }
 
@@ -319,7 +319,7 @@ async fn kinds_come_and_go_while_the_others_run() {
     let pods_informer = informer(&factory, "pods", &pods);
     let nodes_informer = informer(&factory, "nodes", &nodes);
     factory.start();
-    factory.wait_synced().await.unwrap();
+    factory.wait_synced(Duration::MAX).await.unwrap();
 
     let mut events = pods_informer.subscribe().unwrap();
     assert!(factory.remove::<String>(&"pods".into()).await);
@@ -341,7 +341,7 @@ async fn kinds_come_and_go_while_the_others_run() {
 
     let again = informer(&factory, "pods", &pods);
     factory.start();
-    factory.wait_synced().await.unwrap();
+    factory.wait_synced(Duration::MAX).await.unwrap();
     assert!(again.is_synced() && !nodes_informer.is_stopped());
 }
 
@@ -354,7 +354,7 @@ async fn an_informer_that_its_user_stopped_makes_room_for_a_new_one() {
     first.shutdown().await;
     let again = informer(&factory, "pods", &pods);
     factory.start();
-    again.wait_synced().await.unwrap();
+    again.wait_synced(Duration::MAX).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -379,7 +379,7 @@ async fn every_informer_can_be_looked_at_without_its_type() {
     );
     let _registration = kept.0.add_handler(HandlerFuncs::new()).unwrap();
     factory.start();
-    factory.wait_synced().await.unwrap();
+    factory.wait_synced(Duration::MAX).await.unwrap();
     let seen: Vec<_> = factory
         .informers()
         .iter()
@@ -410,7 +410,7 @@ async fn what_makes_an_informer_may_ask_the_factory() {
         })
         .unwrap();
     factory.start();
-    outer.wait_synced().await.unwrap();
+    outer.wait_synced(Duration::MAX).await.unwrap();
     assert!(inner.is_some_and(|inner| inner.is_synced()));
     assert_eq!(factory.informers().len(), 1);
 }
@@ -430,7 +430,7 @@ async fn ask_and_let_go(factory: SharedInformerFactory, sources: Vec<Source>, se
         factory.start();
         match rng.below(5) {
             0 => drop(factory.remove::<String>(&key.into()).await),
-            1 => drop(informer.wait_synced().await),
+            1 => drop(informer.wait_synced(Duration::MAX).await),
             2 => assert!(factory.informers().len() <= sources.len()),
             _ => {
                 // An error says that somebody stopped it.

@@ -73,7 +73,7 @@ fn keys<T: Send + Sync>(informer: &SharedInformer<T>) -> Vec<String> {
 
 async fn synced(factory: &SharedInformerFactory<Cluster>) {
     factory.start();
-    factory.wait_synced_within(PATIENCE).await.unwrap();
+    factory.wait_synced(PATIENCE).await.unwrap();
 }
 
 #[tokio::test]

@@ -304,10 +304,10 @@ async fn a_mirror_is_what_the_server_holds_in_every_form() {
     let (slim, slim_bytes) = Reflector::with_indexer(slim);
     let (typed, metadata) = (typed.start(), metadata.start());
     let (raw, slim) = (raw.start(), slim.start());
-    typed.wait_synced().await.unwrap();
-    metadata.wait_synced().await.unwrap();
-    raw.wait_synced().await.unwrap();
-    slim.wait_synced().await.unwrap();
+    typed.wait_synced(Duration::MAX).await.unwrap();
+    metadata.wait_synced(Duration::MAX).await.unwrap();
+    raw.wait_synced(Duration::MAX).await.unwrap();
+    slim.wait_synced(Duration::MAX).await.unwrap();
     check_mirror(&pods, &running).await;
     check_mirror(&partial, &running).await;
     check_mirror(&bytes, &running).await;
@@ -352,7 +352,7 @@ async fn a_mirror_survives_dropped_connections_and_expiry() {
     let mirror = reflector
         .config(ReflectorConfig::default().backoff(backoff))
         .start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     for round in 0..5 {
         let drop_all = FaultRule::new(Fault::DropConnection).on(Verb::Watch).once();
         running.faults().inject(drop_all);
@@ -394,7 +394,7 @@ async fn managed_fields_are_left_out_where_nobody_wants_them() {
     ] {
         let (reflector, store) = Reflector::with_indexer(source);
         let mirror = reflector.start();
-        mirror.wait_synced().await.unwrap();
+        mirror.wait_synced(Duration::MAX).await.unwrap();
         let entry = store.get(&"one/managed".parse().unwrap()).unwrap();
         let count = entry
             .object

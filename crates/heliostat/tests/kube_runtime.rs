@@ -382,7 +382,7 @@ async fn their_controller_reconciles_over_our_informers_including_deletes() {
         });
     let controller = tokio::spawn(controller);
     factory.start();
-    factory.wait_synced().await.unwrap();
+    factory.wait_synced(Duration::MAX).await.unwrap();
 
     assert_eq!(soon(reports.recv()).await.unwrap(), "made a");
     running.storage().create("pods", held_pod("b")).unwrap();

@@ -10,8 +10,8 @@ use heliostat::source::PackedSource;
 use heliostat::source::memory::MemorySource;
 use heliostat::store::Op;
 use heliostat::{
-    Entry, HandlerOptions, Header, IndexFunc, Indexer, ListerWatcher, Notification, ObjectKey,
-    Packed, Packing, RawObject, SharedInformer, Snapshot, Store, Subscription,
+    Entry, HandlerOptions, Header, IndexFunc, Indexer, IndexerWriter, ListerWatcher, Notification,
+    ObjectKey, Packed, Packing, RawObject, SharedInformer, Snapshot, Store, Subscription,
 };
 use proptest::prelude::*;
 
@@ -148,19 +148,19 @@ mod store {
 
     /// Does a step, and gives what it gave.
     fn take<T: ReadRaw + Send + Sync + 'static>(
-        store: &Indexer<T>,
+        store: &mut IndexerWriter<T>,
         step: &Step,
         form: impl Fn(Entry<RawObject>) -> Entry<T>,
     ) -> Vec<Option<String>> {
         let shown = |entry: Option<Entry<T>>| entry.as_ref().map(told);
         match step {
             Step::Add(key, version, body) => {
-                vec![shown(store.add(form(entry(key, *version, body))))]
+                vec![shown(store.upsert(form(entry(key, *version, body))))]
             }
             Step::Update(key, version, body) => {
-                vec![shown(store.update(form(entry(key, *version, body))))]
+                vec![shown(store.upsert(form(entry(key, *version, body))))]
             }
-            Step::Delete(key) => vec![shown(store.delete(key))],
+            Step::Delete(key) => vec![shown(store.remove(key))],
             Step::Replace(objects, version) => {
                 let objects = objects.iter();
                 let entries = objects.map(|(key, version, body)| form(entry(key, *version, body)));
@@ -170,18 +170,19 @@ mod store {
             Step::Transact(ops) => {
                 let ops = ops.iter().map(|(key, body)| match body {
                     Some(body) => Op::Upsert(form(entry(key, 9, body))),
-                    None => Op::Delete(key.clone()),
+                    None => Op::Remove(key.clone()),
                 });
                 store.transact(ops).into_iter().map(shown).collect()
             }
             Step::Bookmark(version) => {
-                store.writer().bookmark(&(*version).into());
+                store.bookmark(&(*version).into());
                 Vec::new()
             }
             Step::AddIndex => {
                 let by_node = IndexFunc::by_field("spec.nodeName".parse().unwrap());
                 vec![
                     store
+                        .indexer()
                         .add_index("node", by_node)
                         .err()
                         .map(|error| error.to_string()),
@@ -237,13 +238,15 @@ mod store {
             budget in prop::sample::select(&[0usize, 1_500, 1 << 20][..]),
         ) {
             let (packing, samples) = trained(budget);
-            let (plain, packed) = (Indexer::<RawObject>::new(), Indexer::<Packed<RawObject>>::new());
+            let mut plain_writer = IndexerWriter::<RawObject>::new();
+            let mut packed_writer = IndexerWriter::<Packed<RawObject>>::new();
+            let (plain, packed) = (plain_writer.indexer(), packed_writer.indexer());
             plain.add_indexes(indexes()).unwrap();
             packed.add_indexes(indexes()).unwrap();
             let mut kept = Vec::new();
             for step in &steps {
-                let gave = take(&plain, step, |entry| entry);
-                prop_assert_eq!(gave, take(&packed, step, |entry| packing.pack(entry)));
+                let gave = take(&mut plain_writer, step, |entry| entry);
+                prop_assert_eq!(gave, take(&mut packed_writer, step, |entry| packing.pack(entry)));
                 prop_assert_eq!(answers(&plain), answers(&packed));
                 match step {
                     Step::Read => {
@@ -262,7 +265,7 @@ mod store {
             for (before, packed) in &kept {
                 prop_assert_eq!(before, &content(packed));
             }
-            drop((kept, packed));
+            drop((kept, packed, packed_writer));
             prop_assert_eq!(packing.stats().objects, samples.len());
         }
     }
@@ -477,7 +480,7 @@ async fn what_a_handler_reads_is_decoded_once_for_all() {
     let informer = SharedInformer::new(PackedSource::new(source, &packing));
     let mut subscriptions = [informer.subscribe().unwrap(), informer.subscribe().unwrap()];
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     let mut read = Vec::new();
     for subscription in &mut subscriptions {
         let Some(Notification::Added { entry, .. }) = subscription.recv().await else {
@@ -498,7 +501,8 @@ type Value = serde_json::Value;
 fn one_object_is_read_decoded_within_the_budget_and_beyond_it() {
     for (budget, is_kept) in [(usize::MAX, true), (0, false)] {
         let packing = Packing::<Value>::new().memory_budget(budget);
-        let store = Indexer::new();
+        let writer = IndexerWriter::new();
+        let store = writer.indexer();
         let body = Body {
             word: "web",
             images: Vec::new(),
@@ -510,7 +514,7 @@ fn one_object_is_read_decoded_within_the_budget_and_beyond_it() {
             ..body.clone()
         };
         for (name, body) in [("a", &body), ("broken", &broken)] {
-            store.add(packing.pack(entry(&name.parse().unwrap(), 1, body)));
+            writer.upsert(packing.pack(entry(&name.parse().unwrap(), 1, body)));
         }
         let get = |name: &str| store.get_decoded(&name.parse().unwrap());
         let first = get("a").unwrap().unwrap();

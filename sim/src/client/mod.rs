@@ -6,7 +6,6 @@
 mod said;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use heliostat_core::budget::RequestId;
 use heliostat_core::event::ChangeKind;
@@ -20,17 +19,15 @@ use heliostat_core::store::{Staging, Store, StoreError};
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 
+use crate::bug::Bug;
+use crate::connection::{ConnectionId, Origin};
 use crate::coverage::{Coverage, Seen};
 use crate::informer::Informer;
-use crate::kept::{Intake, Kept};
-use crate::mutant::Bug;
+use crate::kept::{Intake, Kept, RESIDUE_INDEX, held, residue_index};
 use crate::scenario::{ClientPlan, InformerPlan};
-use crate::server::{ConnectionId, Origin};
+use crate::world::Record;
 
 pub use said::Said;
-
-/// The name of the index in every store: [`Widget::residue`](crate::world::Widget::residue).
-pub const RESIDUE_INDEX: &str = "residue";
 
 /// Where a seat stands with the shared budget.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -56,6 +53,45 @@ pub struct Position {
     pub high: u64,
 }
 
+/// How much of one revision a mirror has received.
+#[derive(Clone, Debug, Default)]
+pub struct Received {
+    /// The revision.
+    pub revision: u64,
+    /// The objects whose change at the revision it has received.
+    pub keys: BTreeSet<ObjectKey>,
+    /// True if a bookmark said that all up to the revision was sent, or a list is of it.
+    pub is_whole: bool,
+}
+
+impl Received {
+    const fn whole(revision: u64) -> Self {
+        Self {
+            revision,
+            keys: BTreeSet::new(),
+            is_whole: true,
+        }
+    }
+
+    /// True if this change is of the revision and has not come.
+    #[must_use]
+    pub fn lacks(&self, record: &Record) -> bool {
+        !self.is_whole && record.revision == self.revision && !self.keys.contains(&record.key)
+    }
+
+    fn hear(&mut self, revision: u64, key: Option<&ObjectKey>) {
+        if revision > self.revision {
+            *self = Self {
+                revision,
+                ..Self::default()
+            };
+        }
+        if revision == self.revision {
+            self.keys.extend(key.cloned());
+        }
+    }
+}
+
 /// A mirror.
 #[derive(Debug)]
 pub struct Seat {
@@ -79,6 +115,8 @@ pub struct Seat {
     pub collecting: Option<(usize, u64)>,
     /// Keys of which the store refused a change since the last replace.
     pub refused: BTreeSet<ObjectKey>,
+    /// How much it has received of the newest revision.
+    pub received: Received,
     /// True if the store took the last replace that it was told to commit.
     pub committed: bool,
     /// True once the machine has come to its end.
@@ -120,6 +158,7 @@ impl Seat {
     ) -> Self {
         let informer = Informer::new(behind, plan.resync, bug.mutant());
         plan.resync = informer.check_period();
+        let bug = bug.of_polled(plan.poll);
         let config = bug.configure(plan.config());
         let machine = ReflectorMachine::new(config, Time::ZERO, plan.seed);
         let rng = Rng::seeded(plan.seed ^ 0x0005_703e);
@@ -142,6 +181,7 @@ impl Seat {
             position: Position::default(),
             collecting: None,
             refused: BTreeSet::new(),
+            received: Received::default(),
             committed: false,
             stopped: false,
             bug,
@@ -191,6 +231,7 @@ impl Seat {
         origin: Origin,
         coverage: &mut Coverage,
     ) {
+        self.hear(&output, origin);
         match output {
             Output::BeginReplace { history } => {
                 self.collecting = None;
@@ -257,6 +298,20 @@ impl Seat {
             | Output::Watch { .. }
             | Output::Abort { .. }
             | Output::Report(_) => {}
+        }
+    }
+
+    /// Notes how much of a revision the mirror receives.
+    fn hear(&mut self, output: &Output<Kept>, origin: Origin) {
+        // What comes again is another object in memory, of the same version.
+        self.informer.doubted |= origin.again;
+        let revision = origin.revision;
+        match output {
+            Output::Apply { entry, .. } => self.received.hear(revision, Some(entry.key())),
+            Output::Remove { key, .. } => self.received.hear(revision, Some(key)),
+            Output::Moved { .. } => self.received.hear(revision, None),
+            Output::Bookmark { .. } => self.received = Received::whole(revision),
+            _ => {}
         }
     }
 
@@ -333,6 +388,7 @@ impl Seat {
                 version: version.as_decimal(),
                 high: version.as_decimal().unwrap_or_default(),
             };
+            self.received = Received::whole(self.position.high);
             result
         } else {
             coverage.count(Seen::CommitFailed);
@@ -365,16 +421,4 @@ impl Seat {
     fn store_refuses_change(&mut self) -> bool {
         self.store_faults.rng.below(1000) < self.store_faults.change
     }
-}
-
-/// Files objects by [`Widget::residue`](crate::world::Widget::residue).
-#[must_use]
-pub fn residue_index() -> IndexFunc<Kept> {
-    IndexFunc::fallible(|entry: &Entry<Kept>| entry.object.residue().map(|residue| [residue]))
-}
-
-/// The state of an object in a store.
-#[must_use]
-pub fn held<'a>(view: &'a Snapshot<Kept>, key: &ObjectKey) -> Option<&'a Arc<Kept>> {
-    view.get(key).map(|entry| &entry.object)
 }

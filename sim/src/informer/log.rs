@@ -6,8 +6,7 @@ use std::sync::Arc;
 use heliostat_core::object::ObjectKey;
 use heliostat_core::store::snapshot::Snapshot;
 
-use crate::client::held;
-use crate::kept::Kept;
+use crate::kept::{Kept, held};
 
 /// The states of all objects.
 #[derive(Debug, Default)]

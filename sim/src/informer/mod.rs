@@ -25,9 +25,8 @@ use heliostat_core::store::indexer::IndexedObjects;
 use heliostat_core::store::snapshot::Snapshot;
 use heliostat_core::time::Time;
 
-use crate::client::{RESIDUE_INDEX, held, residue_index};
 use crate::coverage::Seen;
-use crate::kept::Kept;
+use crate::kept::{Kept, RESIDUE_INDEX, held, residue_index};
 use crate::mutant::Mutant;
 use crate::scenario::InformerPlan;
 

@@ -10,8 +10,7 @@ use heliostat_core::object::ObjectKey;
 use heliostat_core::store::snapshot::Snapshot;
 
 use super::{Promise, Verdict, View};
-use crate::client::held;
-use crate::kept::Kept;
+use crate::kept::{Kept, held};
 use crate::world::Widget;
 
 /// See the module.

@@ -5,9 +5,8 @@ use heliostat_core::informer::Notification;
 use heliostat_core::store::snapshot::Snapshot;
 
 use super::{Promise, Verdict, View};
-use crate::client::held;
 use crate::informer::Listener;
-use crate::kept::Kept;
+use crate::kept::{Kept, held};
 
 /// See the module. That nothing is told twice to have gone is in `sequenced`.
 #[derive(Debug)]

@@ -4,8 +4,8 @@
 use heliostat_core::store::snapshot::Snapshot;
 
 use super::{Promise, Verdict, View};
-use crate::client::{RESIDUE_INDEX, Said};
-use crate::kept::Kept;
+use crate::client::Said;
+use crate::kept::{Kept, RESIDUE_INDEX};
 
 /// See the module.
 #[derive(Debug)]

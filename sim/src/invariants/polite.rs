@@ -13,7 +13,7 @@ use heliostat_core::time::Time;
 
 use super::{Heard, Promise, Verdict, View};
 use crate::client::Said;
-use crate::server::Answer;
+use crate::connection::Answer;
 
 /// See the module.
 #[derive(Debug, Default)]

@@ -11,7 +11,8 @@ use heliostat_core::event::ChangeKind;
 use heliostat_core::object::ObjectKey;
 
 use super::{Promise, Verdict, View};
-use crate::client::{Said, held};
+use crate::client::Said;
+use crate::kept::held;
 use crate::world::Widget;
 
 /// See the module.

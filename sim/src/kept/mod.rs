@@ -10,12 +10,18 @@ mod intake;
 
 use std::sync::Arc;
 
+use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::packed::{Packed, UnpackError};
+use heliostat_core::store::index::IndexFunc;
+use heliostat_core::store::snapshot::Snapshot;
 
 use crate::world::Widget;
 
 pub use form::bytes_of;
 pub use intake::Intake;
+
+/// The name of the index in every store: [`Widget::residue`](crate::world::Widget::residue).
+pub const RESIDUE_INDEX: &str = "residue";
 
 /// An object of a mirror.
 #[derive(Debug)]
@@ -82,4 +88,16 @@ impl Kept {
     pub fn shows(&self, widget: &Widget) -> bool {
         self.widget().is_same_state(widget)
     }
+}
+
+/// Files objects by [`Widget::residue`](crate::world::Widget::residue).
+#[must_use]
+pub fn residue_index() -> IndexFunc<Kept> {
+    IndexFunc::fallible(|entry: &Entry<Kept>| entry.object.residue().map(|residue| [residue]))
+}
+
+/// The state of an object in a store.
+#[must_use]
+pub fn held<'a>(view: &'a Snapshot<Kept>, key: &ObjectKey) -> Option<&'a Arc<Kept>> {
+    view.get(key).map(|entry| &entry.object)
 }

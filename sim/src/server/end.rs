@@ -3,8 +3,9 @@
 use heliostat_core::error::{DecodeError, SourceError, TransportError, TransportErrorKind};
 use heliostat_core::event::WatchEvent;
 
-use super::{Answer, ConnectionId, Origin, Server, Surroundings};
+use super::{Server, Surroundings};
 use crate::agenda::Happening;
+use crate::connection::{Answer, ConnectionId, Origin};
 use crate::coverage::Seen;
 use crate::faults::{StreamFault, expired, stream_error, truncated};
 

@@ -2,10 +2,10 @@
 
 use super::{Simulation, view};
 use crate::agenda::Happening;
+use crate::connection::Origin;
 use crate::coverage::Seen;
 use crate::informer::Next;
 use crate::scenario::Scenario;
-use crate::server::Origin;
 
 /// Puts on the agenda who joins and leaves.
 pub(super) fn plan_listeners(scenario: &Scenario, agenda: &mut crate::agenda::Agenda) {

@@ -16,19 +16,21 @@ use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 
 use crate::agenda::{Agenda, Happening};
+use crate::bug::Bug;
 use crate::client::{Said, Seat};
+use crate::connection::{Answer, Carried, ConnectionId, Origin};
 use crate::coverage::{Coverage, Seen};
 use crate::invariants::{Guards, Heard, View, Violation};
 use crate::kept::{Intake, Kept};
 use crate::liveness::Liveness;
-use crate::mutant::{Bug, Mutant};
+use crate::mutant::Mutant;
 use crate::scenario::Scenario;
-use crate::server::{Answer, Carried, ConnectionId, Origin, Server, Surroundings};
+use crate::server::{Server, Surroundings};
 use crate::trace::{Detail, Trace};
 use crate::world::{Widget, World};
 
 use behind::plan_listeners;
-use source::plan_story;
+use source::{FIRST_REVISION, plan_story};
 
 /// How a seed went.
 #[derive(Debug)]
@@ -91,12 +93,12 @@ const WAKES_AT_ONCE_MAX: u32 = 16;
 impl Simulation {
     fn new(seed: u64, scenario: Scenario, mutant: Option<Mutant>, detail: Detail) -> Self {
         let mut writer = Rng::seeded(seed ^ 0x3a11);
-        let mut world = World::new(100);
+        let mut world = World::new(FIRST_REVISION);
         for _ in 0..scenario.story.written_before {
             let write = scenario.story.workload.next(&world, &mut writer);
             world.write(&write);
         }
-        let server = Server::new(&scenario, &world, seed ^ 0x05e7_7e70);
+        let server = Server::new(&scenario, &world, seed ^ 0x05e7_7e70, mutant);
         let chances = (scenario.faults.commit_chance, scenario.faults.change_chance);
         let intake = Intake::new(scenario.packing.clone(), mutant);
         let plans = scenario.clients.iter().cloned();
@@ -230,6 +232,7 @@ impl Simulation {
         match happening {
             Happening::Write => self.write(),
             Happening::Restore => self.restore(),
+            Happening::ReplaceCluster => self.replace_cluster(),
             Happening::Compact => {
                 self.coverage.count(Seen::Compaction);
                 self.server.compact(&self.world);

@@ -4,9 +4,9 @@ use heliostat_core::reflector::{AttemptId, Input};
 
 use super::{Simulation, broken};
 use crate::client::Permit;
+use crate::connection::Origin;
 use crate::coverage::Seen;
 use crate::invariants::Violation;
-use crate::server::Origin;
 
 impl Simulation {
     /// A mirror wants a permit.

@@ -2,8 +2,8 @@
 //!
 //! Dependencies of tests are free, since a test of a lower room may use a higher one as its peer.
 
+use crate::metadata::Package;
 use crate::tidy::Finding;
-use crate::workspace::Package;
 
 const RULE: &str = "arrows";
 

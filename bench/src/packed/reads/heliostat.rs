@@ -7,7 +7,7 @@ use heliostat::object::{
     DEFAULT_MEMORY_BUDGET, FieldPath, GroupVersionKind, PackedCodec, RawCodec,
 };
 use heliostat::source::Codec;
-use heliostat::{Entry, Indexer, ObjectKey, Packed, Packing, RawObject};
+use heliostat::{Entry, Indexer, IndexerWriter, ObjectKey, Packed, Packing, RawObject};
 use k8s_pb::api::core::v1::Pod;
 
 use super::{
@@ -78,7 +78,8 @@ fn within(pods: &Pods, count: usize, budget: usize) -> Result<Beside, Failure> {
     let packing = Packing::<Pod>::prost().memory_budget(budget);
     let mut packer = Packer::new(pods, &packing);
     let first: Result<Vec<_>, _> = (0..count).map(|index| packer.pack(index, 1)).collect();
-    let store = filled(first?);
+    let writer = filled(first?);
+    let store = writer.indexer();
     let entries = store.list();
     for entry in &entries {
         entry.object.get()?;
@@ -95,7 +96,7 @@ fn within(pods: &Pods, count: usize, budget: usize) -> Result<Beside, Failure> {
             let written = packer.pack(number * STRIDE % count, 2 + number as u64);
             match written {
                 Ok(entry) if entry.object.get().is_ok() => {
-                    store.update(entry);
+                    writer.upsert(entry);
                 }
                 Ok(_) | Err(_) => {
                     failed.fetch_add(1, Ordering::Relaxed);
@@ -112,13 +113,13 @@ fn within(pods: &Pods, count: usize, budget: usize) -> Result<Beside, Failure> {
 
 fn beyond<T: Send + Sync + 'static>(entries: &[Entry<Packed<T>>]) -> Result<f64, Failure> {
     let keys = keys(entries);
-    let store = filled(entries.to_vec());
+    let store = filled(entries.to_vec()).indexer();
     let times = times(SLOW_READS, |number| read(&store, &keys, number))?;
     Ok(percentile(&times, 50))
 }
 
 fn scan(entries: &[Entry<Packed<RawObject>>]) -> Result<f64, Failure> {
-    let store = filled(entries.to_vec());
+    let store = filled(entries.to_vec()).indexer();
     let node: FieldPath = "spec.nodeName".parse()?;
     let first = entries.first().ok_or("no pods")?.object.unpack()?;
     let wanted = first.text(&node)?.ok_or("no node")?.into_owned();
@@ -136,12 +137,12 @@ fn scan(entries: &[Entry<Packed<RawObject>>]) -> Result<f64, Failure> {
     Ok(percentile(&times, 50))
 }
 
-fn filled<T: Send + Sync + 'static>(entries: Vec<Entry<Packed<T>>>) -> Indexer<Packed<T>> {
-    let store = Indexer::new();
+fn filled<T: Send + Sync + 'static>(entries: Vec<Entry<Packed<T>>>) -> IndexerWriter<Packed<T>> {
+    let writer = IndexerWriter::new();
     for entry in entries {
-        store.add(entry);
+        writer.upsert(entry);
     }
-    store
+    writer
 }
 
 fn keys<T>(entries: &[Entry<T>]) -> Vec<ObjectKey> {

@@ -2,51 +2,50 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::Served;
 use super::answers::{Recorded, UNKNOWN_TAIL, push_unknown_head};
-use super::state::update;
+use super::state::{START_VERSION, State, update};
 use crate::packed::pods::protobuf::{field_len, push_field, push_head, push_varint};
 use heliostat_bench::replay_server::Encoding;
-
-use crate::packed::pods::Pods;
 
 /// How many bytes of updates are handed to the socket at once.
 const BATCH: usize = 64 * 1024;
 
 /// All that a watch sends, in one encoding.
 pub(super) struct Frames {
+    initial: Vec<Bytes>,
     updates: Vec<Bytes>,
     expired: Bytes,
 }
 
 impl Frames {
-    pub(super) fn new(
-        recorded: &Recorded,
-        encoding: Encoding,
-        pods: usize,
-        updates: usize,
-    ) -> Self {
-        let mut batches = Vec::new();
-        let mut batch = BytesMut::new();
-        for number in 0..updates {
-            let (index, version) = update(number, pods);
-            let pods = recorded.of(encoding);
-            match encoding {
-                Encoding::Json => push_json(&mut batch, pods, index, version),
-                Encoding::Protobuf => push_protobuf(&mut batch, pods, index, version),
-            }
-            if batch.len() >= BATCH {
-                batches.push(batch.split().freeze());
-            }
-        }
-        batches.push(batch.freeze());
-        let expired = match encoding {
-            Encoding::Json => Bytes::from_static(EXPIRED),
-            Encoding::Protobuf => expired(),
+    pub(super) fn new(recorded: &Recorded, encoding: Encoding, served: &Served) -> Self {
+        let pods = recorded.of(encoding);
+        let event = |event_type: &'static str, (index, version)| {
+            let mut object = BytesMut::new();
+            pods.push(&mut object, index, version);
+            event_of(encoding, event_type, "Pod", &object)
         };
+        let initial = match served.has_watch_list {
+            true => {
+                let state = State::start(served.pods);
+                let added =
+                    (0..served.pods).map(move |index| event("ADDED", (index, state.object(index))));
+                batches(added.chain([end_bookmark(encoding)]))
+            }
+            false => Vec::new(),
+        };
+        let updates = (0..served.updates).map(|number| update(number, served.pods));
         Self {
-            updates: batches,
-            expired,
+            initial,
+            updates: batches(updates.map(|update| event("MODIFIED", update))),
+            expired: expired(encoding),
         }
+    }
+
+    /// The initial events of a watch-list, and the bookmark that ends them.
+    pub(super) fn initial(&self) -> Vec<Bytes> {
+        self.initial.clone()
     }
 
     pub(super) fn updates(&self) -> Vec<Bytes> {
@@ -58,18 +57,55 @@ impl Frames {
     }
 }
 
-fn push_json(out: &mut BytesMut, pods: &Pods, index: usize, version: u64) {
-    out.put_slice(br#"{"type":"MODIFIED","object":{"kind":"Pod","apiVersion":"v1","#);
-    let mut object = BytesMut::new();
-    pods.push(&mut object, index, version);
-    out.put_slice(&object[1..]);
-    out.put_slice(b"}\n");
+/// Gathers frames into pieces that are handed to the socket at once.
+fn batches(frames: impl Iterator<Item = BytesMut>) -> Vec<Bytes> {
+    let mut batches = Vec::new();
+    let mut batch = BytesMut::new();
+    for frame in frames {
+        batch.put_slice(&frame);
+        if batch.len() >= BATCH {
+            batches.push(batch.split().freeze());
+        }
+    }
+    batches.push(batch.freeze());
+    batches
 }
 
-fn push_protobuf(out: &mut BytesMut, pods: &Pods, index: usize, version: u64) {
-    let mut object = BytesMut::new();
-    pods.push(&mut object, index, version);
-    push_event(out, "MODIFIED", "Pod", &object);
+/// An event with an object, which in JSON has no kind and no API version of its own.
+fn event_of(encoding: Encoding, event_type: &str, kind: &str, object: &[u8]) -> BytesMut {
+    let mut out = BytesMut::with_capacity(object.len() + 128);
+    match encoding {
+        Encoding::Json => {
+            let head =
+                format!(r#"{{"type":"{event_type}","object":{{"kind":"{kind}","apiVersion":"v1","#);
+            out.put_slice(head.as_bytes());
+            out.put_slice(&object[1..]);
+            out.put_slice(b"}\n");
+        }
+        Encoding::Protobuf => push_event(&mut out, event_type, kind, object),
+    }
+    out
+}
+
+fn end_bookmark(encoding: Encoding) -> BytesMut {
+    let version = START_VERSION.to_string();
+    let object = match encoding {
+        Encoding::Json => BytesMut::from(&*format!(
+            r#"{{"metadata":{{"resourceVersion":"{version}","annotations":{{"k8s.io/initial-events-end":"true"}}}},"spec":{{"containers":null}},"status":{{}}}}"#
+        )),
+        Encoding::Protobuf => {
+            let mut annotation = BytesMut::new();
+            push_field(&mut annotation, 1, b"k8s.io/initial-events-end");
+            push_field(&mut annotation, 2, b"true");
+            let mut metadata = BytesMut::new();
+            push_field(&mut metadata, 6, version.as_bytes());
+            push_field(&mut metadata, 12, &annotation);
+            let mut object = BytesMut::new();
+            push_field(&mut object, 1, &metadata);
+            object
+        }
+    };
+    event_of(encoding, "BOOKMARK", "Pod", &object)
 }
 
 /// Appends a frame: its length, then `WatchEvent` with the object in an envelope.
@@ -86,19 +122,23 @@ fn push_event(out: &mut BytesMut, event_type: &str, kind: &str, object: &[u8]) {
     push_field(out, 1, &unknown);
 }
 
-const EXPIRED: &[u8] = b"{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"too old resource version\",\"reason\":\"Expired\",\"code\":410}}\n";
-
-fn expired() -> Bytes {
-    let mut status = BytesMut::new();
-    // An empty ListMeta.
-    push_field(&mut status, 1, &[0x0a, 0, 0x12, 0, 0x1a, 0]);
-    push_field(&mut status, 2, b"Failure");
-    push_field(&mut status, 3, b"too old resource version");
-    push_field(&mut status, 4, b"Expired");
-    // The code, a number.
-    status.put_u8(6 << 3);
-    push_varint(&mut status, 410);
-    let mut out = BytesMut::new();
-    push_event(&mut out, "ERROR", "Status", &status);
-    out.freeze()
+fn expired(encoding: Encoding) -> Bytes {
+    let object = match encoding {
+        Encoding::Json => BytesMut::from(EXPIRED),
+        Encoding::Protobuf => {
+            let mut status = BytesMut::new();
+            // An empty ListMeta.
+            push_field(&mut status, 1, &[0x0a, 0, 0x12, 0, 0x1a, 0]);
+            push_field(&mut status, 2, b"Failure");
+            push_field(&mut status, 3, b"too old resource version");
+            push_field(&mut status, 4, b"Expired");
+            // The code, a number.
+            status.put_u8(6 << 3);
+            push_varint(&mut status, 410);
+            status
+        }
+    };
+    event_of(encoding, "ERROR", "Status", &object).freeze()
 }
+
+const EXPIRED: &str = r#"{"metadata":{},"status":"Failure","message":"too old resource version","reason":"Expired","code":410}"#;

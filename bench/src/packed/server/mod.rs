@@ -1,6 +1,7 @@
-//! The replay server of `packed`: lists in pages or whole, then a watch, in JSON or in protobuf.
+//! The replay server of `compare` and `packed`: lists in pages or whole, then a watch, in JSON or in
+//! protobuf; with [`Served::has_watch_list`] also the initial events of a watch-list.
 //!
-//! What is asked for by the `Accept` header is answered. All bytes of a small collection are made before
+//! The `Accept` header chooses the encoding of an answer. All bytes of a small collection are made before
 //! the first request; those of a large one while they are sent, and never held. Clients drive it:
 //!
 //! | request | what happens |
@@ -36,16 +37,30 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use answers::Lists;
+use frames::Frames;
 use heliostat_bench::process;
 use heliostat_bench::replay_server::Encoding;
-use state::{State, Step};
+use state::{START_VERSION, State, Step};
 
 /// What is served.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Served {
+    /// How many pods the collection holds.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) pods: usize,
+    /// How many updates follow on the watch.
+    #[arg(long, default_value_t = 20_000)]
+    pub(crate) updates: usize,
+    /// Send initial events where a watch asks for them; otherwise such a watch is refused.
+    #[arg(long = "watch-list")]
+    pub(crate) has_watch_list: bool,
+}
+
 struct Replay {
-    updates: usize,
+    served: Served,
     now: Mutex<Arc<Lists>>,
-    json: Arc<frames::Frames>,
-    protobuf: Arc<frames::Frames>,
+    json: Arc<Frames>,
+    protobuf: Arc<Frames>,
     start: Arc<Lists>,
     /// What open watches are to send, the newest of it.
     step: watch::Sender<Step>,
@@ -54,26 +69,16 @@ struct Replay {
 /// Serves until the process is ended.
 pub(crate) async fn run(
     listen: SocketAddr,
-    pods: usize,
-    updates: usize,
+    served: Served,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let recorded = answers::Recorded::read()?;
-    let start = Arc::new(Lists::new(&recorded, State::start(pods)));
+    let start = Arc::new(Lists::new(&recorded, State::start(served.pods)));
+    let frames = |encoding| Arc::new(Frames::new(&recorded, encoding, &served));
     let replay = Arc::new(Replay {
-        updates,
+        served,
         now: Mutex::new(Arc::clone(&start)),
-        json: Arc::new(frames::Frames::new(
-            &recorded,
-            Encoding::Json,
-            pods,
-            updates,
-        )),
-        protobuf: Arc::new(frames::Frames::new(
-            &recorded,
-            Encoding::Protobuf,
-            pods,
-            updates,
-        )),
+        json: frames(Encoding::Json),
+        protobuf: frames(Encoding::Protobuf),
         start,
         step: watch::Sender::new(Step::Quiet),
     });
@@ -118,14 +123,23 @@ impl Replay {
             return respond(Encoding::Json, whole(version.to_string()));
         }
         let encoding = asked_for(request);
-        if value("sendInitialEvents").is_some() {
+        let is_watch_list = value("sendInitialEvents").is_some();
+        if is_watch_list && !self.served.has_watch_list {
             let mut refused = respond(Encoding::Json, whole(REFUSED));
             *refused.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
             return refused;
         }
         if value("watch").is_some() {
-            let from = number("resourceVersion").unwrap_or(0);
-            return respond(encoding, self.watch(encoding, from as u64));
+            let initial = match is_watch_list {
+                true => self.frames(encoding).initial(),
+                false => Vec::new(),
+            };
+            let from = match is_watch_list {
+                true => START_VERSION,
+                false => number("resourceVersion").unwrap_or(0) as u64,
+            };
+            let events = stream::iter(initial).chain(self.watch(encoding, from));
+            return respond(encoding, streamed(events));
         }
         // As a server with a watch cache has it: what may be of any age is sent whole.
         let limit = number("limit").filter(|_| value("resourceVersion") != Some("0"));
@@ -138,7 +152,7 @@ impl Replay {
     fn drive(&self, path: &str, query: &str) -> u64 {
         let mut now = self.lock();
         let (next, step) = match path {
-            "/updates" => (now.state().updated(self.updates), Step::Updates),
+            "/updates" => (now.state().updated(self.served.updates), Step::Updates),
             "/expire" => {
                 let is_changed = query.contains("changed");
                 (now.state().expired(is_changed), Step::Expire)
@@ -157,11 +171,8 @@ impl Replay {
     }
 
     /// Sends what it is told to, then stays open unless it is to end.
-    fn watch(&self, encoding: Encoding, from: u64) -> Body {
-        let frames = match encoding {
-            Encoding::Json => Arc::clone(&self.json),
-            Encoding::Protobuf => Arc::clone(&self.protobuf),
-        };
+    fn watch(&self, encoding: Encoding, from: u64) -> impl Stream<Item = Bytes> + Send + use<> {
+        let frames = Arc::clone(self.frames(encoding));
         let now = self.lock();
         let mut steps = self.step.subscribe();
         if from < now.state().version() {
@@ -182,7 +193,14 @@ impl Replay {
                 }
             }
         });
-        streamed(batches.flat_map(stream::iter))
+        batches.flat_map(stream::iter)
+    }
+
+    const fn frames(&self, encoding: Encoding) -> &Arc<Frames> {
+        match encoding {
+            Encoding::Json => &self.json,
+            Encoding::Protobuf => &self.protobuf,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<Lists>> {

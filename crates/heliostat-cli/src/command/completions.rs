@@ -2,10 +2,9 @@
 
 use std::io::Write as _;
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::args::Cli;
 use crate::failure::Failure;
 
 /// Whose completions.
@@ -22,11 +21,11 @@ Examples:
   heliostat completions zsh > ~/.zfunc/_heliostat
   heliostat completions fish > ~/.config/fish/completions/heliostat.fish";
 
-/// Prints the script.
-pub(crate) fn run(args: &CompletionsArgs) -> Result<(), Failure> {
+/// Prints the script for the whole command line of `program`.
+pub(crate) fn run(args: &CompletionsArgs, mut program: clap::Command) -> Result<(), Failure> {
     // Made in memory first: the generator does not expect that a write can fail.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "heliostat", &mut script);
+    clap_complete::generate(args.shell, &mut program, "heliostat", &mut script);
     let mut stdout = std::io::stdout().lock();
     stdout
         .write_all(&script)

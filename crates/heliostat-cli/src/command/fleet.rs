@@ -192,7 +192,7 @@ impl Fleet {
             .collect();
         async move {
             for informer in informers {
-                if informer.wait_synced().await.is_err() {
+                if informer.wait_synced(Duration::MAX).await.is_err() {
                     // It has ended, which is told elsewhere.
                     std::future::pending::<()>().await;
                 }
@@ -203,7 +203,7 @@ impl Fleet {
     /// Waits until all are complete.
     pub(crate) async fn wait_synced(mirrors: &[Mirror]) -> Result<(), Failure> {
         for mirror in mirrors {
-            let synced = mirror.informer.wait_synced().await;
+            let synced = mirror.informer.wait_synced(Duration::MAX).await;
             synced.map_err(|_| Failure::Stopped)?;
         }
         Ok(())

@@ -20,6 +20,8 @@ mod fleet;
 
 mod target;
 
+mod find;
+
 mod selection;
 
 mod source;
@@ -33,19 +35,3 @@ mod totals;
 mod telling;
 
 mod progress;
-
-use crate::args::Command;
-use crate::failure::Failure;
-
-/// Runs a command to its end.
-pub(crate) async fn run(command: Command) -> Result<(), Failure> {
-    match command {
-        Command::Mirror(args) => Box::pin(mirror::run(*args)).await,
-        Command::Get(args) => Box::pin(get::run(*args)).await,
-        Command::Top(args) => Box::pin(top::run(*args)).await,
-        Command::Demo(args) => Box::pin(demo::run(args)).await,
-        Command::Apiserver(args) => apiserver::run(args).await,
-        Command::Convert(args) => convert::run(&args),
-        Command::Completions(args) => completions::run(&args),
-    }
-}

@@ -101,6 +101,8 @@ fn is_known(kind: &Kind, path: &FieldPath) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use crate::output::Format;
 
     use super::*;
@@ -113,6 +115,7 @@ mod tests {
             namespaced: true,
             metadata_only: kind == "PartialObjectMetadata",
             is_one_of_several: false,
+            is_warned_of_fields: Arc::default(),
         }
     }
 

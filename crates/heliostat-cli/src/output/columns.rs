@@ -234,6 +234,8 @@ fn text(values: &[Cow<'_, str>]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use heliostat::object::Encoding;
     use serde_json::{Value, json};
 
@@ -247,6 +249,7 @@ mod tests {
             namespaced: true,
             metadata_only: false,
             is_one_of_several: false,
+            is_warned_of_fields: Arc::default(),
         })
     }
 

@@ -29,6 +29,7 @@ pub(crate) mod document;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -36,7 +37,7 @@ use heliostat::object::{Encoding, FieldPath, RawView};
 use heliostat::source::kube::DiscoveredResource;
 use heliostat::{Entry, Header, Notification, Packed, RawObject, ResourceVersion};
 use heliostat_core::printable::printable;
-use heliostat_kinds::{Object, ReadError, schema};
+use heliostat_kinds::{Object, ReadError, schema, unknown_fields};
 use serde::Serialize;
 
 use json_text::{Defect, JsonText, Token, Tokens};
@@ -221,6 +222,8 @@ pub(crate) struct Kind {
     pub(crate) metadata_only: bool,
     /// Objects of other kinds are printed along: each says what it is of.
     pub(crate) is_one_of_several: bool,
+    /// Whether it was said that objects have fields which are not printed; shared by all clones.
+    pub(crate) is_warned_of_fields: Arc<AtomicBool>,
 }
 
 impl Kind {
@@ -237,6 +240,7 @@ impl Kind {
             namespaced: found.namespaced,
             metadata_only,
             is_one_of_several: false,
+            is_warned_of_fields: Arc::default(),
         }
     }
 
@@ -265,8 +269,27 @@ impl Kind {
         let built_in = schema::kind(&self.api_version, &self.kind);
         let built_in = built_in.ok_or_else(|| Unreadable::NotBuiltIn(self.kind.clone()))?;
         let mut text = Vec::with_capacity(2 * bytes.len());
-        Object::of_message(built_in.message(), bytes).to_json(&mut text)?;
+        let object = Object::of_message(built_in.message(), bytes);
+        let has_unknown = AtomicBool::new(false);
+        object
+            .noting_unknown_fields(&has_unknown)
+            .to_json(&mut text)?;
+        if has_unknown.into_inner() {
+            self.warn_of_fields(&unknown_fields(&object)?);
+        }
         Ok(text)
+    }
+
+    /// Says once that a newer server sends fields that are not printed.
+    #[cold]
+    fn warn_of_fields(&self, fields: &[String]) {
+        if !self.is_warned_of_fields.swap(true, Ordering::Relaxed) {
+            let (resource, fields) = (printable(&self.resource), fields.join(", "));
+            tracing::warn!(
+                "{resource} have fields that are not known and left out: {fields}; \
+                 --encoding json shows them"
+            );
+        }
     }
 
     /// Says that objects of other kinds are printed along.

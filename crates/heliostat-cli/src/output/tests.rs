@@ -15,6 +15,7 @@ fn pods() -> Arc<Kind> {
         namespaced: true,
         metadata_only: false,
         is_one_of_several: false,
+        is_warned_of_fields: Arc::default(),
     })
 }
 
@@ -357,4 +358,17 @@ fn a_follow_names_what_it_cannot_print() {
             assert!(text.contains(word), "{text}");
         }
     }
+}
+
+#[test]
+fn fields_of_a_newer_server_are_left_out_with_a_warning() {
+    let pods = pods();
+    let is_warned = || pods.is_warned_of_fields.load(Ordering::Relaxed);
+    let known = b"\x0a\x03\x0a\x01a";
+    let text = pods.json_of_protobuf(known).unwrap();
+    assert!(!is_warned());
+    // The same with field 100.
+    let unknown = [known.as_slice(), &[0xa0, 6, 1]].concat();
+    assert_eq!(pods.json_of_protobuf(&unknown).unwrap(), text);
+    assert!(is_warned());
 }

@@ -10,13 +10,11 @@
 //! |---|---|
 //! | `packing` | [`Packing`]: what the objects of one collection share, and how they are decoded |
 //! | `packer` | [`Packer`]: from the bytes of an object to its packed form |
-//! | `object` | [`Packed`]: one object, and the ways to read it |
+//! | `object` | [`Packed`]: one object, the ways to read it, and which decoded objects are kept |
 //! | `codec` | [`PackedCodec`]: packs while a list or a watch is decoded |
 //! | `training` | when is a dictionary trained, and when is it replaced? |
-//! | `cache` | which decoded objects are kept? |
+//! | `shared` | what the packers of one collection share |
 //! | `compression` | frames and dictionaries |
-
-mod cache;
 
 mod codec;
 
@@ -27,6 +25,8 @@ mod object;
 mod packer;
 
 mod packing;
+
+mod shared;
 
 mod training;
 

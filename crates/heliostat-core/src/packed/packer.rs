@@ -5,7 +5,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::compression::{Compressor, train};
 use super::object::{Packed, Shape};
-use super::packing::Shared;
+use super::shared::Shared;
 use super::training::{Current, Training};
 use crate::object::{Entry, Header};
 use crate::raw::{RawObject, RawView};
@@ -19,10 +19,10 @@ pub struct Packer<T> {
 }
 
 impl<T> Packer<T> {
-    pub(super) const fn new(shared: Arc<Shared<T>>, compressor: Compressor) -> Self {
+    pub(super) fn new(shared: Arc<Shared<T>>) -> Self {
         Self {
+            compressor: Some(shared.compressor()),
             shared,
-            compressor: Some(compressor),
         }
     }
 

@@ -1,19 +1,16 @@
 //! `Packing`: what the packed objects of one collection share, and how they are decoded.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
-use heliostat_kinds::Object;
-use heliostat_kinds::schema::{self, Kind};
+use heliostat_kinds::{Object, schema};
 use prost::Message;
 use serde::de::DeserializeOwned;
 
-use super::cache::Cache;
-use super::compression::Compressor;
-use super::object::Packed;
+use super::object::{Cache, Collection, Counters, Decoder, Growth, Packed, Reads};
 use super::packer::Packer;
-use super::training::Training;
+use super::shared::Shared;
 use crate::object::{Entry, GroupVersionKind};
 use crate::raw::{Encoding, RawObject, RawView, UnpackError};
 use crate::wire::Finisher;
@@ -21,10 +18,6 @@ use crate::wire::Finisher;
 /// How much decoded objects of one collection may take unless it is said otherwise: 64 MiB, which is
 /// some ten thousand raw objects or small typed ones, or 1,500 typed pods.
 pub const DEFAULT_MEMORY_BUDGET: usize = 64 << 20;
-
-/// How many contexts for packing wait to be used again. Each takes about a megabyte of addresses, of
-/// which small objects touch a tenth.
-const COMPRESSORS_KEPT: usize = 4;
 
 /// How the objects of one collection are packed and decoded. A clone is another handle to the same.
 ///
@@ -48,57 +41,6 @@ const COMPRESSORS_KEPT: usize = 4;
 /// ```
 pub struct Packing<T>(Arc<Shared<T>>);
 
-/// What those who pack share.
-pub(super) struct Shared<T> {
-    pub(super) collection: Arc<Collection<T>>,
-    pub(super) training: Mutex<Training<T>>,
-    compressors: Mutex<Vec<Compressor>>,
-}
-
-/// What all objects refer to. It knows nothing of who packs, so that nothing refers to itself.
-pub(super) struct Collection<T> {
-    pub(super) decoder: Arc<Decoder<T>>,
-    pub(super) cache: Cache<T>,
-    pub(super) counters: Counters,
-}
-
-/// How bytes become an object.
-pub(super) struct Decoder<T> {
-    reads: Reads,
-    decode: Box<Decode<T>>,
-    growth: Growth,
-}
-
-/// What a type is decoded from.
-#[derive(Clone, Copy, Debug)]
-enum Reads {
-    Any,
-    Only(Encoding),
-    /// JSON, and protobuf of built-in kinds.
-    Serde,
-}
-
-/// How many bytes an object takes decoded for each byte of its encoding.
-#[derive(Clone, Copy, Debug)]
-struct Growth {
-    json: usize,
-    protobuf: usize,
-}
-
-impl Growth {
-    const fn of_any(growth: usize) -> Self {
-        Self {
-            json: growth,
-            protobuf: growth,
-        }
-    }
-}
-
-type Decode<T> = dyn Fn(RawView<'_>) -> Result<T, UnpackError> + Send + Sync;
-
-/// What an object takes beside its bytes: its allocation, and its place in the line.
-const OBJECT_BYTES: usize = 64;
-
 /// A raw object is its bytes.
 const RAW_GROWTH: usize = 1;
 
@@ -110,28 +52,6 @@ const JSON_GROWTH: usize = 10;
 /// protobuf: between five and thirteen times as much, most of it room for fields that it does not have.
 /// A pod of `k8s-openapi` takes 41 and 109 KB, which is as many times as much.
 const PROTOBUF_GROWTH: usize = 13;
-
-impl<T> Decoder<T> {
-    pub(super) fn decode(&self, view: RawView<'_>) -> Result<T, UnpackError> {
-        match self.reads {
-            Reads::Only(wanted) if wanted != view.encoding() => {
-                let got = view.encoding();
-                Err(UnpackError::Encoding { wanted, got })
-            }
-            Reads::Any | Reads::Only(_) | Reads::Serde => (self.decode)(view),
-        }
-    }
-
-    pub(super) const fn decoded_bytes(&self, encoding: Encoding, raw_bytes: usize) -> usize {
-        let growth = match encoding {
-            Encoding::Json => self.growth.json,
-            Encoding::Protobuf => self.growth.protobuf,
-        };
-        raw_bytes
-            .saturating_mul(growth)
-            .saturating_add(OBJECT_BYTES)
-    }
-}
 
 impl Packing<RawObject> {
     /// For objects that are read as their bytes, in whatever encoding they come.
@@ -216,11 +136,7 @@ impl<T> Packing<T> {
         growth: Growth,
         decode: impl Fn(RawView<'_>) -> Result<T, UnpackError> + Send + Sync + 'static,
     ) -> Self {
-        let decoder = Decoder {
-            reads,
-            decode: Box::new(decode),
-            growth,
-        };
+        let decoder = Decoder::new(reads, growth, decode);
         Self::start(Arc::new(decoder), DEFAULT_MEMORY_BUDGET)
     }
 
@@ -230,11 +146,7 @@ impl<T> Packing<T> {
             cache: Cache::new(memory_budget),
             counters: Counters::default(),
         });
-        Self(Arc::new(Shared {
-            collection,
-            training: Mutex::default(),
-            compressors: Mutex::default(),
-        }))
+        Self(Arc::new(Shared::new(collection)))
     }
 
     /// How many bytes decoded objects may take together; [`DEFAULT_MEMORY_BUDGET`] by default. None are
@@ -249,23 +161,13 @@ impl<T> Packing<T> {
     /// Returns true if objects of this kind can be read in this encoding.
     #[must_use]
     pub fn can_read(&self, encoding: Encoding, kind: &GroupVersionKind) -> bool {
-        match self.0.collection.decoder.reads {
-            Reads::Any => true,
-            Reads::Only(only) => encoding == only,
-            Reads::Serde => match encoding {
-                Encoding::Json => true,
-                Encoding::Protobuf => {
-                    schema::kind(&kind.api_version, &kind.kind).is_some_and(Kind::has_protobuf)
-                }
-            },
-        }
+        self.0.collection.decoder.can_read(encoding, kind)
     }
 
     /// Something that packs, with tables of its own: one for each thread.
     #[must_use]
     pub fn packer(&self) -> Packer<T> {
-        let waiting = self.0.lock_compressors().pop();
-        Packer::new(Arc::clone(&self.0), waiting.unwrap_or_else(Compressor::new))
+        Packer::new(Arc::clone(&self.0))
     }
 
     /// Packs one object. For many, a [`packer`](Self::packer) saves taking one each time.
@@ -310,22 +212,6 @@ impl<T: Send + Sync> Finisher<Packed<T>> for Packing<T> {
     }
 }
 
-impl<T> Shared<T> {
-    /// Takes back what a packer worked with.
-    pub(super) fn give_back(&self, compressor: Compressor) {
-        let mut waiting = self.lock_compressors();
-        if waiting.len() < COMPRESSORS_KEPT {
-            waiting.push(compressor);
-        }
-    }
-
-    fn lock_compressors(&self) -> std::sync::MutexGuard<'_, Vec<Compressor>> {
-        self.compressors
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl<T> Clone for Packing<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
@@ -358,33 +244,4 @@ pub struct PackingStats {
     pub decoded_bytes: usize,
     /// The most that they may take.
     pub memory_budget: usize,
-}
-
-/// Counts of the objects that there are.
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    objects: AtomicUsize,
-    raw_bytes: AtomicUsize,
-    packed_bytes: AtomicUsize,
-    total: AtomicU64,
-}
-
-impl Counters {
-    pub(super) fn came(&self, raw: usize, packed: usize) {
-        self.objects.fetch_add(1, Ordering::Relaxed);
-        self.raw_bytes.fetch_add(raw, Ordering::Relaxed);
-        self.packed_bytes.fetch_add(packed, Ordering::Relaxed);
-        self.total.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn repacked(&self, before: usize, after: usize) {
-        self.packed_bytes.fetch_add(after, Ordering::Relaxed);
-        self.packed_bytes.fetch_sub(before, Ordering::Relaxed);
-    }
-
-    pub(super) fn went(&self, raw: usize, packed: usize) {
-        self.objects.fetch_sub(1, Ordering::Relaxed);
-        self.raw_bytes.fetch_sub(raw, Ordering::Relaxed);
-        self.packed_bytes.fetch_sub(packed, Ordering::Relaxed);
-    }
 }

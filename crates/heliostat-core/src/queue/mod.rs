@@ -23,6 +23,8 @@ pub mod priority_fifo;
 
 pub mod work_queue;
 
+pub mod backlog;
+
 pub mod rate_limit;
 
 pub use delta::{Deletion, Delta};

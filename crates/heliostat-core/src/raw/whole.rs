@@ -7,9 +7,8 @@ use heliostat_kinds::{Object, schema};
 use serde::de::DeserializeOwned;
 
 use super::json;
-use super::{Encoding, RawView};
+use super::{Encoding, RawView, UnpackError};
 use crate::object::GroupVersionKind;
-use crate::packed::UnpackError;
 use crate::wire::json::header::Cursor;
 
 /// Why a whole object cannot be read.

@@ -25,7 +25,7 @@ use crate::version::ResourceVersion;
 use super::ReflectorMachine;
 use super::output::{Output, Report};
 use super::recovery::{Phase, Recovery, recovery};
-use super::state::{AfterDelay, Probing, State, Watching};
+use super::state::{AfterDelay, AwaitedDelete, Probing, State, Watching};
 use super::timers::Timer;
 
 /// Number of events that are held back at most while a delete is awaited. The delete is in the
@@ -65,14 +65,6 @@ pub(super) struct Fence {
     key: ObjectKey,
     version: ResourceVersion,
     deleted: bool,
-}
-
-/// A delete that must come in the watch before a version is passed.
-#[derive(Debug)]
-pub(super) struct AwaitedDelete {
-    key: ObjectKey,
-    /// The version of the source at which the object was gone.
-    gone_at: ResourceVersion,
 }
 
 /// What an answer says about the history.

@@ -6,7 +6,6 @@ use crate::time::Time;
 use crate::version::ResourceVersion;
 
 use super::input::AttemptId;
-use super::proof::AwaitedDelete;
 
 #[derive(Debug)]
 pub(super) enum State {
@@ -226,4 +225,12 @@ impl State {
                 }
         )
     }
+}
+
+/// A delete that must come in the watch before a version is passed.
+#[derive(Debug)]
+pub(super) struct AwaitedDelete {
+    pub(super) key: ObjectKey,
+    /// The version of the source at which the object was gone.
+    pub(super) gone_at: ResourceVersion,
 }

@@ -13,9 +13,9 @@ use crate::version::ResourceVersion;
 use super::config::{RejectPolicy, VersionTracking};
 use super::input::AttemptId;
 use super::output::{Output, Report};
-use super::proof::{AwaitedDelete, Fence};
+use super::proof::Fence;
 use super::recovery::{Phase, Recovery, recovery};
-use super::state::{AfterDelay, CommitSource, Committing, State, Watching};
+use super::state::{AfterDelay, AwaitedDelete, CommitSource, Committing, State, Watching};
 use super::timers::{Timer, VERY_SHORT, whole_seconds};
 use super::{ReflectorMachine, RoundError};
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::snapshot::Objects;
+use super::objects::Objects;
 use crate::object::Entry;
 
 /// One object in two states of a store.

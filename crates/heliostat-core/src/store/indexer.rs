@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use super::difference::{Difference, differences};
 use super::index::{Index, IndexChange, IndexError, IndexFailures, IndexFunc};
-use super::snapshot::{Indexes, Objects, Snapshot};
+use super::objects::Objects;
+use super::snapshot::{Indexes, Snapshot};
 use super::staging::with_key_of;
 use super::{SnapshotStore, Staging, Store, StoreError};
 use crate::object::{Entry, ObjectKey};

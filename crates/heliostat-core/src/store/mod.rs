@@ -22,6 +22,8 @@ pub mod expiring;
 
 pub mod overlay;
 
+mod objects;
+
 mod compact;
 
 #[cfg(test)]

@@ -13,12 +13,9 @@ use imbl::OrdMap;
 use super::compact::compact_map;
 use super::difference::{Difference, compare, differences};
 use super::index::{Index, IndexError, IndexFailures, IndexFunc};
+use super::objects::Objects;
 use crate::object::{Entry, ObjectKey};
 use crate::version::ResourceVersion;
-
-/// Objects by key. The map's key and the key in the entry's header share one text; an entry is shared
-/// by all maps that have it, so that a leaf that is copied on write costs little.
-pub(super) type Objects<T> = OrdMap<ObjectKey, Arc<Entry<T>>>;
 
 /// Indexes by name.
 pub(super) type Indexes<T> = BTreeMap<Arc<str>, Index<T>>;

@@ -18,7 +18,7 @@ pub enum Op<T> {
     /// Puts an object in, in the place of one of the same key.
     Upsert(Entry<T>),
     /// Takes an object out; if there is none, nothing.
-    Delete(ObjectKey),
+    Remove(ObjectKey),
 }
 
 impl<T> Op<T> {
@@ -27,7 +27,7 @@ impl<T> Op<T> {
     pub const fn key(&self) -> &ObjectKey {
         match self {
             Self::Upsert(entry) => entry.key(),
-            Self::Delete(key) => key,
+            Self::Remove(key) => key,
         }
     }
 }
@@ -37,7 +37,7 @@ impl<T> Clone for Op<T> {
     fn clone(&self) -> Self {
         match self {
             Self::Upsert(entry) => Self::Upsert(entry.clone()),
-            Self::Delete(key) => Self::Delete(key.clone()),
+            Self::Remove(key) => Self::Remove(key.clone()),
         }
     }
 }
@@ -107,7 +107,7 @@ impl<T> Transaction<T> {
     pub fn push(&mut self, op: Op<T>) {
         let change = match op {
             Op::Upsert(entry) => self.next.prepare_upsert(entry),
-            Op::Delete(key) => self.next.prepare_delete(&key),
+            Op::Remove(key) => self.next.prepare_delete(&key),
         };
         self.failures.merge(&change.failures());
         let replaced = self.next.apply(change);

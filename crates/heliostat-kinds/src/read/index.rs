@@ -1,5 +1,7 @@
 //! Where the fields of a message are.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde::de;
 
 use crate::error::{ReadError, ReadErrorKind};
@@ -14,6 +16,8 @@ use crate::wire::{Cursor, Span};
 pub(crate) struct Reader<'de> {
     input: &'de [u8],
     type_meta: TypeMeta<'de>,
+    /// Set when a field is passed over that the message does not have.
+    unknown: Option<&'de AtomicBool>,
     /// One for each field of each message that is being read, from the outermost on. Those of fields
     /// that are absent hold what was there before.
     slots: Vec<Slot>,
@@ -75,29 +79,23 @@ const SLOTS_AT_FIRST: usize = 128;
 const EMBEDDED_FREE_DEPTH: usize = 16;
 
 impl<'de> Reader<'de> {
-    /// Reads the bytes, of which there are less than 4 GiB.
-    pub(crate) fn new(input: &'de [u8], type_meta: TypeMeta<'de>) -> Self {
+    /// Reads the object, whose bytes are less than 4 GiB.
+    pub(crate) fn new(object: &Object<'de>) -> Self {
         Self {
-            input,
-            type_meta,
             slots: vec![Slot::default(); SLOTS_AT_FIRST],
-            used: 0,
-            links: Vec::new(),
-            depth: 0,
-            depth_around: 0,
-            depth_max: DEPTH_MAX,
             streams: false,
-            is_scattered: false,
+            ..Self::streaming(object)
         }
     }
 
-    /// Reads the bytes like [`Reader::new`], and structs in the order of their bytes.
+    /// Reads the object like [`Reader::new`], and structs in the order of their bytes.
     ///
     /// [`Reader::is_scattered`] must be asked at the end.
-    pub(crate) fn streaming(input: &'de [u8], type_meta: TypeMeta<'de>) -> Self {
+    pub(crate) fn streaming(object: &Object<'de>) -> Self {
         Self {
-            input,
-            type_meta,
+            input: object.bytes(),
+            type_meta: object.type_meta(),
+            unknown: object.unknown_flag(),
             slots: Vec::new(),
             used: 0,
             links: Vec::new(),
@@ -109,11 +107,11 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// Reads the bytes like [`Reader::new`], with the limit of JSON text.
-    pub(crate) fn for_json(input: &'de [u8], type_meta: TypeMeta<'de>) -> Self {
+    /// Reads the object like [`Reader::new`], with the limit of JSON text.
+    pub(crate) fn for_json(object: &Object<'de>) -> Self {
         Self {
             depth_max: JSON_DEPTH_MAX,
-            ..Self::new(input, type_meta)
+            ..Self::new(object)
         }
     }
 
@@ -141,7 +139,16 @@ impl<'de> Reader<'de> {
             depth: self.depth,
             depth_around: self.depth,
             depth_max: self.depth_max,
-            ..Self::new(object.bytes(), object.type_meta())
+            unknown: self.unknown,
+            ..Self::new(object)
+        }
+    }
+
+    /// Notes that a field is passed over that the message does not have.
+    #[cold]
+    pub(super) fn note_unknown(&self) {
+        if let Some(flag) = self.unknown {
+            flag.store(true, Ordering::Relaxed);
         }
     }
 
@@ -282,6 +289,7 @@ impl<'de> Reader<'de> {
             let known = message.index_of_number(number);
             let Some(field) = known.and_then(|index| fields.get(index)) else {
                 cursor.skip(wire_type)?;
+                self.note_unknown();
                 continue;
             };
             let at = cursor.at();

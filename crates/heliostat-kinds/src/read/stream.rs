@@ -62,6 +62,7 @@ impl Stream {
             let Some(field) = self.message.field_by_number(number) else {
                 cursor.skip(wire_type)?;
                 self.rest.start = cursor.at() as u32;
+                reader.note_unknown();
                 continue;
             };
             check_wire_type(field, cursor.at(), wire_type)?;

@@ -5,7 +5,7 @@ use http::{Response, StatusCode};
 use crate::api_server::query::Query;
 
 use super::body::{Body, whole};
-use super::service::respond;
+use super::response::respond;
 
 /// The checks there are. Both hold whenever a request can be answered at all.
 const CHECKS: [&str; 2] = ["ping", "storage"];

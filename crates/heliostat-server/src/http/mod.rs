@@ -2,12 +2,15 @@
 //! What is answered is decided in `api_server`.
 
 mod body;
+mod call;
 mod gauge;
 mod health;
 mod log;
 mod read;
+mod response;
 mod server;
 mod service;
+mod state;
 mod stream_faults;
 mod timers;
 mod watch;

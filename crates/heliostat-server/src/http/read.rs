@@ -16,7 +16,8 @@ use crate::api_server::table::IncludeObject;
 use crate::api_server::view::Renderer;
 
 use super::body::{Body, gzipped, pieces, streamed};
-use super::service::{Call, Outcome, answer, respond, text};
+use super::call::{Call, Outcome, text};
+use super::response::{answer, respond};
 use super::watch::WatchStream;
 
 /// Lists above this size are compressed for clients that can read it, as in kube-apiserver.

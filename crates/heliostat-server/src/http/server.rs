@@ -28,7 +28,8 @@ use crate::handle::{Clock, StorageHandle};
 
 use super::gauge::WatchGauge;
 use super::log::{RequestLog, RequestRecord};
-use super::service::{ServerState, serve};
+use super::service::serve;
+use super::state::{Config, ServerState};
 
 /// Events kept for each kind unless said otherwise. With two events a second it is more than an
 /// hour, with a hundred more than the minute between two bookmarks, so that an idle watcher can
@@ -58,16 +59,6 @@ const PING_TIMEOUT: Duration = Duration::from_secs(15);
 const STREAMS_MAX: u32 = 100;
 /// Frame size for HTTP/2, as kube-apiserver has it.
 const FRAME_BYTES_MAX: u32 = 256 * 1024;
-
-/// The settings that requests look at.
-#[derive(Clone, Debug)]
-pub(crate) struct Config {
-    pub(crate) bookmark_period: Duration,
-    pub(crate) last_bookmark_lead: Duration,
-    pub(crate) watch_timeout: Duration,
-    pub(crate) too_large_wait: Duration,
-    pub(crate) watch_list: bool,
-}
 
 /// An API server that does not listen yet: storage, faults and settings.
 #[derive(Clone, Debug)]

@@ -1,86 +1,26 @@
 //! One request: from method and path to the room that answers it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use thiserror::Error;
-use tokio::sync::watch;
 
 use crate::api_server::discovery;
 use crate::api_server::fault::{Fault, Verb};
 use crate::api_server::kind::{Kind, Scope};
-use crate::api_server::media::Encoding;
 use crate::api_server::negotiate::{negotiate_status, wants_aggregated_discovery};
 use crate::api_server::query::Query;
 use crate::api_server::route::{Route, Target};
 use crate::api_server::status::Status;
-use crate::api_server::view::status_body;
-use crate::faults::{Faults, Order};
-use crate::handle::StorageHandle;
+use crate::faults::Order;
 
-use super::body::{Body, indented, whole};
-use super::gauge::WatchGauge;
-use super::log::{RequestLog, RequestRecord};
-use super::server::Config;
+use super::body::{Body, whole};
+use super::call::{Call, NoAnswer, Outcome, Refusal, text};
+use super::log::RequestRecord;
+use super::response::{html, json, page_not_found, respond, status_response, too_many_requests};
+use super::state::ServerState;
 use super::{health, read, write};
-
-/// What all requests of a server share.
-pub(crate) struct ServerState {
-    pub(crate) storage: StorageHandle,
-    pub(crate) faults: Faults,
-    pub(crate) gauge: WatchGauge,
-    pub(crate) log: RequestLog,
-    pub(crate) shutdown: watch::Receiver<bool>,
-    pub(crate) config: Config,
-    pub(crate) address: SocketAddr,
-}
-
-impl ServerState {
-    /// How long a watch lasts that does not say: between once and twice the configured time.
-    pub(crate) fn default_watch_timeout(&self) -> Duration {
-        let least = self.config.watch_timeout;
-        let spread = u64::try_from(least.as_millis()).unwrap_or(u64::MAX);
-        least + Duration::from_millis(self.storage.random_below(spread.saturating_add(1)))
-    }
-}
-
-/// Why a request gets no answer: its connection is closed instead.
-#[derive(Debug, Error)]
-pub(crate) enum NoAnswer {
-    /// A fault wanted it so.
-    #[error("the connection was dropped on purpose")]
-    Dropped,
-}
-
-/// A request whose resource is known.
-pub(crate) struct Call<'a> {
-    pub(crate) state: &'a ServerState,
-    pub(crate) kind: Arc<Kind>,
-    pub(crate) target: Target,
-    pub(crate) query: Query,
-    pub(crate) headers: HeaderMap,
-    pub(crate) verb: Verb,
-    pub(crate) faults: Vec<Fault>,
-}
-
-impl Call<'_> {
-    pub(crate) fn accept(&self) -> Option<&str> {
-        text(&self.headers, header::ACCEPT)
-    }
-
-    pub(crate) fn has_fault(&self, fault: &Fault) -> bool {
-        self.faults.contains(fault)
-    }
-}
-
-/// The text of a header, if it is text.
-pub(crate) fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
 
 /// Answers a request.
 pub(crate) async fn serve(
@@ -95,22 +35,6 @@ pub(crate) async fn serve(
         Err(Refusal::Status(status)) => Ok(status_response(&status, encoding, pretty)),
     }
 }
-
-/// Why a request is not answered with what it asks for.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    Status(Status),
-    NoAnswer(NoAnswer),
-}
-
-impl From<Status> for Refusal {
-    fn from(status: Status) -> Self {
-        Self::Status(status)
-    }
-}
-
-/// What a handler returns.
-pub(crate) type Outcome = Result<Response<Body>, Refusal>;
 
 async fn dispatch(state: &ServerState, request: Request<Incoming>, pretty: bool) -> Outcome {
     let route = Route::parse(request.uri().path());
@@ -295,91 +219,6 @@ fn aggregated_discovery(bytes: Vec<u8>, known: Option<&str>) -> Response<Body> {
         headers.insert(header::ETAG, etag);
     }
     response
-}
-
-/// A response with the headers that all have.
-pub(crate) fn respond(code: StatusCode, content_type: &str, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = code;
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("no-cache, private"),
-    );
-    if let Ok(value) = HeaderValue::from_str(content_type) {
-        headers.insert(header::CONTENT_TYPE, value);
-    }
-    response
-}
-
-/// A response with an object, a list or a status; JSON is indented if people read it.
-pub(crate) fn answer(
-    code: StatusCode,
-    encoding: Encoding,
-    bytes: Vec<u8>,
-    pretty: bool,
-) -> Response<Body> {
-    let bytes = if pretty && encoding == Encoding::Json {
-        indented(&bytes)
-    } else {
-        bytes
-    };
-    respond(code, encoding.media_type(), whole(bytes))
-}
-
-/// A JSON response that is all there.
-fn json(code: StatusCode, bytes: Vec<u8>) -> Response<Body> {
-    respond(code, "application/json", whole(bytes))
-}
-
-/// A status in the encoding that the client accepts, or indented JSON if it accepts none.
-pub(crate) fn status_response(
-    status: &Status,
-    encoding: Option<Encoding>,
-    pretty: bool,
-) -> Response<Body> {
-    let code = StatusCode::from_u16(status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let bytes = status_body(status, encoding.unwrap_or(Encoding::Json));
-    let mut response = match encoding {
-        Some(encoding) => answer(code, encoding, bytes, pretty),
-        None => json(code, indented(&bytes).trim_ascii_end().to_vec()),
-    };
-    if let Some(seconds) = status.retry_after() {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, seconds.into());
-    }
-    response
-}
-
-/// The answer to paths that nothing is served under: not a `Status`.
-fn page_not_found() -> Response<Body> {
-    plain(StatusCode::NOT_FOUND, "404 page not found\n")
-}
-
-fn plain(code: StatusCode, message: &'static str) -> Response<Body> {
-    let mut response = respond(code, "text/plain; charset=utf-8", whole(message));
-    let nosniff = HeaderValue::from_static("nosniff");
-    response
-        .headers_mut()
-        .insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
-    response
-}
-
-/// What flow control answers: not a `Status` either.
-fn too_many_requests(retry_after: Duration) -> Response<Body> {
-    let text = "Too many requests, please try again later.\n";
-    let mut response = plain(StatusCode::TOO_MANY_REQUESTS, text);
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, retry_after.as_secs().into());
-    response
-}
-
-fn html() -> Response<Body> {
-    let page = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign \
-                in.</body></html>\n";
-    respond(StatusCode::OK, "text/html; charset=utf-8", whole(page))
 }
 
 /// Whether JSON is to be indented: asked for, or a program that people use by hand.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::api_server::options::WatchPlan;
 
-use super::service::ServerState;
+use super::state::ServerState;
 
 /// The longest a watch may be asked to last: beyond any use, and far from where clocks overflow.
 pub(super) const TIMEOUT_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);

@@ -29,7 +29,7 @@ use crate::handle::StorageHandle;
 
 use super::body::BodyError;
 use super::gauge::WatchGuard;
-use super::service::ServerState;
+use super::state::ServerState;
 use super::stream_faults::StreamFaults;
 use super::timers::{TIMEOUT_MAX, Timers};
 

@@ -21,8 +21,9 @@ use crate::api_server::storage::Page;
 use crate::api_server::write::{Address, Deleted, Part};
 
 use super::body as http_body;
+use super::call::{Call, Outcome, text};
 use super::read::renderer;
-use super::service::{Call, Outcome, answer, status_response, text};
+use super::response::{answer, status_response};
 
 /// The largest body that is read, as in kube-apiserver.
 const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;

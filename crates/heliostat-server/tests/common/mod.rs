@@ -12,7 +12,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use heliostat_kinds::{from_message, schema};
 use heliostat_server::{ApiServer, RunningServer};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -23,6 +25,9 @@ use tokio::time::timeout;
 
 /// Long enough for any machine; nothing waits this long unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How the content type of an answer in protobuf starts.
+const PROTOBUF: &[u8] = b"application/vnd.kubernetes.protobuf";
 
 /// A response that has been read to its end.
 pub struct Answer {
@@ -186,6 +191,7 @@ pub async fn patch(server: &RunningServer, path: &str, media_type: &str, body: &
 pub struct Watch {
     body: Incoming,
     buffer: Vec<u8>,
+    is_protobuf: bool,
 }
 
 /// How a watch went on.
@@ -213,9 +219,12 @@ impl Watch {
     pub async fn open_as(server: &RunningServer, ask: Ask<'_>) -> Self {
         let response = open(server, ask).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
+        let content_type = response.headers().get(CONTENT_TYPE);
+        let is_protobuf = content_type.is_some_and(|value| value.as_bytes().starts_with(PROTOBUF));
         Self {
             body: response.into_body(),
             buffer: Vec::new(),
+            is_protobuf,
         }
     }
 
@@ -232,9 +241,8 @@ impl Watch {
 
     async fn read(&mut self) -> Next {
         loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.buffer.drain(..=end).collect();
-                return Next::Event(serde_json::from_slice(&line).unwrap());
+            if let Some(event) = self.take_event() {
+                return Next::Event(event);
             }
             let rest = |watch: &Self| String::from_utf8_lossy(&watch.buffer).into_owned();
             match self.body.frame().await {
@@ -247,6 +255,22 @@ impl Watch {
                 }
             }
         }
+    }
+
+    /// Takes an event off the buffer, if it is complete.
+    fn take_event(&mut self) -> Option<Value> {
+        if !self.is_protobuf {
+            let end = self.buffer.iter().position(|byte| *byte == b'\n')?;
+            let line: Vec<u8> = self.buffer.drain(..=end).collect();
+            return Some(serde_json::from_slice(&line).unwrap());
+        }
+        let end = 4 + u32::from_be_bytes(*self.buffer.first_chunk()?) as usize;
+        let event = from_message(
+            schema::kind("v1", "WatchEvent").unwrap().message(),
+            self.buffer.get(4..end)?,
+        );
+        self.buffer.drain(..end);
+        Some(event.unwrap())
     }
 
     /// The next event as `TYPE name`, or how the watch ended.

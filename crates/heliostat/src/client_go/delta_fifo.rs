@@ -1,5 +1,6 @@
 //! `DeltaFifo`: the queue of what happened to each object, shared between a reflector and consumers.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use metrics::{Gauge, gauge};
 use tokio::time::Instant;
 
 use crate::queue::shared::{Look, Shared};
+use crate::wait::synced::wait_synced;
+use crate::wait::{Check, NotSynced};
 
 /// What happened to each object since it was last looked at, in the order of their first changes. A
 /// clone is another handle to the same queue.
@@ -26,7 +29,7 @@ use crate::queue::shared::{Look, Shared};
 /// # #[cfg(feature = "memory")]
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use heliostat::{Indexer, Reflector};
+/// use heliostat::{IndexerWriter, Reflector};
 /// use heliostat::client_go::{Delta, DeltaFifo};
 /// use heliostat::source::memory::MemorySource;
 ///
@@ -34,14 +37,14 @@ use crate::queue::shared::{Look, Shared};
 /// source.create("team/blue".parse()?, "sky".to_owned())?;
 ///
 /// // The queue asks the store at its far end what a list no longer has.
-/// let store = Indexer::<String>::new();
-/// let known = store.clone();
+/// let writer = IndexerWriter::<String>::new();
+/// let (store, known) = (writer.indexer(), writer.indexer());
 /// let queue = DeltaFifo::builder().known(move || known.snapshot()).build();
 /// let mirror = Reflector::new(source, queue.clone()).start();
 ///
 /// let popped = queue.pop().await?;
 /// if let Delta::Replaced(entry) = popped.newest() {
-///     store.add(entry.clone());
+///     writer.upsert(entry.clone());
 /// }
 /// drop(popped);
 /// assert!(queue.is_synced());
@@ -126,11 +129,19 @@ impl<T: Send + Sync> DeltaFifo<T> {
         self.shared.lock().is_synced()
     }
 
-    /// Waits until all that the queue was first filled with has been dealt with.
+    /// Waits until all that the queue was first filled with has been processed, but no longer than `limit`.
+    ///
+    /// # Errors
+    /// If that is not so after `limit`.
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub async fn wait_synced(&self) {
+    pub async fn wait_synced(&self, limit: Duration) -> Result<(), NotSynced> {
+        let synced = async { Ok::<_, Infallible>(self.synced().await) };
+        wait_synced("", limit, [Check::new("the queue", synced)]).await
+    }
+
+    async fn synced(&self) {
         let look = |queue: &mut DeltaFifoState<T>| match queue.is_synced() {
             true => Look::Found(()),
             false => Look::Wait,
@@ -418,7 +429,7 @@ mod tests {
         staging.stage(entry("a", 1));
         queue.commit(staging, &1.into()).unwrap();
         let other = queue.clone();
-        let mut synced = std::pin::pin!(other.wait_synced());
+        let mut synced = std::pin::pin!(other.synced());
         assert!(poll!(synced.as_mut()).is_pending());
         queue.pop().await.unwrap().requeue();
         assert!(poll!(synced.as_mut()).is_pending());

@@ -342,6 +342,8 @@ mod tests {
     #[cfg(feature = "memory")]
     #[tokio::test(start_paused = true)]
     async fn q_01_a_reflector_feeds_the_queue_with_the_newest_states() {
+        use std::time::Duration;
+
         use crate::Reflector;
         use crate::source::memory::MemorySource;
 
@@ -352,13 +354,13 @@ mod tests {
             source.create(ObjectKey::cluster("foo"), 1).unwrap();
             let queue = Fifo::new();
             let mirror = Reflector::new(source.clone(), queue.clone()).start();
-            mirror.wait_synced().await.unwrap();
+            mirror.wait_synced(Duration::MAX).await.unwrap();
             source.apply(ObjectKey::cluster("foo"), 2);
             for (name, number) in [("bar", 3), ("baz", 4), ("qux", 5), ("zoo", 6)] {
                 source.create(ObjectKey::cluster(name), number).unwrap();
             }
             // Paused time: everything that can happen has happened after this.
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
             for number in 2..=6 {
                 assert_eq!(*queue.pop().await.unwrap().object, number);
             }

@@ -23,13 +23,13 @@ mod tests;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), std::convert::Infallible> {
 /// use std::convert::Infallible;
-/// use heliostat::Indexer;
+/// use heliostat::IndexerWriter;
 /// use heliostat::client_go::Lazy;
 ///
-/// let pods = Indexer::<String>::new();
-/// let of_pods = pods.clone();
+/// let writer = IndexerWriter::<String>::new();
+/// let pods = writer.indexer();
 /// let count = Lazy::new(move || {
-///     let count = of_pods.len();
+///     let count = pods.len();
 ///     async move { Ok::<_, Infallible>(count) }
 /// });
 /// assert_eq!(*count.get().await?, 0);

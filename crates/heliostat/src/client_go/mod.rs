@@ -6,7 +6,7 @@
 //! | client-go, `tools/cache` | here |
 //! |---|---|
 //! | `Reflector`, `ReflectorOptions`, `ListerWatcher` | [`Reflector`](crate::Reflector), [`ReflectorConfig`](crate::ReflectorConfig), [`ListerWatcher`](crate::ListerWatcher) |
-//! | `Store`, `Indexer`, `ThreadSafeStore` | [`Indexer`](crate::Indexer) to read and write by hand, [`Store`](crate::Store) for what a reflector feeds |
+//! | `Store`, `Indexer`, `ThreadSafeStore` | [`Indexer`](crate::Indexer) to read, [`IndexerWriter`](crate::IndexerWriter) to write, [`Store`](crate::Store) for a store of your own |
 //! | `IndexFunc`, `Indexers`, `MetaNamespaceIndexFunc` | [`IndexFunc`](crate::IndexFunc), [`NAMESPACE_INDEX`](crate::store::NAMESPACE_INDEX) |
 //! | `KeyFunc`, `MetaNamespaceKeyFunc`, `SplitMetaNamespaceKey`, `ObjectName` | [`ObjectKey`](crate::ObjectKey) |
 //! | `DeletedFinalStateUnknown` | `tombstone` of [`Notification::Deleted`](crate::Notification::Deleted), [`Deletion::Tombstone`] |
@@ -22,7 +22,7 @@
 //! | `FIFO`, `Queue` | [`Fifo`] |
 //! | `Heap` | [`PriorityFifo`] |
 //! | `UndeltaStore` | [`UndeltaStore`] |
-//! | `NewTTLStore`, `ExpirationCache`, `ExpirationPolicy` | [`TtlIndexer`], [`Ttl`] |
+//! | `NewTTLStore`, `ExpirationCache`, `ExpirationPolicy` | [`TtlIndexer`] to read, [`TtlWriter`] to write, [`Ttl`] |
 //! | `MutationCache` | [`MutationOverlay`], [`OverlayConfig`] |
 //! | `Controller`, `Config`, `NewInformer`, `NewTransformingInformer` | [`SerialController`] |
 //! | `Config.Process`, `Config.RetryOnError` | [`SerialController::run`], [`SerialController::retry`] |

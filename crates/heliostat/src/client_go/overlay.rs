@@ -30,7 +30,7 @@ mod tests;
 /// shown that is older than what the mirror has.
 ///
 /// ```
-/// use heliostat::{Entry, Header, Indexer, ObjectKey};
+/// use heliostat::{Entry, Header, IndexerWriter, ObjectKey};
 /// use heliostat::client_go::MutationOverlay;
 ///
 /// let key = ObjectKey::namespaced("default", "web");
@@ -38,14 +38,14 @@ mod tests;
 ///     let header = Header { key: key.clone(), resource_version: version.into(), uid: "u".into() };
 ///     Entry::new(header, text)
 /// };
-/// let mirror = Indexer::<&'static str>::new();
-/// mirror.add(state(7, "old"));
+/// let mirror = IndexerWriter::<&'static str>::new();
+/// mirror.upsert(state(7, "old"));
 ///
-/// let overlay = MutationOverlay::new(&mirror);
+/// let overlay = MutationOverlay::new(&mirror.indexer());
 /// overlay.written(state(8, "new"));
 /// assert_eq!(*overlay.get(&key).unwrap().object, "new");
 ///
-/// mirror.add(state(9, "newer"));
+/// mirror.upsert(state(9, "newer"));
 /// assert_eq!(*overlay.get(&key).unwrap().object, "newer");
 /// ```
 pub struct MutationOverlay<T> {

@@ -1,7 +1,7 @@
-//! `TtlIndexer`: a shared store that deletes each object some time after its last write.
+//! `TtlIndexer` and `TtlWriter`: a shared store that deletes each object some time after its last write.
 //!
-//! Reading is reading an [`Indexer`]. A reader that comes when something has expired takes it out
-//! first, under the lock of the writers, so an object that is written at that moment is never lost.
+//! Reading is reading an [`Indexer`]. A read first removes what has expired, under the lock of the
+//! writers, so an object that is written at that moment is never lost.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,23 +21,24 @@ use crate::store::{GroupResource, Indexer, IndexerWriter, Lister};
 #[cfg(test)]
 mod tests;
 
-/// A store that deletes each object some time after its last write, shared between threads. A clone is
-/// another handle to the same store.
+/// Read access to a store that deletes each object some time after its last write, shared between
+/// threads. A clone is another handle to the same store; a [`TtlWriter`] writes to it.
 ///
-/// What has expired is never shown. It leaves memory with the next read or write, or by
-/// [`expire`](Self::expire), which also tells what it was.
+/// Expired objects are never returned. They leave memory with the next read or write, or by
+/// [`expire`](Self::expire), which also returns them.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// use std::time::Duration;
 /// use heliostat::{Entry, Header, ObjectKey};
-/// use heliostat::client_go::{TtlIndexer, Ttl};
+/// use heliostat::client_go::{Ttl, TtlWriter};
 ///
-/// let store = TtlIndexer::<&'static str>::new(Ttl::Fixed(Duration::from_secs(30)));
+/// let writer = TtlWriter::<&'static str>::new(Ttl::Fixed(Duration::from_secs(30)));
+/// let store = writer.indexer();
 /// let key = ObjectKey::cluster("lease");
 /// let header = Header { key: key.clone(), resource_version: "1".into(), uid: "u".into() };
-/// store.add(Entry::new(header, "held"));
+/// writer.upsert(Entry::new(header, "held"));
 /// assert!(store.get(&key).is_some());
 /// assert!(store.next_expiry().is_some());
 /// # }
@@ -59,31 +60,6 @@ struct Shared<T> {
 const NEVER: u64 = u64::MAX;
 
 impl<T: Send + Sync> TtlIndexer<T> {
-    /// An empty store without indexes.
-    #[must_use]
-    pub fn new(ttl: Ttl<T>) -> Self {
-        let objects = Indexer::new();
-        Self {
-            shared: Arc::new(Shared {
-                writing: Mutex::new(TtlStore::over(objects.writer(), ttl)),
-                objects,
-                start: Instant::now(),
-                next: AtomicU64::new(NEVER),
-            }),
-        }
-    }
-
-    /// A way for a reflector to feed this store; for one reflector at a time.
-    ///
-    /// A reflector does not tell again what did not change: such an object expires, and comes back
-    /// with its next event or the next list.
-    #[must_use]
-    pub fn writer(&self) -> TtlWriter<T> {
-        TtlWriter {
-            shared: Arc::clone(&self.shared),
-        }
-    }
-
     /// Adds an index at any time; the objects that are there are filed before this returns.
     ///
     /// # Errors
@@ -96,32 +72,7 @@ impl<T: Send + Sync> TtlIndexer<T> {
         self.shared.objects.add_index(name, func)
     }
 
-    /// Puts an object in, in the place of one of the same key; its time begins anew.
-    pub fn add(&self, entry: Entry<T>) {
-        never_refused(&self.shared.write(|store| store.add(entry)));
-    }
-
-    /// The same as [`add`](Self::add), for who knows that the object is there.
-    pub fn update(&self, entry: Entry<T>) {
-        self.add(entry);
-    }
-
-    /// Takes an object out.
-    pub fn delete(&self, key: &ObjectKey) {
-        never_refused(&self.shared.write(|store| store.delete(key, None)));
-    }
-
-    /// Puts these objects in the place of all that are there, in one step; the time of all of them
-    /// begins anew.
-    pub fn replace(&self, entries: impl IntoIterator<Item = Entry<T>>, version: &ResourceVersion) {
-        let mut staging = self.shared.write(Store::begin_replace);
-        for entry in entries {
-            staging.stage(entry);
-        }
-        never_refused(&self.shared.write(|store| store.commit(staging, version)));
-    }
-
-    /// Takes out what has expired, and gives it back, soonest first.
+    /// Removes the expired objects and returns them, soonest first. No reader sees a difference.
     pub fn expire(&self) -> Vec<Entry<T>> {
         let now = self.shared.now();
         let expired = self.shared.write(|store| store.expire(now));
@@ -219,7 +170,7 @@ impl<T: Send + Sync> Shared<T> {
     }
 }
 
-/// The store below refuses nothing, so writes by hand have nothing to tell.
+/// The store below refuses nothing, so the writer's own methods return no error.
 fn never_refused(written: &Result<(), StoreError>) {
     debug_assert!(written.is_ok(), "{written:?}");
 }
@@ -244,9 +195,56 @@ impl<T> fmt::Debug for TtlIndexer<T> {
     }
 }
 
-/// What feeds an [`TtlIndexer`]: the [`Store`] that a reflector is given.
+/// The writing half of a [`TtlIndexer`]: what a reflector owns, or a program that fills the store itself.
+///
+/// A reflector does not write again what did not change: such an object expires, and comes back with
+/// its next event or the next list.
 pub struct TtlWriter<T> {
     shared: Arc<Shared<T>>,
+}
+
+impl<T: Send + Sync> TtlWriter<T> {
+    /// Creates an empty store without indexes.
+    #[must_use]
+    pub fn new(ttl: Ttl<T>) -> Self {
+        let writer = IndexerWriter::new();
+        let objects = writer.indexer();
+        Self {
+            shared: Arc::new(Shared {
+                writing: Mutex::new(TtlStore::over(writer, ttl)),
+                objects,
+                start: Instant::now(),
+                next: AtomicU64::new(NEVER),
+            }),
+        }
+    }
+
+    /// Returns a read handle of the store.
+    #[must_use]
+    pub fn indexer(&self) -> TtlIndexer<T> {
+        TtlIndexer {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Adds an object or replaces the one of the same key; its time starts anew.
+    pub fn upsert(&self, entry: Entry<T>) {
+        never_refused(&self.shared.write(|store| store.add(entry)));
+    }
+
+    /// Removes an object.
+    pub fn remove(&self, key: &ObjectKey) {
+        never_refused(&self.shared.write(|store| store.delete(key, None)));
+    }
+
+    /// Replaces all objects by these in one step; the time of each starts anew.
+    pub fn replace(&self, entries: impl IntoIterator<Item = Entry<T>>, version: &ResourceVersion) {
+        let mut staging = self.shared.write(Store::begin_replace);
+        for entry in entries {
+            staging.stage(entry);
+        }
+        never_refused(&self.shared.write(|store| store.commit(staging, version)));
+    }
 }
 
 impl<T: Send + Sync> Store<T> for TtlWriter<T> {

@@ -66,6 +66,8 @@ impl WorkQueue<ObjectKey> {
     /// # #[cfg(feature = "memory")]
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
     /// use heliostat::{SharedInformer, WorkQueue};
     /// use heliostat::source::memory::MemorySource;
     ///
@@ -75,7 +77,7 @@ impl WorkQueue<ObjectKey> {
     /// let queue = WorkQueue::new();
     /// let following = queue.follow(&informer)?;
     /// informer.start();
-    /// following.wait_synced().await?;
+    /// following.wait_synced(Duration::from_secs(30)).await?;
     /// assert_eq!(queue.take().await.unwrap().as_str(), "team/blue");
     /// # Ok(())
     /// # }

@@ -124,10 +124,8 @@ impl<T: Send + Sync + 'static> Followed<T> {
 impl<T: Send + Sync + 'static> Following for Followed<T> {
     fn synced(&self) -> BoxFuture<'_, Result<(), InformerStopped>> {
         let synced = async {
-            self.registration
-                .wait_synced()
-                .await
-                .map_err(|_| self.stopped())
+            let synced = self.registration.synced().await;
+            synced.map_err(|_| self.stopped())
         };
         synced.boxed()
     }

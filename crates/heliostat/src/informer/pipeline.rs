@@ -53,19 +53,19 @@ struct Stage<T> {
 }
 
 impl<T: Send + Sync + 'static> Pipeline<T> {
-    pub(super) fn new(indexer: Indexer<T>) -> Self {
+    pub(super) fn new(writer: IndexerWriter<T>) -> Self {
         Self {
+            indexer: writer.indexer(),
             started: Instant::now(),
             queue: Mutex::new(OrderedFifo::atomic()),
             queued: Notify::new(),
             stage: Mutex::new(Stage {
-                writer: Some(indexer.writer()),
+                writer: Some(writer),
                 fanout: Fanout::new(Duration::ZERO),
                 is_synced: false,
                 metrics: None,
             }),
             progress: watch::Sender::new(Progress::Filling),
-            indexer,
         }
     }
 
@@ -79,7 +79,7 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
     }
 
     /// Waits until that is so; false if it never will be.
-    pub(super) async fn wait_synced(&self) -> bool {
+    pub(super) async fn synced(&self) -> bool {
         let mut progress = self.progress.subscribe();
         let reached = progress
             .wait_for(|progress| *progress != Progress::Filling)

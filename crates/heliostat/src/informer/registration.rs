@@ -84,15 +84,9 @@ impl<T: Send + Sync + 'static> Registration<T> {
         *self.slot.synced().borrow()
     }
 
-    /// Waits until the handler has handled all that was there when it came.
-    ///
-    /// # Errors
-    /// If the handler comes to its end before that.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub async fn wait_synced(&self) -> Result<(), HandlerGone> {
-        wait_synced(&self.slot).await
+    /// Waits until the handler has handled the whole initial state.
+    pub(crate) async fn synced(&self) -> Result<(), HandlerGone> {
+        synced(&self.slot).await
     }
 
     /// Waits until the handler gets no more notifications, because the informer has stopped.
@@ -149,7 +143,7 @@ impl<T: Send + Sync + 'static> fmt::Debug for Registration<T> {
     }
 }
 
-pub(super) async fn wait_synced<T>(slot: &Slot<T>) -> Result<(), HandlerGone> {
+async fn synced<T>(slot: &Slot<T>) -> Result<(), HandlerGone> {
     let (mut synced, mut ended) = (slot.synced(), slot.ended());
     let is_synced = tokio::select! {
         // A handler that has been synced and has ended counts as synced.

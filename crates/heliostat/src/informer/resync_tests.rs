@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use super::options::HandlerOptions;
 use super::pipeline::Pipeline;
 use super::slot::Slot;
-use crate::store::Indexer;
+use crate::store::IndexerWriter;
 
 #[tokio::test(start_paused = true)]
 async fn a_check_that_runs_late_does_not_skip_the_next_resync() {
-    let pipeline: Pipeline<String> = Pipeline::new(Indexer::new());
+    let pipeline: Pipeline<String> = Pipeline::new(IndexerWriter::new());
     pipeline.configure("test", Duration::from_secs(60));
     let slot = Arc::new(Slot::new(
         "handler".into(),

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::budget::RequestBudget;
 use crate::list_watch::ListerWatcher;
 use crate::reflector::{Reflector, ReflectorStatus, WatchError};
-use crate::store::{IndexError, IndexFunc, Indexer};
+use crate::store::{IndexError, IndexFunc, Indexer, IndexerWriter};
 
 use super::handler::EventHandler;
 use super::mirror::{Inner, Life, Starter};
@@ -86,8 +86,7 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
     /// An informer to be set up.
     #[track_caller]
     pub fn builder<S: ListerWatcher<Object = T>>(source: S) -> InformerBuilder<S> {
-        let indexer = Indexer::with_namespace_index();
-        let pipeline = Arc::new(Pipeline::new(indexer));
+        let pipeline = Arc::new(Pipeline::new(IndexerWriter::with_namespace_index()));
         let writer = QueueWriter::new(Arc::clone(&pipeline));
         InformerBuilder {
             reflector: Reflector::new(source, writer),
@@ -212,14 +211,8 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
     }
 
     /// Waits until the store has had its first complete content.
-    ///
-    /// # Errors
-    /// If the informer is stopped before that.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub async fn wait_synced(&self) -> Result<(), InformerStopped> {
-        if self.inner.pipeline.wait_synced().await {
+    pub(crate) async fn synced(&self) -> Result<(), InformerStopped> {
+        if self.inner.pipeline.synced().await {
             Ok(())
         } else {
             Err(self.stopped())

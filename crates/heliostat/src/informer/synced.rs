@@ -10,39 +10,40 @@ use crate::wait::{Check, NotSynced};
 /// An informer is done when its store is synced.
 impl<'a, T: Send + Sync + 'static> From<&'a SharedInformer<T>> for Check<'a> {
     fn from(informer: &'a SharedInformer<T>) -> Self {
-        Self::new(informer.name(), informer.wait_synced())
+        Self::new(informer.name(), informer.synced())
     }
 }
 
 /// A handler is done when it has handled the whole initial state.
 impl<'a, T: Send + Sync + 'static> From<&'a Registration<T>> for Check<'a> {
     fn from(handler: &'a Registration<T>) -> Self {
-        Self::new(handler.name(), handler.wait_synced())
+        Self::new(handler.name(), handler.synced())
     }
 }
 
 impl<T: Send + Sync + 'static> SharedInformer<T> {
-    /// [`wait_synced`](Self::wait_synced) with a deadline.
+    /// Waits until the store has had its first complete content, but no longer than `limit`.
     ///
     /// # Errors
-    /// If the store is not synced after `limit`, or the informer is stopped before.
+    /// If the store is not synced after `limit`, or the informer stops before
+    /// ([`InformerStopped`](super::InformerStopped)).
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub async fn wait_synced_within(&self, limit: Duration) -> Result<(), NotSynced> {
+    pub async fn wait_synced(&self, limit: Duration) -> Result<(), NotSynced> {
         wait_synced("", limit, [self.into()]).await
     }
 }
 
 impl<T: Send + Sync + 'static> Registration<T> {
-    /// [`wait_synced`](Self::wait_synced) with a deadline.
+    /// Waits until the handler has handled the whole initial state, but no longer than `limit`.
     ///
     /// # Errors
-    /// If the handler is not synced after `limit`, or ends before.
+    /// If the handler is not synced after `limit`, or ends before ([`HandlerGone`](super::HandlerGone)).
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub async fn wait_synced_within(&self, limit: Duration) -> Result<(), NotSynced> {
+    pub async fn wait_synced(&self, limit: Duration) -> Result<(), NotSynced> {
         wait_synced("", limit, [self.into()]).await
     }
 }

@@ -42,7 +42,7 @@ impl<K: Resource + Send + Sync + 'static> StoreReader<K> {
     /// # Cancel safety
     /// Cancel safe.
     pub async fn wait_until_ready(&self) -> Result<(), InformerStopped> {
-        self.informer.wait_synced().await
+        self.informer.synced().await
     }
 
     /// The object that is referred to. The namespace does not matter for one that lives in none.

@@ -25,6 +25,8 @@ use super::status::ReflectorStatus;
 /// # #[cfg(feature = "memory")]
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
 /// use heliostat::Reflector;
 /// use heliostat::source::memory::MemorySource;
 ///
@@ -33,7 +35,7 @@ use super::status::ReflectorStatus;
 ///
 /// let (reflector, store) = Reflector::with_indexer(source.clone());
 /// let mirror = reflector.start();
-/// mirror.wait_synced().await?;
+/// mirror.wait_synced(Duration::from_secs(30)).await?;
 /// assert_eq!(*store.get(&"team/blue".parse()?).unwrap().object, "sky");
 /// mirror.shutdown().await;
 /// # Ok(())
@@ -48,16 +50,19 @@ pub struct Reflector<S: ListerWatcher, W> {
 }
 
 impl<S: ListerWatcher> Reflector<S, IndexerWriter<S::Object>> {
-    /// A reflector and the store that it keeps true, with the index by namespace.
+    /// Creates a reflector with a store of its own, and returns a read handle of that store. The store
+    /// has the index by namespace.
     #[track_caller]
     pub fn with_indexer(source: S) -> (Self, Indexer<S::Object>) {
-        let store = Indexer::with_namespace_index();
-        (Self::new(source, store.writer()), store)
+        let writer = IndexerWriter::with_namespace_index();
+        let indexer = writer.indexer();
+        (Self::new(source, writer), indexer)
     }
 }
 
 impl<S: ListerWatcher> Reflector<S, NamespaceWriter<S::Object>> {
-    /// A reflector for each of several namespaces, and the one store that they keep true together.
+    /// Creates a reflector for each of several namespaces, and returns a read handle of the one store
+    /// that they keep true together.
     ///
     /// Each namespace fails and recovers for itself; the store is synced when all have been listed,
     /// and its version is the oldest of theirs.
@@ -69,20 +74,23 @@ impl<S: ListerWatcher> Reflector<S, NamespaceWriter<S::Object>> {
         sources: impl IntoIterator<Item = (N, S)>,
     ) -> Result<(Vec<Self>, Indexer<S::Object>), NamespacesError> {
         let (names, sources): (Vec<N>, Vec<S>) = sources.into_iter().unzip();
-        let store = Indexer::with_namespace_index();
-        let writers = store.namespace_writers(names.iter().map(AsRef::as_ref))?;
+        let writer = IndexerWriter::with_namespace_index();
+        let indexer = writer.indexer();
+        let writers = writer.by_namespace(names.iter().map(AsRef::as_ref))?;
         let reflectors = sources
             .into_iter()
             .zip(writers)
             .map(|(source, writer)| Self::new(source, writer));
-        Ok((reflectors.collect(), store))
+        Ok((reflectors.collect(), indexer))
     }
 }
 
 impl<S: ListerWatcher, W: Store<S::Object> + 'static> Reflector<S, W> {
-    /// A reflector that keeps `store` faithful to `source`.
+    /// Creates a reflector that keeps `store` faithful to `source`: an
+    /// [`IndexerWriter`], which [`with_indexer`](Self::with_indexer) creates for you, or any other
+    /// [`Store`].
     ///
-    /// Its name is what the source says of itself, or the place of this call where it says nothing.
+    /// Its name is the description of the source, or the place of this call if that is empty.
     #[track_caller]
     pub fn new(source: S, store: W) -> Self {
         let mut name = source.description();

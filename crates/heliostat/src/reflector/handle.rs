@@ -42,13 +42,7 @@ impl ReflectorHandle {
     }
 
     /// Waits until the store holds the whole collection for the first time.
-    ///
-    /// # Errors
-    /// If the mirror stopped before that.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub async fn wait_synced(&self) -> Result<(), MirrorStopped> {
+    pub(crate) async fn synced(&self) -> Result<(), MirrorStopped> {
         let mut status = self.status.clone();
         match status.wait_for(|status| status.synced).await {
             Ok(_) => Ok(()),
@@ -97,7 +91,7 @@ impl ReflectorHandle {
     }
 }
 
-/// The mirror came to its end before it held the whole collection.
+/// The mirror stopped before it held the whole collection.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the mirror of {name} stopped before it was synced")]
 pub struct MirrorStopped {

@@ -13,7 +13,8 @@ use heliostat_core::store::snapshot::Snapshot;
 use heliostat_core::store::{Staging, Store, StoreError};
 use heliostat_core::version::ResourceVersion;
 
-use super::indexer::{Indexer, IndexerWriter};
+use super::indexer::Indexer;
+use super::writer::IndexerWriter;
 
 /// A store that reports to a listener every change of its [`Indexer`].
 ///
@@ -26,19 +27,20 @@ use super::indexer::{Indexer, IndexerWriter};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::sync::mpsc;
+/// use std::time::Duration;
 ///
-/// use heliostat::{Indexer, Reflector};
+/// use heliostat::{IndexerWriter, Reflector};
 /// use heliostat::source::memory::MemorySource;
 /// use heliostat::store::Change;
 ///
 /// let source = MemorySource::<String>::new();
 /// source.create("team/blue".parse()?, "sky".to_owned())?;
 ///
-/// let store = Indexer::<String>::new();
 /// let (sender, changes) = mpsc::channel();
-/// let writer = store.change_stream(move |change| sender.send(change).unwrap());
+/// let writer = IndexerWriter::<String>::new();
+/// let writer = writer.change_stream(move |change| sender.send(change).unwrap());
 /// let mirror = Reflector::new(source, writer).start();
-/// mirror.wait_synced().await?;
+/// mirror.wait_synced(Duration::from_secs(30)).await?;
 ///
 /// assert!(matches!(changes.recv()?, Change::Added(entry) if *entry.object == "sky"));
 /// assert!(matches!(changes.recv()?, Change::Replaced { .. }));
@@ -117,22 +119,22 @@ impl<T> Clone for Change<T> {
     }
 }
 
-impl<T> Indexer<T> {
-    /// Returns a store that feeds this one and reports every change to `listener`; for one reflector.
-    pub fn change_stream<F: FnMut(Change<T>)>(&self, listener: F) -> ChangeStream<T, F> {
+impl<T> IndexerWriter<T> {
+    /// Wraps the writer in a store that reports every change to `listener`.
+    pub fn change_stream<F: FnMut(Change<T>)>(self, listener: F) -> ChangeStream<T, F> {
         ChangeStream {
-            writer: self.writer(),
-            store: self.clone(),
+            store: self.indexer(),
+            writer: self,
             listener,
         }
     }
 }
 
 impl<T, F: FnMut(Change<T>)> ChangeStream<T, F> {
-    /// The store that this feeds, to read.
+    /// Returns a read handle of the store.
     #[must_use]
-    pub const fn indexer(&self) -> &Indexer<T> {
-        &self.store
+    pub fn indexer(&self) -> Indexer<T> {
+        self.store.clone()
     }
 
     /// Reports an event, also if the store had an object of the same version: the new object is in the
@@ -170,21 +172,21 @@ where
 {
     fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
         let old = self.store.get(entry.key());
-        self.writer.add(entry.clone())?;
+        Store::add(&mut self.writer, entry.clone())?;
         self.report_upsert(old, entry);
         Ok(())
     }
 
     fn update(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
         let old = self.store.get(entry.key());
-        self.writer.update(entry.clone())?;
+        Store::update(&mut self.writer, entry.clone())?;
         self.report_upsert(old, entry);
         Ok(())
     }
 
     fn delete(&mut self, key: &ObjectKey, last_state: Option<Entry<T>>) -> Result<(), StoreError> {
         let known = self.store.get(key);
-        self.writer.delete(key, last_state.clone())?;
+        Store::delete(&mut self.writer, key, last_state.clone())?;
         // An object that was not here has not gone from here.
         if let Some(known) = known {
             let tombstone = last_state.is_none();
@@ -258,7 +260,7 @@ mod tests {
             let told = Arc::clone(&told);
             Box::new(move |change| told.lock().unwrap().push(change))
         };
-        (Indexer::new().change_stream(listener), told)
+        (IndexerWriter::new().change_stream(listener), told)
     }
 
     fn entry(name: &str, version: u64) -> Entry<u64> {
@@ -368,9 +370,9 @@ mod tests {
 
     #[test]
     fn the_listener_finds_the_change_in_the_store() {
-        let store = Indexer::new();
-        let reader = store.clone();
-        let mut tap = store.change_stream(move |change: Change<u64>| match change {
+        let writer = IndexerWriter::new();
+        let reader = writer.indexer();
+        let mut tap = writer.change_stream(move |change: Change<u64>| match change {
             Change::Added(new) => assert!(reader.get(new.key()).is_some()),
             Change::Deleted { last, .. } => assert!(reader.get(last.key()).is_none()),
             Change::Replaced { version } => assert_eq!(reader.resource_version(), version),

@@ -163,7 +163,7 @@ impl From<NotFound> for Status {
 /// Reads an [`Indexer`] by label selectors and names. A clone is another handle to the same store.
 ///
 /// ```
-/// use heliostat::{Entry, Header, Indexer, Lister, ObjectKey};
+/// use heliostat::{Entry, Header, IndexerWriter, Lister, ObjectKey};
 /// use heliostat::store::HasLabels;
 ///
 /// struct Pod { app: &'static str }
@@ -174,12 +174,12 @@ impl From<NotFound> for Status {
 ///     }
 /// }
 ///
-/// let store = Indexer::new();
+/// let writer = IndexerWriter::new();
 /// let key = ObjectKey::namespaced("shop", "web");
 /// let header = Header { key, resource_version: "7".into(), uid: "u".into() };
-/// store.add(Entry::new(header, Pod { app: "cart" }));
+/// writer.upsert(Entry::new(header, Pod { app: "cart" }));
 ///
-/// let pods = Lister::new(&store, "pods");
+/// let pods = Lister::new(&writer.indexer(), "pods");
 /// let cart = "app in (cart, till)".parse()?;
 /// assert_eq!(pods.list(&cart).len(), 1);
 ///

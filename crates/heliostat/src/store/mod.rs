@@ -7,6 +7,7 @@
 //! ```
 //! use std::collections::BTreeMap;
 //! use std::sync::{Arc, Mutex};
+//! use std::time::Duration;
 //!
 //! use heliostat::{Entry, ObjectKey, ResourceVersion, Store};
 //! use heliostat::store::{Staging, StoreError};
@@ -44,7 +45,7 @@
 //!
 //! let colours = Colours::default();
 //! let mirror = Reflector::new(source, colours.clone()).start();
-//! mirror.wait_synced().await?;
+//! mirror.wait_synced(Duration::from_secs(30)).await?;
 //! assert_eq!(*colours.0.lock().unwrap()[&ObjectKey::namespaced("team", "blue")].object, "sky");
 //! # mirror.shutdown().await;
 //! # Ok(())
@@ -66,7 +67,13 @@ mod namespaces;
 #[cfg(feature = "kube")]
 pub mod typed_index;
 
+mod shared;
+
+mod synced;
+
 mod waiters;
+
+pub(crate) mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -75,7 +82,6 @@ pub use change_stream::{Change, ChangeStream};
 pub use heliostat_core::store::index::{IndexError, IndexFailure, IndexFailures, NAMESPACE_INDEX};
 pub use heliostat_core::store::transaction::Op;
 pub use heliostat_core::store::{History, SnapshotStore, Staging, StoreError};
-pub use indexer::IndexerWriter;
 pub use lister::{
     ByBytes, ByLabels, GroupResource, HasLabels, NamespaceLister, NotFound, Selectable,
 };
@@ -87,3 +93,4 @@ pub(crate) use heliostat_core::store::index::IndexFunc;
 pub(crate) use heliostat_core::store::snapshot::Snapshot;
 pub(crate) use indexer::Indexer;
 pub(crate) use lister::Lister;
+pub(crate) use writer::IndexerWriter;

@@ -12,10 +12,10 @@ use heliostat_core::object::{Entry, ObjectKey};
 use heliostat_core::store::difference::Difference;
 use heliostat_core::version::ResourceVersion;
 
-use super::{Indexer, IndexerWriter, Op, Snapshot, Staging, Store, StoreError};
+use super::{IndexerWriter, Op, Snapshot, Staging, Store, StoreError};
 
-impl<T: Send + Sync> Indexer<T> {
-    /// Returns a writer for each of several namespaces, in their order, for a reflector each.
+impl<T: Send + Sync> IndexerWriter<T> {
+    /// Splits the writer into one for each of several namespaces, in their order, for a reflector each.
     ///
     /// The store is synced once every namespace has been listed; objects of those that are listed
     /// earlier can be read before that.
@@ -25,15 +25,15 @@ impl<T: Send + Sync> Indexer<T> {
     /// a name is empty, since that means all namespaces.
     ///
     /// ```
-    /// use heliostat::Indexer;
+    /// use heliostat::IndexerWriter;
     ///
-    /// let store = Indexer::<String>::new();
-    /// assert_eq!(store.namespace_writers(["shop", "bank"])?.len(), 2);
-    /// assert!(store.namespace_writers(["shop", "shop"]).is_err());
+    /// let writer = IndexerWriter::<String>::new();
+    /// assert_eq!(writer.by_namespace(["shop", "bank"])?.len(), 2);
+    /// assert!(IndexerWriter::<String>::new().by_namespace(["shop", "shop"]).is_err());
     /// # Ok::<(), heliostat::store::NamespacesError>(())
     /// ```
-    pub fn namespace_writers<'a>(
-        &self,
+    pub fn by_namespace<'a>(
+        self,
         namespaces: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<NamespaceWriter<T>>, NamespacesError> {
         let names: Vec<&str> = namespaces.into_iter().collect();
@@ -48,7 +48,7 @@ impl<T: Send + Sync> Indexer<T> {
         }
         let reached = Arc::new(Mutex::new(Reached { versions }));
         let writer = |name: &&str| NamespaceWriter {
-            writer: self.writer(),
+            writer: self.another(),
             namespace: (*name).to_owned(),
             reached: Arc::clone(&reached),
             objects: 0,
@@ -112,8 +112,8 @@ impl<T: Send + Sync> NamespaceWriter<T> {
         &self.namespace
     }
 
-    /// Makes a change and counts what it brought or took. Nobody else feeds the store meanwhile: the
-    /// caller holds the lock that all writers of the store share.
+    /// Makes a change and counts the objects it added or removed. The caller holds the lock that all
+    /// writers of the store share, so no other writer changes the store meanwhile.
     fn counted(
         &mut self,
         change: impl FnOnce(&mut Self) -> Result<(), StoreError>,
@@ -148,7 +148,7 @@ impl<T: Send + Sync> NamespaceWriter<T> {
             Difference::Added(new) | Difference::Changed { new, .. } => {
                 Some(Op::Upsert((**new).clone()))
             }
-            Difference::Removed(old) => Some(Op::Delete(old.key().clone())),
+            Difference::Removed(old) => Some(Op::Remove(old.key().clone())),
             Difference::Unchanged(_) => None,
         };
         let ops = before.differences(&after).filter_map(op).collect();
@@ -160,13 +160,13 @@ impl<T: Send + Sync> Store<T> for NamespaceWriter<T> {
     fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
         let reached = Arc::clone(&self.reached);
         let _held = lock(&reached);
-        self.counted(|this| this.writer.add(entry))
+        self.counted(|this| Store::add(&mut this.writer, entry))
     }
 
     fn delete(&mut self, key: &ObjectKey, last_state: Option<Entry<T>>) -> Result<(), StoreError> {
         let reached = Arc::clone(&self.reached);
         let _held = lock(&reached);
-        self.counted(|this| this.writer.delete(key, last_state))
+        self.counted(|this| Store::delete(&mut this.writer, key, last_state))
     }
 
     fn begin_replace(&mut self) -> Staging<T> {
@@ -215,6 +215,7 @@ fn lock(reached: &Mutex<Reached>) -> MutexGuard<'_, Reached> {
 mod tests {
     use heliostat_core::object::{Header, Uid};
 
+    use super::super::Indexer;
     use super::*;
 
     fn entry(key: &str, version: u64) -> Entry<u64> {
@@ -240,8 +241,9 @@ mod tests {
 
     #[test]
     fn each_namespace_is_replaced_for_itself() {
-        let store = Indexer::new();
-        let mut writers = store.namespace_writers(["a", "b"]).unwrap();
+        let writer = IndexerWriter::new();
+        let store = writer.indexer();
+        let mut writers = writer.by_namespace(["a", "b"]).unwrap();
         let [a, b] = &mut writers[..] else { panic!() };
         list(a, &["a/1", "a/2"], 5);
         assert_eq!(keys(&store), ["a/1", "a/2"], "what is listed can be read");
@@ -265,8 +267,10 @@ mod tests {
 
     #[test]
     fn a_namespace_given_twice_or_without_a_name_is_an_error() {
-        let store = Indexer::<u64>::new();
-        let refused = |names: &[&'static str]| store.namespace_writers(names.iter().copied()).err();
+        let refused = |names: &[&'static str]| {
+            let writer = IndexerWriter::<u64>::new();
+            writer.by_namespace(names.iter().copied()).err()
+        };
         let twice = Some(NamespacesError::Twice("a".to_owned()));
         assert_eq!(refused(&["a", "b", "a"]), twice);
         assert_eq!(refused(&["a", ""]), Some(NamespacesError::Empty));
@@ -281,13 +285,14 @@ mod tests {
 
         let filed = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&filed);
-        let store = Indexer::new();
+        let writer = IndexerWriter::new();
+        let store = writer.indexer();
         let func = IndexFunc::new(move |entry: &Entry<u64>| {
             counted.fetch_add(1, Ordering::Relaxed);
             [entry.object.to_string()]
         });
         store.add_index("number", func).unwrap();
-        let mut writers = store.namespace_writers(["a", "b"]).unwrap();
+        let mut writers = writer.by_namespace(["a", "b"]).unwrap();
         let [a, b] = &mut writers[..] else { panic!() };
         list(a, &["a/1", "a/2"], 5);
         list(b, &["b/1", "b/2", "b/3"], 5);
@@ -306,8 +311,9 @@ mod tests {
 
     #[test]
     fn a_list_before_the_sync_takes_away_what_vanished() {
-        let store = Indexer::new();
-        let mut writers = store.namespace_writers(["a", "b"]).unwrap();
+        let writer = IndexerWriter::new();
+        let store = writer.indexer();
+        let mut writers = writer.by_namespace(["a", "b"]).unwrap();
         list(&mut writers[0], &["a/1", "a/2"], 5);
         list(&mut writers[0], &["a/2"], 6);
         assert_eq!(keys(&store), ["a/2"]);
@@ -315,8 +321,9 @@ mod tests {
 
     #[test]
     fn the_version_is_the_oldest_of_all() {
-        let store = Indexer::new();
-        let mut writers = store.namespace_writers(["a", "b"]).unwrap();
+        let writer = IndexerWriter::new();
+        let store = writer.indexer();
+        let mut writers = writer.by_namespace(["a", "b"]).unwrap();
         let [a, b] = &mut writers[..] else { panic!() };
         list(a, &[], 5);
         assert!(store.resource_version().is_unset());

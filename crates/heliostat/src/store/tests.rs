@@ -37,10 +37,11 @@ fn by_value() -> IndexFunc<Object> {
     IndexFunc::new(|entry: &Entry<Object>| [entry.object.to_string()])
 }
 
-fn store() -> Indexer<Object> {
-    let store = Indexer::with_namespace_index();
+fn store() -> (IndexerWriter<Object>, Indexer<Object>) {
+    let writer = IndexerWriter::with_namespace_index();
+    let store = writer.indexer();
     store.add_index("value", by_value()).unwrap();
-    store
+    (writer, store)
 }
 
 fn version(number: u64) -> ResourceVersion {
@@ -53,9 +54,9 @@ const _: () = is_shareable::<Snapshot<Object>>();
 
 #[test]
 fn s_05_whoever_feeds_by_hand_gets_back_what_was_there() {
-    let store = store();
-    assert!(store.add(entry(1, 5, 10)).is_none());
-    assert_eq!(*store.update(entry(1, 6, 11)).unwrap().object, 10);
+    let (writer, store) = store();
+    assert!(writer.upsert(entry(1, 5, 10)).is_none());
+    assert_eq!(*writer.upsert(entry(1, 6, 11)).unwrap().object, 10);
     assert_eq!(*store.get(&key(1)).unwrap().object, 11);
     assert_eq!(*store.get(&"odd/001".parse().unwrap()).unwrap().object, 11);
     assert_eq!(store.by_index("value", "11").unwrap().len(), 1);
@@ -64,8 +65,8 @@ fn s_05_whoever_feeds_by_hand_gets_back_what_was_there() {
     assert_eq!(store.index_values(NAMESPACE_INDEX), [Arc::from("odd")]);
     assert_eq!(store.in_namespace("odd").len(), 1);
     assert!(store.in_namespace("even").is_empty());
-    assert_eq!(*store.delete(&key(1)).unwrap().object, 11);
-    assert!(store.delete(&key(1)).is_none());
+    assert_eq!(*writer.remove(&key(1)).unwrap().object, 11);
+    assert!(writer.remove(&key(1)).is_none());
     assert!(
         store.is_empty()
             && store.keys().is_empty()
@@ -75,25 +76,25 @@ fn s_05_whoever_feeds_by_hand_gets_back_what_was_there() {
 
 #[test]
 fn s_20_a_store_fed_by_hand_follows_its_objects_and_never_back() {
-    let store = store();
-    store.add(entry(1, 5, 0));
+    let (writer, store) = store();
+    writer.upsert(entry(1, 5, 0));
     assert_eq!(store.resource_version(), version(5));
-    store.add(entry(2, 3, 0));
+    writer.upsert(entry(2, 3, 0));
     assert_eq!(store.resource_version(), version(5));
     let mut without_version = entry(3, 1, 0);
     without_version.header.resource_version = ResourceVersion::UNSET;
-    store.add(without_version);
+    writer.upsert(without_version);
     assert_eq!(store.resource_version(), version(5));
-    store.delete(&key(1));
+    writer.remove(&key(1));
     assert_eq!(store.resource_version(), version(5));
-    store.replace([], &version(4));
+    writer.replace([], &version(4));
     assert_eq!(store.resource_version(), version(4));
 }
 
 #[test]
-fn s_20_the_writer_of_a_reflector_tells_the_version_itself() {
-    let store = store();
-    let mut writer = store.writer();
+fn s_20_a_reflector_moves_the_version_itself() {
+    let (mut writer, store) = store();
+    let writer: &mut dyn Store<Object> = &mut writer;
     writer.add(entry(1, 7, 0)).unwrap();
     assert!(store.resource_version().is_unset() && !store.is_synced());
     let mut staging = writer.begin_replace();
@@ -107,13 +108,13 @@ fn s_20_the_writer_of_a_reflector_tells_the_version_itself() {
     writer.delete(&key(2), None).unwrap();
     writer.bookmark(&version(11));
     assert_eq!(store.resource_version(), version(11));
-    assert!(writer.indexer().is_empty());
+    assert!(store.is_empty());
 }
 
 #[test]
 fn x_06_an_index_can_be_added_through_any_handle_at_any_time() {
-    let store = store();
-    store.replace([entry(1, 1, 5), entry(2, 1, 5)], &version(1));
+    let (writer, store) = store();
+    writer.replace([entry(1, 1, 5), entry(2, 1, 5)], &version(1));
     let other = store.clone();
     other.add_index("again", by_value()).unwrap();
     assert_eq!(store.by_index("again", "5").unwrap().len(), 2);
@@ -134,9 +135,9 @@ fn x_06_an_index_can_be_added_through_any_handle_at_any_time() {
 fn s_09_readers_never_see_half_of_a_replace() {
     const OBJECTS: u64 = 64;
     const REPLACES: u64 = 400;
-    let store = store();
+    let (mut writer, store) = store();
     let full = |generation: u64| (0..OBJECTS).map(move |n| entry(n, generation, generation));
-    store.replace(full(1), &version(1));
+    writer.replace(full(1), &version(1));
     let done = AtomicBool::new(false);
     let looks = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -158,7 +159,6 @@ fn s_09_readers_never_see_half_of_a_replace() {
                 })
             })
             .collect();
-        let mut writer = store.writer();
         let mut generation = 1;
         // Goes on until readers have looked in between, however the threads are scheduled, and
         // stops as soon as one has seen what must not be.
@@ -204,20 +204,20 @@ fn check_snapshot(snapshot: &Snapshot<Object>, objects: u64) -> u64 {
     generation
 }
 
-/// Real threads: several writers by hand, each with keys of its own.
+/// Real threads that share a writer, each with keys of its own.
 #[test]
 fn s_09_writers_by_hand_do_not_lose_each_others_changes() {
-    let store = store();
+    let (writer, store) = store();
     thread::scope(|scope| {
-        for writer in 0..4u64 {
-            let store = store.clone();
+        for thread in 0..4u64 {
+            let writer = &writer;
             scope.spawn(move || {
                 for round in 1..=50 {
                     for n in 0..5 {
-                        store.add(entry(writer * 5 + n, round, round));
+                        writer.upsert(entry(thread * 5 + n, round, round));
                     }
                     if round < 50 {
-                        store.delete(&key(writer * 5 + round % 5));
+                        writer.remove(&key(thread * 5 + round % 5));
                     }
                 }
             });
@@ -231,19 +231,17 @@ fn s_09_writers_by_hand_do_not_lose_each_others_changes() {
 
 #[test]
 fn s_09_readers_do_not_wait_for_index_functions() {
-    check_readers_do_not_wait(|store| {
-        store.add(entry(1, 1, 1));
+    check_readers_do_not_wait(|writer| {
+        writer.upsert(entry(1, 1, 1));
     });
-    check_readers_do_not_wait(|store| store.replace([entry(1, 1, 1)], &version(1)));
-    check_readers_do_not_wait(|store| {
-        let mut writer = store.writer();
-        writer.update(entry(1, 1, 1)).unwrap();
-    });
+    check_readers_do_not_wait(|writer| writer.replace([entry(1, 1, 1)], &version(1)));
+    check_readers_do_not_wait(|writer| writer.update(entry(1, 1, 1)).unwrap());
 }
 
 /// An index function that does not come back keeps its writer, and no reader.
-fn check_readers_do_not_wait(write: impl FnOnce(&Indexer<Object>) + Send) {
-    let store = Indexer::<Object>::new();
+fn check_readers_do_not_wait(write: impl FnOnce(&mut IndexerWriter<Object>) + Send) {
+    let mut writer = IndexerWriter::<Object>::new();
+    let store = writer.indexer();
     let (entered, has_entered) = mpsc::channel();
     let (let_go, may_go) = mpsc::channel::<()>();
     let may_go = Mutex::new(may_go);
@@ -254,8 +252,8 @@ fn check_readers_do_not_wait(write: impl FnOnce(&Indexer<Object>) + Send) {
     });
     store.add_index("slow", slow).unwrap();
     thread::scope(|scope| {
-        let written = store.clone();
-        scope.spawn(move || write(&written));
+        let writer = &mut writer;
+        scope.spawn(move || write(writer));
         has_entered.recv().unwrap();
         // Reading on a thread of its own: should it ever wait, this fails instead of hanging.
         let (read, has_read) = mpsc::channel();
@@ -275,15 +273,15 @@ fn check_readers_do_not_wait(write: impl FnOnce(&Indexer<Object>) + Send) {
 
 #[test]
 fn x_05_a_panicking_index_function_leaves_the_store_usable() {
-    let store = store();
+    let (writer, store) = store();
     let panics = IndexFunc::new(|entry: &Entry<Object>| {
         assert_ne!(*entry.object, 13, "unlucky");
         ["fine"]
     });
     store.add_index("panics", panics).unwrap();
-    store.add(entry(1, 1, 13));
-    store.add(entry(2, 2, 2));
-    store.replace([entry(3, 3, 13), entry(4, 3, 4)], &version(3));
+    writer.upsert(entry(1, 1, 13));
+    writer.upsert(entry(2, 2, 2));
+    writer.replace([entry(3, 3, 13), entry(4, 3, 4)], &version(3));
     assert_eq!(store.keys(), [key(4), key(3)]);
     assert_eq!(store.index_keys("panics", "fine").unwrap(), [key(4)]);
     let failures = store.index_failures("panics").unwrap();
@@ -293,8 +291,7 @@ fn x_05_a_panicking_index_function_leaves_the_store_usable() {
 
 #[tokio::test(start_paused = true)]
 async fn waiting_for_a_version_ends_when_the_store_has_it_or_a_later_one() {
-    let store = store();
-    let mut writer = store.writer();
+    let (mut writer, store) = store();
     let staging = writer.begin_replace();
     writer.commit(staging, &version(5)).unwrap();
     for at_hand in ["5", "4", "0", ""] {
@@ -316,8 +313,7 @@ async fn waiting_for_a_version_ends_when_the_store_has_it_or_a_later_one() {
 
 #[tokio::test(start_paused = true)]
 async fn an_opaque_version_is_waited_for_to_the_letter_and_not_missed_in_passing() {
-    let store = store();
-    let mut writer = store.writer();
+    let (mut writer, store) = store();
     let wanted = ResourceVersion::from("b");
     let mut waiting = Box::pin(store.wait_for(&wanted));
     assert!(poll!(&mut waiting).is_pending());
@@ -331,53 +327,48 @@ async fn an_opaque_version_is_waited_for_to_the_letter_and_not_missed_in_passing
 
 #[tokio::test(start_paused = true)]
 async fn waiting_to_be_synced_ends_with_the_first_replace() {
-    let store = store();
-    let mut writer = store.writer();
+    let (mut writer, store) = store();
     let any = ResourceVersion::UNSET;
-    let mut synced = Box::pin(store.wait_synced());
+    let mut synced = Box::pin(store.synced());
     let mut any = Box::pin(store.wait_for(&any));
     assert!(poll!(&mut synced).is_pending() && poll!(&mut any).is_pending());
-    writer.add(entry(1, 1, 1)).unwrap();
+    writer.update(entry(1, 1, 1)).unwrap();
     writer.update_resource_version(&version(1));
     drop(writer.begin_replace());
     assert!(poll!(&mut synced).is_pending() && poll!(&mut any).is_pending());
     let staging = writer.begin_replace();
     writer.commit(staging, &ResourceVersion::UNSET).unwrap();
     assert!(poll!(&mut synced).is_ready() && poll!(&mut any).is_ready());
-    assert_eq!(store.wait_synced().now_or_never(), Some(Ok(())));
+    assert_eq!(store.synced().now_or_never(), Some(Ok(())));
 }
 
 #[tokio::test(start_paused = true)]
 async fn waiting_ends_with_an_error_when_the_last_writer_goes() {
-    let store = store();
+    let (first, store) = store();
     let two = version(2);
+    let mut synced = Box::pin(store.synced());
     let mut early = Box::pin(store.wait_for(&two));
-    assert!(poll!(&mut early).is_pending(), "it may be fed by hand");
-    let first = store.writer();
-    let second = store.writer();
+    assert!(poll!(&mut synced).is_pending() && poll!(&mut early).is_pending());
+    let second = first.another();
+    first.replace([], &version(1));
     drop(first);
+    assert!(poll!(&mut synced).is_ready());
     assert!(poll!(&mut early).is_pending(), "there is another writer");
     drop(second);
     assert_eq!(early.now_or_never(), Some(Err(WriterGone)));
-    let synced = store.wait_synced().now_or_never();
-    assert_eq!(synced, Some(Err(WriterGone)));
-
-    // What the store holds is at hand all the same, and a new writer can bring more.
-    store.replace([], &version(1));
-    assert_eq!(store.wait_synced().now_or_never(), Some(Ok(())));
     let further = store.wait_for(&two).now_or_never();
     assert_eq!(further, Some(Err(WriterGone)));
-    let mut third = store.writer();
-    let mut late = Box::pin(store.wait_for(&two));
-    assert!(poll!(&mut late).is_pending());
-    third.update_resource_version(&two);
-    assert_eq!(late.now_or_never(), Some(Ok(())));
+    let present = store.wait_for(&version(1)).now_or_never();
+    assert_eq!(present, Some(Ok(())), "what it holds remains");
+
+    let empty = IndexerWriter::<Object>::new().indexer();
+    let synced = empty.synced().now_or_never();
+    assert_eq!(synced, Some(Err(WriterGone)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_is_given_up_leaves_nothing_behind() {
-    let store = store();
-    let mut writer = store.writer();
+    let (mut writer, store) = store();
     let wanted = version(3);
     for _ in 0..10 {
         let given_up = timeout(Duration::from_secs(1), store.wait_for(&wanted)).await;
@@ -395,8 +386,7 @@ async fn a_wait_that_is_given_up_leaves_nothing_behind() {
 /// Real threads: what is waited for is there when the waiting ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_waited_for_a_version_reads_what_it_brought() {
-    let store = store();
-    let mut writer = store.writer();
+    let (mut writer, store) = store();
     let readers: Vec<_> = (1..=200)
         .map(|n| {
             let store = store.clone();
@@ -407,7 +397,7 @@ async fn whoever_waited_for_a_version_reads_what_it_brought() {
         })
         .collect();
     for n in 1..=200 {
-        writer.add(entry(n, n, n)).unwrap();
+        writer.update(entry(n, n, n)).unwrap();
         writer.update_resource_version(&version(n));
         tokio::task::yield_now().await;
     }
@@ -418,14 +408,14 @@ async fn whoever_waited_for_a_version_reads_what_it_brought() {
 
 #[test]
 fn s_10_s_12_a_transaction_by_hand_moves_the_version_as_its_changes_would() {
-    let store = store();
+    let (writer, store) = store();
     let upsert = |n, version| Op::Upsert(entry(n, version, n));
-    assert!(store.transact([]).is_empty());
+    assert!(writer.transact([]).is_empty());
     assert!(store.resource_version().is_unset());
-    let replaced = store.transact([upsert(1, 40), upsert(2, 30), upsert(3, 50)]);
+    let replaced = writer.transact([upsert(1, 40), upsert(2, 30), upsert(3, 50)]);
     assert!(replaced.iter().all(Option::is_none));
     assert_eq!(store.resource_version(), version(50));
-    let replaced = store.transact([upsert(1, 45), Op::Delete(key(2)), Op::Delete(key(9))]);
+    let replaced = writer.transact([upsert(1, 45), Op::Remove(key(2)), Op::Remove(key(9))]);
     let found: Vec<_> = replaced.iter().map(Option::is_some).collect();
     assert_eq!(found, [true, true, false]);
     assert_eq!(store.resource_version(), version(50), "never back");
@@ -436,9 +426,9 @@ fn s_10_s_12_a_transaction_by_hand_moves_the_version_as_its_changes_would() {
 
 #[test]
 fn s_10_the_callers_iterator_may_use_the_store() {
-    let store = store();
-    store.transact((1..=3).map(|n| {
-        store.add(entry(n + 10, n, n));
+    let (writer, store) = store();
+    writer.transact((1..=3).map(|n| {
+        writer.upsert(entry(n + 10, n, n));
         Op::Upsert(entry(n, store.len() as u64, n))
     }));
     assert_eq!(store.len(), 6);
@@ -447,19 +437,19 @@ fn s_10_the_callers_iterator_may_use_the_store() {
 
 #[tokio::test(start_paused = true)]
 async fn s_12_who_waits_for_a_version_is_told_of_a_transaction() {
-    let store = store();
+    let (writer, store) = store();
     let two = version(2);
     let mut waiting = Box::pin(store.wait_for(&two));
     assert!(poll!(&mut waiting).is_pending());
-    store.transact([Op::Upsert(entry(1, 1, 1)), Op::Upsert(entry(2, 2, 2))]);
+    writer.transact([Op::Upsert(entry(1, 1, 1)), Op::Upsert(entry(2, 2, 2))]);
     assert_eq!(waiting.now_or_never(), Some(Ok(())));
 }
 
 /// Real threads: the sum over all objects is the same in every state that a reader meets.
 #[test]
 fn s_09_s_10_readers_never_see_half_of_a_transaction() {
-    let store = store();
-    store.replace((0..10).map(|n| entry(n, 1, 100)), &version(1));
+    let (writer, store) = store();
+    writer.replace((0..10).map(|n| entry(n, 1, 100)), &version(1));
     let running = AtomicBool::new(true);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -475,7 +465,7 @@ fn s_09_s_10_readers_never_see_half_of_a_transaction() {
             }
             let amount = |n| *store.get(&key(n)).unwrap().object;
             let moved = amount(from).min(5);
-            store.transact([
+            writer.transact([
                 Op::Upsert(entry(from, round + 2, amount(from) - moved)),
                 Op::Upsert(entry(to, round + 2, amount(to) + moved)),
             ]);
@@ -486,10 +476,10 @@ fn s_09_s_10_readers_never_see_half_of_a_transaction() {
 
 #[test]
 fn s_30_the_whole_state_can_be_pushed_from_a_shared_store() {
-    let store = store();
+    let (writer, store) = store();
     let (sender, states) = mpsc::channel();
     let push = move |state: Snapshot<Object>| sender.send(state).unwrap();
-    let mut writer = UndeltaStore::over(store.writer(), push);
+    let mut writer = UndeltaStore::over(writer, push);
     writer.add(entry(1, 1, 10)).unwrap();
     writer.update_resource_version(&version(1));
     let mut staging = writer.begin_replace();
@@ -525,22 +515,22 @@ fn write() -> impl Strategy<Value = Write> {
     ]
 }
 
-fn do_write(store: &Indexer<Object>, number: u64, write: Write) {
+fn do_write(writer: &IndexerWriter<Object>, number: u64, write: Write) {
     let changed = |n| entry(n, number, number);
     match write {
-        Write::Add(n) => drop(store.add(changed(n))),
-        Write::Delete(n) => drop(store.delete(&key(n))),
+        Write::Add(n) => drop(writer.upsert(changed(n))),
+        Write::Delete(n) => drop(writer.remove(&key(n))),
         Write::Transact(ops) => {
             let op = |(n, comes)| match comes {
                 true => Op::Upsert(changed(n)),
-                false => Op::Delete(key(n)),
+                false => Op::Remove(key(n)),
             };
-            store.transact(ops.into_iter().map(op));
+            writer.transact(ops.into_iter().map(op));
         }
         Write::Replace(names) => {
-            store.replace(names.into_iter().map(changed), &version(number));
+            writer.replace(names.into_iter().map(changed), &version(number));
         }
-        Write::RelistUnchanged => store.replace(store.list(), &version(number)),
+        Write::RelistUnchanged => writer.replace(writer.indexer().list(), &version(number)),
     }
 }
 
@@ -551,9 +541,9 @@ fn told(entries: &[Entry<Object>]) -> Vec<(Header, Object)> {
 
 #[test]
 fn few_objects_of_an_index_come_in_the_order_that_many_come_in() {
-    let store = store();
+    let (writer, store) = store();
     for count in [1, 2, 63, 64, 65, 200] {
-        store.replace((0..count).map(|n| entry(n, count, 7)), &version(count));
+        writer.replace((0..count).map(|n| entry(n, count, 7)), &version(count));
         let found = store.by_index("value", "7").unwrap();
         assert_eq!(told(&found), told(&store.list()), "{count}");
     }
@@ -564,9 +554,9 @@ proptest! {
     fn s_05_s_09_s_10_a_read_by_key_finds_what_the_whole_state_has(
         writes in prop::collection::vec(write(), 0..60)
     ) {
-        let store = store();
+        let (writer, store) = store();
         for (number, write) in (1..).zip(writes) {
-            do_write(&store, number, write);
+            do_write(&writer, number, write);
             let state = store.snapshot();
             for value in [0, number, number / 2] {
                 let value = value.to_string();

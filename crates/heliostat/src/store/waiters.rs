@@ -1,4 +1,4 @@
-//! Who waits for a store to hold something, and who could still bring it.
+//! `Waiters`: the callers that wait for a state of a store, and the number of its writers.
 //!
 //! Waiting is registered and resolved under one lock, so a version that the store holds for a moment
 //! only is never missed by a waiter that was there before it.
@@ -12,12 +12,12 @@ use tokio::sync::oneshot;
 
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Nobody feeds the store any more, and it does not hold what was waited for.
+/// The store has no writer any more and never reached the state that was waited for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the writer of the store is gone")]
 pub struct WriterGone;
 
-/// What somebody waits for.
+/// The state that a caller waits for.
 #[derive(Clone, Debug)]
 pub(super) enum Wanted {
     /// The first complete content.
@@ -46,7 +46,7 @@ impl Wanted {
     }
 }
 
-/// All who wait for one store.
+/// The callers that wait for a state of one store.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     inner: Mutex<Inner>,
@@ -57,8 +57,6 @@ struct Inner {
     waiting: BTreeMap<u64, (Wanted, oneshot::Sender<()>)>,
     next_id: u64,
     writers: usize,
-    /// True from when the last writer went until the next one comes.
-    abandoned: bool,
 }
 
 impl Waiters {
@@ -79,7 +77,7 @@ impl Waiters {
             if wanted.is_met(present.resource_version(), present.is_synced()) {
                 return Ok(());
             }
-            if inner.abandoned {
+            if inner.writers == 0 {
                 return Err(WriterGone);
             }
             let (sender, met) = oneshot::channel();
@@ -109,16 +107,13 @@ impl Waiters {
     }
 
     pub(super) fn writer_came(&self) {
-        let mut inner = self.lock();
-        inner.writers += 1;
-        inner.abandoned = false;
+        self.lock().writers += 1;
     }
 
     pub(super) fn writer_went(&self) {
         let mut inner = self.lock();
         inner.writers = inner.writers.saturating_sub(1);
         if inner.writers == 0 {
-            inner.abandoned = true;
             let waiting = std::mem::take(&mut inner.waiting);
             drop(inner);
             // Dropping the senders tells the waiters.

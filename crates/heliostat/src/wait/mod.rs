@@ -14,14 +14,12 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
-use crate::reflector::ReflectorHandle;
-
 pub(crate) mod synced;
 
 #[cfg(test)]
 mod tests;
 
-type SharedError = Arc<dyn Error + Send + Sync>;
+pub(crate) type SharedError = Arc<dyn Error + Send + Sync>;
 
 /// Something that will be done, and its name.
 pub struct Check<'a> {
@@ -48,33 +46,13 @@ impl<'a> Check<'a> {
     }
 }
 
-/// A mirror is done when it is synced.
-impl<'a> From<&'a ReflectorHandle> for Check<'a> {
-    fn from(mirror: &'a ReflectorHandle) -> Self {
-        Self::new(mirror.name(), mirror.wait_synced())
-    }
-}
-
-impl ReflectorHandle {
-    /// [`wait_synced`](Self::wait_synced) with a deadline.
-    ///
-    /// # Errors
-    /// If the mirror is not synced after `limit`, or stops before.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub async fn wait_synced_within(&self, limit: Duration) -> Result<(), NotSynced> {
-        synced::wait_synced("", limit, [self.into()]).await
-    }
-}
-
 impl fmt::Debug for Check<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Check").field(&self.name).finish()
     }
 }
 
-/// Some of what was waited for was not done.
+/// A mirror, an informer, a handler or a queue is not synced: the time is up, or it stopped.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}not synced: {}", prefix(.what), .unsynced.join(", "))]
 pub struct NotSynced {
@@ -143,6 +121,16 @@ pub async fn wait_synced_until<'a, E: Error + Send + Sync + 'static>(
     stop: impl Future<Output = E>,
     checks: impl IntoIterator<Item = Check<'a>>,
 ) -> Result<(), NotSynced> {
+    let stop = async { Arc::new(stop.await) as SharedError };
+    wait_until(what, stop, checks).await
+}
+
+/// As [`wait_synced_until`], for a stop that has one of several causes.
+pub(crate) async fn wait_until<'a>(
+    what: &str,
+    stop: impl Future<Output = SharedError>,
+    checks: impl IntoIterator<Item = Check<'a>>,
+) -> Result<(), NotSynced> {
     let mut names = BTreeMap::new();
     let mut checks: FuturesUnordered<_> = checks
         .into_iter()
@@ -177,7 +165,7 @@ pub async fn wait_synced_until<'a, E: Error + Send + Sync + 'static>(
             },
             // After a failure the others that are done already are still collected, and no more.
             () = std::future::ready(()), if failed.is_some() => break failed,
-            cause = &mut stop => break Some(Arc::new(cause)),
+            cause = &mut stop => break Some(cause),
         }
     };
     let Some(cause) = cause else {

@@ -226,9 +226,9 @@ async fn mirrors_informers_and_handlers_are_waited_for_with_a_deadline() {
         informer.start();
         let limit = Duration::from_secs(1);
         for waited in [
-            mirror.wait_synced_within(limit).await,
-            informer.wait_synced_within(limit).await,
-            handler.wait_synced_within(limit).await,
+            mirror.wait_synced(limit).await,
+            informer.wait_synced(limit).await,
+            handler.wait_synced(limit).await,
         ] {
             assert_eq!(waited.is_err(), is_late, "{waited:?}");
         }

@@ -1,5 +1,7 @@
 //! Owned and watched objects, triggers, shared informers.
 
+use std::time::Duration;
+
 use futures_util::Stream;
 use heliostat::queue::Priority;
 use heliostat::source::memory::MemorySource;
@@ -143,8 +145,8 @@ async fn a_queue_follows_informers_and_owners() {
         .unwrap();
     maps.start();
     secrets_informer.start();
-    own.wait_synced().await.unwrap();
-    owners.wait_synced().await.unwrap();
+    own.wait_synced(Duration::MAX).await.unwrap();
+    owners.wait_synced(Duration::MAX).await.unwrap();
     let taken = async || {
         settle().await;
         let mut keys = Vec::new();

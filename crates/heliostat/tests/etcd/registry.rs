@@ -71,10 +71,7 @@ async fn objects_of_a_registry_are_mirrored_typed_raw_and_packed() {
 
     let (reflector, pods) = Reflector::with_indexer(registry.typed::<Pod>("", "pods"));
     let handle = reflector.start();
-    timeout(PATIENCE, handle.wait_synced())
-        .await
-        .unwrap()
-        .unwrap();
+    handle.wait_synced(PATIENCE).await.unwrap();
     assert_eq!(pods.len(), count("/registry/pods/"));
     let pod = pods.list().remove(0);
     let version = pod.object.metadata.resource_version.clone();
@@ -84,10 +81,7 @@ async fn objects_of_a_registry_are_mirrored_typed_raw_and_packed() {
     let widgets = registry.raw("example.com", "widgets");
     let (reflector, widgets) = Reflector::with_indexer(widgets);
     let handle = reflector.start();
-    timeout(PATIENCE, handle.wait_synced())
-        .await
-        .unwrap()
-        .unwrap();
+    handle.wait_synced(PATIENCE).await.unwrap();
     assert_eq!(widgets.len(), count("/registry/example.com/widgets/"));
     assert_eq!(widgets.list()[0].object.kind().unwrap().kind, "Widget");
 
@@ -98,10 +92,7 @@ async fn objects_of_a_registry_are_mirrored_typed_raw_and_packed() {
         .packed(&packing);
     let (reflector, maps) = Reflector::with_indexer(maps);
     let mirror = reflector.start();
-    timeout(PATIENCE, mirror.wait_synced())
-        .await
-        .unwrap()
-        .unwrap();
+    mirror.wait_synced(PATIENCE).await.unwrap();
     assert_eq!(maps.len(), count("/registry/configmaps/"));
     let (key, value) = recorded
         .iter()
@@ -149,7 +140,8 @@ async fn an_encrypted_value_makes_its_collection_unready_until_there_is_its_key(
     }
     assert!(!indexer.is_synced() && !handle.status().synced);
     assert!(
-        timeout(Duration::from_millis(300), handle.wait_synced())
+        handle
+            .wait_synced(Duration::from_millis(300))
             .await
             .is_err()
     );
@@ -165,9 +157,6 @@ async fn an_encrypted_value_makes_its_collection_unready_until_there_is_its_key(
         .typed::<ConfigMap>("", "configmaps");
     let (reflector, maps) = Reflector::with_indexer(maps);
     let mirror = reflector.start();
-    timeout(PATIENCE, mirror.wait_synced())
-        .await
-        .unwrap()
-        .unwrap();
+    mirror.wait_synced(PATIENCE).await.unwrap();
     assert_eq!(maps.len(), 1);
 }

@@ -88,10 +88,8 @@ impl Mirror {
         };
         let (reflector, objects) = Reflector::with_indexer(source);
         let handle = reflector.config(impatient()).start();
-        let synced = timeout(PATIENCE, handle.wait_synced()).await;
-        synced
-            .unwrap_or_else(|_| panic!("{:?}", handle.status()))
-            .unwrap();
+        let synced = handle.wait_synced(PATIENCE).await;
+        synced.unwrap_or_else(|_| panic!("{:?}", handle.status()));
         Self {
             handle,
             objects,

@@ -1,5 +1,7 @@
 //! Handlers made of functions, and handlers that are told only what a function accepts.
 
+use std::time::Duration;
+
 use heliostat::informer::Filtered;
 use heliostat::{Entry, EventHandler, HandlerFuncs, Header, Notification};
 
@@ -153,7 +155,7 @@ async fn p_18_p_19_a_filtered_handler_of_an_informer_adds_up_to_the_filtered_mir
         .add_handler(Filtered::new(accepts, log.clone()))
         .unwrap();
     informer.start();
-    registration.wait_synced().await.unwrap();
+    registration.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     source.update(key("no/b"), "yes".to_owned()).unwrap();
     source.update(key("yes/a"), "no".to_owned()).unwrap();

@@ -1,5 +1,7 @@
 //! What is told after a time in which nothing could be watched, and of recreated objects.
 
+use std::time::Duration;
+
 use heliostat::informer::Recreation;
 use heliostat::{Entry, HandlerFuncs, HandlerOptions};
 
@@ -118,7 +120,7 @@ async fn i_27_a_coalescing_handler_that_was_held_up_knows_of_the_gap() {
     source.update(key("b"), "b3".to_owned()).unwrap();
     caught_up(&source, &informer).await;
     held.open(100);
-    registration.wait_synced().await.unwrap();
+    registration.wait_synced(Duration::MAX).await.unwrap();
     settle().await;
     // It had the first state in hand; of what followed, `d` came and went untold.
     let expected = ["+a@2!", "+b@3!", "+c@4!", "-a@2?", "~b@3>9"];

@@ -16,7 +16,7 @@ async fn p_06_p_07_a_handler_from_before_the_start_misses_nothing() {
     assert!(!registration.is_synced() && !informer.is_synced());
     assert!(log.words().is_empty());
     informer.start();
-    registration.wait_synced().await.unwrap();
+    registration.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(log.words(), ["+a@2!", "synced"]);
 }
 
@@ -27,7 +27,7 @@ async fn i_17_p_07_p_12_p_13_a_late_handler_is_told_the_present_and_then_what_fo
     let (informer, first, late) = (listing(&source).build(), Log::new(), Gated::new());
     let one = informer.add_handler(first.clone()).unwrap();
     informer.start();
-    one.wait_synced().await.unwrap();
+    one.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     let two = informer.add_handler(late.clone()).unwrap();
     source.create(key("2"), "2".to_owned()).unwrap();
@@ -38,7 +38,7 @@ async fn i_17_p_07_p_12_p_13_a_late_handler_is_told_the_present_and_then_what_fo
         "it has handled nothing yet"
     );
     late.open(1);
-    two.wait_synced().await.unwrap();
+    two.wait_synced(Duration::MAX).await.unwrap();
     late.open(1);
     assert_eq!(late.log.reach(2).await, ["+1@2!", "+2@3"]);
     assert_eq!(first.words(), ["+1@2!", "synced", "+2@3"]);
@@ -56,7 +56,7 @@ async fn p_07_p_12_a_handler_that_comes_during_the_first_list_is_synced_with_it(
     settle().await;
     assert!(log.words().is_empty() && !registration.is_synced());
     // The list is given up after its idle time, and made again.
-    registration.wait_synced().await.unwrap();
+    registration.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(log.words(), ["+a@2!", "+b@3!", "synced"]);
 }
 
@@ -66,9 +66,9 @@ async fn p_12_a_handler_of_an_empty_mirror_is_synced_when_the_mirror_is() {
     let (informer, log) = (listing(&source).build(), Log::new());
     let early = informer.add_handler(log.clone()).unwrap();
     informer.start();
-    early.wait_synced().await.unwrap();
+    early.wait_synced(Duration::MAX).await.unwrap();
     let late = informer.add_handler(log.clone()).unwrap();
-    late.wait_synced().await.unwrap();
+    late.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(log.words(), ["synced", "synced"]);
 }
 
@@ -94,7 +94,7 @@ async fn p_07_a_late_subscription_is_told_the_same_as_a_late_handler() {
     let source = source(&["a", "b"]);
     let informer = listing(&source).build();
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     let mut stream = informer
         .subscribe_with(&HandlerOptions::new().name("late"))
@@ -123,7 +123,7 @@ async fn i_17_a_handler_that_comes_with_the_start_is_told_everything_once() {
         started.await.unwrap();
         let registration = added.await.unwrap();
         let within = Duration::from_secs(30);
-        tokio::time::timeout(within, registration.wait_synced())
+        tokio::time::timeout(within, registration.wait_synced(Duration::MAX))
             .await
             .unwrap()
             .unwrap();

@@ -21,7 +21,7 @@ async fn p_01_a_coalescing_subscription_stays_as_small_as_the_mirror() {
     let options = HandlerOptions::new().coalescing(LIMIT);
     let mut stream = informer.subscribe_with(&options).unwrap();
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     for round in 0..100 {
         for name in &names {
@@ -52,7 +52,7 @@ async fn p_16_who_falls_behind_is_seen_by_the_depth_and_the_age_of_what_waits() 
         .subscribe_with(&HandlerOptions::new().name("behind"))
         .unwrap();
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     tokio::time::sleep(Duration::from_secs(10)).await;
     source.update(key("a"), "2".to_owned()).unwrap();
@@ -80,7 +80,7 @@ async fn p_02_who_reads_through_a_backlog_gives_others_their_turn() {
     let source = source(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let informer = listing(&source).build();
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     let mut stream = informer.subscribe().unwrap();
     let reader =
         tokio::spawn(
@@ -101,7 +101,7 @@ async fn i_13_p_09_handlers_come_and_go_from_many_tasks_and_the_informer_stops_u
     let source = source(&["a"]);
     let informer = listing(&source).build();
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     let over = Arc::new(AtomicBool::new(false));
     let abusers: Vec<_> = (0..100)
         .map(|number| {
@@ -160,7 +160,7 @@ async fn i_17_late_subscriptions_under_load_add_up_to_the_mirror() {
     let source = source(&[]);
     let informer = listing(&source).build();
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     let listeners: Vec<_> = (0..20)
         .map(|number| {
             let informer = informer.clone();

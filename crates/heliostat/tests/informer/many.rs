@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use heliostat::informer::{NotificationBatch, NotificationRef};
 use heliostat::{Entry, EventHandler, HandlerFuncs, Notification, Subscription};
@@ -19,7 +20,7 @@ fn names() -> Vec<String> {
 /// A mirror of nothing that waits for what comes, and its source.
 async fn watching(informer: &Informer, source: &Source) {
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
 }
 
@@ -62,7 +63,7 @@ async fn a_handler_is_given_many_in_one_call_and_what_it_leaves_in_the_next() {
     };
     let all = informer.add_handler(few(usize::MAX)).unwrap();
     watching(&informer, &source).await;
-    all.wait_synced().await.unwrap();
+    all.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(log.take(), ["synced"]);
     create(&source, &names());
     caught_up(&source, &informer).await;
@@ -74,7 +75,7 @@ async fn a_handler_is_given_many_in_one_call_and_what_it_leaves_in_the_next() {
     all.shutdown().await;
 
     let some = informer.add_handler(few(7)).unwrap();
-    some.wait_synced().await.unwrap();
+    some.wait_synced(Duration::MAX).await.unwrap();
     let late = log.take();
     assert_eq!(late.len(), MANY + 1, "the state, and that this was all");
     assert!(calls.load(Ordering::Relaxed) > MANY / 7);
@@ -94,7 +95,7 @@ async fn a_handler_that_takes_nothing_comes_to_an_end_all_the_same() {
     let calls = Arc::clone(&handler.calls);
     let registration = informer.add_handler(handler).unwrap();
     informer.start();
-    registration.wait_synced().await.unwrap();
+    registration.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(registration.status().told, 4);
     assert_eq!(calls.load(Ordering::Relaxed), 4);
     informer.drain().await;
@@ -115,7 +116,7 @@ async fn p_14_a_handler_that_panics_before_it_takes_anything_comes_to_an_end() {
     let informer = listing(&source).build();
     let registration = informer.add_handler(Broken).unwrap();
     informer.start();
-    registration.wait_synced().await.unwrap();
+    registration.wait_synced(Duration::MAX).await.unwrap();
     let status = registration.status();
     assert_eq!((status.told, status.panics), (3, 3));
 }
@@ -133,8 +134,8 @@ async fn p_14_a_panic_among_many_costs_one_notification_and_one_second() {
     let registration = informer.add_handler(handler).unwrap();
     let quick = informer.add_handler(beside.clone()).unwrap();
     watching(&informer, &source).await;
-    registration.wait_synced().await.unwrap();
-    quick.wait_synced().await.unwrap();
+    registration.wait_synced(Duration::MAX).await.unwrap();
+    quick.wait_synced(Duration::MAX).await.unwrap();
     let begun = tokio::time::Instant::now();
     create(&source, &names());
     beside.reach(MANY + 1).await;
@@ -168,7 +169,7 @@ async fn a_stream_is_read_one_by_one_and_many_at_once_in_one_order() {
     let informer = listing(&source).build();
     let mut stream = informer.subscribe().unwrap();
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(next_few(&mut stream, 1).await, ["+a@2!"]);
     assert_eq!(stream.status().told, 1);
     let one = stream.recv().await.unwrap();
@@ -188,7 +189,7 @@ async fn i_14_a_stop_ends_what_is_being_read() {
     let informer = listing(&source).build();
     let mut stream = informer.subscribe().unwrap();
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     let mut waiting = stream.recv_many().await.unwrap();
     assert!(waiting.next().is_some());
     informer.shutdown().await;
@@ -203,7 +204,7 @@ async fn p_02_who_reads_many_at_once_gives_others_their_turn() {
     let source = source(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let informer = listing(&source).build();
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     let mut stream = informer.subscribe().unwrap();
     let reader = tokio::spawn(async move {
         loop {
@@ -230,7 +231,7 @@ async fn what_is_kept_of_many_outlives_them() {
     let informer = listing(&source).build();
     let mut stream = informer.subscribe().unwrap();
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     let mut waiting = stream.recv_many().await.unwrap();
     let kept = waiting.next().unwrap().to_notification();
     drop(waiting);

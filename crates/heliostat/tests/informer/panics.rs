@@ -26,8 +26,8 @@ async fn p_14_a_panic_in_the_initial_list_neither_stops_the_handler_nor_its_bein
     let (calls, handler) = panicking();
     let registration = informer.add_handler(handler).unwrap();
     informer.start();
-    informer.wait_synced().await.unwrap();
-    registration.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
+    registration.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(calls.load(Ordering::Relaxed), 1);
     assert_eq!(registration.status().panics, 1);
 }
@@ -42,11 +42,11 @@ async fn p_14_each_panic_costs_its_handler_a_second_and_the_others_nothing() {
     let quick = informer.add_handler(log.clone()).unwrap();
     let started = tokio::time::Instant::now();
     informer.start();
-    quick.wait_synced().await.unwrap();
+    quick.wait_synced(Duration::MAX).await.unwrap();
     assert!(started.elapsed() < Duration::from_millis(10));
     assert_eq!(log.words().len(), 6);
     for (calls, registration) in &registrations {
-        registration.wait_synced().await.unwrap();
+        registration.wait_synced(Duration::MAX).await.unwrap();
         assert_eq!(
             (calls.load(Ordering::Relaxed), registration.status().panics),
             (5, 5)
@@ -85,7 +85,7 @@ async fn p_14_a_handler_goes_on_after_its_panic() {
     });
     let registration = informer.add_handler(handler).unwrap();
     informer.start();
-    registration.wait_synced().await.unwrap();
+    registration.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     source.create(key("good"), String::new()).unwrap();
     caught_up(&source, &informer).await;

@@ -28,7 +28,7 @@ async fn p_09_a_removed_handler_is_told_nothing_more() {
     let (informer, log) = (listing(&source).build(), Log::new());
     let registration = informer.add_handler(log.clone()).unwrap();
     informer.start();
-    registration.wait_synced().await.unwrap();
+    registration.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     // It is in the slot, and not told yet.
     source.create(key("2"), "2".to_owned()).unwrap();
@@ -84,7 +84,7 @@ async fn p_10_shutting_down_ends_whether_or_not_the_informer_ever_ran() {
     let before = informer.add_handler(HandlerFuncs::new()).unwrap();
     informer.start();
     let after = informer.add_handler(HandlerFuncs::new()).unwrap();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     at_once(before.shutdown()).await;
     at_once(after.shutdown()).await;
     let at_the_end = informer.add_handler(HandlerFuncs::new()).unwrap();
@@ -106,7 +106,7 @@ async fn p_10_p_11_after_a_shut_down_or_a_stop_the_handler_has_been_dropped() {
     };
     let shut = informer.add_handler(holding(one)).unwrap();
     let stopped = informer.add_handler(holding(two)).unwrap();
-    stopped.wait_synced().await.unwrap();
+    stopped.wait_synced(Duration::MAX).await.unwrap();
     shut.shutdown().await;
     assert!(one_ends.is_closed() || one_ends.sender_strong_count() == 0);
     informer.shutdown().await;
@@ -133,7 +133,7 @@ async fn p_09_a_subscription_that_is_dropped_is_removed() {
     let informer = listing(&source).build();
     let stream = informer.subscribe().unwrap();
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(informer.handlers().len(), 1);
     drop(stream);
     assert!(informer.handlers().is_empty());

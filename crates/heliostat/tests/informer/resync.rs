@@ -103,7 +103,7 @@ async fn i_22_a_late_period_outlives_a_relist() {
     let source = source(&["a"]);
     let informer = listing(&source).build();
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     let (log, _registration) = every(&informer, 5);
     relist(&source, &informer).await;
     log.take();

@@ -1,5 +1,7 @@
 //! What the changes of a source are told as.
 
+use std::time::Duration;
+
 use heliostat::{Entry, HandlerFuncs, HandlerOptions, Header, Notification, ResourceVersion};
 
 use crate::support::{Gated, Log, caught_up, key, listing, settle, source};
@@ -35,7 +37,7 @@ async fn i_05_i_06_every_object_is_told_from_its_beginning_to_its_end() {
         informer.add_handler(deletes).unwrap(),
     ];
     informer.start();
-    informer.wait_synced().await.unwrap();
+    informer.wait_synced(Duration::MAX).await.unwrap();
     let names: Vec<_> = (0..20).map(|number| format!("n{number:02}")).collect();
     for name in &names {
         source.create(key(name), "from".to_owned()).unwrap();
@@ -224,10 +226,10 @@ async fn p_01_a_stuck_handler_delays_nobody_but_itself() {
     caught_up(&source, &informer).await;
     assert_eq!(quick.words().len(), 102);
     assert_eq!(stuck.log.words(), ["+a@2!"]);
-    assert!(informer.wait_synced().await.is_ok() && !held.is_synced());
+    assert!(informer.wait_synced(Duration::MAX).await.is_ok() && !held.is_synced());
     stuck.open(101);
     stuck.handled.reach(101).await;
-    held.wait_synced().await.unwrap();
+    held.wait_synced(Duration::MAX).await.unwrap();
     settle().await;
     assert_eq!((held.status().pending, held.status().told), (0, 102));
 }

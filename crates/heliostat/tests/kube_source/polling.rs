@@ -60,7 +60,7 @@ async fn one_list_syncs_a_mirror_of_it() {
     let server = metrics_server().await;
     let (reflector, store) = Reflector::with_indexer(pod_metrics(&server).await);
     let mirror = reflector.start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     assert!(store.get(&"n/a".parse().unwrap()).is_some());
     mirror.shutdown().await;
 }

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use heliostat::reflector::{Phase, RejectPolicy};
 use heliostat::source::{ListOptions, ListStream, WatchOptions, WatchStream};
 use heliostat::testing::{WatchEnd, WatchFault};
-use heliostat::{ListerWatcher, Reflector, Status};
+use heliostat::{Indexer, IndexerWriter, ListerWatcher, Reflector, Status};
 
 use crate::support::{Recorder, caught_up, key, keys, list_config, source, stream_config, until};
 
@@ -26,7 +26,7 @@ async fn wl_02_r_24_the_transform_sees_every_object_once() {
             Ok::<_, String>(object + "!")
         })
         .start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.create(key("c"), "c".to_owned()).unwrap();
     caught_up(&source, &store).await;
     let texts: Vec<_> = store
@@ -50,7 +50,7 @@ async fn an_object_that_the_transform_refuses_keeps_its_last_state() {
             _ => Ok(object),
         })
         .start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.update(key("a"), "bad".to_owned()).unwrap();
     source.update(key("a"), "worse".to_owned()).unwrap();
     caught_up(&source, &store).await;
@@ -68,7 +68,7 @@ async fn the_policy_stop_ends_the_mirror_with_the_object_that_did_it() {
     let mirror = reflector
         .config(list_config().reject_policy(RejectPolicy::Stop))
         .start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.reject(key("a"));
     source.update(key("a"), "b".to_owned()).unwrap();
     let cause = mirror.stopped().await.unwrap();
@@ -105,7 +105,7 @@ async fn r_16_r_17_r_18_the_handler_is_told_of_failed_rounds_and_of_nothing_else
             panic!("a handler that panics harms nobody");
         })
         .start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     source.create(key("b"), "b".to_owned()).unwrap();
     caught_up(&source, &store).await;
@@ -135,7 +135,7 @@ async fn r_15_should_resync_is_asked_before_every_resync() {
         .config(list_config().resync_period(period).silence_timeout(None))
         .should_resync(move || counted.fetch_add(1, Ordering::Relaxed) % 2 == 1)
         .start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     tokio::time::sleep(period * 4 + Duration::from_secs(1)).await;
     let resyncs = recorder
         .calls()
@@ -157,7 +157,7 @@ async fn r_12_a_store_that_panics_fails_its_round_and_the_mirror_goes_on() {
     let error = mirror.status().last_error.unwrap();
     assert!(error.message.contains("told to panic"), "{}", error.message);
     source.create(key("b"), "b".to_owned()).unwrap();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     assert!(recorder.calls().contains(&"commit 3".to_owned()));
 }
 
@@ -174,7 +174,7 @@ async fn r_12_a_store_that_panics_in_any_call_of_a_replace_is_listed_again() {
             until(&mirror, |status| status.counts.failures == 1).await;
             assert!(mirror.status().resource_version.is_unset(), "{call}");
             recorder.panic_on("nothing");
-            mirror.wait_synced().await.unwrap();
+            mirror.wait_synced(Duration::MAX).await.unwrap();
             let calls = recorder.calls();
             assert!(!calls.iter().any(|call| call.starts_with("delete")));
             assert_eq!(calls.last().unwrap(), "commit 2");
@@ -190,7 +190,7 @@ async fn r_12_a_store_that_panics_while_it_counts_is_not_counted() {
     let mirror = Reflector::new(source.clone(), recorder.clone())
         .config(list_config())
         .start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     source.create(key("b"), "b".to_owned()).unwrap();
     until(&mirror, |status| status.resource_version == 3.into()).await;
@@ -237,7 +237,7 @@ async fn r_12_a_source_that_panics_fails_its_request_and_the_mirror_goes_on() {
     };
     let (reflector, store) = Reflector::with_indexer(panicking);
     let mirror = reflector.config(list_config()).start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(mirror.status().counts.failures, 1);
     inner.wait_for_open_watches(1).await;
     inner.create(key("b"), "b".to_owned()).unwrap();
@@ -257,22 +257,21 @@ async fn s_07_the_transform_is_at_the_door_of_the_mirror_and_not_of_the_store() 
             _ => Ok(object + "!"),
         })
         .start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.create(key("b"), "b".to_owned()).unwrap();
     source.update(key("a"), "a2".to_owned()).unwrap();
     caught_up(&source, &store).await;
-    let texts = || {
+    let texts = |store: &Indexer<String>| {
         let list = store.list();
         let texts: Vec<_> = list.iter().map(|entry| entry.object.to_string()).collect();
         texts.join(" ")
     };
-    assert_eq!(texts(), "a2! b!", "what is refused is not stored");
+    assert_eq!(texts(&store), "a2! b!", "what is refused is not stored");
     mirror.shutdown().await;
-    // By hand, alone or in a transaction, an object is stored as it is.
+    // A program that writes itself, alone or in a transaction, stores an object as it is.
     let entry = |name| source.get(&key(name)).unwrap();
-    store.add(entry("bad"));
-    store.transact([heliostat::store::Op::Upsert(entry("a"))]);
-    assert_eq!(texts(), "a2 b! bad");
-    store.delete(&key("b"));
-    assert_eq!(texts(), "a2 bad");
+    let writer = IndexerWriter::new();
+    writer.upsert(entry("bad"));
+    writer.transact([heliostat::store::Op::Upsert(entry("a"))]);
+    assert_eq!(texts(&writer.indexer()), "a2 bad");
 }

@@ -10,9 +10,7 @@ use heliostat::reflector::{Activity, BackoffConfig, BudgetConfig};
 use heliostat::source::{
     ListMetadata, ListOptions, ListPart, ListStream, WatchEvent, WatchOptions, WatchStream,
 };
-use heliostat::{
-    Entry, Header, Indexer, ListerWatcher, Reflector, RequestBudget, SourceError, Uid,
-};
+use heliostat::{Entry, Header, ListerWatcher, Reflector, RequestBudget, SourceError, Uid};
 
 use crate::support::{caught_up, key, keys, list_config, source, stream_config, until};
 
@@ -36,7 +34,7 @@ async fn an_option_of_the_longest_duration_means_never() {
         let (reflector, store) = Reflector::with_indexer(source.clone());
         let reflector = reflector.config(config).budget(RequestBudget::new(budget));
         let mirror = reflector.start();
-        mirror.wait_synced().await.unwrap();
+        mirror.wait_synced(Duration::MAX).await.unwrap();
         source.create(key("b"), "b".to_owned()).unwrap();
         caught_up(&source, &store).await;
         assert_eq!(keys(&store), ["a", "b"]);
@@ -135,10 +133,8 @@ async fn a_source_that_is_always_ready_leaves_other_tasks_their_turn() {
         events: DELIVERED_MAX,
         delivered: Arc::clone(&delivered),
     };
-    let store = Indexer::new();
-    let mirror = Reflector::new(source, store.writer())
-        .config(list_config())
-        .start();
+    let (reflector, _store) = Reflector::with_indexer(source);
+    let mirror = reflector.config(list_config()).start();
     let mut most = 0;
     let mut before = 0;
     while before < DELIVERED_MAX {

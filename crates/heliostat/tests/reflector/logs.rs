@@ -81,7 +81,7 @@ async fn every_line_names_the_mirror_the_attempt_the_failures_and_the_delay() {
     }
     let (reflector, _store) = Reflector::with_indexer(source.clone());
     let mirror = reflector.name("things").config(list_config()).start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     let failed = lines.with("listing things failed; retrying");
     assert_eq!(failed.len(), 2, "{failed:?}");
     for (line, failures) in failed.iter().zip(1..) {
@@ -119,7 +119,7 @@ async fn lines_of_one_kind_are_limited_and_their_number_is_told() {
     let source = source(&["a"]);
     let (reflector, store) = Reflector::with_indexer(source.clone());
     let mirror = reflector.config(list_config()).start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     let long = "K".repeat(100_000);
     for _ in 0..REJECTED {

@@ -131,7 +131,7 @@ async fn m_02_m_05_the_recorder_is_the_one_in_force_when_the_reflector_starts() 
         let _guard = metrics::set_default_local_recorder(&values);
         reflector.name("m_02").start()
     };
-    store.wait_synced().await.unwrap();
+    store.wait_synced(Duration::MAX).await.unwrap();
     mirror.shutdown().await;
     assert_eq!(values.of("reflector_watches_total", "m_02"), Some(1.0));
 }

@@ -13,7 +13,7 @@ async fn deletes_of_a_gap_are_found_by_the_relist() {
     let source = source(&["a", "b", "c"]);
     let (reflector, store) = Reflector::with_indexer(source.clone());
     let mirror = reflector.config(list_config()).start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     source.close_watches();
     source.delete(&key("b")).unwrap();
@@ -32,7 +32,7 @@ async fn a_404_or_403_never_empties_the_store() {
         let source = source(&["a"]);
         let (reflector, store) = Reflector::with_indexer(source.clone());
         let mirror = reflector.config(list_config()).start();
-        mirror.wait_synced().await.unwrap();
+        mirror.wait_synced(Duration::MAX).await.unwrap();
         source.wait_for_open_watches(1).await;
         for _ in 0..3 {
             source.fail_next_list(status.clone());
@@ -54,7 +54,7 @@ async fn a_restored_backup_is_reported_and_followed() {
     source.create(key("c"), "c".to_owned()).unwrap();
     let (reflector, store) = Reflector::with_indexer(source.clone());
     let mirror = reflector.config(list_config()).start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     source.restore(&backup);
     until(&mirror, |status| status.resource_version == 2.into()).await;
@@ -71,7 +71,7 @@ async fn a_stale_replica_is_reported_and_not_applied() {
     let source = source(&["a", "b"]);
     let (reflector, store) = Reflector::with_indexer(source.clone());
     let mirror = reflector.config(list_config()).start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     source.on_next_list(ListFault::Version(2.into()));
     source.close_watches();
@@ -92,7 +92,7 @@ async fn a_lost_end_mark_falls_back_to_a_list_and_is_tried_again_later() {
     let mirror = reflector
         .config(config.watch_list_idle_timeout(Duration::from_secs(5)))
         .start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(mirror.status().counts.watch_list_fallbacks, 1);
     source.wait_for_open_watches(1).await;
     assert_eq!(

@@ -16,7 +16,7 @@ async fn r_13_a_round_lists_then_watches_from_the_lists_version() {
     let source = source(&["a", "b"]);
     let (reflector, store) = Reflector::with_indexer(source.clone());
     let mirror = reflector.config(list_config()).start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     assert_eq!(words(&source.requests()), ["list 0", "watch 3"]);
     source.delete(&key("a")).unwrap();
@@ -29,7 +29,7 @@ async fn wl_05_the_stream_of_a_watch_list_becomes_the_watch() {
     let source = source(&["a", "b"]);
     let (reflector, store) = Reflector::with_indexer(source.clone());
     let mirror = reflector.config(stream_config()).start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.create(key("c"), "c".to_owned()).unwrap();
     caught_up(&source, &store).await;
     assert_eq!(words(&source.requests()), ["watch-list "]);
@@ -41,7 +41,7 @@ async fn wl_16_r_07_a_source_without_watch_lists_is_never_asked_for_one() {
     let source = source(&["a"]);
     let (reflector, _store) = Reflector::with_indexer(source.without_watch_list());
     let mirror = reflector.config(stream_config()).start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     assert_eq!(words(&source.requests()), ["list 0", "watch 2"]);
 }
@@ -51,7 +51,7 @@ async fn w_15_stopping_gives_up_the_open_watch() {
     let source = source(&["a"]);
     let (reflector, store) = Reflector::with_indexer(source.clone());
     let mirror = reflector.start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(source.open_watches(), 1);
     mirror.shutdown().await;
     assert_eq!(source.open_watches(), 0);
@@ -90,7 +90,7 @@ async fn dropping_the_handle_stops_the_mirror_and_detaching_does_not() {
     drop(reflector.start());
     let (reflector, store) = Reflector::with_indexer(source.clone());
     reflector.start().detach();
-    store.wait_synced().await.unwrap();
+    store.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     source.create(key("b"), "b".to_owned()).unwrap();
     caught_up(&source, &store).await;
@@ -117,7 +117,7 @@ async fn r_11_w_23_half_open_watches_are_noticed_on_the_injected_clock() {
     let config = list_config().silence_timeout(Some(Duration::from_secs(7)));
     let started = tokio::time::Instant::now();
     let mirror = reflector.config(config).start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     // Seven seconds of silence and a delay of one.
     assert_eq!(started.elapsed().as_secs(), 8);
@@ -150,9 +150,9 @@ async fn one_budget_lets_one_mirror_list_at_a_time() {
     .await;
     assert!(quick.requests().is_empty());
     // The stalled list is given up after five seconds; its permit goes to the other mirror.
-    second.wait_synced().await.unwrap();
+    second.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(keys(&store), ["b"]);
-    first.wait_synced().await.unwrap();
+    first.wait_synced(Duration::MAX).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,7 +167,7 @@ async fn several_namespaces_share_one_store() {
         .into_iter()
         .map(|reflector| reflector.config(list_config()).start())
         .collect();
-    store.wait_synced().await.unwrap();
+    store.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(keys(&store), ["a/x", "b/y"]);
     everything.wait_for_open_watches(2).await;
     everything.delete(&key("a/x")).unwrap();

@@ -1,5 +1,7 @@
 //! What a store is told, and in which order.
 
+use std::time::Duration;
+
 use heliostat::Reflector;
 use heliostat::reflector::RejectPolicy;
 use heliostat::source::WatchEvent;
@@ -41,7 +43,7 @@ async fn r_25_bookmarks_reach_every_store() {
     let source = source(&["a"]);
     let (reflector, store) = Reflector::with_indexer(source.clone());
     let mirror = reflector.start();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.advance();
     source.bookmark();
     store.wait_for(&3.into()).await.unwrap();
@@ -80,7 +82,7 @@ async fn l_08_a_list_that_the_store_refuses_is_listed_again() {
     until(&mirror, |status| status.counts.failures == 1).await;
     assert!(mirror.status().resource_version.is_unset());
     source.create(key("b"), "b".to_owned()).unwrap();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(mirror.status().resource_version, 3.into());
 }
 
@@ -94,7 +96,7 @@ async fn wl_11_a_watch_list_that_the_store_refuses_closes_its_stream_and_lists()
         .start();
     until(&mirror, |status| status.counts.watch_list_fallbacks == 1).await;
     source.advance();
-    mirror.wait_synced().await.unwrap();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
 }
 
@@ -103,7 +105,7 @@ async fn w_19_a_failed_resync_ends_the_round_without_the_handler() {
     let source = source(&["a"]);
     let recorder = Recorder::default();
     recorder.fail_on("resync");
-    let period = std::time::Duration::from_secs(5);
+    let period = Duration::from_secs(5);
     let mirror = Reflector::new(source.clone(), recorder.clone())
         .config(list_config().resync_period(period))
         .on_error(|failed| panic!("the handler must not hear of {}", failed.error))

@@ -127,7 +127,7 @@ async fn i_12_a_handler_is_told_in_order_and_when_all_was_told() {
     let source = source(&["a", "b"]);
     let record = Record::default();
     let (handle, store, task) = run(resyncing(&source), Recorder(record.clone()));
-    handle.wait_synced().await.unwrap();
+    handle.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     assert_eq!(record.take(), ["+a=a!", "+b=b!", "synced"]);
     put(&source, "a", "2");
@@ -163,7 +163,7 @@ async fn i_03_i_12_a_handler_that_panics_is_told_the_next_after_a_second() {
         }
     });
     let (handle, store, task) = run(SerialController::new(source.clone()), handler);
-    handle.wait_synced().await.unwrap();
+    handle.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(record.take(), ["0 a", "1 b"]);
     assert_eq!(handle.counts().panicked, 1);
     assert_eq!(store.len(), 2);
@@ -210,7 +210,7 @@ async fn i_12_updates_show_only_states_that_there_were_and_every_object_ends() {
             move |last: &Entry<String>, _| deleted.push(last.key().as_str())
         });
     let (handle, _, task) = run(resyncing(&source), handler);
-    handle.wait_synced().await.unwrap();
+    handle.wait_synced(Duration::MAX).await.unwrap();
     let mut writers = tokio::task::JoinSet::new();
     for number in 0..20u64 {
         let source = source.clone();
@@ -259,7 +259,7 @@ async fn i_12_the_store_and_the_handler_see_transformed_objects() {
     });
     let record = Record::default();
     let (handle, store, task) = run(SerialController::over(reflector), Recorder(record.clone()));
-    handle.wait_synced().await.unwrap();
+    handle.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     put(&source, "pod2", "gen1");
     put(&source, "pod3", "gen1");
@@ -314,7 +314,7 @@ async fn i_12_nothing_is_transformed_twice_however_often_it_is_told() {
         }
     });
     let (handle, store, task) = run(SerialController::over(reflector), handler);
-    handle.wait_synced().await.unwrap();
+    handle.wait_synced(Duration::MAX).await.unwrap();
     let reader = tokio::spawn({
         let store = store.clone();
         async move {
@@ -355,7 +355,7 @@ async fn i_12_the_version_of_the_store_follows_events_and_bookmarks() {
         SerialController::new(source.clone()),
         HandlerFuncs::<String>::new(),
     );
-    handle.wait_synced().await.unwrap();
+    handle.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     let reaches = async |version: u64| {
         let version = ResourceVersion::from(version);

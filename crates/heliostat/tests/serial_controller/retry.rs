@@ -42,7 +42,7 @@ async fn what_fails_comes_again(trouble: Trouble) {
             Ok(())
         })
     });
-    handle.wait_synced().await.unwrap();
+    handle.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     assert_eq!(
         record.take(),
@@ -104,7 +104,7 @@ async fn i_03_a_deletion_that_fails_is_not_lost() {
             }
         })
     });
-    handle.wait_synced().await.unwrap();
+    handle.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     source.delete(&key("a")).unwrap();
     settle(SOON).await;

@@ -113,7 +113,7 @@ async fn i_01_a_mirror_that_stops_by_itself_ends_the_loop_after_what_is_queued()
             Err("always")
         })
     });
-    handle.wait_synced().await.unwrap();
+    handle.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     source.reject(key("bad"));
     put(&source, "c", "c");
@@ -158,7 +158,7 @@ async fn i_02_synced_and_the_version_are_those_of_the_queue_and_the_mirror() {
         source.revision().into()
     );
     go_on.notify_one();
-    handle.wait_synced().await.unwrap();
+    handle.wait_synced(Duration::MAX).await.unwrap();
     handle.stop();
     run.await.unwrap();
     assert!(handle.is_synced(), "it stays true");
@@ -173,7 +173,7 @@ async fn i_02_an_empty_collection_is_synced_and_a_controller_that_never_runs_is_
     let empty = source(&[]);
     let record = Record::default();
     let (handle, task) = recording(SerialController::new(empty), &record);
-    handle.wait_synced().await.unwrap();
+    handle.wait_synced(Duration::MAX).await.unwrap();
     handle.stop();
     task.await.unwrap();
     assert_eq!(record.len(), 0);
@@ -181,7 +181,7 @@ async fn i_02_an_empty_collection_is_synced_and_a_controller_that_never_runs_is_
     let never = SerialController::new(source(&["a"]));
     let handle = never.handle();
     drop(never);
-    let error = handle.wait_synced().await.unwrap_err();
+    let error = handle.wait_synced(Duration::MAX).await.unwrap_err();
     assert!(
         error.to_string().contains("stopped before it was synced"),
         "{error}"
@@ -226,7 +226,7 @@ async fn changes_are_told_as_what_they_are_to_the_store() {
     let source = source(&["a", "b", "c"]);
     let record = Record::default();
     let (handle, task) = recording(SerialController::new(source.clone()), &record);
-    handle.wait_synced().await.unwrap();
+    handle.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     assert_eq!(record.take(), ["=a=a!", "=b=b!", "=c=c!"]);
 
@@ -255,7 +255,7 @@ async fn a_resync_tells_everything_again_but_what_is_to_be_told_anyway() {
     let source = source(&["a", "b"]);
     let record = Record::default();
     let (handle, task) = recording(resyncing(&source), &record);
-    handle.wait_synced().await.unwrap();
+    handle.wait_synced(Duration::MAX).await.unwrap();
     record.take();
     settle(Duration::from_millis(110)).await;
     assert_eq!(record.take(), [".a=a", ".b=b"]);
@@ -278,7 +278,7 @@ async fn the_store_goes_on_while_a_call_is_under_way() {
             Ok::<(), Infallible>(())
         })
     });
-    store.wait_synced().await.unwrap();
+    store.wait_synced(Duration::MAX).await.unwrap();
     source.wait_for_open_watches(1).await;
     for text in ["1", "2", "3"] {
         put(&source, "a", text);
@@ -359,7 +359,7 @@ async fn i_01_i_02_a_hammered_controller_stays_sound_and_stops() {
             Ok(())
         })
     });
-    handle.wait_synced().await.unwrap();
+    handle.wait_synced(Duration::MAX).await.unwrap();
     let hammers = (0..3).map(|number| tokio::spawn(hammer(source.clone(), number)));
     for hammer in hammers.collect::<Vec<_>>() {
         hammer.await.unwrap();
@@ -411,7 +411,7 @@ async fn i_01_with_real_threads_the_processor_ends_up_with_what_there_is() {
             Ok::<(), Infallible>(())
         })
     });
-    handle.wait_synced().await.unwrap();
+    handle.wait_synced(Duration::MAX).await.unwrap();
     let writers = (0..3).map(|number| {
         let source = source.clone();
         tokio::task::spawn_blocking(move || {

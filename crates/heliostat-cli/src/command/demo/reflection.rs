@@ -8,7 +8,9 @@ use std::time::Duration;
 use heliostat::reflector::{Activity, BackoffConfig, BackoffReset, Counts};
 use heliostat::source::kube::{Cluster, KubeSource};
 use heliostat::store::Change;
-use heliostat::{Indexer, Reflector, ReflectorConfig, ReflectorHandle, ResourceVersion};
+use heliostat::{
+    Indexer, IndexerWriter, Reflector, ReflectorConfig, ReflectorHandle, ResourceVersion,
+};
 use k8s_openapi::api::core::v1::Pod;
 
 use super::lag::Lag;
@@ -60,7 +62,8 @@ pub(super) struct State {
 impl Reflection {
     /// Starts it.
     pub(super) fn start(cluster: &Cluster, seed: u64, lag: Lag) -> Self {
-        let store = Indexer::with_namespace_index();
+        let writer = IndexerWriter::with_namespace_index();
+        let store = writer.indexer();
         let told = Arc::new(Told::default());
         let listener = {
             let told = Arc::clone(&told);
@@ -73,7 +76,7 @@ impl Reflection {
             .backoff(backoff);
         let handle = Reflector::new(
             KubeSource::<Pod>::new(cluster),
-            store.change_stream(listener),
+            writer.change_stream(listener),
         )
         .config(config)
         .seed(seed)

@@ -14,7 +14,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::difference::{Difference, differences};
-use super::snapshot::{Objects, Snapshot};
+use super::objects::Objects;
+use super::snapshot::Snapshot;
 use crate::object::{Entry, ObjectKey};
 
 use listed::Listed;

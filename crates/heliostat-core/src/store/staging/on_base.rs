@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::History;
 use crate::object::{Entry, ObjectKey};
 use crate::store::compact::{InOrder, compact_map};
-use crate::store::snapshot::Objects;
+use crate::store::objects::Objects;
 
 /// The content to be, on the content at the start.
 pub(super) struct OnBase<T> {

@@ -10,7 +10,7 @@ fn upsert(key: &str, version: u64, labels: &str) -> Op<Labels> {
 }
 
 fn delete(name: &str) -> Op<Labels> {
-    Op::Delete(key(name))
+    Op::Remove(key(name))
 }
 
 #[test]
@@ -138,7 +138,7 @@ proptest! {
         for op in ops(2) {
             match op {
                 Op::Upsert(entry) => apart.add(entry).unwrap(),
-                Op::Delete(key) => apart.delete(&key, None).unwrap(),
+                Op::Remove(key) => apart.delete(&key, None).unwrap(),
             }
         }
         let (together, apart) = (together.view(), apart.view());

@@ -1,9 +1,10 @@
 //! An object as a value of a type of prost or of serde.
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 
 use heliostat_kinds::schema::Kind;
-use heliostat_kinds::{Object, ReadError};
+use heliostat_kinds::{Object, ReadError, unknown_fields};
 use prost::Message;
 use serde::de::DeserializeOwned;
 
@@ -36,6 +37,15 @@ pub struct ProtobufCodec<K> {
     /// Where an object is put together that something was cut out of.
     scratch: Vec<u8>,
     decode: Decode<K>,
+    unknown_fields: Option<UnknownFields>,
+}
+
+/// What is done about fields that the kind of an object does not have.
+struct UnknownFields {
+    /// Set when the first is passed over.
+    seen: AtomicBool,
+    /// Called once.
+    report: Option<Box<dyn FnOnce(&[String]) + Send>>,
 }
 
 /// How the message of an object becomes a value.
@@ -73,6 +83,22 @@ impl<K: DeserializeOwned> ProtobufCodec<K> {
     pub fn of_kind(kind: &'static Kind) -> Self {
         Self::with(Decode::Serde(kind, |object| object.decode()))
     }
+
+    /// Calls `report` once, with the fields that the first object has which its kind does not.
+    ///
+    /// A newer server sends such fields, and they are dropped. Their paths end with their numbers, as
+    /// [`unknown_fields`] returns them.
+    #[must_use]
+    pub fn reporting_unknown_fields(
+        mut self,
+        report: impl FnOnce(&[String]) + Send + 'static,
+    ) -> Self {
+        self.unknown_fields = Some(UnknownFields {
+            seen: AtomicBool::new(false),
+            report: Some(Box::new(report)),
+        });
+        self
+    }
 }
 
 impl<K> ProtobufCodec<K> {
@@ -82,6 +108,7 @@ impl<K> ProtobufCodec<K> {
             keeps_managed_fields: true,
             scratch: Vec::new(),
             decode,
+            unknown_fields: None,
         }
     }
 
@@ -108,13 +135,43 @@ impl<K: Message + Default> Default for ProtobufCodec<K> {
 }
 
 impl<K> Decode<K> {
-    fn decode(&self, message: &[u8]) -> Result<K, RejectionReason> {
+    fn decode(
+        &self,
+        message: &[u8],
+        unknown: Option<&mut UnknownFields>,
+    ) -> Result<K, RejectionReason> {
         match self {
             Self::Prost(decode) => decode(message).map_err(|error| undecodable(&error)),
-            Self::Serde(kind, decode) => Object::of_kind(kind, message)
-                .and_then(decode)
-                .map_err(|error| undecodable(&error)),
+            Self::Serde(kind, decode) => {
+                let object = Object::of_kind(kind, message);
+                let object = object.map_err(|error| undecodable(&error))?;
+                let decoded = match unknown {
+                    Some(unknown) => unknown.report_of(object, *decode),
+                    None => decode(object),
+                };
+                decoded.map_err(|error| undecodable(&error))
+            }
         }
+    }
+}
+
+impl UnknownFields {
+    /// Decodes the object, and reports its unknown fields if they are the first.
+    fn report_of<K>(
+        &mut self,
+        object: Object<'_>,
+        decode: fn(Object<'_>) -> Result<K, ReadError>,
+    ) -> Result<K, ReadError> {
+        if self.report.is_none() {
+            return decode(object);
+        }
+        let decoded = decode(object.noting_unknown_fields(&self.seen))?;
+        if *self.seen.get_mut()
+            && let Some(report) = self.report.take()
+        {
+            report(&unknown_fields(&object)?);
+        }
+        Ok(decoded)
     }
 }
 
@@ -138,7 +195,7 @@ impl<K> Codec for ProtobufCodec<K> {
         let header = header
             .header()
             .ok_or_else(|| RejectionReason::NoMetadata("it has no name".to_owned()))?;
-        let object = self.decode.decode(kept);
+        let object = self.decode.decode(kept, self.unknown_fields.as_mut());
         if self.scratch.capacity() > SCRATCH_BYTES_KEPT {
             self.scratch = Vec::new();
         }
@@ -198,6 +255,23 @@ mod tests {
             entry.object.len()
         };
         assert_eq!((metadata(&mut kept), metadata(&mut cut)), (12, 6));
+    }
+
+    #[test]
+    fn unknown_fields_are_reported_once() {
+        let kind = heliostat_kinds::schema::kind("v1", "ConfigMap").unwrap();
+        let (reports, received) = std::sync::mpsc::channel();
+        let mut codec = ProtobufCodec::<serde_json::Value>::of_kind(kind)
+            .reporting_unknown_fields(move |fields| reports.send(fields.to_vec()).unwrap());
+        // Its metadata alone, and then with fields 100 and 101.
+        let known = b"\x0a\x03\x0a\x01a";
+        codec.decode(known, None).unwrap();
+        assert!(received.try_recv().is_err());
+        let unknown = [known.as_slice(), &[0xa0, 6, 1, 0xa8, 6, 1]].concat();
+        for _ in 0..2 {
+            codec.decode(&unknown, None).unwrap();
+        }
+        assert_eq!(received.iter().collect::<Vec<_>>(), [["100", "101"]]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::api_server::table::IncludeObject;
 use crate::faults::Faults;
 use crate::http::gauge::WatchGauge;
 use crate::http::log::RequestLog;
-use crate::http::server::Config;
+use crate::http::state::Config;
 
 /// Two of these fill a piece, so that a third waits.
 const LARGE: usize = BATCH_BYTES * 2 / 3;

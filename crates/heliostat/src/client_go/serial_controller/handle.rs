@@ -3,11 +3,14 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use heliostat_core::version::ResourceVersion;
 use tokio::sync::watch;
 
 use crate::reflector::ReflectorStatus;
+use crate::wait::synced::wait_synced;
+use crate::wait::{Check, NotSynced};
 
 /// A controller, before, while and after it runs. A clone is another handle to the same controller;
 /// handles keep nothing running.
@@ -87,14 +90,20 @@ impl SerialControllerHandle {
         self.control.life.borrow().synced
     }
 
-    /// Waits for that.
+    /// Waits until the first complete list has been processed, but no longer than `limit`.
     ///
     /// # Errors
-    /// If the controller comes to its end before, or is dropped without having run.
+    /// If that is not so after `limit`, or the controller stops before or is dropped without having run
+    /// ([`SerialControllerStopped`]).
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub async fn wait_synced(&self) -> Result<(), SerialControllerStopped> {
+    pub async fn wait_synced(&self, limit: Duration) -> Result<(), NotSynced> {
+        let check = Check::new(&**self.control.name(), self.synced());
+        wait_synced("", limit, [check]).await
+    }
+
+    async fn synced(&self) -> Result<(), SerialControllerStopped> {
         if self
             .wait_until(|life| life.synced || life.over)
             .await

@@ -4,8 +4,6 @@
 //! changes first, as a whole list or change by change, and continues to change while a call is under
 //! way.
 
-mod backlog;
-
 mod feed;
 
 mod handle;
@@ -24,6 +22,7 @@ use futures_util::FutureExt;
 use heliostat_core::event::Rejection;
 use heliostat_core::informer::{Notification, Outcome, apply};
 use heliostat_core::object::ObjectKey;
+use heliostat_core::queue::backlog::{Backlog, Work};
 use heliostat_core::queue::ordered_fifo::{BATCH_SIZE, Popped, Work as Element};
 use heliostat_core::queue::rate_limit::{RateLimiter, default_rate_limiter};
 use heliostat_core::queue::{Deletion, Delta};
@@ -35,12 +34,11 @@ use crate::list_watch::ListerWatcher;
 use crate::reflector::{Reflector, ReflectorHandle};
 use crate::store::{Indexer, IndexerWriter};
 
-use backlog::{Backlog, Work};
 use feed::{Feed, FeedWriter};
 use handle::{Alive, Control, Counters};
 
-pub use backlog::WAITING_CHANGES_MAX;
 pub use handle::{SerialControllerCounts, SerialControllerHandle, SerialControllerStopped};
+pub use heliostat_core::queue::backlog::WAITING_CHANGES_MAX;
 
 /// How many calls that never wait are made in a row before others of the thread get their turn.
 const CALLS_IN_A_ROW: usize = 256;

@@ -22,13 +22,13 @@ struct Loop {
 
 impl Loop {
     fn new() -> Self {
-        let store = Indexer::new();
+        let store = IndexerWriter::new();
         let feed = Arc::new(Feed::new(BATCH_SIZE));
         Self {
-            writer: FeedWriter::new(Arc::clone(&feed), store.clone()),
+            writer: FeedWriter::new(Arc::clone(&feed), store.indexer()),
             worker: Worker {
                 feed,
-                store: store.writer(),
+                store,
                 backlog: Backlog::new(Box::new(default_rate_limiter())),
                 control: Arc::new(Control::new("test")),
                 started: Instant::now(),

@@ -21,13 +21,14 @@ fn entry(name: &str, seconds: u64) -> Entry<u64> {
 }
 
 /// An object lives as many seconds as its content says.
-fn store() -> TtlIndexer<u64> {
-    let store = TtlIndexer::new(Ttl::by(|entry: &Entry<u64>| {
+fn store() -> (TtlWriter<u64>, TtlIndexer<u64>) {
+    let writer = TtlWriter::new(Ttl::by(|entry: &Entry<u64>| {
         Some(Duration::from_secs(*entry.object))
     }));
     let seconds = IndexFunc::new(|entry: &Entry<u64>| [entry.object.to_string()]);
+    let store = writer.indexer();
     store.add_index("seconds", seconds).unwrap();
-    store
+    (writer, store)
 }
 
 async fn pass(seconds: u64) {
@@ -40,10 +41,10 @@ fn names(entries: &[Entry<u64>]) -> Vec<&str> {
 
 #[tokio::test(start_paused = true)]
 async fn s_32_a_lister_returns_no_expired_object() {
-    let store = store();
+    let (writer, store) = store();
     let leases = store.lister("leases");
-    store.add(entry("a", 5));
-    store.add(entry("b", 50));
+    writer.upsert(entry("a", 5));
+    writer.upsert(entry("b", 50));
     assert!(leases.get_in("n", "a").is_ok());
     pass(6).await;
     let missing = leases.namespace("n").get("a").err().unwrap();
@@ -54,10 +55,10 @@ async fn s_32_a_lister_returns_no_expired_object() {
 
 #[tokio::test(start_paused = true)]
 async fn s_32_every_way_of_reading_leaves_out_what_has_expired() {
-    let store = store();
-    store.add(entry("a", 5));
-    store.add(entry("b", 50));
-    store.add(entry("c", 0));
+    let (writer, store) = store();
+    writer.upsert(entry("a", 5));
+    writer.upsert(entry("b", 50));
+    writer.upsert(entry("c", 0));
     pass(6).await;
     // The first reader takes it out, whichever way it reads.
     assert_eq!(names(&store.list()), ["b", "c"]);
@@ -75,9 +76,9 @@ async fn s_32_every_way_of_reading_leaves_out_what_has_expired() {
 
 #[tokio::test(start_paused = true)]
 async fn s_32_expire_tells_what_went() {
-    let store = store();
+    let (writer, store) = store();
     let start = Instant::now();
-    store.replace(
+    writer.replace(
         [entry("a", 9), entry("b", 3), entry("c", 20)],
         &ResourceVersion::from(7),
     );
@@ -86,17 +87,17 @@ async fn s_32_expire_tells_what_went() {
     pass(10).await;
     assert_eq!(names(&store.expire()), ["b", "a"]);
     assert!(store.expire().is_empty());
-    store.delete(&key("c"));
+    writer.remove(&key("c"));
     assert!(store.list().is_empty());
     assert_eq!(*store.snapshot().resource_version(), 7.into());
 }
 
 #[tokio::test(start_paused = true)]
 async fn s_31_an_update_begins_the_time_anew() {
-    let store = store();
-    store.add(entry("a", 5));
+    let (writer, store) = store();
+    writer.upsert(entry("a", 5));
     pass(4).await;
-    store.clone().update(entry("a", 5));
+    writer.upsert(entry("a", 5));
     pass(4).await;
     assert_eq!(names(&store.list()), ["a"]);
     pass(2).await;
@@ -106,9 +107,10 @@ async fn s_31_an_update_begins_the_time_anew() {
 /// Real threads: readers take out what has expired while the same object comes again.
 #[test]
 fn s_32_an_object_that_comes_again_while_a_reader_takes_it_out_is_not_lost() {
-    let store = TtlIndexer::new(Ttl::by(|entry: &Entry<u64>| {
+    let writer = TtlWriter::new(Ttl::by(|entry: &Entry<u64>| {
         (*entry.object == 0).then_some(Duration::from_nanos(1))
     }));
+    let store = writer.indexer();
     let running = AtomicBool::new(true);
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -119,8 +121,8 @@ fn s_32_an_object_that_comes_again_while_a_reader_takes_it_out_is_not_lost() {
             });
         }
         let lost = (0..5_000).find(|_| {
-            store.add(entry("a", 0));
-            store.add(entry("a", 1));
+            writer.upsert(entry("a", 0));
+            writer.upsert(entry("a", 1));
             store.get(&key("a")).is_none()
         });
         running.store(false, Ordering::Relaxed);
@@ -137,9 +139,9 @@ async fn s_33_a_mirror_can_feed_it() {
     let source = MemorySource::<u64>::new();
     source.create(key("a"), 3).unwrap();
     source.create(key("b"), 30).unwrap();
-    let store = store();
-    let mirror = Reflector::new(source.clone(), store.writer()).start();
-    mirror.wait_synced().await.unwrap();
+    let (writer, store) = store();
+    let mirror = Reflector::new(source.clone(), writer).start();
+    mirror.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(names(&store.list()), ["a", "b"]);
     assert_eq!(mirror.status().objects, Some(2));
     pass(4).await;

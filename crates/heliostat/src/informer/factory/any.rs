@@ -8,8 +8,9 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use crate::informer::{HandlerStatus, InformerStopped, SharedInformer, WeakInformer};
+use crate::informer::{HandlerStatus, SharedInformer, WeakInformer};
 use crate::reflector::ReflectorStatus;
+use crate::wait::{Check, NotSynced};
 
 /// A [`SharedInformer`], whatever it mirrors: for health checks, metrics and whoever shows how all
 /// mirrors of a program are doing. Only informers are such.
@@ -48,7 +49,10 @@ pub trait AnyInformer: fmt::Debug + Send + Sync + sealed::Sealed {
     fn start(&self);
 
     /// See [`SharedInformer::wait_synced`].
-    fn wait_synced(&self) -> BoxFuture<'_, Result<(), InformerStopped>>;
+    fn wait_synced(&self, limit: Duration) -> BoxFuture<'_, Result<(), NotSynced>>;
+
+    /// Returns what [`wait_synced`](crate::wait_synced) waits for.
+    fn check(&self) -> Check<'_>;
 
     /// See [`SharedInformer::shutdown`].
     fn shutdown(&self) -> BoxFuture<'_, ()>;
@@ -99,8 +103,12 @@ impl<T: Send + Sync + 'static> AnyInformer for SharedInformer<T> {
         self.start();
     }
 
-    fn wait_synced(&self) -> BoxFuture<'_, Result<(), InformerStopped>> {
-        self.wait_synced().boxed()
+    fn wait_synced(&self, limit: Duration) -> BoxFuture<'_, Result<(), NotSynced>> {
+        self.wait_synced(limit).boxed()
+    }
+
+    fn check(&self) -> Check<'_> {
+        self.into()
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 use crate::informer::{InformerBuilder, SharedInformer, WeakInformer};
 use crate::list_watch::ListerWatcher;
-use crate::wait::{Check, NotSynced, TimedOut, wait_synced_until};
+use crate::wait::{NotSynced, SharedError, TimedOut, wait_until};
 
 use any::Known;
 
@@ -43,6 +43,8 @@ pub use options::FactoryOptions;
 /// # #[cfg(feature = "memory")]
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
 /// use heliostat::SharedInformerFactory;
 /// use heliostat::source::memory::MemorySource;
 ///
@@ -54,7 +56,7 @@ pub use options::FactoryOptions;
 /// let other = factory.informer_for("colours", || colours.clone())?;
 ///
 /// factory.start();
-/// factory.wait_synced().await?;
+/// factory.wait_synced(Duration::from_secs(30)).await?;
 /// assert!(one.is_synced() && other.is_synced());
 /// assert_eq!(colours.open_watches(), 1);
 /// factory.shutdown().await;
@@ -192,49 +194,30 @@ impl<C> SharedInformerFactory<C> {
         }
     }
 
-    /// Waits until every informer that is started by now is synced.
+    /// Waits until every informer that is started by now is synced, but no longer than `limit`.
     ///
     /// # Errors
-    /// If one of them is stopped before that, or the factory is shut down; with the names of all that
-    /// are not synced, sorted.
+    /// If one of them is not synced after `limit` or stops before, or if the factory is shut down; with the
+    /// names of all that are not synced, sorted.
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub async fn wait_synced(&self) -> Result<(), NotSynced> {
+    pub async fn wait_synced(&self, limit: Duration) -> Result<(), NotSynced> {
         let mut phase = self.shared.phase.subscribe();
-        let shutdown = async {
-            // The sender is in reach of this very factory.
-            let _ = phase.wait_for(|phase| *phase != Phase::Open).await;
-            FactoryShutDown
+        let stop = async {
+            tokio::select! {
+                biased;
+                // The sender is in reach of this very factory.
+                _ = phase.wait_for(|phase| *phase != Phase::Open) => {
+                    Arc::new(FactoryShutDown) as SharedError
+                }
+                () = tokio::time::sleep(limit) => Arc::new(TimedOut(limit)),
+            }
         };
-        self.wait_synced_until(shutdown).await
-    }
-
-    /// As [`wait_synced`](Self::wait_synced), but no longer than `limit`.
-    ///
-    /// # Errors
-    /// As for [`wait_synced`](Self::wait_synced), or if the time is up.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub async fn wait_synced_within(&self, limit: Duration) -> Result<(), NotSynced> {
-        let time_up = async {
-            tokio::time::sleep(limit).await;
-            TimedOut(limit)
-        };
-        self.wait_synced_until(time_up).await
-    }
-
-    async fn wait_synced_until<E: std::error::Error + Send + Sync + 'static>(
-        &self,
-        stop: impl Future<Output = E>,
-    ) -> Result<(), NotSynced> {
         let mut informers = self.informers();
         informers.retain(|informer| informer.is_started());
-        let checks = informers
-            .iter()
-            .map(|informer| Check::new(informer.name(), informer.wait_synced()));
-        wait_synced_until("informers", stop, checks).await
+        let checks = informers.iter().map(|informer| informer.check());
+        wait_until("informers", stop, checks).await
     }
 
     /// Every informer that is in use, whatever it mirrors, in the order of their keys. An informer goes

@@ -44,15 +44,16 @@ pub use work::Work;
 /// use std::convert::Infallible;
 /// use std::time::Duration;
 ///
-/// use heliostat::{Action, Entry, Header, Indexer, ObjectKey, WorkQueue};
+/// use heliostat::{Action, Entry, Header, IndexerWriter, ObjectKey, WorkQueue};
 ///
 /// // What a reflector or an informer would do: keep the store true, and ask for what changed.
-/// let pods = Indexer::<String>::new();
+/// let writer = IndexerWriter::<String>::new();
+/// let pods = writer.indexer();
 /// let queue = WorkQueue::builder().name("pods").build();
 /// for name in ["web", "db", "web"] {
 ///     let key = ObjectKey::namespaced("shop", name);
 ///     let header = Header { key: key.clone(), resource_version: "1".into(), uid: "u".into() };
-///     pods.add(Entry::new(header, format!("pod {name}")));
+///     writer.upsert(Entry::new(header, format!("pod {name}")));
 ///     queue.add(key);
 /// }
 ///

@@ -2,6 +2,8 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//!
 //! use heliostat::source::etcd::{Connection, EtcdSource};
 //! use heliostat::Reflector;
 //!
@@ -11,7 +13,7 @@
 //!     .await?;
 //! let (reflector, settings) = Reflector::with_indexer(EtcdSource::text(&cluster, "/my/app/"));
 //! let mirror = reflector.start();
-//! mirror.wait_synced().await?;
+//! mirror.wait_synced(Duration::from_secs(30)).await?;
 //! println!("{} keys", settings.len());
 //! # Ok(())
 //! # }

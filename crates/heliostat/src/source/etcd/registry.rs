@@ -28,6 +28,8 @@ const ROOT: &str = "/registry";
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
 /// use heliostat::source::etcd::{Connection, Registry};
 /// use heliostat::Reflector;
 /// use k8s_openapi::api::core::v1::Pod;
@@ -36,7 +38,7 @@ const ROOT: &str = "/registry";
 /// let pods = Registry::new(&cluster).typed::<Pod>("", "pods");
 /// let (reflector, pods) = Reflector::with_indexer(pods);
 /// let mirror = reflector.start();
-/// mirror.wait_synced().await?;
+/// mirror.wait_synced(Duration::from_secs(30)).await?;
 /// println!("{} pods", pods.len());
 /// # Ok(())
 /// # }

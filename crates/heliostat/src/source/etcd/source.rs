@@ -43,13 +43,15 @@ use crate::source::decode_thread::{DecodeThread, Lane};
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
 /// use heliostat::Reflector;
 /// use heliostat::source::etcd::{Connection, EtcdSource};
 ///
 /// let cluster = Connection::from_env()?.connect().await?;
 /// let (reflector, addresses) = Reflector::with_indexer(EtcdSource::text(&cluster, "/services/"));
 /// let mirror = reflector.start();
-/// mirror.wait_synced().await?;
+/// mirror.wait_synced(Duration::from_secs(30)).await?;
 /// for entry in addresses.in_namespace("web") {
 ///     println!("{} is at {}", entry.key(), *entry.object);
 /// }

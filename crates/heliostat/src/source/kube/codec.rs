@@ -4,9 +4,10 @@
 //! own, and it holds it without its type, so that a source is named by its object alone. Which
 //! encodings the objects can be decoded from is told beside it: that decides what is asked for.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kube_core::{ApiResource, DynamicObject, Resource, TypeMeta};
 use prost::Message;
@@ -19,7 +20,7 @@ use heliostat_core::version::ResourceVersion;
 use heliostat_core::wire::json::{JsonCodec, without_managed_fields};
 use heliostat_core::wire::protobuf::ProtobufCodec;
 use heliostat_core::wire::{Codec, Finisher};
-use heliostat_kinds::schema;
+use heliostat_kinds::{KUBERNETES_VERSION, schema};
 
 use super::collection::Form;
 use super::encoding::Encoding;
@@ -101,12 +102,16 @@ where
         let Some(kind) = kind.filter(|kind| kind.has_protobuf()) else {
             return Self::of_json(move || json_codec(expected.clone()));
         };
+        let warning = UnknownFieldsWarning::of::<K>(&expected);
         Self::new(
             Encodings::Both,
             move |encoding, managed_fields| match encoding {
                 Encoding::Json => pruning(json_codec(expected.clone()), managed_fields),
                 Encoding::Protobuf => {
-                    let codec = ProtobufCodec::of_kind(kind).expecting(expected.clone());
+                    let mut codec = ProtobufCodec::of_kind(kind).expecting(expected.clone());
+                    if let Some(warning) = warning.clone() {
+                        codec = codec.reporting_unknown_fields(move |fields| warning.log(fields));
+                    }
                     AnyCodec::new(match managed_fields {
                         ManagedFields::Kept => codec,
                         ManagedFields::Cut => codec.without_managed_fields(),
@@ -136,6 +141,34 @@ impl CodecMaker<RawObject> {
         Self::new(Encodings::Both, move |encoding, managed_fields| {
             AnyCodec::new(raw_codec(encoding, managed_fields, expected.clone()))
         })
+    }
+}
+
+/// Logs once per source, and its clones, that a newer server sends fields which are dropped.
+#[derive(Clone, Debug)]
+struct UnknownFieldsWarning {
+    kind: GroupVersionKind,
+    is_logged: Arc<AtomicBool>,
+}
+
+impl UnknownFieldsWarning {
+    /// The warning for a type that has every field of the JSON; other types drop fields by themselves.
+    fn of<K: 'static>(kind: &GroupVersionKind) -> Option<Self> {
+        (TypeId::of::<K>() == TypeId::of::<DynamicObject>()).then(|| Self {
+            kind: kind.clone(),
+            is_logged: Arc::default(),
+        })
+    }
+
+    fn log(&self, fields: &[String]) {
+        if !self.is_logged.swap(true, Ordering::Relaxed) {
+            let (kind, fields) = (&self.kind, fields.join(", "));
+            tracing::warn!(
+                %kind, %fields,
+                "objects have fields that Kubernetes {KUBERNETES_VERSION} does not, and they are dropped; \
+                 WireEncoding::Json keeps them"
+            );
+        }
     }
 }
 

@@ -58,6 +58,8 @@ impl<K> KubeSource<K> {
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
     /// use heliostat::{Packing, Reflector};
     /// use heliostat::source::kube::{Connection, KubeSource};
     /// use k8s_openapi::api::core::v1::Pod;
@@ -67,7 +69,7 @@ impl<K> KubeSource<K> {
     /// let source = KubeSource::<Pod>::new(&cluster).without_managed_fields().packed(&packing);
     /// let (reflector, pods) = Reflector::with_indexer(source);
     /// let mirror = reflector.start();
-    /// mirror.wait_synced().await?;
+    /// mirror.wait_synced(Duration::from_secs(30)).await?;
     /// for entry in pods.in_namespace("shop") {
     ///     let pod = entry.object.get()?;
     ///     println!("{:?}", pod.status);

@@ -62,7 +62,7 @@ use crate::source::decode_thread::DecodeThread;
 /// Protobuf is decoded by the tables of one version of Kubernetes
 /// ([`KUBERNETES_VERSION`](heliostat_kinds::KUBERNETES_VERSION)): fields that a newer server adds are
 /// dropped, as a typed object drops fields that its type does not have. A mirror of `DynamicObject`
-/// that must keep them asks for [`WireEncoding::Json`].
+/// logs a warning when the first is dropped; one that must keep them asks for [`WireEncoding::Json`].
 ///
 /// # Several namespaces
 ///
@@ -204,6 +204,8 @@ impl<T> KubeSource<T> {
     /// ```
     /// # async fn example(cluster: heliostat::source::kube::Cluster)
     /// # -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
     /// use heliostat::Reflector;
     /// use heliostat::source::kube::KubeSource;
     /// use k8s_openapi::api::core::v1::Pod;
@@ -211,7 +213,7 @@ impl<T> KubeSource<T> {
     /// let pods = KubeSource::<Pod>::new(&cluster).labels("app=cart");
     /// let (reflectors, pods) = Reflector::with_namespaces(pods.in_namespaces(["shop", "blog"]))?;
     /// let mirrors: Vec<_> = reflectors.into_iter().map(Reflector::start).collect();
-    /// pods.wait_synced().await?;
+    /// pods.wait_synced(Duration::from_secs(30)).await?;
     /// # Ok(())
     /// # }
     /// ```

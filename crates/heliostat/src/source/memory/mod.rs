@@ -10,13 +10,15 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//!
 //! use heliostat::Reflector;
 //! use heliostat::source::memory::MemorySource;
 //!
 //! let source = MemorySource::<String>::new();
 //! let (reflector, store) = Reflector::with_indexer(source.clone());
 //! let mirror = reflector.start();
-//! mirror.wait_synced().await?;
+//! mirror.wait_synced(Duration::from_secs(30)).await?;
 //!
 //! let sky = source.create("team/blue".parse()?, "sky".to_owned())?;
 //! store.wait_for(&sky.header.resource_version).await?;

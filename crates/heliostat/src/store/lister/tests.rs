@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use heliostat_core::object::Header;
 
+use crate::store::IndexerWriter;
+
 use super::*;
 
 /// An object that counts how often somebody looks at its labels.
@@ -27,7 +29,7 @@ impl HasLabels for Object {
 /// `count` objects, in the namespaces `n0`, `n1` and `n2` by turns.
 fn lister(count: u64) -> (Lister<Object>, Arc<AtomicUsize>) {
     let looks = Arc::new(AtomicUsize::new(0));
-    let store = Indexer::new();
+    let writer = IndexerWriter::new();
     let entries = (0..count).map(|number| {
         let header = Header {
             key: ObjectKey::namespaced(&format!("n{}", number % 3), &number.to_string()),
@@ -37,8 +39,8 @@ fn lister(count: u64) -> (Lister<Object>, Arc<AtomicUsize>) {
         let looks = Arc::clone(&looks);
         Entry::new(header, Object { number, looks })
     });
-    store.replace(entries, &1.into());
-    (Lister::new(&store, "things.example.com"), looks)
+    writer.replace(entries, &1.into());
+    (Lister::new(&writer.indexer(), "things.example.com"), looks)
 }
 
 fn selector(text: &str) -> LabelSelector {
@@ -115,15 +117,16 @@ fn h_05_an_object_is_found_by_its_name() {
         uid: "u".into(),
     };
     let looks = Arc::default();
-    let free = Entry::new(header, Object { number: 7, looks });
-    lister.store().add(free);
+    let writer = IndexerWriter::new();
+    writer.upsert(Entry::new(header, Object { number: 7, looks }));
+    let lister = Lister::new(&writer.indexer(), "things.example.com");
     assert_eq!(lister.get("free").unwrap().object.number, 7);
     assert_eq!(lister.namespace("").get("free").unwrap().object.number, 7);
 }
 
 #[test]
 fn h_05_what_is_missing_is_told_as_the_server_tells_it() {
-    let store = Indexer::<Object>::new();
+    let store = IndexerWriter::<Object>::new().indexer();
     for (resource, name, text) in [
         ("pods", "web", r#"pods "web" not found"#),
         (
@@ -196,12 +199,12 @@ fn h_05_a_kind_knows_its_resource() {
     use k8s_openapi::api::core::v1::Pod;
 
     let missing = |error: NotFound| error.to_string();
-    let pods = Lister::of_kind(&Indexer::<Pod>::new());
+    let pods = Lister::of_kind(&IndexerWriter::<Pod>::new().indexer());
     assert_eq!(
         pods.get("web").map_err(missing).err().unwrap(),
         r#"pods "web" not found"#
     );
-    let deployments = Lister::of_kind(&Indexer::<Deployment>::new());
+    let deployments = Lister::of_kind(&IndexerWriter::<Deployment>::new().indexer());
     assert_eq!(
         deployments.resource(),
         &GroupResource::from("deployments.apps")
@@ -214,7 +217,7 @@ fn packed_and_raw_objects_are_selected_by_their_labels() {
     use heliostat_core::raw::{Encoding, RawObject};
 
     let packing = Packing::raw();
-    let (raw, packed) = (Indexer::new(), Indexer::new());
+    let (raw, packed) = (IndexerWriter::new(), IndexerWriter::new());
     for (name, app) in [("a", "cart"), ("b", "till"), ("c", "bank")] {
         let text = format!(r#"{{"metadata":{{"name":"{name}","labels":{{"app":"{app}"}}}}}}"#);
         let object = RawObject::new(Encoding::Json, None, text.into_bytes().into());
@@ -224,15 +227,15 @@ fn packed_and_raw_objects_are_selected_by_their_labels() {
             uid: "u".into(),
         };
         let entry = Entry::new(header, object);
-        packed.add(packing.pack(entry.clone()));
-        raw.add(entry);
+        packed.upsert(packing.pack(entry.clone()));
+        raw.upsert(entry);
     }
     let selector = "app in (cart, till)".parse().unwrap();
     let names =
         |keys: Vec<ObjectKey>| -> Vec<_> { keys.iter().map(|key| key.name().to_owned()).collect() };
-    let of_raw = Lister::new(&raw, "pods").list(&selector);
-    let of_packed = Lister::new(&packed, "pods").list(&selector);
-    let shop = Lister::new(&packed, "pods")
+    let of_raw = Lister::new(&raw.indexer(), "pods").list(&selector);
+    let of_packed = Lister::new(&packed.indexer(), "pods").list(&selector);
+    let shop = Lister::new(&packed.indexer(), "pods")
         .namespace("shop")
         .list(&selector);
     assert_eq!(

@@ -11,6 +11,7 @@
 //! | `kubeconfig` | the entries of the files, merged |
 //! | `entries` | the fields of the entries that are used |
 //! | `resolve` | a context as a configuration and a login |
+//! | `resolved` | the configuration and the login |
 //! | `service_account` | the configuration of a pod |
 //! | `address` | addresses of servers and proxies |
 //! | `proxy` | which servers the proxy of the environment is not for |
@@ -25,6 +26,8 @@ mod entries;
 
 mod resolve;
 
+mod resolved;
+
 mod service_account;
 
 pub(super) mod address;
@@ -36,4 +39,5 @@ mod pem;
 pub(super) mod file;
 
 pub(super) use entries::{Exec, InteractiveMode};
-pub(super) use resolve::{Login, Resolved, load};
+pub(super) use resolve::load;
+pub(super) use resolved::{Login, Resolved};

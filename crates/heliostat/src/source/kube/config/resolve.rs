@@ -10,32 +10,13 @@ use serde_json::{Value, json};
 use crate::source::kube::connect_error::ConnectError;
 
 use super::address::{parse_proxy, parse_server};
-use super::entries::{AuthProvider, ClusterFields, ContextFields, Exec, UserFields};
+use super::entries::{AuthProvider, ClusterFields, ContextFields, UserFields};
 use super::kubeconfig::{Entry, Kubeconfig};
 use super::pem::Material;
 use super::proxy;
+use super::resolved::{Login, Resolved};
 use super::search::{self, Found, choose_context};
 use super::service_account;
-
-/// How to reach a server, and as whom.
-pub(in super::super) struct Resolved {
-    /// Everything but credentials. Impersonation is in it.
-    pub(in super::super) config: Config,
-    pub(in super::super) login: Login,
-}
-
-/// A user, and what its credentials are made of.
-#[derive(Clone, Default)]
-pub(in super::super) struct Login {
-    /// Who it is, for messages: `user "ann" in .kube/config`.
-    pub(in super::super) user: String,
-    pub(in super::super) basic: Option<(String, String)>,
-    pub(in super::super) token: Option<String>,
-    pub(in super::super) token_file: Option<std::path::PathBuf>,
-    /// Certificate and key.
-    pub(in super::super) identity: Option<(Material, Material)>,
-    pub(in super::super) exec: Option<Exec>,
-}
 
 /// Reads the configuration that was asked for. `server` replaces the address in it.
 pub(in super::super) async fn load(

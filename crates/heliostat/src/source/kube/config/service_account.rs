@@ -11,7 +11,7 @@ use crate::source::kube::connect_error::ConnectError;
 use super::address::parse_server;
 use super::file;
 use super::pem::Material;
-use super::resolve::{Login, Resolved};
+use super::resolved::{Login, Resolved};
 
 /// Where the kubelet mounts the files.
 const FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";

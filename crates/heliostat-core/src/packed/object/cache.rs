@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::object::Packed;
+use super::Packed;
 
 /// The decoded objects of one collection.
-pub(super) struct Cache<T> {
+pub(in crate::packed) struct Cache<T> {
     budget: usize,
     /// How many bytes the kept objects take, by their own estimate.
     bytes: AtomicUsize,
@@ -23,7 +23,7 @@ pub(super) struct Cache<T> {
 const GONE_MIN: usize = 64;
 
 impl<T> Cache<T> {
-    pub(super) const fn new(budget: usize) -> Self {
+    pub(in crate::packed) const fn new(budget: usize) -> Self {
         Self {
             budget,
             bytes: AtomicUsize::new(0),
@@ -60,22 +60,22 @@ impl<T> Cache<T> {
     }
 
     /// How many objects are kept.
-    pub(super) fn objects(&self) -> usize {
+    pub(in crate::packed) fn objects(&self) -> usize {
         self.objects.load(Ordering::Relaxed)
     }
 
     /// How many bytes they take, by their own estimate.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::packed) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
     /// The most they may take.
-    pub(super) const fn budget(&self) -> usize {
+    pub(in crate::packed) const fn budget(&self) -> usize {
         self.budget
     }
 
     #[cfg(test)]
-    pub(super) fn places(&self) -> usize {
+    pub(in crate::packed) fn places(&self) -> usize {
         self.lock().len()
     }
 

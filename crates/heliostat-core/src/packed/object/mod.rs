@@ -1,14 +1,20 @@
 //! `Packed`: one object as compressed bytes, and the ways to read it.
 
+mod cache;
+
+mod collection;
+
 use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::compression::{Dictionary, UNPACKED_BYTES_MAX, read_frame, unpack};
-use super::packing::Collection;
 use crate::object::GroupVersionKind;
 use crate::raw::{Encoding, RawObject, RawView, ReadRaw, UnpackError};
+
+pub(super) use cache::Cache;
+pub(super) use collection::{Collection, Counters, Decoder, Growth, Reads};
 
 /// An object in its packed form.
 ///
@@ -28,7 +34,7 @@ pub struct Packed<T> {
     len: u32,
     is_compressed: bool,
     /// Somebody asked for the decoded object since the cache last looked.
-    pub(super) was_asked_for: AtomicBool,
+    was_asked_for: AtomicBool,
 }
 
 /// What many objects have in common.
@@ -183,7 +189,7 @@ impl<T> Packed<T> {
     }
 
     /// About how much memory it takes decoded.
-    pub(super) fn decoded_bytes(&self) -> usize {
+    fn decoded_bytes(&self) -> usize {
         self.shape
             .collection
             .decoder
@@ -191,7 +197,7 @@ impl<T> Packed<T> {
     }
 
     /// Forgets the decoded object; the caller drops it where it disturbs nobody.
-    pub(super) fn forget(&self) -> Option<Arc<T>> {
+    fn forget(&self) -> Option<Arc<T>> {
         self.lock().take()
     }
 

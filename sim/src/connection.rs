@@ -1,17 +1,14 @@
-//! One request with its answers, as the server and the network see it.
+//! A request, its answers, and the connection that they are sent on.
 
 use heliostat_core::error::SourceError;
 use heliostat_core::event::{ListPart, WatchEvent};
 use heliostat_core::options::{ListOptions, WatchOptions};
-use heliostat_core::reflector::AttemptId;
-use heliostat_core::time::Time;
 
-use crate::faults::StreamFault;
 use crate::world::Widget;
 
 /// A connection's number.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct ConnectionId(pub(super) u64);
+pub struct ConnectionId(pub(crate) u64);
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -59,6 +56,10 @@ pub struct Origin {
     pub revision: u64,
     /// The answer lies about its version, or has none.
     pub odd_version: bool,
+    /// Another change of the same revision follows.
+    pub is_inner: bool,
+    /// The mirror may have the change already: it was cut off in the middle of the revision.
+    pub again: bool,
 }
 
 /// An answer on its way.
@@ -69,51 +70,5 @@ pub struct Carried {
     /// Where it comes from.
     pub origin: Origin,
     /// Answers of an older generation were dropped on the way.
-    pub(super) generation: u64,
-}
-
-#[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) client: usize,
-    pub(super) attempt: AttemptId,
-    pub(super) ask: Ask,
-    pub(super) timeline: usize,
-    pub(super) last_arrival: Time,
-    pub(super) last_sent: Time,
-    pub(super) generation: u64,
-    /// The client gave it up; what is on its way still arrives.
-    pub(super) aborted: bool,
-    /// What the server still sends events on.
-    pub(super) stream: Option<Stream>,
-}
-
-impl Connection {
-    pub(super) const fn new(client: usize, attempt: AttemptId, ask: Ask, timeline: usize) -> Self {
-        Self {
-            client,
-            attempt,
-            ask,
-            timeline,
-            last_arrival: Time::ZERO,
-            last_sent: Time::ZERO,
-            generation: 0,
-            aborted: false,
-            stream: None,
-        }
-    }
-}
-
-/// The server's side of an accepted watch.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stream {
-    /// All changes up to this revision were sent.
-    pub(super) position: u64,
-    /// The end mark is still to come, or never comes.
-    pub(super) initial: bool,
-    /// The client knows that the watch is accepted.
-    pub(super) opened: bool,
-    /// The version that was asked for, or 0.
-    pub(super) asked: u64,
-    /// What will go wrong.
-    pub(super) doom: Option<StreamFault>,
+    pub(crate) generation: u64,
 }

@@ -1,30 +1,36 @@
-//! `Backlog`: what a controller still has to process, by object; and when what failed is tried again.
+//! `Backlog`: the changes that a serial controller has not processed yet, by object, with their retries.
 //!
 //! An object has its place in line from its first change on, and its changes are processed together, in
-//! their order. That also holds while it waits for another try: its newer changes wait behind the one
-//! that failed.
+//! their order. That also holds while it waits for a retry: its newer changes wait behind the one that
+//! failed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use heliostat_core::object::ObjectKey;
-use heliostat_core::queue::Delta;
-use heliostat_core::queue::rate_limit::RateLimiter;
-use heliostat_core::time::Time;
+use super::Delta;
+use super::rate_limit::RateLimiter;
+use crate::object::ObjectKey;
+use crate::time::Time;
 
-/// How many changes of one object wait for their turn at most: beyond that the oldest are dropped, so
-/// that an object that fails for ever and changes all the time takes no more memory than this. What
-/// matters to a processor is the newest; so many changes within one delay are rare.
+/// The most changes of one object that wait for their turn. Beyond that the oldest are dropped, so that
+/// an object that always fails and changes all the time takes no more memory than this. A processor
+/// needs the newest; so many changes within one delay are rare.
 pub const WAITING_CHANGES_MAX: usize = 100;
 
-/// See the module.
-pub(super) struct Backlog<T> {
+/// The changes that a serial controller has not processed yet, by object.
+///
+/// Call [`handle_change`](Self::handle_change) for each change; [`poll_work`](Self::poll_work) for the
+/// next object, and then [`handle_success`](Self::handle_success) or
+/// [`handle_failure`](Self::handle_failure) before the next poll. Poll again at
+/// [`poll_timeout`](Self::poll_timeout).
+pub struct Backlog<T> {
     limiter: Box<dyn RateLimiter<ObjectKey>>,
     pending: BTreeMap<ObjectKey, Pending<T>>,
-    /// Those who wait for their turn, in the order in which they came; and some who no longer do.
+    /// The objects that wait for their turn, in the order of their first change, and some that no longer
+    /// do.
     line: VecDeque<ObjectKey>,
-    /// Those who wait for another try.
+    /// The objects that wait for a retry.
     delayed: BTreeSet<(Time, ObjectKey)>,
     /// How many objects of the first list have not had their first turn.
     initial_left: usize,
@@ -39,17 +45,23 @@ struct Pending<T> {
     is_delayed: bool,
 }
 
-/// What is to be processed together: the changes of one object, the oldest first.
-pub(super) struct Work<T> {
-    pub(super) key: ObjectKey,
-    pub(super) deltas: Vec<Delta<T>>,
-    pub(super) is_in_initial_list: bool,
+/// The changes of one object, which are processed together.
+#[derive(Debug)]
+pub struct Work<T> {
+    /// The object.
+    pub key: ObjectKey,
+    /// Its changes, the oldest first.
+    pub deltas: Vec<Delta<T>>,
+    /// The first of them belongs to the first list.
+    pub is_in_initial_list: bool,
     /// It failed before.
     is_retry: bool,
 }
 
 impl<T> Backlog<T> {
-    pub(super) fn new(limiter: Box<dyn RateLimiter<ObjectKey>>) -> Self {
+    /// Creates an empty backlog, whose retries are delayed by this limiter.
+    #[must_use]
+    pub fn new(limiter: Box<dyn RateLimiter<ObjectKey>>) -> Self {
         Self {
             limiter,
             pending: BTreeMap::new(),
@@ -60,8 +72,8 @@ impl<T> Backlog<T> {
         }
     }
 
-    /// An object changed.
-    pub(super) fn handle_change(&mut self, delta: Delta<T>, is_in_initial_list: bool) {
+    /// Adds a change of an object.
+    pub fn handle_change(&mut self, delta: Delta<T>, is_in_initial_list: bool) {
         let key = delta.key().clone();
         let Some(pending) = self.pending.get_mut(&key) else {
             self.line.push_back(key.clone());
@@ -74,7 +86,7 @@ impl<T> Backlog<T> {
             self.pending.insert(key, pending);
             return;
         };
-        // Whoever is to be told of a change need not be told that nothing changed.
+        // A resync adds nothing to a change that is still to be processed.
         if matches!(delta, Delta::Sync(_)) {
             return;
         }
@@ -85,9 +97,8 @@ impl<T> Backlog<T> {
         }
     }
 
-    /// The processing failed: it is tried again after the delay that is given. Changes that came
-    /// meanwhile follow it.
-    pub(super) fn handle_failure(&mut self, now: Time, work: Work<T>) -> Duration {
+    /// Records a failure, and returns the delay before the retry. Changes that came meanwhile follow it.
+    pub fn handle_failure(&mut self, now: Time, work: Work<T>) -> Duration {
         self.had_turn(&work);
         let delay = self.limiter.when(now, &work.key);
         let mut deltas = VecDeque::from(work.deltas);
@@ -109,15 +120,15 @@ impl<T> Backlog<T> {
         delay
     }
 
-    /// The processing succeeded: earlier failures of the object no longer count.
-    pub(super) fn handle_success(&mut self, work: &Work<T>) {
+    /// Records a success: earlier failures of the object no longer count.
+    pub fn handle_success(&mut self, work: &Work<T>) {
         self.had_turn(work);
         self.limiter.forget(&work.key);
     }
 
-    /// What is to be processed next: what is due again, the longest due first, and then whose turn it
-    /// is. What it gives must come back as a success or a failure before the next call.
-    pub(super) fn poll_work(&mut self, now: Time) -> Option<Work<T>> {
+    /// Returns the next object to process: retries that are due, the longest due first, then the line.
+    /// Report its success or failure before the next call.
+    pub fn poll_work(&mut self, now: Time) -> Option<Work<T>> {
         let is_retry = self.poll_timeout().is_some_and(|due| due <= now);
         let key = if is_retry {
             self.delayed.pop_first().map(|(_, key)| key)?
@@ -133,28 +144,33 @@ impl<T> Backlog<T> {
         })
     }
 
-    /// When the next try is due.
-    pub(super) fn poll_timeout(&self) -> Option<Time> {
+    /// Returns when the next retry is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
         self.delayed.first().map(|(due, _)| *due)
     }
 
-    /// True if every object of the first list has had its turn, well or not.
-    pub(super) const fn is_initial_done(&self) -> bool {
+    /// Returns true if every object of the first list has had its turn, whether it succeeded or not.
+    #[must_use]
+    pub const fn is_initial_done(&self) -> bool {
         self.initial_left == 0
     }
 
-    /// How many objects wait for their turn.
-    pub(super) fn in_line(&self) -> usize {
+    /// Returns the number of objects that wait for their turn.
+    #[must_use]
+    pub fn in_line(&self) -> usize {
         self.pending.len() - self.delayed.len()
     }
 
-    /// How many objects wait for another try.
-    pub(super) fn delayed(&self) -> usize {
+    /// Returns the number of objects that wait for a retry.
+    #[must_use]
+    pub fn delayed(&self) -> usize {
         self.delayed.len()
     }
 
-    /// How many changes were dropped for the limit.
-    pub(super) const fn dropped(&self) -> u64 {
+    /// Returns the number of changes that the limit dropped.
+    #[must_use]
+    pub const fn dropped(&self) -> u64 {
         self.dropped
     }
 
@@ -191,11 +207,11 @@ impl<T> fmt::Debug for Backlog<T> {
 
 #[cfg(test)]
 mod tests {
-    use heliostat_core::object::{Entry, Header, Uid};
-    use heliostat_core::queue::rate_limit::PerKeyExponential;
     use proptest::prelude::*;
 
+    use super::super::rate_limit::PerKeyExponential;
     use super::*;
+    use crate::object::{Entry, Header, Uid};
 
     fn entry(name: &str, version: u64) -> Entry<u64> {
         let header = Header {
@@ -302,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resync_adds_nothing_to_what_is_already_to_be_told() {
+    fn a_resync_adds_nothing_to_what_is_still_to_be_processed() {
         let mut backlog = backlog();
         change(&mut backlog, "a", 1);
         for name in ["a", "b"] {
@@ -335,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_fails_for_ever_takes_no_more_memory_than_its_newest_changes() {
+    fn an_object_that_always_fails_takes_no_more_memory_than_its_newest_changes() {
         let mut backlog = backlog();
         change(&mut backlog, "a", 0);
         let work = backlog.poll_work(Time::ZERO).unwrap();
@@ -374,7 +390,7 @@ mod tests {
         ]
     }
 
-    /// What nobody has processed well: of each object its versions, in order.
+    /// The versions of each object that were not processed successfully, in order.
     type Unprocessed = BTreeMap<String, Vec<u64>>;
 
     /// What is taken is the oldest of its object that was not processed, all of it up to the time of the
