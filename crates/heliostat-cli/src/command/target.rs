@@ -26,6 +26,7 @@ pub(crate) const DEFAULT_TIMEOUT: &str = "30s";
 /// The collections to mirror.
 #[derive(Debug)]
 pub(crate) struct Target {
+    pub(crate) cluster: Cluster,
     pub(crate) collections: Vec<Collection>,
 }
 
@@ -101,7 +102,10 @@ impl Target {
                 });
             }
         }
-        Ok(Self { collections })
+        Ok(Self {
+            cluster: cluster.clone(),
+            collections,
+        })
     }
 
     /// Fails if something cannot be followed: what cannot be watched is, where it is polled.
