@@ -84,7 +84,7 @@ impl Transport {
             config.auth_info.client_certificate_data = Some(encode(&identity.certificate));
             config.auth_info.client_key_data = Some(encode(&identity.key).into());
         }
-        let client = build(config)?;
+        let client = build(&config)?;
         *latest = Some(Latest {
             identity: identity.cloned(),
             client: client.clone(),
@@ -102,7 +102,7 @@ fn is_same(one: Option<&Arc<Identity>>, other: Option<&Arc<Identity>>) -> bool {
 }
 
 /// A client for a configuration, whose only credentials are a client certificate.
-fn build(config: Config) -> Result<Client, kube_client::Error> {
+fn build(config: &Config) -> Result<Client, kube_client::Error> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
@@ -111,20 +111,20 @@ fn build(config: Config) -> Result<Client, kube_client::Error> {
     tcp.set_keepalive_retries(Some(KEEPALIVE_PROBES));
     let Some(proxy) = config.proxy_url.as_ref().map(Proxy::new) else {
         let connector = config.rustls_https_connector_with_connector(tcp)?;
-        return build_on(&config, connector, None);
+        return build_on(config, connector, None);
     };
     if proxy.speaks_socks() {
         let connector = config.rustls_https_connector_with_connector(proxy.socks(tcp))?;
-        return build_on(&config, connector, None);
+        return build_on(config, connector, None);
     }
     // A proxy of https is reached by TLS, one of http without it.
     let to_proxy = config.rustls_https_connector_with_connector(tcp)?;
     if config.cluster_url.scheme_str() == Some("https") {
         let connector = config.rustls_https_connector_with_connector(proxy.tunnel(to_proxy))?;
-        return build_on(&config, connector, None);
+        return build_on(config, connector, None);
     }
     let authorization = proxy.authorization();
-    build_on(&config, proxy.forward(to_proxy), authorization)
+    build_on(config, proxy.forward(to_proxy), authorization)
 }
 
 /// A client whose connections come from `connector`. Each request carries what the proxy asks for, where it
