@@ -12,7 +12,7 @@ use crate::lines::{Lines, field};
 
 use super::connection::{kubeconfig, two_contexts};
 
-/// An address where nobody listens.
+/// An address on which there is no listener.
 async fn closed_port() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
