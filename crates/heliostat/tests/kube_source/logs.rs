@@ -1,4 +1,4 @@
-//! What is logged of a server that cannot be reached: one line an attempt, whoever connects.
+//! What is logged of a server that cannot be reached: one line an attempt, with and without a proxy.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::lines::{Lines, field};
 
 use super::connection::{kubeconfig, two_contexts};
 
-/// An address where nobody listens.
-async fn nobody() -> String {
+/// An address on which there is no listener.
+async fn closed_port() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
@@ -22,7 +22,7 @@ async fn nobody() -> String {
 async fn an_attempt_that_does_not_connect_is_one_line() {
     const FAILURES: u64 = 3;
     let lines = Lines::collect();
-    let second = nobody().await;
+    let second = closed_port().await;
     let proxied = two_contexts("http://cluster.invalid")
         .replace("server:", &format!("proxy-url: '{second}', server:"));
     let secure = proxied.replace("http://cluster", "https://cluster");

@@ -19,7 +19,7 @@ use super::split::Piece;
 /// How many lists may be in each other.
 const NESTING_MAX: usize = 8;
 
-/// Number of reports of one kind in each period: more than anybody reads, and no disk is filled.
+/// Number of reports of one kind in each period: more than a person reads, and too few to fill a disk.
 const LINES_MAX: u32 = 100;
 
 /// Writes the objects of pieces, and reports those that it cannot write.

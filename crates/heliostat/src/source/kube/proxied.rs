@@ -27,7 +27,7 @@ use tower::Service;
 /// The port of SOCKS where the address names none: the one that IANA has assigned.
 const SOCKS_PORT: u16 = 1080;
 
-/// A proxy: where it is, and what it is told about the user.
+/// A proxy: where it is, and the user that it asks for.
 pub(super) struct Proxy {
     /// Without user and password.
     address: Uri,

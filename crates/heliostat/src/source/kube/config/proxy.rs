@@ -17,7 +17,7 @@ use super::address::parse_proxy;
 ///
 /// # Errors
 /// If the variable's value is no address. Also for `HTTP_PROXY` beside `REQUEST_METHOD`: in a CGI program
-/// that variable is set by whoever sends the request, in a header `Proxy`.
+/// that variable is set by the sender of the request, in a header `Proxy`.
 pub(in super::super) fn of_environment(
     server: &Uri,
     variable: impl Fn(&str) -> Option<String>,
