@@ -32,7 +32,7 @@ const COMPACTION_AFTER_PAGE: Duration = Duration::from_secs(1);
 
 impl Server {
     /// True if another cluster answers than the one that the source of the mirror follows: the request is
-    /// refused, whatever it is, and the source follows that cluster from then on.
+    /// refused, whatever it is, and the source follows that cluster once it has heard so.
     ///
     /// A list is refused as well, since it may be the proof of the history before a watch: the mirror would
     /// go on watching another cluster from a version that is not of it.
@@ -41,7 +41,7 @@ impl Server {
         around: &mut Surroundings<'_>,
         id: ConnectionId,
     ) -> bool {
-        let (Some(_), Some(connection)) = (&self.plan.etcd, self.connections.get(&id)) else {
+        let (Some(_), Some(connection)) = (&self.plan.etcd, self.connections.get_mut(&id)) else {
             return false;
         };
         let cluster = around.world.cluster_of(around.world.current());
@@ -50,10 +50,7 @@ impl Server {
             return false;
         }
         around.coverage.count(Seen::OtherClusterRefused);
-        *remembered = Remembered {
-            cluster,
-            cut: BTreeSet::new(),
-        };
+        connection.other_cluster = Some(cluster);
         true
     }
 
@@ -92,6 +89,17 @@ impl Server {
         {
             let origin = carried.origin;
             connection.within = origin.is_inner.then_some(origin.revision);
+        }
+    }
+
+    /// The source has heard the last answer of a connection.
+    pub(super) fn follow_cluster(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get(&id)
+            && let Some(cluster) = connection.other_cluster.filter(|_| !connection.aborted)
+        {
+            let cut = BTreeSet::new();
+            self.remembered
+                .insert(connection.client, Remembered { cluster, cut });
         }
     }
 
