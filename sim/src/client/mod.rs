@@ -117,6 +117,8 @@ pub struct Seat {
     pub refused: BTreeSet<ObjectKey>,
     /// How much it has received of the newest revision.
     pub received: Received,
+    /// The revision that the present watch delivers again, if it does.
+    pub repeated: u64,
     /// True if the store took the last replace that it was told to commit.
     pub committed: bool,
     /// True once the machine has come to its end.
@@ -182,6 +184,7 @@ impl Seat {
             collecting: None,
             refused: BTreeSet::new(),
             received: Received::default(),
+            repeated: 0,
             committed: false,
             stopped: false,
             bug,

@@ -302,6 +302,9 @@ impl Simulation {
         if answer.is_last() {
             seat.live = None;
         }
+        if origin.again {
+            seat.repeated = origin.revision;
+        }
         let listing = seat.activity() == Activity::Listing;
         if listing && matches!(answer, Answer::Part(ListPart::Metadata(_))) {
             seat.collecting
@@ -334,8 +337,7 @@ impl Simulation {
             for output in outputs {
                 // A single event comes from where its answer does.
                 let origin = if changes > 1 || comes_before(&output, origin) {
-                    let high = self.seats[number].position.high;
-                    origin_of_released(&self.world, &output, origin, high)
+                    origin_of_released(&self.world, &output, origin, &self.seats[number])
                 } else {
                     origin
                 };
@@ -384,6 +386,7 @@ impl Simulation {
                 let (server, mut around) = self.server();
                 let id = server.ask_watch(&mut around, (number, *attempt), options.clone());
                 self.seats[number].live = Some((*attempt, id));
+                self.seats[number].repeated = 0;
             }
             Said::Abort(attempt) => {
                 if let Some((live, id)) = self.seats[number].live.take_if(|live| live.0 == *attempt)
@@ -464,9 +467,10 @@ fn comes_before(output: &Output<Kept>, answer: Origin) -> bool {
     !answer.odd_version && reached.is_some_and(|reached| reached < answer.revision)
 }
 
-/// Where an event that was held back comes from: its version, or the first change of its object after
-/// `high`, the newest revision that the mirror was told of.
-fn origin_of_released(world: &World, output: &Output<Kept>, answer: Origin, high: u64) -> Origin {
+/// Where an event that was held back comes from: its version, or the first change of its object after the
+/// newest revision that the mirror has received.
+fn origin_of_released(world: &World, output: &Output<Kept>, answer: Origin, seat: &Seat) -> Origin {
+    let high = seat.position.high;
     let said = Said::of(output);
     let key = match &said {
         Said::Apply { widget, .. } => Some(&widget.key),
@@ -484,6 +488,7 @@ fn origin_of_released(world: &World, output: &Output<Kept>, answer: Origin, high
     Origin {
         revision,
         odd_version: answer.odd_version || (key.is_some() && reached.is_none()),
+        again: revision == seat.repeated,
         ..answer
     }
 }

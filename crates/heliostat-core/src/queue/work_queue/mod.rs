@@ -285,6 +285,12 @@ impl<K: Clone + Ord> WorkQueueState<K> {
         }
     }
 
+    /// How long a key still waits because its work failed or asked for a later look.
+    #[must_use]
+    pub fn retry_in(&self, now: Time, key: &K) -> Option<Duration> {
+        self.delays.outcome(key).map(|at| at - now)
+    }
+
     /// The key is done, well or for good: its failures no longer count. It says nothing about whether
     /// the key is in line.
     pub fn forget(&mut self, key: &K) {
