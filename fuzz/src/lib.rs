@@ -6,6 +6,8 @@
 //! the root of the repository, with a folder of its own for what is found,
 //! `cargo fuzz run --sanitizer none NAME fuzz/corpus/NAME fuzz/seeds/NAME` starts from them.
 
+pub mod etcd;
+
 pub mod kinds;
 
 pub mod kinds_text;

@@ -18,6 +18,8 @@ pub enum Happening {
     Restart,
     /// The source is restored from a backup.
     Restore,
+    /// Another cluster takes the place of the source.
+    ReplaceCluster,
     /// Faults stop and nobody writes any more.
     Quiet,
     /// Somebody stops this mirror.
@@ -44,6 +46,8 @@ pub enum Happening {
     IdleCheck(ConnectionId),
     /// What goes wrong with a watch goes wrong now.
     Doom(ConnectionId),
+    /// A watch goes on at another member.
+    FailOver(ConnectionId),
 }
 
 /// All that is planned.

@@ -31,6 +31,8 @@ pub struct Bug {
     /// The bug that does not wait after what was reported last.
     hasty: Option<Mutant>,
     last_change: Option<Output<Kept>>,
+    /// The interval of a mirror that polls.
+    poll: Option<Duration>,
 }
 
 impl Bug {
@@ -41,6 +43,13 @@ impl Bug {
             mutant,
             ..Self::default()
         }
+    }
+
+    /// The same in a mirror that polls.
+    #[must_use]
+    pub const fn of_polled(mut self, interval: Option<Duration>) -> Self {
+        self.poll = interval;
+        self
     }
 
     /// The configuration with the bugs that are an option.
@@ -65,6 +74,7 @@ impl Bug {
             Some(Mutant::IgnoresSilence) if activity == Activity::Watching => {
                 Some(Time::ZERO + FAR_AWAY)
             }
+            Some(Mutant::PollsOnce) if activity == Activity::Polling => Some(Time::ZERO + FAR_AWAY),
             Some(_) | None => {
                 let behind = Time::since_start(self.ahead);
                 timeout.map(|timeout| Time::since_start(timeout.saturating_since(behind)))
@@ -202,6 +212,9 @@ impl Bug {
             }
             (Report::Synced { watch_list, .. }, Mutant::LosesHandover) => {
                 self.loses_next = *watch_list;
+            }
+            (Report::Synced { .. }, Mutant::PollsWithoutAPause) => {
+                self.ahead += self.poll.unwrap_or_default();
             }
             _ => {}
         }

@@ -56,6 +56,10 @@ pub struct Origin {
     pub revision: u64,
     /// The answer lies about its version, or has none.
     pub odd_version: bool,
+    /// Another change of the same revision follows.
+    pub is_inner: bool,
+    /// The mirror may have the change already: it was cut off in the middle of the revision.
+    pub again: bool,
 }
 
 /// An answer on its way.

@@ -29,6 +29,11 @@
 //! | [`simulation`] | the loop |
 //! | [`coverage`], [`trace`] | what was exercised, and what happened |
 //!
+//! Every fourth seed reads etcd: several objects change in one revision, as in transactions and at the end
+//! of a lease, compactions come between the pages of a list, watches are served by members that are behind
+//! until the source goes to another one, and another cluster answers under the same address. Every eighth
+//! has a source that cannot be watched, whose mirrors poll.
+//!
 //! Every fourth seed keeps its objects packed, as bytes that are compressed against what they have in
 //! common, and reads them where it needs them. Its story is the same to the last step.
 //!
@@ -46,8 +51,11 @@
 //! - **All servers are restored at once.** No replica goes on serving the old history.
 //! - **A list has a version.** A source whose lists have none can lose deletes between the list and
 //!   the watch, whatever the client does.
-//! - **One change, one revision.** A transaction of several changes at one revision is the source's
-//!   business to deliver whole.
+//! - **Several changes of one revision come from etcd alone.** Its source remembers a revision in which a
+//!   watch was cut, and begins the next watch with all of it; in between the mirror holds a part of the
+//!   revision. Where it is cut, changes come again, which the promises allow for that revision and no other.
+//! - **Another cluster is known by its name.** A source that reads etcd refuses to watch it from a version
+//!   of the one before. Without the name no client could notice a cluster whose revisions are higher.
 //! - **Handlers stop only one by one.** That a whole informer stops, with or without telling what
 //!   waits, is a matter of tasks, which the model does not have; so is a lock.
 //! - **A panic costs a handler a second.** What it was told counts as told.

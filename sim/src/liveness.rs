@@ -1,5 +1,6 @@
 //! Liveness: when the faults have stopped and nobody writes any more, every mirror equals the source
-//! and watches it, and everybody behind it has been told everything, within a bound of virtual time that follows from its timers.
+//! and watches it, or waits for its next list, and every listener behind it has received everything, within
+//! a bound of virtual time that follows from its timers.
 
 use std::time::Duration;
 
@@ -69,7 +70,11 @@ fn not_yet(view: View<'_>) -> Option<String> {
     if view.seat.stopped {
         return None;
     }
-    if view.seat.activity() != Activity::Watching {
+    let at_rest = match view.seat.plan.poll {
+        Some(_) => Activity::Polling,
+        None => Activity::Watching,
+    };
+    if view.seat.activity() != at_rest {
         return Some(view.seat.activity().as_str().to_owned());
     }
     differs_from(view)
@@ -84,6 +89,7 @@ fn longest_way_back(plan: &ClientPlan) -> Duration {
         Some(silence) => silence * 4,
         None => (plan.watch_timeout.1 + plan.watch_end_grace) * 2,
     };
+    let watch = watch + plan.poll.unwrap_or_default() * 2;
     let watch_list = plan.watch_list_timeout * 2;
     let lag = plan.timer_lag * 20;
     lag + WAIT_MAX + backoff + plan.list_idle * 4 + watch + watch_list + Duration::from_secs(60)

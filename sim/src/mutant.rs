@@ -59,6 +59,18 @@ mutants! {
     NeverTimesOut,
     /// No timer fires while watching.
     IgnoresSilence,
+    /// A polled source is listed again at once.
+    PollsWithoutAPause,
+    /// A polled source is listed once.
+    PollsOnce,
+    /// A source forgets in which revisions its watches were cut.
+    ForgetsCutRevisions,
+    /// A source goes on with the next page at another revision if the first one's is compacted.
+    PagesAcrossCompaction,
+    /// A source that fails over goes on at the revision of the other member.
+    FailsOverTooFar,
+    /// A source does not look which cluster answers.
+    IgnoresClusters,
     /// Every change is applied twice.
     AppliesTwice,
     /// After a change the one before it is applied again.

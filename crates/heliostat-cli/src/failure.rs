@@ -167,6 +167,10 @@ fn next_step(error: &SourceError) -> Option<&'static str> {
         SourceError::Api(status) if status.is_bad_request() || status.is_invalid() => {
             Some("check --selector and --field-selector")
         }
+        // Only what is stored in an etcd: of an API server it is another failure.
+        SourceError::Encoding(_) => Some(
+            "give the file with the keys, kube-apiserver's own, with --encryption-provider-config",
+        ),
         SourceError::Request(_) => Some("check the names and selectors on the command line"),
         SourceError::Transport(_) => Some(
             "is the server running, and is this its address? Give another with --server, \

@@ -93,6 +93,39 @@ fn visit_message<'de, V: Visitor<'de>>(
     Ok(value)
 }
 
+fn visit_list<'de, V: Visitor<'de>>(
+    reader: &mut Reader<'de>,
+    (field, elements): (&'static Field, Elements),
+    visitor: V,
+) -> Result<V::Value, ReadError> {
+    reader.descend()?;
+    let list = visitor.visit_seq(ListAccess {
+        reader: &mut *reader,
+        field,
+        elements,
+        value: Value::Null,
+    })?;
+    reader.ascend();
+    Ok(list)
+}
+
+fn visit_entries<'de, V: Visitor<'de>>(
+    reader: &mut Reader<'de>,
+    (field, elements): (&'static Field, Elements),
+    visitor: V,
+) -> Result<V::Value, ReadError> {
+    reader.descend()?;
+    let entries = Entries::of(reader, field, elements)?;
+    let map = visitor.visit_map(EntriesAccess {
+        reader: &mut *reader,
+        field,
+        entries,
+        value: Value::Null,
+    })?;
+    reader.ascend();
+    Ok(map)
+}
+
 /// The fields of a message.
 struct MessageAccess<'a, 'de> {
     reader: &'a mut Reader<'de>,
@@ -240,29 +273,47 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
             Value::Message(message, content) => {
                 visit_message(reader, (message, content), Order::Declared, visitor)
             }
-            Value::List(field, elements) => {
-                reader.descend()?;
-                let list = visitor.visit_seq(ListAccess {
-                    reader: &mut *reader,
-                    field,
-                    elements,
-                    value: Value::Null,
-                })?;
-                reader.ascend();
-                Ok(list)
-            }
-            Value::Map(field, elements) => {
-                reader.descend()?;
-                let entries = Entries::of(reader, field, elements)?;
-                let map = visitor.visit_map(EntriesAccess {
-                    reader: &mut *reader,
-                    field,
-                    entries,
-                    value: Value::Null,
-                })?;
-                reader.ascend();
-                Ok(map)
-            }
+            Value::List(field, elements) => visit_list(reader, (field, elements), visitor),
+            Value::Map(field, elements) => visit_entries(reader, (field, elements), visitor),
+        }
+    }
+
+    // What the types of fields ask for, without a look at what else a value may be.
+
+    #[inline]
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        match *self.value {
+            Value::Bool(value) => visitor.visit_bool(value),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        match *self.value {
+            Value::Str(bytes) => visit_text(bytes, visitor),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.deserialize_str(visitor)
+    }
+
+    #[inline]
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        match *self.value {
+            Value::List(field, elements) => visit_list(self.reader, (field, elements), visitor),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        match *self.value {
+            Value::Map(field, elements) => visit_entries(self.reader, (field, elements), visitor),
+            _ => self.deserialize_any(visitor),
         }
     }
 
@@ -326,8 +377,8 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'_, 'de> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map identifier
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct tuple
+        tuple_struct identifier
     }
 }
 

@@ -422,21 +422,15 @@ async fn bodies_cut_or_changed_anywhere_are_refused_or_read_whole() {
     });
     let whole = binary(&pod);
     let path = "/api/v1/namespaces/ns/pods?dryRun=All";
-    let mut state = 7_u64;
-    let mut next = |below: usize| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        usize::try_from(state >> 33).unwrap() % below
-    };
+    let mut numbers = Numbers(7);
     for round in 0..300 {
         let mut body = whole.clone();
         if round % 3 == 0 {
-            body.truncate(next(whole.len()));
+            body.truncate(numbers.below(whole.len()));
         } else {
-            for _ in 0..=next(3) {
-                let at = next(whole.len());
-                body[at] = next(256) as u8;
+            for _ in 0..=numbers.below(3) {
+                let at = numbers.below(whole.len());
+                body[at] = numbers.below(256) as u8;
             }
         }
         let answer = ask(&server, (Method::POST, path), (PROTOBUF, PROTOBUF), &body).await;
@@ -447,4 +441,104 @@ async fn bodies_cut_or_changed_anywhere_are_refused_or_read_whole() {
         }
     }
     server.shutdown().await;
+}
+
+/// Bodies of every method and media type, as clients send them.
+fn bodies() -> Vec<(Method, &'static str, &'static str, Vec<u8>)> {
+    let maps = "/api/v1/namespaces/ns/configmaps?dryRun=All&fieldManager=f";
+    let map = "/api/v1/namespaces/ns/configmaps/a?dryRun=All&fieldManager=f";
+    let object = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "a", "labels": {"app": "web"}, "finalizers": ["x.io/y"]},
+        "data": {"k": "\u{e9}", "l": ""}, "binaryData": {"b": "AAEC"},
+    });
+    let mut new = object.clone();
+    new["metadata"]["name"] = json!("b");
+    let text = |value: &Value| value.to_string().into_bytes();
+    let yaml =
+        b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata:\n  k: |\n    x\n".to_vec();
+    let patch = json!([{"op": "add", "path": "/data/x", "value": "1"}, {"op": "remove", "path": "/data/k"}]);
+    let strategic = json!({"metadata": {"finalizers": ["z"], "$deleteFromPrimitiveList/finalizers": ["x.io/y"]}});
+    let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0});
+    vec![
+        (Method::POST, maps, JSON, text(&new)),
+        (Method::POST, maps, YAML, yaml.clone()),
+        (Method::POST, maps, PROTOBUF, binary(&new)),
+        (Method::PUT, map, JSON, text(&object)),
+        (Method::PUT, map, PROTOBUF, binary(&object)),
+        (
+            Method::PATCH,
+            map,
+            "application/merge-patch+json",
+            text(&object),
+        ),
+        (
+            Method::PATCH,
+            map,
+            "application/json-patch+json",
+            text(&patch),
+        ),
+        (
+            Method::PATCH,
+            map,
+            "application/strategic-merge-patch+json",
+            text(&strategic),
+        ),
+        (Method::PATCH, map, "application/apply-patch+yaml", yaml),
+        (Method::DELETE, map, JSON, text(&options)),
+        (Method::DELETE, map, PROTOBUF, binary(&options)),
+    ]
+}
+
+#[tokio::test]
+async fn changed_bodies_of_every_method_and_media_type_are_answered() {
+    let server = serve().await;
+    post(&server, MAPS, &config_map("a", "1")).await;
+    let before = server.storage().versions("configmaps").unwrap();
+    let mut numbers = Numbers(11);
+    for (method, path, media_type, whole) in bodies() {
+        for round in 0..60 {
+            let mut body = whole.clone();
+            match round % 4 {
+                0 => body.truncate(numbers.below(whole.len())),
+                1 => {
+                    let (from, at) = (numbers.below(whole.len()), numbers.below(whole.len()));
+                    body.splice(at..at, whole[from..].iter().copied());
+                }
+                _ => {
+                    for _ in 0..=numbers.below(3) {
+                        let at = numbers.below(whole.len());
+                        body[at] = numbers.below(256) as u8;
+                    }
+                }
+            }
+            let request = (method.clone(), path);
+            let answer = ask(&server, request, (media_type, JSON), &body).await;
+            let code = answer.code.as_u16();
+            let context = || format!("{code} for {method} {media_type} {}", body.escape_ascii());
+            assert!(matches!(code, 200 | 201 | 400..=422 | 500), "{}", context());
+            let kind = &answer.json()["kind"];
+            assert!(
+                code >= 400 || kind == "ConfigMap" || kind == "Status",
+                "{}",
+                context()
+            );
+            assert!(code < 400 || kind == "Status", "{}", context());
+        }
+    }
+    assert_eq!(server.storage().versions("configmaps").unwrap(), before);
+    server.shutdown().await;
+}
+
+/// Numbers that a seed decides.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(self.0 >> 33).unwrap() % end
+    }
 }

@@ -25,6 +25,7 @@ use crate::coverage::{Coverage, Seen};
 use crate::informer::Informer;
 use crate::kept::{Intake, Kept, RESIDUE_INDEX, held, residue_index};
 use crate::scenario::{ClientPlan, InformerPlan};
+use crate::world::Record;
 
 pub use said::Said;
 
@@ -52,6 +53,45 @@ pub struct Position {
     pub high: u64,
 }
 
+/// How much of one revision a mirror has received.
+#[derive(Clone, Debug, Default)]
+pub struct Received {
+    /// The revision.
+    pub revision: u64,
+    /// The objects whose change at the revision it has received.
+    pub keys: BTreeSet<ObjectKey>,
+    /// True if a bookmark said that all up to the revision was sent, or a list is of it.
+    pub is_whole: bool,
+}
+
+impl Received {
+    const fn whole(revision: u64) -> Self {
+        Self {
+            revision,
+            keys: BTreeSet::new(),
+            is_whole: true,
+        }
+    }
+
+    /// True if this change is of the revision and has not come.
+    #[must_use]
+    pub fn lacks(&self, record: &Record) -> bool {
+        !self.is_whole && record.revision == self.revision && !self.keys.contains(&record.key)
+    }
+
+    fn hear(&mut self, revision: u64, key: Option<&ObjectKey>) {
+        if revision > self.revision {
+            *self = Self {
+                revision,
+                ..Self::default()
+            };
+        }
+        if revision == self.revision {
+            self.keys.extend(key.cloned());
+        }
+    }
+}
+
 /// A mirror.
 #[derive(Debug)]
 pub struct Seat {
@@ -75,6 +115,10 @@ pub struct Seat {
     pub collecting: Option<(usize, u64)>,
     /// Keys of which the store refused a change since the last replace.
     pub refused: BTreeSet<ObjectKey>,
+    /// How much it has received of the newest revision.
+    pub received: Received,
+    /// The revision that the present watch delivers again, if it does.
+    pub repeated: u64,
     /// True if the store took the last replace that it was told to commit.
     pub committed: bool,
     /// True once the machine has come to its end.
@@ -116,6 +160,7 @@ impl Seat {
     ) -> Self {
         let informer = Informer::new(behind, plan.resync, bug.mutant());
         plan.resync = informer.check_period();
+        let bug = bug.of_polled(plan.poll);
         let config = bug.configure(plan.config());
         let machine = ReflectorMachine::new(config, Time::ZERO, plan.seed);
         let rng = Rng::seeded(plan.seed ^ 0x0005_703e);
@@ -138,6 +183,8 @@ impl Seat {
             position: Position::default(),
             collecting: None,
             refused: BTreeSet::new(),
+            received: Received::default(),
+            repeated: 0,
             committed: false,
             stopped: false,
             bug,
@@ -187,6 +234,7 @@ impl Seat {
         origin: Origin,
         coverage: &mut Coverage,
     ) {
+        self.hear(&output, origin);
         match output {
             Output::BeginReplace { history } => {
                 self.collecting = None;
@@ -253,6 +301,20 @@ impl Seat {
             | Output::Watch { .. }
             | Output::Abort { .. }
             | Output::Report(_) => {}
+        }
+    }
+
+    /// Notes how much of a revision the mirror receives.
+    fn hear(&mut self, output: &Output<Kept>, origin: Origin) {
+        // What comes again is another object in memory, of the same version.
+        self.informer.doubted |= origin.again;
+        let revision = origin.revision;
+        match output {
+            Output::Apply { entry, .. } => self.received.hear(revision, Some(entry.key())),
+            Output::Remove { key, .. } => self.received.hear(revision, Some(key)),
+            Output::Moved { .. } => self.received.hear(revision, None),
+            Output::Bookmark { .. } => self.received = Received::whole(revision),
+            _ => {}
         }
     }
 
@@ -329,6 +391,7 @@ impl Seat {
                 version: version.as_decimal(),
                 high: version.as_decimal().unwrap_or_default(),
             };
+            self.received = Received::whole(self.position.high);
             result
         } else {
             coverage.count(Seen::CommitFailed);

@@ -147,6 +147,16 @@ impl Said {
         }
     }
 
+    /// The object that a change of a watch is about.
+    #[must_use]
+    pub fn key(&self) -> Option<&ObjectKey> {
+        match self {
+            Self::Apply { widget, .. } => Some(&widget.key),
+            Self::Remove(key, _) => Some(key),
+            _ => None,
+        }
+    }
+
     /// The version that the store reaches with this, where it follows a watch.
     #[must_use]
     pub const fn reaches(&self) -> Option<&ResourceVersion> {

@@ -1,13 +1,14 @@
 //! The mirror equals the source: at every moment the store holds exactly what the collection was at
 //! the store's version.
 //!
-//! Three kinds of keys are not judged, each for a reason that the contract gives: those of which the
-//! store itself refused a change; those that events without a version changed (the version stays
+//! In the middle of a revision it holds the changes that have come, and no others. Three kinds of keys
+//! are not judged, each for a reason that is in the contract: those of which the store itself refused a change; those that events without a version changed (the version stays
 //! behind what the store holds until the next event that has one, and after a lost connection they
 //! come again); and, where the last writer's version counts, those that changed after a version that
 //! was taken back. An object that cannot be decoded is judged by the policy: not there, or some good
 //! state that the object really had, not older than what the store held before.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use heliostat_core::object::ObjectKey;
@@ -40,7 +41,7 @@ impl Promise for Mirror {
             return Ok(());
         };
         let truth = view.world.state_at(position.timeline, version);
-        match judge(view, truth, position, &before) {
+        match judge(view, &without_missing(view, truth), position, &before) {
             None => Ok(()),
             Some(text) => Err(format!(
                 "at version {version} of timeline {}: {text}",
@@ -59,6 +60,23 @@ impl Promise for Mirror {
             "the machine says version {machine}, the store {store}"
         ))
     }
+}
+
+/// What was true, without the changes of the last revision that have not come yet.
+fn without_missing<'a>(view: View<'a>, truth: &'a Objects) -> Cow<'a, Objects> {
+    let received = &view.seat.received;
+    let timeline = view.world.timeline(view.seat.position.timeline);
+    let mut truth = Cow::Borrowed(truth);
+    let changes = timeline.changes_at(received.revision).iter();
+    for record in changes.filter(|record| received.lacks(record)) {
+        match &record.before {
+            Some(before) => truth
+                .to_mut()
+                .insert(record.key.clone(), Arc::clone(before)),
+            None => truth.to_mut().remove(&record.key),
+        };
+    }
+    truth
 }
 
 /// How a mirror differs from the present truth, if it does.
@@ -149,7 +167,8 @@ fn was_true(world: &World, position: Position, kept: &Kept) -> bool {
     if widget.revision > position.version.unwrap_or_default() {
         return false;
     }
-    let record = world.timeline(position.timeline).change_at(widget.revision);
+    let timeline = world.timeline(position.timeline);
+    let record = timeline.change_of(&widget.key, widget.revision);
     record
         .and_then(|record| record.after.as_ref())
         .is_some_and(|after| after.is_same_state(&widget))

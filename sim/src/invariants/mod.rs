@@ -3,7 +3,7 @@
 //! Of one watch, by the names that etcd's robustness tests use: `ordered`, `unique`, `reliable`,
 //! `resumable`, `bookmarkable`, `atomic`. Of the mirror as a whole: it equals the source (`mirror`),
 //! never goes back unless the source does (`monotonic`), tells every change (`replayed`), and its
-//! indexes belong to its objects (`indexed`). Of its manners: requests (`polite`, `attempts`), late
+//! indexes belong to its objects (`indexed`). Of its manners: requests (`polite`, `paced`, `attempts`), late
 //! answers (`late`), permits (`permits`), resyncs (`resynced`), and that it never waits for something
 //! that need not come (`wedged`).
 //!
@@ -30,6 +30,7 @@ mod late;
 mod mirror;
 mod monotonic;
 mod ordered;
+mod paced;
 mod permits;
 mod polite;
 mod readable;
@@ -160,6 +161,7 @@ impl Guards {
             Box::new(attempts::Attempts::default()),
             Box::new(late::Late::default()),
             Box::new(polite::Polite::default()),
+            Box::new(paced::Paced::default()),
             Box::new(permits::Permits),
             Box::new(resumable::Resumable),
             Box::new(resynced::Resynced::default()),

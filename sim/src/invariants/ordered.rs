@@ -1,6 +1,9 @@
 //! Ordered: within one watch, changes come in the order in which they happened, and the versions
 //! that the store goes through never fall.
 
+use std::collections::BTreeSet;
+
+use heliostat_core::object::ObjectKey;
 use heliostat_core::reflector::{AttemptId, VersionTracking};
 
 use super::{Promise, Verdict, View};
@@ -11,6 +14,10 @@ use crate::client::Said;
 pub(super) struct Ordered {
     attempt: Option<AttemptId>,
     revision: u64,
+    /// The objects whose change at that revision came.
+    keys: BTreeSet<ObjectKey>,
+    /// A bookmark came after that revision.
+    is_over: bool,
     version: u64,
 }
 
@@ -31,13 +38,26 @@ impl Promise for Ordered {
             };
         }
         let revision = told_revision(said, view.origin.revision);
-        if matches!(said, Said::Apply { .. } | Said::Remove(..)) && revision <= self.revision {
-            return Err(format!(
-                "{said} (revision {revision}) comes after revision {}",
-                self.revision
-            ));
+        if let Some(key) = said.key() {
+            // A transaction changes several objects at one revision.
+            let is_open = revision == self.revision && !self.is_over;
+            let is_next = is_open && !self.keys.contains(key);
+            if revision <= self.revision && !is_next {
+                return Err(format!(
+                    "{said} (revision {revision}) comes after revision {}",
+                    self.revision
+                ));
+            }
         }
-        self.revision = self.revision.max(revision);
+        if revision > self.revision {
+            self.revision = revision;
+            self.keys.clear();
+            self.is_over = false;
+        }
+        if revision == self.revision {
+            self.keys.extend(said.key().cloned());
+            self.is_over |= matches!(said, Said::Bookmark(_));
+        }
         let version = said
             .reaches()
             .and_then(heliostat_core::version::ResourceVersion::as_decimal);

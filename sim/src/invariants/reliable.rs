@@ -25,18 +25,20 @@ impl Promise for Reliable {
             return Err(format!("{said} of another history follows version {told}"));
         }
         let timeline = world.timeline(origin.timeline);
-        let is_change = matches!(said, Said::Apply { .. } | Said::Remove(..));
-        // What the event itself tells is not missing; a bookmark tells nothing itself.
+        let is_change = said.key().is_some();
+        // What the event itself brings is not missing, nor the rest of its revision; a bookmark brings
+        // nothing.
         let is_rejected_change = matches!(said, Said::Moved(_))
             && timeline
-                .change_at(origin.revision)
-                .is_some_and(is_unreadable);
+                .changes_at(origin.revision)
+                .iter()
+                .any(is_unreadable);
         let up_to = origin.revision - u64::from(is_change || is_rejected_change);
-        if let Some(missed) = timeline
-            .changes(told, up_to)
-            .iter()
-            .find(|r| !is_unreadable(r))
-        {
+        let last = &view.seat.received;
+        let rest = timeline.changes_at(last.revision).iter();
+        let rest = rest.filter(|record| last.lacks(record) && record.revision <= up_to);
+        let missed = rest.chain(timeline.changes(told, up_to));
+        if let Some(missed) = missed.into_iter().find(|record| !is_unreadable(record)) {
             return Err(format!(
                 "{said} comes from revision {} and the change of {} at {} was never told",
                 origin.revision, missed.key, missed.revision
@@ -45,7 +47,10 @@ impl Promise for Reliable {
         if !is_change {
             return Ok(());
         }
-        match timeline.change_at(origin.revision) {
+        let change = said
+            .key()
+            .and_then(|key| timeline.change_of(key, origin.revision));
+        match change {
             Some(record) if tells(said, record) => Ok(()),
             Some(_) | None => Err(format!(
                 "{said} is not what happened at {}",

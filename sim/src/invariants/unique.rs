@@ -1,5 +1,6 @@
 //! Unique: no change comes twice. Only what the version does not cover may come again: after events
-//! without a version, or after a version was taken back.
+//! without a version, after a version was taken back, or where a watch was cut off in the middle of a
+//! revision.
 
 use super::{Promise, Verdict, View};
 use crate::client::Said;
@@ -18,7 +19,12 @@ impl Promise for Unique {
             return Ok(());
         }
         let version = view.seat.position.version.unwrap_or_default();
-        if view.origin.revision > version {
+        let received = &view.seat.received;
+        let revision = view.origin.revision;
+        let is_rest = revision == received.revision
+            && !received.is_whole
+            && said.key().is_some_and(|key| !received.keys.contains(key));
+        if revision > version || is_rest || view.origin.again {
             return Ok(());
         }
         Err(format!(

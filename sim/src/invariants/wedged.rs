@@ -46,6 +46,7 @@ fn longest_wait(view: View<'_>) -> Duration {
         plan.watch_timeout.1 + plan.watch_end_grace,
         plan.watch_list_timeout,
         plan.list_idle,
+        plan.poll.unwrap_or_default(),
         plan.backoff.1 * 2,
         WAIT_MAX,
     ];

@@ -58,6 +58,8 @@ pub struct ClientPlan {
     pub own_connection_backoff: bool,
     /// How late the driver is with every timer.
     pub timer_lag: Duration,
+    /// See [`ReflectorConfig::poll_interval`].
+    pub poll: Option<Duration>,
     /// When somebody stops the mirror, if anybody does.
     pub stops: Option<Time>,
 }
@@ -100,6 +102,7 @@ impl ClientPlan {
                 .map_both(Duration::from_millis),
             own_connection_backoff: rng.one_in(4),
             timer_lag: Duration::from_millis(choose(rng, &[0, 0, 300, 3_000])),
+            poll: None,
             stops: None,
         }
     }
@@ -135,6 +138,7 @@ impl ClientPlan {
             .max_internal_error_retry(self.retry)
             .version_tracking(self.tracking)
             .budgeted(self.budgeted)
+            .poll_interval(self.poll.unwrap_or_default())
             .single_object_lists(true)
             .backoff(backoff.clone());
         if self.own_connection_backoff {

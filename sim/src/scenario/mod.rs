@@ -81,6 +81,19 @@ pub struct ServerPlan {
     pub headers_late: bool,
     /// An answer takes up to this long.
     pub latency: Duration,
+    /// The collection can be watched; otherwise all mirrors poll it.
+    pub watches: bool,
+    /// The habits of etcd, if the mirrors read it.
+    pub etcd: Option<EtcdPlan>,
+}
+
+/// What is different where the source is etcd.
+#[derive(Clone, Debug)]
+pub struct EtcdPlan {
+    /// How many revisions a member may be behind that serves a watch.
+    pub member_lag: u64,
+    /// Now and then a compaction comes between two pages.
+    pub compacts_pages: bool,
 }
 
 impl ServerPlan {
@@ -109,6 +122,8 @@ impl ServerPlan {
             part_items: choose(rng, &[1, 3, 100]),
             headers_late: rng.one_in(8),
             latency: Duration::from_millis(choose(rng, &[2, 50, 400])),
+            watches: true,
+            etcd: None,
         }
     }
 }
@@ -128,6 +143,8 @@ pub struct StoryPlan {
     pub restarts: Vec<Time>,
     /// When the source is restored from a backup.
     pub restores: Vec<Time>,
+    /// When another cluster takes the place of the source.
+    pub replacements: Vec<Time>,
     /// After a restore the source runs past the versions of mirrors that can still notice it.
     pub overtakes: bool,
     /// When all requests fail in one way.
@@ -170,6 +187,7 @@ impl StoryPlan {
             compactions,
             restarts,
             restores,
+            replacements: Vec::new(),
             overtakes: false,
             outages: outages.collect(),
             quiet,
@@ -180,6 +198,7 @@ impl StoryPlan {
                 deletes: choose(rng, &[20, 45]),
                 elsewhere: choose(rng, &[0, 20]),
                 undecodable: choose(rng, &[0, 0, 30]),
+                together: 0,
             },
         }
     }
@@ -216,7 +235,14 @@ impl Scenario {
                 .event
                 .retain(|fault| *fault != EventFault::Unversioned);
         }
-        if !story.restores.is_empty() {
+        // A generator of its own, so that the other seeds' stories stay as they are.
+        let mut own = Rng::seeded(seed ^ 0x0e7c_d515);
+        match own.below(8) {
+            0 | 1 => read_etcd(&mut own, &mut clients, &mut server, &mut story, &mut faults),
+            2 => poll(&mut own, &mut clients, &mut server),
+            _ => {}
+        }
+        if !story.restores.is_empty() || !story.replacements.is_empty() {
             // A source that went back and a client that never asks cannot find each other.
             for client in &mut clients {
                 client.silence.get_or_insert(seconds(20));
@@ -284,6 +310,39 @@ fn draw_faults(rng: &mut Rng) -> FaultPlan {
         slow_chance: choose(rng, &[0, 30]),
         commit_chance: choose(rng, &[0, 0, 0, 100]),
         change_chance: choose(rng, &[0, 0, 0, 20]),
+    }
+}
+
+/// The source cannot be watched, and the mirrors poll it.
+fn poll(rng: &mut Rng, clients: &mut [ClientPlan], server: &mut ServerPlan) {
+    server.watches = false;
+    for client in clients {
+        client.poll = Some(seconds(choose(rng, &[2, 10, 30])));
+    }
+}
+
+/// The mirrors read etcd: it has no watch-lists and no odd events, and habits of its own.
+fn read_etcd(
+    rng: &mut Rng,
+    clients: &mut [ClientPlan],
+    server: &mut ServerPlan,
+    story: &mut StoryPlan,
+    faults: &mut FaultPlan,
+) {
+    for client in clients {
+        client.watch_list = false;
+    }
+    server.headers_late = false;
+    server.exact_pages = false;
+    server.etcd = Some(EtcdPlan {
+        member_lag: choose(rng, &[0, 3, 10]),
+        compacts_pages: rng.one_in(2),
+    });
+    faults.event.clear();
+    story.workload.together = choose(rng, &[10, 40]);
+    if rng.one_in(2) {
+        let at = Time::ZERO + rng.duration_below(story.quiet.elapsed());
+        story.replacements.push(at);
     }
 }
 

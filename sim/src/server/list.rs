@@ -11,6 +11,7 @@ use super::{Server, Surroundings};
 use crate::connection::{Answer, ConnectionId, Origin};
 use crate::coverage::Seen;
 use crate::faults::{BodyFault, RequestFault, draw, too_large, truncated};
+use crate::mutant::Mutant;
 use crate::world::Widget;
 
 /// What a page is served from.
@@ -20,6 +21,8 @@ struct Page {
     after: Option<ObjectKey>,
     limit: Option<usize>,
     odd_version: bool,
+    /// The cluster of the state.
+    cluster: usize,
 }
 
 /// How long a repeated token lasts, in seconds: longer than a machine's limit of pages.
@@ -53,11 +56,20 @@ impl Server {
             let lasts = std::time::Duration::from_secs(ENDLESS_SECONDS);
             self.endless_until = around.now + lasts;
         }
+        if self.plan.etcd.is_some() {
+            let is_whole = options.object.is_none() && options.continue_token.is_none();
+            if let Some(connection) = self.connections.get(&id).filter(|_| is_whole) {
+                let client = connection.client;
+                self.adopt_cluster(around, client, page.revision);
+            }
+            self.compact_between_pages(around);
+        }
         let parts = self.body(around, &page, options, fault);
         let origin = Origin {
             timeline: 0,
             revision: page.revision,
             odd_version: page.odd_version,
+            ..Origin::default()
         };
         self.send_body(around, id, parts, origin, fault);
     }
@@ -71,11 +83,25 @@ impl Server {
     ) -> Result<Page, Box<Status>> {
         let present = around.world.revision();
         let limit = options.limit.map(|limit| limit as usize);
+        let cluster = around.world.cluster_of(around.world.current());
         if let Some(token) = &options.continue_token {
-            let (revision, after) = parse_token(token);
-            let expired = fault == Some(BodyFault::ExpiredToken);
+            let (revision, after, token_cluster) = parse_token(token);
+            let expired = fault == Some(BodyFault::ExpiredToken) || token_cluster != cluster;
+            let mixes = self.mutant == Some(Mutant::PagesAcrossCompaction) && !expired;
+            if mixes && revision < self.compacted {
+                return Ok(Page {
+                    revision: present,
+                    after,
+                    limit,
+                    odd_version: false,
+                    cluster,
+                });
+            }
             if expired || revision < self.compacted || revision > present {
                 around.coverage.count(Seen::TokenExpired);
+                if self.plan.etcd.is_some() && !expired {
+                    around.coverage.count(Seen::CompactedWhilePaging);
+                }
                 if self.rng.one_in(4) {
                     return Err(Status::failure(410, "Gone", "token too old").into());
                 }
@@ -86,6 +112,7 @@ impl Server {
                 after,
                 limit,
                 odd_version: false,
+                cluster,
             });
         }
         let version = &options.resource_version;
@@ -122,6 +149,7 @@ impl Server {
             after: None,
             limit,
             odd_version: stale,
+            cluster,
         })
     }
 
@@ -162,16 +190,21 @@ impl Server {
             .last()
             .map(|widget| widget.key.clone())
             .or_else(|| page.after.clone());
-        let mut token = more.then(|| make_token(page.revision, last_key.as_ref(), 0));
+        let mut token = more.then(|| make_token(page, page.revision, last_key.as_ref(), 0));
         if more && fault == Some(BodyFault::UnaskedPages) {
             around.coverage.count(Seen::UnaskedPages);
             // Revision 0 has left every history.
-            token = Some(make_token(0, last_key.as_ref(), around.agenda.count()));
+            token = Some(make_token(
+                page,
+                0,
+                last_key.as_ref(),
+                around.agenda.count(),
+            ));
         }
         if around.now < self.endless_until && options.limit.is_some() {
             around.coverage.count(Seen::EndlessToken);
             let number = self.rng.below(2) * around.agenda.count();
-            token.get_or_insert_with(|| make_token(page.revision, last_key.as_ref(), number));
+            token.get_or_insert_with(|| make_token(page, page.revision, last_key.as_ref(), number));
         }
         let metadata = ListMetadata {
             resource_version: ResourceVersion::from(page.revision),
@@ -270,17 +303,20 @@ pub(super) fn wrong_kind() -> Rejection {
     }
 }
 
-fn make_token(revision: u64, after: Option<&ObjectKey>, number: u64) -> String {
+fn make_token(page: &Page, revision: u64, after: Option<&ObjectKey>, number: u64) -> String {
     let after = after.map_or("", ObjectKey::as_str);
-    format!("{revision}:{after}:{number}")
+    format!("{revision}:{after}:{number}:{}", page.cluster)
 }
 
-fn parse_token(token: &str) -> (u64, Option<ObjectKey>) {
+/// The revision, the key that it goes on after, and the cluster.
+fn parse_token(token: &str) -> (u64, Option<ObjectKey>, usize) {
     let mut words = token.split(':');
     let revision = words.next().and_then(|word| word.parse().ok());
     let after = words.next().filter(|word| !word.is_empty());
+    let cluster = words.nth(1).and_then(|word| word.parse().ok());
     (
         revision.unwrap_or_default(),
         after.and_then(|word| word.parse().ok()),
+        cluster.unwrap_or_default(),
     )
 }

@@ -5,6 +5,7 @@
 //! answer carries its [`Origin`], which no client sees: a checker compares with it.
 
 mod end;
+mod etcd;
 mod list;
 mod open;
 mod watch;
@@ -21,10 +22,12 @@ use heliostat_core::time::Time;
 use crate::agenda::{Agenda, Happening};
 use crate::coverage::{Coverage, Seen};
 use crate::faults::{FaultPlan, RequestFault, draw};
+use crate::mutant::Mutant;
 use crate::scenario::{Scenario, ServerPlan};
 use crate::world::World;
 
 use crate::connection::{Answer, Ask, Carried, ConnectionId, Origin};
+use etcd::Remembered;
 use open::{Connection, Stream};
 
 /// What is at hand while the server does something.
@@ -56,12 +59,16 @@ pub struct Server {
     down_until: Time,
     endless_until: Time,
     quiet: bool,
+    /// What a source that reads etcd remembers, for each mirror.
+    remembered: BTreeMap<usize, Remembered>,
+    /// The bug that was put in, if it is one of a source.
+    mutant: Option<Mutant>,
 }
 
 impl Server {
     /// A server of this scenario.
     #[must_use]
-    pub fn new(scenario: &Scenario, world: &World, seed: u64) -> Self {
+    pub fn new(scenario: &Scenario, world: &World, seed: u64, mutant: Option<Mutant>) -> Self {
         Self {
             plan: scenario.server.clone(),
             faults: scenario.faults.clone(),
@@ -74,6 +81,8 @@ impl Server {
             down_until: Time::ZERO,
             endless_until: Time::ZERO,
             quiet: false,
+            remembered: BTreeMap::new(),
+            mutant,
         }
     }
 
@@ -116,6 +125,7 @@ impl Server {
 
     /// A client gives a request up. What is on its way may still arrive.
     pub fn abort(&mut self, id: ConnectionId) {
+        self.note_cut(id);
         if self.rng.one_in(2) {
             self.connections.remove(&id);
         } else if let Some(connection) = self.connections.get_mut(&id) {
@@ -131,7 +141,9 @@ impl Server {
             return None;
         }
         let who = (connection.client, connection.attempt);
+        self.note_delivery(id, carried);
         if carried.answer.is_last() {
+            self.note_cut(id);
             self.connections.remove(&id);
         }
         Some(who)
@@ -168,10 +180,12 @@ impl Server {
             Happening::WatchTimeout(id) => self.watch_timeout(around, *id),
             Happening::IdleCheck(id) => self.idle_check(around, *id),
             Happening::Doom(id) => self.doom(around, *id),
+            Happening::FailOver(id) => self.fail_over(around, *id),
             Happening::Write
             | Happening::Compact
             | Happening::Restart
             | Happening::Restore
+            | Happening::ReplaceCluster
             | Happening::Quiet
             | Happening::Stop(_)
             | Happening::Work(_)
@@ -277,6 +291,13 @@ impl Server {
     pub fn restored(&mut self, around: &mut Surroundings<'_>) {
         self.restart(around);
         self.compacted = around.world.revision();
+    }
+
+    /// Another cluster serves from now on, with all of its history.
+    pub fn replaced(&mut self, around: &mut Surroundings<'_>) {
+        self.restart(around);
+        self.window = 1;
+        self.compacted = 1;
     }
 
     fn draw_down_time(&mut self) -> Duration {

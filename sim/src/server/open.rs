@@ -20,6 +20,8 @@ pub(super) struct Connection {
     pub(super) aborted: bool,
     /// What the server still sends events on.
     pub(super) stream: Option<Stream>,
+    /// The revision of which the client has some changes and others not.
+    pub(super) within: Option<u64>,
 }
 
 impl Connection {
@@ -34,6 +36,7 @@ impl Connection {
             generation: 0,
             aborted: false,
             stream: None,
+            within: None,
         }
     }
 }
@@ -51,4 +54,15 @@ pub(super) struct Stream {
     pub(super) asked: u64,
     /// What will go wrong.
     pub(super) doom: Option<StreamFault>,
+    /// Where the member of etcd that serves it stays, if it is behind.
+    pub(super) member: Option<u64>,
+    /// Changes up to this revision may have been delivered by the watch before.
+    pub(super) again: u64,
+}
+
+impl Stream {
+    /// Up to which revision can be sent: a member that is behind knows no more.
+    pub(super) fn reach(&self, present: u64) -> u64 {
+        self.member.map_or(present, |member| member.min(present))
+    }
 }

@@ -40,23 +40,51 @@ impl Server {
                 }
             }
         }
+        if !self.plan.watches {
+            let message = "the server does not allow this method on the requested resource";
+            let status = Status::failure(405, "MethodNotAllowed", message);
+            return self.refuse(around, id, Some(status.into()));
+        }
         let present = around.world.revision();
         match version.as_decimal().filter(|asked| *asked > 0) {
-            Some(asked) if asked < self.window => self.refuse_expired(around, id),
-            Some(asked) => {
-                if asked > present {
-                    around.coverage.count(Seen::WatchFuture);
-                }
-                around.coverage.count(Seen::WatchServed);
-                self.accept(around, id, options, asked);
-                self.pump(around, id);
-            }
+            Some(asked) => self.watch_from(around, id, options, asked),
             None => {
                 around.coverage.count(Seen::WatchServed);
-                self.accept(around, id, options, present);
+                self.accept(around, id, options, (present, 0));
                 self.send_state(around, id, present);
             }
         }
+    }
+
+    fn watch_from(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        id: ConnectionId,
+        options: &WatchOptions,
+        asked: u64,
+    ) {
+        let Some(client) = self
+            .connections
+            .get(&id)
+            .map(|connection| connection.client)
+        else {
+            return;
+        };
+        let reads_etcd = self.plan.etcd.is_some();
+        let is_foreign = reads_etcd && self.is_of_another_cluster(around, client, asked);
+        let (position, again) = match reads_etcd {
+            true => self.resumes_after(around, client, asked),
+            false => (asked, 0),
+        };
+        if is_foreign || position < self.window {
+            return self.refuse_expired(around, id);
+        }
+        if position > around.world.revision() {
+            around.coverage.count(Seen::WatchFuture);
+        }
+        around.coverage.count(Seen::WatchServed);
+        self.accept(around, id, options, (position, again));
+        self.pump(around, id);
     }
 
     fn refuse_expired(&mut self, around: &mut Surroundings<'_>, id: ConnectionId) {
@@ -78,8 +106,9 @@ impl Server {
         around: &mut Surroundings<'_>,
         id: ConnectionId,
         options: &WatchOptions,
-        position: u64,
+        (position, again): (u64, u64),
     ) {
+        let member = self.draw_member(around, id);
         let doom = if self.quiet {
             None
         } else {
@@ -96,6 +125,8 @@ impl Server {
                 opened: false,
                 asked: options.resource_version.as_decimal().unwrap_or_default(),
                 doom,
+                member,
+                again,
             });
         }
         if !self.plan.headers_late {
@@ -160,7 +191,7 @@ impl Server {
             Some(asked) => self.replica(around, asked),
             None => present,
         };
-        self.accept(around, id, options, position);
+        self.accept(around, id, options, (position, 0));
         self.send_state(around, id, position);
         let mark = match self.plan.watch_list {
             WatchListServing::LateEndMark => {
@@ -237,13 +268,13 @@ impl Server {
     }
 
     /// Sends what has happened since the stream's position.
-    fn pump(&mut self, around: &mut Surroundings<'_>, id: ConnectionId) {
+    pub(super) fn pump(&mut self, around: &mut Surroundings<'_>, id: ConnectionId) {
         let world = around.world;
-        let present = world.revision();
         let Some(stream) = self.stream_mut(id) else {
             return;
         };
-        let (position, initial) = (stream.position, stream.initial);
+        let present = stream.reach(world.revision());
+        let (position, initial, again) = (stream.position, stream.initial, stream.again);
         if present <= position {
             return;
         }
@@ -255,7 +286,15 @@ impl Server {
                     around.coverage.count(Seen::DeleteBeforeEndMark);
                 }
             }
-            self.send_change(around, id, record, initial);
+            if !record.is_last {
+                around.coverage.count(Seen::SeveralInOneRevision);
+            }
+            let origin = Origin {
+                is_inner: !record.is_last,
+                again: record.revision <= again,
+                ..at(record.revision)
+            };
+            self.send_change(around, id, record, initial, origin);
         }
     }
 
@@ -265,6 +304,7 @@ impl Server {
         id: ConnectionId,
         record: &Record,
         initial: bool,
+        origin: Origin,
     ) {
         let fault = if self.quiet {
             None
@@ -278,7 +318,7 @@ impl Server {
                 around.coverage.count(Seen::Unversioned);
                 let origin = Origin {
                     odd_version: true,
-                    ..at(record.revision)
+                    ..origin
                 };
                 let event = change_event(record, &ResourceVersion::UNSET);
                 return self.send(around, id, Answer::Event(event), origin);
@@ -321,7 +361,7 @@ impl Server {
             Some(_) | None => {}
         }
         let event = change_event(record, &ResourceVersion::from(record.revision));
-        self.send(around, id, Answer::Event(event), at(record.revision));
+        self.send(around, id, Answer::Event(event), origin);
     }
 
     /// A bookmark is due.
@@ -340,7 +380,7 @@ impl Server {
         self.pump(around, id);
         let present = around.world.revision();
         match self.stream_mut(id) {
-            Some(stream) if !stream.initial && stream.position <= present => {
+            Some(stream) if !stream.initial && stream.position <= stream.reach(present) => {
                 let position = stream.position;
                 around.coverage.count(Seen::Bookmark);
                 self.send_bookmark(around, id, at(position), false);
@@ -374,6 +414,8 @@ const fn at(revision: u64) -> Origin {
         timeline: 0,
         revision,
         odd_version: false,
+        is_inner: false,
+        again: false,
     }
 }
 

@@ -30,7 +30,7 @@ use crate::trace::{Detail, Trace};
 use crate::world::{Widget, World};
 
 use behind::plan_listeners;
-use source::plan_story;
+use source::{FIRST_REVISION, plan_story};
 
 /// How a seed went.
 #[derive(Debug)]
@@ -93,12 +93,12 @@ const WAKES_AT_ONCE_MAX: u32 = 16;
 impl Simulation {
     fn new(seed: u64, scenario: Scenario, mutant: Option<Mutant>, detail: Detail) -> Self {
         let mut writer = Rng::seeded(seed ^ 0x3a11);
-        let mut world = World::new(100);
+        let mut world = World::new(FIRST_REVISION);
         for _ in 0..scenario.story.written_before {
             let write = scenario.story.workload.next(&world, &mut writer);
             world.write(&write);
         }
-        let server = Server::new(&scenario, &world, seed ^ 0x05e7_7e70);
+        let server = Server::new(&scenario, &world, seed ^ 0x05e7_7e70, mutant);
         let chances = (scenario.faults.commit_chance, scenario.faults.change_chance);
         let intake = Intake::new(scenario.packing.clone(), mutant);
         let plans = scenario.clients.iter().cloned();
@@ -232,6 +232,7 @@ impl Simulation {
         match happening {
             Happening::Write => self.write(),
             Happening::Restore => self.restore(),
+            Happening::ReplaceCluster => self.replace_cluster(),
             Happening::Compact => {
                 self.coverage.count(Seen::Compaction);
                 self.server.compact(&self.world);
@@ -301,6 +302,9 @@ impl Simulation {
         if answer.is_last() {
             seat.live = None;
         }
+        if origin.again {
+            seat.repeated = origin.revision;
+        }
         let listing = seat.activity() == Activity::Listing;
         if listing && matches!(answer, Answer::Part(ListPart::Metadata(_))) {
             seat.collecting
@@ -333,8 +337,7 @@ impl Simulation {
             for output in outputs {
                 // A single event comes from where its answer does.
                 let origin = if changes > 1 || comes_before(&output, origin) {
-                    let high = self.seats[number].position.high;
-                    origin_of_released(&self.world, &output, origin, high)
+                    origin_of_released(&self.world, &output, origin, &self.seats[number])
                 } else {
                     origin
                 };
@@ -383,6 +386,7 @@ impl Simulation {
                 let (server, mut around) = self.server();
                 let id = server.ask_watch(&mut around, (number, *attempt), options.clone());
                 self.seats[number].live = Some((*attempt, id));
+                self.seats[number].repeated = 0;
             }
             Said::Abort(attempt) => {
                 if let Some((live, id)) = self.seats[number].live.take_if(|live| live.0 == *attempt)
@@ -463,9 +467,10 @@ fn comes_before(output: &Output<Kept>, answer: Origin) -> bool {
     !answer.odd_version && reached.is_some_and(|reached| reached < answer.revision)
 }
 
-/// Where an event that was held back comes from: its version, or the first change of its object after
-/// `high`, the newest revision that the mirror was told of.
-fn origin_of_released(world: &World, output: &Output<Kept>, answer: Origin, high: u64) -> Origin {
+/// Where an event that was held back comes from: its version, or the first change of its object after the
+/// newest revision that the mirror has received.
+fn origin_of_released(world: &World, output: &Output<Kept>, answer: Origin, seat: &Seat) -> Origin {
+    let high = seat.position.high;
     let said = Said::of(output);
     let key = match &said {
         Said::Apply { widget, .. } => Some(&widget.key),
@@ -483,6 +488,7 @@ fn origin_of_released(world: &World, output: &Output<Kept>, answer: Origin, high
     Origin {
         revision,
         odd_version: answer.odd_version || (key.is_some() && reached.is_none()),
+        again: revision == seat.repeated,
         ..answer
     }
 }

@@ -10,6 +10,7 @@ impl Simulation {
     pub(super) fn count(&mut self, number: usize, said: &Said) {
         let seen = match said {
             Said::Keep(_) => Seen::Kept,
+            Said::List(..) if self.seats[number].plan.poll.is_some() => Seen::Polled,
             Said::Remove(..) => Seen::Dropped,
             Said::List(..) if self.seats[number].activity() == Activity::Probing => Seen::Probed,
             Said::Report(report) => match seen_in(report) {

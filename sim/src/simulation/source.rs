@@ -22,6 +22,9 @@ pub(super) fn plan_story(scenario: &Scenario, agenda: &mut Agenda) {
     for at in &story.restores {
         agenda.plan(*at, Happening::Restore);
     }
+    for at in &story.replacements {
+        agenda.plan(*at, Happening::ReplaceCluster);
+    }
     for (number, client) in scenario.clients.iter().enumerate() {
         if let Some(at) = client.stops {
             agenda.plan(at, Happening::Stop(number));
@@ -29,6 +32,9 @@ pub(super) fn plan_story(scenario: &Scenario, agenda: &mut Agenda) {
     }
     agenda.plan(story.quiet, Happening::Quiet);
 }
+
+/// The revision at which the first cluster begins; no other is below it.
+pub(super) const FIRST_REVISION: u64 = 100;
 
 impl Simulation {
     /// Somebody writes, and all watches hear of it.
@@ -45,8 +51,9 @@ impl Simulation {
             .workload
             .next(&self.world, &mut self.writer);
         let write = self.spare_the_evidence(write);
-        let recreated =
-            matches!(&write, Write::Put { key, .. } if !self.world.present().contains_key(key));
+        let recreated = write.parts().iter().any(|part| {
+            matches!(part, Write::Put { key, .. } if !self.world.present().contains_key(key))
+        });
         let overtaken = self.foreign_seats().any(|seat| {
             let version = seat.position.version.unwrap_or_default();
             self.world.revision() + 1 == version
@@ -61,14 +68,12 @@ impl Simulation {
             if recreated {
                 self.coverage.count(Seen::Recreated);
             }
-            if matches!(
-                &write,
-                Write::Put {
-                    decodable: false,
-                    ..
-                }
-            ) {
+            let mut parts = write.parts().iter();
+            if parts.any(|part| matches!(part, Write::Put { decodable, .. } if !decodable)) {
                 self.coverage.count(Seen::Undecodable);
+            }
+            if let Write::Together(_) = write {
+                self.coverage.count(Seen::Transaction);
             }
             let (server, mut around) = self.server();
             server.pump_all(&mut around);
@@ -80,9 +85,26 @@ impl Simulation {
         self.coverage.count(Seen::Restore);
         let revision = self.world.revision();
         let depth = 1 + self.writer.below(25);
-        self.world.restore(revision.saturating_sub(depth).max(100));
+        self.world
+            .restore(revision.saturating_sub(depth).max(FIRST_REVISION));
         let (server, mut around) = self.server();
         server.restored(&mut around);
+    }
+
+    /// Another cluster answers under the address of the source: a new one, with some objects.
+    pub(super) fn replace_cluster(&mut self) {
+        self.coverage.count(Seen::OtherCluster);
+        let newest = self.world.revision();
+        let revision = FIRST_REVISION + self.writer.below(2 * (newest - FIRST_REVISION) + 10);
+        self.world.set_ceiling(None);
+        self.world.replace_cluster(revision);
+        for _ in 0..self.writer.below(10) {
+            let workload = &self.scenario.story.workload;
+            let write = workload.next(&self.world, &mut self.writer);
+            self.world.write(&write);
+        }
+        let (server, mut around) = self.server();
+        server.replaced(&mut around);
     }
 
     /// The faults stop, and nobody writes any more.
@@ -111,7 +133,11 @@ impl Simulation {
             let stands = stands.filter(|_| !overtakes || !can_notice(world, seat));
             stands.into_iter().chain(seat.collecting)
         });
-        let foreign = positions.filter(|(timeline, version)| world.is_foreign(*timeline, *version));
+        // A source notices another cluster by its name.
+        let cluster = world.cluster_of(world.current());
+        let foreign = positions.filter(|(timeline, version)| {
+            world.is_foreign(*timeline, *version) && world.cluster_of(*timeline) == cluster
+        });
         let ceiling = foreign.map(|(_, version)| version).min();
         self.world.set_ceiling(ceiling);
     }
@@ -128,13 +154,11 @@ impl Simulation {
     /// What changed last in a mirror of another history stays as the restore left it: the mirror
     /// tells the histories apart by nothing else.
     fn spare_the_evidence(&self, write: Write) -> Write {
-        let (Write::Put { key, .. } | Write::Delete { key }) = &write else {
-            return write;
-        };
         let is_evidence = self.scenario.story.overtakes
             && self.foreign_seats().any(|seat| {
-                let change = seat.machine.last_change();
-                change.is_some_and(|(evidence, _)| evidence == key)
+                let evidence = seat.machine.last_change().map(|(key, _)| key);
+                let mut parts = write.parts().iter();
+                evidence.is_some() && parts.any(|part| part.key() == evidence)
             });
         if is_evidence { Write::Elsewhere } else { write }
     }

@@ -22,6 +22,8 @@ pub struct World {
     next_uid: u64,
     /// Writes must stay below this revision.
     ceiling: Option<u64>,
+    /// The first timeline of each cluster.
+    clusters: Vec<usize>,
 }
 
 impl World {
@@ -32,6 +34,7 @@ impl World {
             timelines: vec![Timeline::new(revision)],
             next_uid: 1,
             ceiling: None,
+            clusters: vec![0],
         }
     }
 
@@ -40,36 +43,53 @@ impl World {
         if self.is_held_back() {
             return false;
         }
-        let revision = self.revision() + 1;
-        let (key, after) = match write {
+        if matches!(write, Write::Elsewhere) {
+            self.truth_mut().advance();
+            return true;
+        }
+        let parts = write.parts().iter();
+        let changes: Vec<_> = parts.filter_map(|part| self.change(part)).collect();
+        if changes.is_empty() {
+            return false;
+        }
+        self.truth_mut().push(changes);
+        true
+    }
+
+    /// What a part of a write changes: an object, and its new state unless it goes.
+    fn change(&mut self, part: &Write) -> Option<(ObjectKey, Option<Arc<Widget>>)> {
+        match part {
             Write::Put { key, decodable } => {
                 let uid = match self.present().get(key) {
                     Some(widget) => widget.uid,
                     None => self.draw_uid(),
                 };
+                let revision = self.revision() + 1;
                 let widget = Widget::new(key.clone(), uid, revision, *decodable);
                 let widget = widget.in_history(self.current());
-                (key.clone(), Some(Arc::new(widget)))
+                Some((key.clone(), Some(Arc::new(widget))))
             }
-            Write::Delete { key } => {
-                if !self.present().contains_key(key) {
-                    return false;
-                }
-                (key.clone(), None)
-            }
-            Write::Elsewhere => {
-                self.truth_mut().advance();
-                return true;
-            }
-        };
-        self.truth_mut().push(key, after);
-        true
+            Write::Delete { key } if self.present().contains_key(key) => Some((key.clone(), None)),
+            Write::Delete { .. } | Write::Elsewhere | Write::Together(_) => None,
+        }
     }
 
     /// Goes back to what was true at `revision` and begins another timeline from there.
     pub fn restore(&mut self, revision: u64) {
         let branch = self.truth().branch_at(revision);
         self.timelines.push(branch);
+    }
+
+    /// Another cluster, with nothing in it, takes the place of this one.
+    pub fn replace_cluster(&mut self, revision: u64) {
+        self.clusters.push(self.timelines.len());
+        self.timelines.push(Timeline::of_another_cluster(revision));
+    }
+
+    /// The number of the cluster that a timeline is of.
+    #[must_use]
+    pub fn cluster_of(&self, timeline: usize) -> usize {
+        self.clusters.partition_point(|first| *first <= timeline) - 1
     }
 
     /// Holds writes back that would reach this revision.
@@ -199,6 +219,33 @@ mod tests {
             4,
             "the old timeline stays known"
         );
+    }
+
+    #[test]
+    fn a_transaction_is_one_revision() {
+        let mut world = World::new(10);
+        assert!(world.write(&Write::Together(vec![put(1), put(2)])));
+        let gone = Write::Delete { key: widget_key(3) };
+        assert!(!world.write(&Write::Together(vec![gone.clone()])));
+        let delete = Write::Delete { key: widget_key(1) };
+        assert!(world.write(&Write::Together(vec![delete, gone, put(4)])));
+        assert_eq!((world.revision(), world.present().len()), (12, 2));
+        let changes = world.truth().changes_at(12);
+        let last: Vec<_> = changes.iter().map(|record| record.is_last).collect();
+        assert_eq!(last, [false, true]);
+        assert_eq!(world.state_at(0, 11).len(), 2);
+    }
+
+    #[test]
+    fn another_cluster_shares_nothing() {
+        let mut world = World::new(10);
+        world.write(&put(1));
+        world.replace_cluster(50);
+        assert_eq!((world.revision(), world.present().len()), (50, 0));
+        assert!(world.is_foreign(0, 1));
+        world.restore(50);
+        let clusters = [0, 1, 2].map(|timeline| world.cluster_of(timeline));
+        assert_eq!(clusters, [0, 1, 1]);
     }
 
     #[test]

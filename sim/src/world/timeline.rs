@@ -14,8 +14,10 @@ pub type Objects = BTreeMap<ObjectKey, Arc<Widget>>;
 /// One change of the collection.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// The revision of the change.
+    /// The revision of the change. A transaction makes several changes at one.
     pub revision: u64,
+    /// True unless another change of the same revision follows.
+    pub is_last: bool,
     /// Which object changed.
     pub key: ObjectKey,
     /// Its state before, if it was there.
@@ -58,20 +60,33 @@ impl Timeline {
         }
     }
 
-    pub(super) fn push(&mut self, key: ObjectKey, after: Option<Arc<Widget>>) {
+    /// One revision with these changes, each of another object.
+    pub(super) fn push(&mut self, changes: Vec<(ObjectKey, Option<Arc<Widget>>)>) {
         self.revision += 1;
-        let mut state = (**self.last_state()).clone();
-        let before = match &after {
-            Some(widget) => state.insert(key.clone(), Arc::clone(widget)),
-            None => state.remove(&key),
-        };
-        self.records.push(Record {
-            revision: self.revision,
-            key,
-            before,
-            after,
-            state: Rc::new(state),
-        });
+        let count = changes.len();
+        for (index, (key, after)) in changes.into_iter().enumerate() {
+            let mut state = (**self.last_state()).clone();
+            let before = match &after {
+                Some(widget) => state.insert(key.clone(), Arc::clone(widget)),
+                None => state.remove(&key),
+            };
+            self.records.push(Record {
+                revision: self.revision,
+                is_last: index + 1 == count,
+                key,
+                before,
+                after,
+                state: Rc::new(state),
+            });
+        }
+    }
+
+    /// Another source in the place of one: it shares no history with any other.
+    pub(super) fn of_another_cluster(revision: u64) -> Self {
+        Self {
+            branch: Some(0),
+            ..Self::new(revision)
+        }
     }
 
     /// A change of another collection.
@@ -114,10 +129,17 @@ impl Timeline {
         self.records.get(start..end).unwrap_or_default()
     }
 
-    /// The change that a revision made.
+    /// The changes that a revision made.
     #[must_use]
-    pub fn change_at(&self, revision: u64) -> Option<&Record> {
-        self.changes(revision.saturating_sub(1), revision).first()
+    pub fn changes_at(&self, revision: u64) -> &[Record] {
+        self.changes(revision.saturating_sub(1), revision)
+    }
+
+    /// The change that a revision made to an object.
+    #[must_use]
+    pub fn change_of(&self, key: &ObjectKey, revision: u64) -> Option<&Record> {
+        let mut changes = self.changes_at(revision).iter();
+        changes.find(|record| record.key == *key)
     }
 
     fn last_state(&self) -> &Rc<Objects> {

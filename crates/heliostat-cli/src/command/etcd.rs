@@ -172,6 +172,7 @@ fn keys() -> Kind {
         namespaced: true,
         metadata_only: false,
         is_one_of_several: false,
+        is_warned_of_fields: Arc::default(),
     }
 }
 
@@ -203,6 +204,7 @@ fn resolve(name: &str) -> Result<(String, String, Kind), Failure> {
             namespaced: resource.scope() == Scope::Namespaced,
             metadata_only: false,
             is_one_of_several: false,
+            is_warned_of_fields: Arc::default(),
         };
         return Ok((group.to_owned(), plural.to_owned(), kind));
     }
@@ -216,6 +218,7 @@ fn resolve(name: &str) -> Result<(String, String, Kind), Failure> {
         namespaced: true,
         metadata_only: false,
         is_one_of_several: false,
+        is_warned_of_fields: Arc::default(),
     };
     Ok((group.to_owned(), simple.to_owned(), kind))
 }

@@ -343,13 +343,14 @@ fn informer(
     hopeless: impl Fn(Failure) + Send + 'static,
 ) -> Result<SharedInformer<Stored>, Failure> {
     let what = collection.kind.resource.clone();
+    let is_etcd = matches!(source, Source::Etcd(_));
     let setup = |mut builder: InformerBuilder<_>| {
         if !collection.is_watchable {
             let interval = options.poll.unwrap_or(NO_SECOND_LIST);
             builder = builder.config(options.config.clone().poll_interval(interval));
         }
         builder.on_error(move |failed| {
-            if let Some(failure) = hopeless_failure(&what, failed.error) {
+            if let Some(failure) = hopeless_failure(&what, is_etcd, failed.error) {
                 hopeless(failure);
             }
         })
@@ -378,11 +379,13 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-fn hopeless_failure(what: &str, error: &RoundError) -> Option<Failure> {
+fn hopeless_failure(what: &str, is_etcd: bool, error: &RoundError) -> Option<Failure> {
     let what = what.to_owned();
     match error {
         // What bytes are asked for can be asked for in any encoding: only the server can refuse one.
-        RoundError::Source(SourceError::Encoding(_)) => Some(Failure::NotInProtobuf { what }),
+        RoundError::Source(SourceError::Encoding(_)) if !is_etcd => {
+            Some(Failure::NotInProtobuf { what })
+        }
         RoundError::Source(error) if is_permanent(error) => Some(Failure::Source {
             what,
             error: SourceError::clone(error),

@@ -101,6 +101,8 @@ fn is_known(kind: &Kind, path: &FieldPath) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use crate::output::Format;
 
     use super::*;

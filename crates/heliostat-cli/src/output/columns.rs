@@ -234,6 +234,8 @@ fn text(values: &[Cow<'_, str>]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use heliostat::object::Encoding;
     use serde_json::{Value, json};
 

@@ -1,5 +1,6 @@
 //! `ValueReader`: from what kube-apiserver stored under a key to the object.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::encryption::{DecryptionError, EncryptedWith, EncryptionKeys, Sealed};
@@ -115,7 +116,7 @@ impl ValueReader {
         }
         match plain.starts_with(CBOR) {
             true => Err(ValueError::Cbor),
-            false => Err(undecodable("it is neither Kubernetes protobuf nor JSON")),
+            false => Err(undecodable(&"it is neither Kubernetes protobuf nor JSON")),
         }
     }
 }
@@ -126,13 +127,13 @@ fn read_protobuf<'a>(
     kind: &'a mut Option<Arc<GroupVersionKind>>,
     room: &'a mut Vec<u8>,
 ) -> Result<RawView<'a>, ValueError> {
-    let envelope = Envelope::open(value).map_err(undecodable)?;
+    let envelope = Envelope::open(value).map_err(|error| undecodable(&error))?;
     let read = envelope.kind.unwrap_or_default();
     if !kind.as_ref().is_some_and(|last| read.is(last)) {
         *kind = Some(Arc::new(read.into()));
     }
     let object = protobuf::with_resource_version(envelope.raw, mod_revision, room);
-    let object = object.map_err(undecodable)?;
+    let object = object.map_err(|error| undecodable(&error))?;
     Ok(RawView::new(Encoding::Protobuf, kind.as_ref(), object))
 }
 
@@ -148,7 +149,7 @@ fn read_json<'a>(
     }
     // Values end in a line feed.
     let object = json::with_resource_version(value.trim_ascii_end(), mod_revision, room);
-    let object = object.ok_or_else(|| undecodable("it is JSON without metadata"))?;
+    let object = object.ok_or_else(|| undecodable(&"it is JSON without metadata"))?;
     Ok(RawView::new(Encoding::Json, kind.as_ref(), object))
 }
 
@@ -159,7 +160,7 @@ fn check_decrypted(plain: &[u8]) -> Result<(), DecryptionError> {
     is_object.then_some(()).ok_or(DecryptionError::NoObject)
 }
 
-fn undecodable(reason: impl ToString) -> ValueError {
+fn undecodable(reason: &dyn fmt::Display) -> ValueError {
     ValueError::Undecodable(reason.to_string())
 }
 

@@ -44,6 +44,9 @@ impl<T> ReflectorMachine<T> {
     }
 
     /// The version of the next list: none once the last one was of no use, `0` at first.
+    ///
+    /// A server may take a limit at a version for exactly that version. A watch then brings what is newer;
+    /// a source that is polled would show the same state for ever, so it is asked for the most recent one.
     fn list_version(&self) -> ResourceVersion {
         if self.version_unavailable {
             return ResourceVersion::UNSET;
@@ -53,6 +56,10 @@ impl<T> ReflectorMachine<T> {
                 FirstList::Any => ResourceVersion::ANY,
                 FirstList::MostRecent => ResourceVersion::UNSET,
             };
+        }
+        let is_limited = self.page_limit(&self.last_version).is_some();
+        if is_limited && self.config.poll_interval.is_some() {
+            return ResourceVersion::UNSET;
         }
         self.last_version.clone()
     }

@@ -43,6 +43,7 @@ scripts! {
     a_permit_for_a_request_that_is_over_is_not_used,
     a_permit_is_given_back_on_every_way_out_of_a_list,
     a_permit_is_given_back_on_every_way_out_of_a_watch_list,
+    a_polled_list_with_pages_asks_for_the_most_recent_state,
     a_polled_source_may_have_no_versions,
     a_proof_is_made_after_a_failure_and_not_after_a_clean_end,
     a_proof_waits_for_its_permit_beside_a_resync_that_fails,

@@ -18,6 +18,8 @@ use crate::wire::Span;
 pub(crate) fn write(object: &Object<'_>, out: &mut Vec<u8>) -> Result<(), ReadError> {
     let start = out.len();
     let bytes = object.bytes();
+    // Names take as much room as a third of the bytes, in pods.
+    out.reserve(bytes.len() + bytes.len() / 2);
     let content = Content::Span(Span::of(bytes)?);
     let mut writer = Writer {
         reader: Reader::for_json(object),

@@ -20,6 +20,9 @@ pub mod etcd;
 #[cfg(feature = "memory")]
 pub mod memory;
 
+#[cfg(any(feature = "etcd", feature = "kube"))]
+mod decode_thread;
+
 mod packed;
 
 pub use heliostat_core::error::{DecodeError, TransportError, TransportErrorKind};

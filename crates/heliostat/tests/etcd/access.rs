@@ -11,7 +11,7 @@ use heliostat::source::etcd::{Connection, EtcdSource};
 use heliostat::{ListerWatcher as _, SourceError};
 use serde_json::json;
 
-use super::etcd_server::{Member, Options, Version, free_address};
+use super::etcd_server::{EtcdClient, Member, Options, Version, free_address};
 use super::support::{Mirror, PREFIX};
 
 /// Users `root` and `reader`, of whom the second may read the prefix and nothing else. Tokens run out after
@@ -218,15 +218,13 @@ async fn a_proxy_that_swallows_progress_is_done_without() {
     let client = member.client();
     client.put("/app/a", "1").await;
     let proxy = Proxy::start(&member);
-    EtcdClient::new(&format!("http://{}", proxy.address))
-        .wait_ready()
-        .await;
-    let cluster = Connection::new()
-        .endpoint(&proxy.address)
-        .connect()
-        .await
-        .unwrap();
+    let cluster = Connection::new().endpoint(&proxy.address);
+    let cluster = cluster.connect().await.unwrap();
     let source = EtcdSource::bytes(&cluster, PREFIX);
+    // It takes a moment to start.
+    while source.list(ListOptions::default()).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let mirror = Mirror::of(source.progress_interval(Some(Duration::from_millis(20)))).await;
     // Longer than it takes to notice that no request is answered.
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::etcd_server::{EtcdClient, Member, Options, Version};
+use heliostat::ReflectorStatus;
+
+use super::etcd_server::{EtcdClient, Member, Options, PATIENCE, Version};
 use super::support::{Mirror, connect};
 
 /// Keys that one churn writes and deletes.
@@ -135,4 +137,34 @@ async fn no_delete_is_lost_where_the_history_is_compacted_under_churn() {
     }
     mirror.equals_after(&clients[0], last).await;
     assert_eq!(mirror.counts().rewinds, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_without_a_leader_is_named_and_the_mirror_keeps_what_it_has() {
+    let Some(mut members) = cluster().await else {
+        return;
+    };
+    let clients: Vec<EtcdClient> = members.iter().map(Member::client).collect();
+    let revision = churn(&clients, 20).await;
+    let mirror = Mirror::start(&connect(&members).await).await;
+    mirror.equals_after(&clients[0], revision).await;
+    let before = mirror.objects.len();
+    members[1].kill();
+    members[2].kill();
+    let said = async {
+        let mut statuses = mirror.handle.watch_status();
+        let says_so = |status: &ReflectorStatus| {
+            let error = status.last_error.as_ref();
+            error.is_some_and(|error| error.message.contains("leader"))
+        };
+        statuses.wait_for(says_so).await.unwrap();
+    };
+    let said = tokio::time::timeout(PATIENCE, said).await;
+    said.unwrap_or_else(|_| panic!("{:?}", mirror.handle.status()));
+    assert_eq!(mirror.objects.len(), before);
+    members[1].run();
+    clients[1].wait_ready().await;
+    let last = churn(&clients[1..2], 20).await;
+    mirror.equals_after(&clients[1], last).await;
+    assert_eq!((mirror.relists(), mirror.counts().rewinds), (0, 0));
 }

@@ -4,7 +4,7 @@
 //! Several suites include this file. The program is looked for at `$HELIOSTAT_ETCD` (or
 //! `$HELIOSTAT_ETCD_3_4`), then among the workspace's tools. Where there is none, the suite says so.
 
-#![allow(dead_code, reason = "each suite uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each suite uses a part of it")]
 
 mod client;
 mod program;

@@ -1,4 +1,4 @@
-//! `Sealed`: what stands before an encrypted value.
+//! `Sealed`: an encrypted value, and the names in front of its ciphertext.
 
 use std::fmt;
 

@@ -8,7 +8,7 @@ use super::scan::{ValueScan, is_space};
 pub(super) struct Member {
     /// With its quotes.
     pub(super) name: Range<usize>,
-    /// As it lies between the separators.
+    /// Its place between the separators.
     pub(super) value: Range<usize>,
 }
 

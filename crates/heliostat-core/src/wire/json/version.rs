@@ -2,10 +2,11 @@
 //!
 //! etcd stores objects without one: it is the revision at which the value was written.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::header::text;
-use super::members::{Members, skip_spaces};
+use super::members::{Member, Members, skip_spaces};
 
 /// Copies `object` into `scratch` with `metadata.resourceVersion` set to `version`, and returns the copy.
 ///
@@ -41,13 +42,17 @@ pub fn with_resource_version<'a>(
 
 /// Which bytes the version replaces, and what is written before and after it.
 fn place(object: &[u8]) -> Option<(Range<usize>, &'static str, &'static str)> {
-    let metadata = Members::of(object, 0)?.find(|member| member.is(object, b"\"metadata\""))?;
+    // The metadata that a header is read from, however its name is written.
+    let is_metadata = |member: &Member| {
+        name(object, member) == "metadata" && object.get(member.value.start) == Some(&b'{')
+    };
+    let metadata = Members::of(object, 0)?.find(is_metadata)?;
     let mut members = Members::of(object, metadata.value.start)?;
     let mut order = Order::Unknown;
     // Where the members that precede the version end, and where one follows it.
     let (mut end, mut next) = (None, None);
     for member in members.by_ref() {
-        let name = text(object.get(member.name.clone())?).unwrap_or_default();
+        let name = name(object, &member);
         if name == "resourceVersion" {
             return Some((member.value, "", ""));
         }
@@ -66,6 +71,12 @@ fn place(object: &[u8]) -> Option<(Range<usize>, &'static str, &'static str)> {
             (start..start, "\"resourceVersion\":", "")
         }
     })
+}
+
+/// The name of a member, empty if it cannot be read.
+fn name<'a>(object: &'a [u8], member: &Member) -> Cow<'a, str> {
+    let name = object.get(member.name.clone()).unwrap_or_default();
+    text(name).unwrap_or_default()
 }
 
 /// The order of the members of metadata.
@@ -144,6 +155,8 @@ mod tests {
             r#"{"metadata":{"name":"a"}}"#,
             r#"{"metadata":{"name":"a","resource\u0056ersion":"1"}}"#,
             r#"{"metadata":{"resourceVersion":null,"name":"a"}}"#,
+            r#"{"metad\u0061ta":{"name":"a"}}"#,
+            r#"{"metadata":7,"metadata":{"name":"a"}}"#,
             r#" { "metadata" : { "labels" : { "resourceVersion" : "1" } , "name" : "a" } } "#,
         ] {
             let object = versioned(object).unwrap();

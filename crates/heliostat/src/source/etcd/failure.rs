@@ -44,6 +44,9 @@ const WRONG_PASSWORD: &str = "authentication failed";
 const AUTH_OFF: &str = "authentication is not enabled";
 const NO_LEADER: &str = "no leader";
 
+/// What is said of an endpoint that does not answer.
+pub(super) const NO_ANSWER: &str = "no answer came within";
+
 /// What tonic says of a message that is larger than it may be.
 const TOO_LONG: &str = "message length too large";
 
@@ -177,6 +180,9 @@ impl Failure {
         if self.says(WRONG_PASSWORD) {
             return Some("look at the user and the password");
         }
+        if self.says("request timed out") || self.says(NO_ANSWER) {
+            return Some("its cluster may have no leader: look at the members");
+        }
         match self.status.code() {
             Code::PermissionDenied => {
                 Some("grant the user's role the permission to read this range")
@@ -186,8 +192,11 @@ impl Failure {
                 Some("the endpoint may not speak TLS: then its URL begins with http://")
             }
             _ if tls("UnknownIssuer") => Some("give the CA certificate of the endpoint"),
-            _ if tls("frame with invalid size") || tls("invalid HTTP version parsed") => {
-                Some("the endpoint may speak TLS: then its URL begins with https://")
+            _ if ["frame with invalid size", "broken pipe"]
+                .into_iter()
+                .any(tls) =>
+            {
+                Some("if the endpoint speaks TLS, its URL begins with https://")
             }
             _ => None,
         }

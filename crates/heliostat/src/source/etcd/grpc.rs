@@ -13,6 +13,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
+use super::failure::NO_ANSWER;
 use super::message::{
     AuthenticateRequest, AuthenticateResponse, RangeRequest, RangeResponse, StatusRequest,
     StatusResponse, WatchRequest, WatchResponse,
@@ -159,10 +160,8 @@ async fn within<R>(
         Ok(answer) => answer,
         Err(elapsed) => {
             let seconds = timeout.as_secs_f32();
-            let mut status = Status::new(
-                Code::DeadlineExceeded,
-                format!("no answer came within {seconds} s"),
-            );
+            let mut status =
+                Status::new(Code::DeadlineExceeded, format!("{NO_ANSWER} {seconds} s"));
             status.set_source(Arc::new(elapsed));
             Err(status)
         }

@@ -1,12 +1,11 @@
 //! Lists: ranges of keys, page by page, all of one revision.
 
-use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use heliostat_core::error::{DecodeError, SourceError};
-use heliostat_core::event::{ListMetadata, ListPart};
+use heliostat_core::event::{Item, ListMetadata, ListPart};
 use tokio::task::JoinSet;
 
 use super::cluster::{Cluster, RangeFailure};
@@ -16,6 +15,7 @@ use super::keys::after;
 use super::message::{RangeRequest, RangeResponse, ResponseHeader, signed, unsigned};
 use super::token::{ContinueToken, Pin};
 use crate::list_watch::ListStream;
+use crate::source::decode_thread::{Lane, Panicked, Step};
 
 /// Number of keys in the first page: few enough that it is no danger if the values are large.
 const FIRST_PAGE_KEYS: usize = 32;
@@ -49,24 +49,22 @@ pub(super) enum Wanted {
     Pinned(Pin),
 }
 
+/// Number of pages that are decoded or wait for it, beside the one that is fetched.
+const PAGES_AHEAD: usize = 2;
+
 /// A list of which the first page has been read.
 pub(super) struct Listing<T> {
     pages: Pages,
-    reader: Reader<T>,
-    phase: Phase,
+    /// Read, and not sent to the decoder.
+    page: Option<RangeResponse>,
+    lane: Lane<Reader<T>, Decoded<T>>,
+    /// The metadata, once the last page has been read.
+    end: Option<ListMetadata>,
+    is_over: bool,
 }
 
-/// What comes next.
-enum Phase {
-    /// These keys.
-    Page(RangeResponse),
-    /// A page that is under way.
-    Fetching,
-    /// The metadata.
-    End(ListMetadata),
-    /// Nothing.
-    Over,
-}
+/// What becomes of a page.
+type Decoded<T> = Result<Vec<Item<T>>, SourceError>;
 
 impl<T: Send + Sync + 'static> Listing<T> {
     /// Reads the first page.
@@ -74,13 +72,15 @@ impl<T: Send + Sync + 'static> Listing<T> {
         cluster: &Cluster,
         what: &Arc<str>,
         question: Question,
-        reader: Reader<T>,
+        lane: Lane<Reader<T>, Decoded<T>>,
     ) -> Result<Self, SourceError> {
         let (pages, page) = Pages::open(cluster, what, question).await?;
         Ok(Self {
             pages,
-            reader,
-            phase: Phase::Page(page),
+            page: Some(page),
+            lane,
+            end: None,
+            is_over: false,
         })
     }
 
@@ -100,39 +100,53 @@ impl<T: Send + Sync + 'static> Listing<T> {
     }
 
     async fn next(&mut self) -> Option<Result<ListPart<T>, SourceError>> {
-        loop {
-            match mem::replace(&mut self.phase, Phase::Over) {
-                Phase::Page(page) => match self.decode(page) {
-                    Ok(ListPart::Items(items)) if items.is_empty() => {}
-                    decoded => return Some(decoded),
-                },
-                Phase::Fetching => match self.pages.next().await {
-                    Ok(page) => self.phase = Phase::Page(page),
-                    Err(error) => return Some(Err(error)),
-                },
-                Phase::End(metadata) => return Some(Ok(ListPart::Metadata(metadata))),
-                Phase::Over => return None,
+        while !self.is_over {
+            if let Some(page) = self.page.take() {
+                self.decode(page);
+            }
+            if self.lane.waiting() == 0
+                && let Some(metadata) = self.end.take()
+            {
+                self.is_over = true;
+                return Some(Ok(ListPart::Metadata(metadata)));
+            }
+            match self.advance().await {
+                Ok(items) if items.is_empty() => {}
+                Ok(items) => return Some(Ok(ListPart::Items(items))),
+                Err(error) => {
+                    self.is_over = true;
+                    self.lane.abandon();
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+
+    /// Waits for the next page or for what became of one, whichever comes first.
+    async fn advance(&mut self) -> Decoded<T> {
+        let reads = self.end.is_none() && self.lane.waiting() < PAGES_AHEAD;
+        tokio::select! {
+            // Items first: what is decoded is asked for before more is read.
+            biased;
+            decoded = self.lane.receive() => match decoded {
+                Ok(decoded) => decoded,
+                Err(Panicked) => Err(malformed("the decoder panicked").into()),
+            },
+            page = self.pages.next(), if reads => {
+                self.page = Some(page?);
+                Ok(Vec::new())
             }
         }
     }
 
-    fn decode(&mut self, page: RangeResponse) -> Result<ListPart<T>, SourceError> {
-        // The next page comes while this one is decoded.
-        self.phase = match self.pages.go_on(&page) {
-            Some(metadata) => Phase::End(metadata),
-            None => Phase::Fetching,
-        };
-        let mut items = Vec::with_capacity(page.pairs.len());
-        for pair in &page.pairs {
-            match self.reader.item(pair) {
-                Ok(item) => items.push(item),
-                Err(error) => {
-                    self.phase = Phase::Over;
-                    return Err(error);
-                }
-            }
-        }
-        Ok(ListPart::Items(items))
+    /// Has a page decoded, and the one after it fetched.
+    fn decode(&mut self, page: RangeResponse) {
+        self.end = self.pages.go_on(&page);
+        self.lane.send(move |reader| {
+            let items = page.pairs.iter().map(|pair| reader.item(pair));
+            Step::Done(items.collect())
+        });
     }
 }
 

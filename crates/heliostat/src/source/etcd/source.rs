@@ -25,6 +25,7 @@ use super::token::ContinueToken;
 use super::watch::{WatchQuestion, Watching};
 use super::window::{is_compacted, oldest_revision};
 use crate::list_watch::{ListStream, ListerWatcher, WatchStream};
+use crate::source::decode_thread::{DecodeThread, Lane};
 
 /// The keys of an etcd that begin with a prefix, as objects.
 ///
@@ -67,6 +68,7 @@ pub struct EtcdSource<T> {
     received: Arc<AtomicU64>,
     progress_interval: Option<Duration>,
     window: Window,
+    thread: DecodeThread,
 }
 
 /// Where a mirror begins.
@@ -173,6 +175,7 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
             received: Arc::default(),
             progress_interval: Some(PROGRESS_INTERVAL),
             window: Window::Present,
+            thread: DecodeThread::next(),
         }
     }
 
@@ -191,6 +194,7 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
             received: Arc::default(),
             progress_interval: self.progress_interval,
             window: self.window,
+            thread: self.thread.clone(),
         }
     }
 
@@ -237,6 +241,11 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
             decoder: (self.make)(),
             received: Arc::clone(&self.received),
         }
+    }
+
+    /// The decoder of a list, beside the runtime.
+    fn lane<R: Send + 'static>(&self) -> Lane<Reader<T>, R> {
+        self.thread.lane(self.reader())
     }
 
     fn what(&self, verb: &str) -> Arc<str> {
@@ -300,7 +309,7 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
                 self.open_oldest(&what, question).await?
             }
             Window::Oldest | Window::Present => {
-                Listing::open(&self.cluster, &what, question, self.reader()).await?
+                Listing::open(&self.cluster, &what, question, self.lane()).await?
             }
         };
         let cluster_id = listing.pin().cluster_id;
@@ -325,7 +334,7 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
             let oldest = oldest_revision(&self.cluster, what, first, end).await?;
             question.state = Wanted::Exactly(oldest);
             let question = question.clone();
-            match Listing::open(&self.cluster, what, question, self.reader()).await {
+            match Listing::open(&self.cluster, what, question, self.lane()).await {
                 Err(error) if is_compacted(&error) && tries < OLDEST_TRIES => tries += 1,
                 listed => return listed,
             }
@@ -446,6 +455,7 @@ impl<T> Clone for EtcdSource<T> {
             received: Arc::clone(&self.received),
             progress_interval: self.progress_interval,
             window: self.window,
+            thread: self.thread.clone(),
         }
     }
 }

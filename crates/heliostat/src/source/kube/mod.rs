@@ -21,7 +21,6 @@
 //! | `body` | the body of an answer as plain chunks |
 //! | `reading` | the body of an answer through a decoder, as a stream |
 //! | `traffic` | what has come in, counted |
-//! | `decode_thread` | the threads on which that is done |
 //! | `cluster` | the client, and how a request is sent |
 //! | `encoding` | the encodings of answers |
 //! | `answer` | the head of an answer: success, content type |
@@ -52,8 +51,6 @@ mod metadata_only;
 mod reading;
 
 mod traffic;
-
-mod decode_thread;
 
 mod body;
 

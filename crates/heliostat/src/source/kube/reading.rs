@@ -18,11 +18,11 @@ use heliostat_core::wire::{Codec, DecodeLimits, Finisher, json, protobuf};
 
 use super::body::{Chunks, metered_chunks};
 use super::cluster::Answer;
-use super::decode_thread::{DecodeThread, Lane, Panicked, Step};
 use super::encoding::Encoding;
 use super::failure::RequestLine;
 use super::traffic::Meter;
 use crate::list_watch::{ListStream, WatchStream};
+use crate::source::decode_thread::{DecodeThread, Lane, Panicked, Step};
 
 /// What the answers of a source are read with.
 #[derive(Clone, Debug)]

@@ -16,7 +16,6 @@ use heliostat_core::wire::DecodeLimits;
 use super::cluster::{Answer, Ask, Cluster, Compression};
 use super::codec::{AnyCodec, CodecMaker, ManagedFields, expected_kind};
 use super::collection::{Collection, Form, WatchVerb};
-use super::decode_thread::DecodeThread;
 use super::discovery::DiscoveredResource;
 use super::encoding::Encoding;
 use super::failure::RequestLine;
@@ -26,6 +25,7 @@ use super::reading::Reader;
 use super::scope::Scope;
 use super::traffic::Traffic;
 use crate::list_watch::{ListStream, ListerWatcher, WatchStream};
+use crate::source::decode_thread::DecodeThread;
 
 /// The objects of one resource of a Kubernetes API, in all namespaces or in one.
 ///

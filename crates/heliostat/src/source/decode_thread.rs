@@ -40,6 +40,10 @@ pub(super) enum Step<R> {
     /// The result.
     Done(R),
     /// More work, which needs no decoder and may be done on any thread.
+    #[cfg_attr(
+        not(feature = "kube"),
+        expect(dead_code, reason = "a server's chunks hold many objects")
+    )]
     Later(Box<dyn FnOnce() -> R + Send>),
 }
 
@@ -120,6 +124,10 @@ impl DecodeThread {
     /// True if there are several threads, so that work for later may go round. Also on two cores, one of
     /// which has the sockets and the store to serve: what it has time for comes off the other (measured:
     /// 6 % of a list's time, 11 to 18 % of a watch's).
+    #[cfg_attr(
+        not(feature = "kube"),
+        expect(dead_code, reason = "a server's chunks hold many objects")
+    )]
     pub(super) fn has_company() -> bool {
         Self::all().len() > 1
     }
