@@ -26,7 +26,7 @@ async fn check(version: Version, among_others: bool, not_tested: &[Promise]) {
         answers_progress: version == Version::Newest,
         among_others,
     };
-    let report = run_all(&harness).await;
+    let report = Box::pin(run_all(&harness)).await;
     assert!(report.is_kept(), "\n{report}");
     let passed_over: Vec<Promise> = report.passed_over().collect();
     assert_eq!(passed_over, not_tested, "\n{report}");

@@ -86,12 +86,73 @@ pub(crate) fn keep_clear_of(bar: Option<ProgressBar>) {
     }
 }
 
+/// Lines that wait for the end of a picture on the whole terminal, if there is one.
+static HELD_BACK: Mutex<Option<Lines>> = Mutex::new(None);
+
+/// Number of bytes of lines that wait; later ones are counted.
+const HELD_BACK_BYTES_MAX: usize = 64 << 10;
+
+/// Lines that are written later.
+#[derive(Default)]
+struct Lines {
+    text: Vec<u8>,
+    left_out: u64,
+}
+
+impl Lines {
+    /// Takes one line, as the subscriber writes it.
+    fn push(&mut self, line: &[u8]) {
+        if self.text.len() + line.len() <= HELD_BACK_BYTES_MAX {
+            self.text.extend_from_slice(line);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    fn write(self, mut to: impl Write) -> io::Result<()> {
+        to.write_all(&self.text)?;
+        match self.left_out {
+            0 => Ok(()),
+            count => writeln!(to, "{count} more lines were logged meanwhile"),
+        }
+    }
+}
+
+/// Holds log lines back until the guard is dropped, which writes them: a picture on the whole terminal
+/// has no place for them.
+pub(crate) fn hold_back() -> HoldBack {
+    if let Ok(mut held_back) = HELD_BACK.lock() {
+        held_back.get_or_insert_default();
+    }
+    HoldBack
+}
+
+/// While it lives, log lines wait.
+#[must_use = "lines are held back until it is dropped"]
+pub(crate) struct HoldBack;
+
+impl Drop for HoldBack {
+    fn drop(&mut self) {
+        let lines = HELD_BACK.lock().ok().and_then(|mut lines| lines.take());
+        if let Some(lines) = lines {
+            // If stderr is gone, there is no place for them.
+            let _ = lines.write(io::stderr());
+        }
+    }
+}
+
 /// Writes to stderr, above the progress bar.
 #[derive(Clone, Copy, Debug)]
 struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Ok(mut held_back) = HELD_BACK.lock()
+            && let Some(lines) = &mut *held_back
+        {
+            lines.push(bytes);
+            return Ok(bytes.len());
+        }
         let bar = BAR.lock().ok().and_then(|bar| bar.clone());
         match bar {
             Some(bar) => bar.suspend(|| io::stderr().write(bytes)),
@@ -118,11 +179,25 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn lines_that_wait_for_the_end_of_a_picture_have_a_limit() {
+        let mut lines = Lines::default();
+        let line = [b'x'; 1023];
+        for _ in 0..100 {
+            lines.push(&[&line[..], b"\n"].concat());
+        }
+        let mut written = Vec::new();
+        lines.write(&mut written).unwrap();
+        let text = String::from_utf8(written).unwrap();
+        assert_eq!(text.lines().count(), 65);
+        assert!(text.ends_with("\n36 more lines were logged meanwhile\n"));
+    }
+
     /// What is logged by this code.
     fn logged(code: impl FnOnce()) -> String {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let subscriber = tracing_subscriber::fmt()
-            .with_writer(Lines(Arc::clone(&lines)))
+            .with_writer(Written(Arc::clone(&lines)))
             .fmt_fields(fields())
             .with_ansi(false)
             .without_time()
@@ -132,9 +207,9 @@ mod tests {
     }
 
     #[derive(Clone)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    struct Written(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Lines {
+    impl Write for Written {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -145,7 +220,7 @@ mod tests {
         }
     }
 
-    impl MakeWriter<'_> for Lines {
+    impl MakeWriter<'_> for Written {
         type Writer = Self;
 
         fn make_writer(&self) -> Self {

@@ -313,7 +313,8 @@ async fn custom_resources_take_json_and_yaml_and_no_protobuf() {
     let widget = Kind::custom("example.com", "v1", "Widget", "widgets");
     let server = ApiServer::builder().with_kind(widget).build();
     let server = server.serve_local().await.unwrap();
-    let yaml = b"apiVersion: example.com/v1\nkind: Widget\nmetadata:\n  name: w\nspec: {n: 1}\n";
+    // Of a key that comes twice the last value counts, as in JSON.
+    let yaml = b"apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: v, name: w}\nspec: {n: 0}\nspec: {n: 1}\n";
     let created = create(&server, WIDGETS, YAML, yaml).await;
     assert_eq!(created.json()["spec"], json!({"n": 1}));
     let metadata = "as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";

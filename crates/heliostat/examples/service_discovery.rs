@@ -23,6 +23,7 @@ pub struct Instance {
 }
 
 /// The instances of all services.
+#[derive(Debug)]
 pub struct Directory {
     instances: Indexer<Instance>,
     /// Keeps the mirror running.

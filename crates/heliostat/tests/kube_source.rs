@@ -2,6 +2,9 @@
 //! misbehaves in every way a network has.
 #![cfg(feature = "kube")]
 
+#[path = "reflector/lines.rs"]
+mod lines;
+
 #[path = "kube_source/server.rs"]
 mod server;
 
@@ -37,6 +40,9 @@ mod polling;
 
 #[path = "kube_source/discovery.rs"]
 mod discovery;
+
+#[path = "kube_source/logs.rs"]
+mod logs;
 
 #[path = "kube_source/connection.rs"]
 mod connection;

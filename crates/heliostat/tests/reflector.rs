@@ -29,6 +29,9 @@ mod metrics;
 #[path = "reflector/progress.rs"]
 mod progress;
 
+#[path = "reflector/lines.rs"]
+mod lines;
+
 #[path = "reflector/logs.rs"]
 mod logs;
 

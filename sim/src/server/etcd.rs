@@ -20,7 +20,7 @@ use crate::scenario::EtcdPlan;
 pub(super) struct Remembered {
     /// The cluster that it follows.
     cluster: usize,
-    /// The revision of the first list from that cluster: no version of the mirror is older.
+    /// The lowest revision of a list from that cluster: no version of the mirror is older.
     since: u64,
     /// Revisions of which some changes were delivered, and others not.
     cut: BTreeSet<u64>,
@@ -50,6 +50,8 @@ impl Server {
                 cut: BTreeSet::new(),
             };
         }
+        // The cluster may have been restored from a backup.
+        remembered.since = remembered.since.min(revision);
     }
 
     /// True if a mirror's version is not one of the cluster that would be watched.

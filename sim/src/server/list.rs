@@ -157,6 +157,13 @@ impl Server {
     pub(super) fn replica(&mut self, around: &mut Surroundings<'_>, at_least: u64) -> u64 {
         let present = around.world.revision();
         let behind = self.rng.below(self.plan.lag + 1);
+        // Replicas catch up once nothing is written. A watch does not wait for that; a mirror that polls
+        // has nothing else.
+        let behind = if self.quiet && !self.plan.watches {
+            0
+        } else {
+            behind
+        };
         let revision = present
             .saturating_sub(behind)
             .max(at_least)

@@ -76,7 +76,9 @@ impl Server {
             true => self.resumes_after(around, client, asked),
             false => (asked, 0),
         };
-        if is_foreign || position < self.window {
+        // etcd keeps the changes of the revision at which it is compacted.
+        let oldest = self.window - u64::from(reads_etcd);
+        if is_foreign || position < oldest {
             return self.refuse_expired(around, id);
         }
         if position > around.world.revision() {

@@ -89,6 +89,7 @@ impl EtcdArgs {
         if let Some(prefix) = &self.prefix {
             let source = EtcdSource::documents(&cluster, prefix);
             return Ok(Target {
+                cluster: None,
                 collections: vec![collection(keys(), Source::Etcd(source))],
             });
         }
@@ -124,7 +125,10 @@ impl EtcdArgs {
                 collections.push(collection(kind.clone(), Source::Etcd(source)));
             }
         }
-        Ok(Target { collections })
+        Ok(Target {
+            cluster: None,
+            collections,
+        })
     }
 
     async fn connect(&self) -> Result<Cluster, Failure> {

@@ -81,7 +81,10 @@ impl Target {
                 });
             }
         }
-        Ok(Self { collections })
+        Ok(Self {
+            cluster: Some(cluster.clone()),
+            collections,
+        })
     }
 }
 

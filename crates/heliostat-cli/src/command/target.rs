@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use heliostat::RawObject;
+use heliostat::source::kube::Cluster;
 
 use crate::failure::Failure;
 use crate::output::Kind;
@@ -17,6 +18,8 @@ pub(crate) const DEFAULT_TIMEOUT: &str = "30s";
 /// The collections to mirror.
 #[derive(Debug)]
 pub(crate) struct Target {
+    /// The cluster of Kubernetes; none if the source is etcd.
+    pub(crate) cluster: Option<Cluster>,
     pub(crate) collections: Vec<Collection>,
 }
 

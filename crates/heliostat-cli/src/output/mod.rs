@@ -102,10 +102,7 @@ impl Item {
 
     /// What the object is called where it is printed alone.
     fn name(&self, destination: Destination) -> String {
-        match destination {
-            Destination::Terminal => printable(self.label()).to_string(),
-            Destination::Pipe => self.label(),
-        }
+        destination.name(&self.label())
     }
 
     /// Reads the object's bytes.
@@ -183,6 +180,14 @@ impl Destination {
             Self::Terminal
         } else {
             Self::Pipe
+        }
+    }
+
+    /// A name as it is written there.
+    pub(crate) fn name(self, name: &str) -> String {
+        match self {
+            Self::Terminal => printable(name).to_string(),
+            Self::Pipe => name.to_owned(),
         }
     }
 }

@@ -155,8 +155,9 @@ fn what_is_no_address_is_refused_with_its_text_and_file() {
     }
 }
 
-/// Whom a client connects to, and the first line that it sends.
+/// The first line that a program sends to whom it connects, without the path that it asks for.
 fn first_line(
+    program: &str,
     variables: &[(&str, &str)],
     change: impl Fn(&str) -> Vec<(String, String)>,
 ) -> String {
@@ -171,19 +172,63 @@ fn first_line(
             .map(|(from, to)| (from.as_str(), to.as_str())),
     );
     let path = place.kubeconfig(&all);
-    let mut program = command(&ONCE);
-    program.env("KUBECONFIG", path);
+    let mut command = if program == OURS {
+        command(&ONCE)
+    } else {
+        let mut kubectl = Command::new(program);
+        kubectl.env_clear().env("HOME", &place.folder);
+        kubectl.args(["get", "pods"]);
+        kubectl
+    };
+    command.env("KUBECONFIG", path);
     for (name, value) in variables {
-        program.env(name, value.replace("PROXY", &address));
+        command.env(name, value.replace("PROXY", &address));
     }
-    let _running = Running::spawn(program);
+    let _running = Running::spawn(command);
     let (stream, _) = listener.accept().unwrap();
     stream
         .set_read_timeout(Some(crate::common::PATIENCE))
         .unwrap();
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).unwrap();
-    line.trim().to_owned()
+    let host = line.trim().splitn(4, '/').take(3);
+    host.collect::<Vec<_>>().join("/")
+}
+
+const OURS: &str = "heliostat";
+
+/// Both send this first line.
+#[track_caller]
+fn both_send(
+    expected: &str,
+    variables: &[(&str, &str)],
+    change: impl Fn(&str) -> Vec<(String, String)>,
+) {
+    assert_eq!(
+        first_line(OURS, variables, &change),
+        expected,
+        "{variables:?}"
+    );
+    match named_kubectl() {
+        Some(program) => {
+            let program = program.to_str().unwrap().to_owned();
+            let line = first_line(&program, variables, &change);
+            assert_eq!(line, expected, "kubectl: {variables:?}");
+        }
+        None => skipped("cli-configuration"),
+    }
+}
+
+const BY_REQUEST: &str = "GET http://cluster.invalid:80";
+const BY_TUNNEL: &str = "CONNECT cluster.invalid:80 HTTP/1.1";
+
+fn unchanged(_: &str) -> Vec<(String, String)> {
+    Vec::new()
+}
+
+fn secure(_: &str) -> Vec<(String, String)> {
+    let from = "http://cluster.invalid:80".to_owned();
+    vec![(from, "https://cluster.invalid:80".to_owned())]
 }
 
 #[test]
@@ -193,18 +238,66 @@ fn no_proxy_is_held_against_the_server_and_only_for_the_environments_proxy() {
         let to = format!("cluster.invalid:80', proxy-url: 'http://{address}'");
         vec![(from, to)]
     };
-    let connect = "CONNECT cluster.invalid:80 HTTP/1.1";
     for exceptions in ["localhost,127.0.0.1", "cluster.invalid", "*", "a,,b"] {
-        assert_eq!(first_line(&[("NO_PROXY", exceptions)], own), connect);
+        both_send(BY_REQUEST, &[("NO_PROXY", exceptions)], own);
     }
-    let secure = |_: &str| {
-        let from = "http://cluster.invalid:80".to_owned();
-        vec![(from, "https://cluster.invalid:80".to_owned())]
-    };
     for proxy in ["http://PROXY", "PROXY"] {
         let variables = [("HTTPS_PROXY", proxy), ("NO_PROXY", "127.0.0.1,,localhost")];
-        assert_eq!(first_line(&variables, secure), connect);
+        both_send(BY_TUNNEL, &variables, secure);
     }
+}
+
+#[test]
+fn a_server_of_http_is_reached_by_its_own_proxy() {
+    for variables in [
+        &[("HTTP_PROXY", "http://PROXY")][..],
+        &[
+            ("http_proxy", "PROXY"),
+            ("HTTPS_PROXY", "http://127.0.0.1:1"),
+        ],
+        &[
+            ("HTTP_PROXY", "PROXY"),
+            ("NO_PROXY", "127.0.0.1,cluster.invalid:443"),
+        ],
+    ] {
+        both_send(BY_REQUEST, variables, unchanged);
+    }
+    // Also of a server that is named on the command line alone.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut arguments = ONCE.to_vec();
+    arguments.extend(["--server", "cluster.invalid:80"]);
+    let mut program = command(&arguments);
+    program.env("HTTP_PROXY", listener.local_addr().unwrap().to_string());
+    let _running = Running::spawn(program);
+    let (stream, _) = listener.accept().unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    assert!(line.starts_with(BY_REQUEST), "{line}");
+}
+
+#[test]
+fn a_server_on_this_machine_is_reached_without_a_proxy() {
+    let place = Place::new("no-proxy");
+    let path = place.kubeconfig(&[]);
+    let proxy = format!("http://{}", nobody());
+    for name in ["HTTP_PROXY", "HTTPS_PROXY"] {
+        let finished = once(path.to_str().unwrap(), &[(name, &proxy)]);
+        assert_eq!(finished.stdout, "shop/web-1\n", "{}", finished.stderr);
+    }
+}
+
+#[test]
+fn of_a_key_that_comes_twice_the_last_value_counts() {
+    let place = Place::new("twice");
+    let twice = "token: old, exec: {command: /bin/false, command: /bin/true}, exec: null, token: t";
+    let path = place.kubeconfig(&[
+        ("token: t", twice),
+        (
+            "current-context: here",
+            "current-context: gone\ncurrent-context: here",
+        ),
+    ]);
+    place.both_list_it(path.to_str().unwrap());
 }
 
 #[test]

@@ -328,3 +328,27 @@ fn any_part_of_a_value_and_any_changed_byte_is_safe() {
         );
     }
 }
+
+#[test]
+fn reports_of_one_kind_are_limited_and_their_number_is_told() {
+    let items = vec!["{}"; 20_000].join(",");
+    let list = format!(r#"{{"kind":"PodList","apiVersion":"v1","items":[{items}]}}"#);
+    let converted = convert(&["-o", "name"], list.as_bytes());
+    assert_eq!(converted.code, Some(1));
+    let lines = converted.stderr.lines().count();
+    assert!((2..1000).contains(&lines), "{lines}");
+    let said = "20000 of 20000 objects cannot be converted";
+    assert!(converted.stderr.contains(said), "{}", converted.stderr);
+}
+
+#[test]
+fn null_is_the_zero_value_also_in_names() {
+    for metadata in [
+        r#"{"namespace":null,"name":"web"}"#,
+        r#"{"name":"web","namespace":""}"#,
+    ] {
+        let pod = format!(r#"{{"kind":"Pod","apiVersion":"v1","metadata":{metadata}}}"#);
+        let named = convert(&["-o", "name"], pod.as_bytes()).succeeded();
+        assert_eq!(named.text(), "web\n");
+    }
+}

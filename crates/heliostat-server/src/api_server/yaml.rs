@@ -1,15 +1,17 @@
 //! YAML: another notation of the same JSON.
 
 use serde_json::Value;
+use serde_saphyr::options::DuplicateKeyPolicy;
 
 use super::status::Status;
 
-/// Reads YAML as JSON.
+/// Reads YAML as JSON. Of a key that comes twice the last value counts, as in JSON.
 ///
 /// # Errors
 /// Why the text is not YAML, or has no JSON.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
-    serde_saphyr::from_slice(text).map_err(|error| error.to_string())
+    let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins };
+    serde_saphyr::from_slice_with_options(text, options).map_err(|error| error.to_string())
 }
 
 /// Writes JSON as YAML, with sorted keys.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use heliostat_core::informer::{BufferedBatch, HandlerId};
+use heliostat_core::printable::printable;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -213,8 +214,8 @@ impl<T: Send + Sync + 'static, H: EventHandler<T>> Notifier<T, H> {
             self.slot.panicked();
             tracing::error!(
                 handler = %self.slot.name(),
-                object = notifications.last_key().map(tracing::field::display),
-                panic = %crate::contain::panic_message(&*panic),
+                object = notifications.last_key().map(tracing::field::debug),
+                panic = %printable(crate::contain::panic_message(&*panic)),
                 "a handler panicked; it goes on with the next notification"
             );
             tokio::select! {

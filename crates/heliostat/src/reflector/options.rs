@@ -41,7 +41,7 @@ pub struct WatchError<'a> {
     pub error: &'a RoundError,
     /// How often the mirror failed since its last progress, this failure included.
     pub failures: u64,
-    /// The delay before the next round; none if it begins at once.
+    /// The delay before the next round; none if there is none.
     pub retry_in: Option<Duration>,
 }
 

@@ -11,7 +11,7 @@ use heliostat::source::etcd::{Connection, EtcdSource};
 use heliostat::{ListerWatcher as _, SourceError};
 use serde_json::json;
 
-use super::etcd_server::{EtcdClient, Member, Options, Version, free_address};
+use super::etcd_server::{Member, Options, Version, free_address};
 use super::support::{Mirror, PREFIX};
 
 /// Users `root` and `reader`, of whom the second may read the prefix and nothing else. Tokens run out after

@@ -6,7 +6,7 @@ use heliostat::source::etcd::EtcdSource;
 use heliostat::{ObjectKey, Reflector};
 use serde::Deserialize;
 
-use super::etcd_server::{Member, Put, Version};
+use super::etcd_server::{Member, PATIENCE, Put, Version};
 use super::support::{Mirror, PREFIX, connect};
 
 async fn follows(version: Version) {
@@ -136,7 +136,7 @@ async fn a_value_that_does_not_decode_is_rejected_alone() {
     let source = EtcdSource::<Service>::json(&connect([&member]).await, PREFIX);
     let (reflector, services) = Reflector::with_indexer(source);
     let handle = reflector.start();
-    handle.wait_synced(Duration::MAX).await.unwrap();
+    handle.wait_synced(PATIENCE).await.unwrap();
     assert_eq!(services.len(), 1);
     assert_eq!(handle.status().counts.rejected, 1);
     let revision = client.put("/app/bad", r#"{"port": 81}"#).await;

@@ -2,17 +2,21 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use heliostat::source::kube::{Cluster, Connection, KubeSource};
 use heliostat_core::error::SourceError;
 use k8s_openapi::api::core::v1::ConfigMap;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::server::TlsStream;
+
+use crate::lines::Lines;
 
 use super::connection::{asked, kubeconfig, two_contexts};
 use super::list;
@@ -36,14 +40,19 @@ fn plugin(name: &str, script: &str) -> String {
 
 /// A script that counts its runs in a file, `$n` in what it prints.
 fn counting(name: &str, output: &str) -> (PathBuf, String) {
+    counting_and(name, output, "")
+}
+
+/// A counting script with more commands.
+fn counting_and(name: &str, output: &str, more: &str) -> (PathBuf, String) {
     let runs = kubeconfig(&format!("{name}.runs"), "");
     let path = runs.display();
     let script =
-        format!("echo run >> '{path}'; n=$(($(wc -l < '{path}'))); printf '%s' \"{output}\"");
+        format!("echo run >> '{path}'; n=$(($(wc -l < '{path}'))); printf '%s' \"{output}\"{more}");
     (runs, plugin(name, &script))
 }
 
-fn lines(path: &Path) -> usize {
+fn lines_of(path: &Path) -> usize {
     std::fs::read_to_string(path).unwrap().lines().count()
 }
 
@@ -121,12 +130,35 @@ async fn a_plugin_runs_again_after_a_refusal_and_the_request_is_sent_once_more()
     let (runs, user) = counting("refused", "{status: {token: t$n}}");
     let path = of_user("refused.yaml", &server.url, &user);
     let cluster = Connection::new().kubeconfig(path).connect().await.unwrap();
-    assert_eq!(lines(&runs), 1, "one run for token and certificate");
+    assert_eq!(lines_of(&runs), 1, "one run for token and certificate");
     let all = (0..4).map(|_| list_once(&cluster));
     for outcome in futures_util::future::join_all(all).await {
         outcome.unwrap();
     }
-    assert_eq!(lines(&runs), 2, "one run for all that were refused");
+    assert_eq!(lines_of(&runs), 2, "one run for all that were refused");
+}
+
+#[tokio::test]
+async fn what_a_plugin_says_is_logged_while_the_terminal_is_in_use() {
+    let lines = Lines::collect();
+    let server = accepting("Bearer t2").await;
+    let script = "; printf 'open\\033[2J this\\nand' >&2";
+    let (runs, user) = counting_and("in-use", "{status: {token: t$n}}", script);
+    let path = of_user("in-use.yaml", &server.url, &user);
+    let cluster = Connection::new().kubeconfig(&path).connect().await.unwrap();
+    assert!(lines.all().is_empty());
+    cluster.clone().set_interactive(false);
+    list_once(&cluster).await.unwrap();
+    assert_eq!(lines_of(&runs), 2);
+    let said = lines.with("a credential plugin says: ");
+    let texts: Vec<&str> = said
+        .iter()
+        .filter_map(|line| line.split_once("says: "))
+        .map(|it| it.1)
+        .collect();
+    assert!(texts[0].starts_with(r"open\u{1b}[2J this"), "{texts:?}");
+    assert!(texts[1].starts_with("and"), "{texts:?}");
+    assert_eq!(texts.len(), 2);
 }
 
 #[tokio::test]
@@ -140,7 +172,7 @@ async fn credentials_that_stay_refused_are_an_error() {
         let is_refusal = matches!(&error, SourceError::Api(status) if status.is_unauthorized());
         assert!(is_refusal, "{error}");
     }
-    assert!((2..=4).contains(&lines(&runs)), "{}", lines(&runs));
+    assert!((2..=4).contains(&lines_of(&runs)), "{}", lines_of(&runs));
     assert!(server.seen().len() <= 6, "each is sent once more at most");
 
     let path = of_user("fixed.yaml", &server.url, "token: t");
@@ -208,9 +240,9 @@ fn certificate(name: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(&tls(name)).unwrap()
 }
 
-/// A server that asks for client certificates and accepts this one. Returns its address and whose
-/// certificates it has seen.
-async fn tls_server(wanted: CertificateDer<'static>) -> (String, Arc<Mutex<Vec<bool>>>) {
+/// A server that asks for client certificates and accepts those of these names. Returns its address and
+/// the names of the certificates that requests came with.
+async fn tls_server(accepted: &'static [&'static str]) -> (String, Arc<Mutex<Vec<&'static str>>>) {
     let mut roots = RootCertStore::empty();
     roots.add(certificate("authority.pem")).unwrap();
     let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build();
@@ -226,30 +258,46 @@ async fn tls_server(wanted: CertificateDer<'static>) -> (String, Arc<Mutex<Vec<b
     let log = Arc::clone(&seen);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let mut stream = acceptor.accept(stream).await.unwrap();
-            let peer = stream.get_ref().1.peer_certificates().unwrap();
-            let is_wanted = peer[0] == wanted;
-            log.lock().unwrap().push(is_wanted);
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(stream.read_u8().await.unwrap());
-            }
-            let (code, body) = if is_wanted {
-                (200, super::capture("list-json-empty", "body"))
-            } else {
-                (401, unauthorized().body())
-            };
-            let head = format!(
-                "HTTP/1.1 {code} Some\r\nconnection: close\r\ncontent-type: application/json\r\n\
-                 content-length: {}\r\n\r\n",
-                body.len()
-            );
-            stream.write_all(head.as_bytes()).await.unwrap();
-            stream.write_all(&body).await.unwrap();
-            let _ = stream.shutdown().await;
+            let stream = acceptor.accept(stream).await.unwrap();
+            tokio::spawn(answer_all(stream, accepted, Arc::clone(&log)));
         }
     });
     (url, seen)
+}
+
+/// Answers the requests of a connection until the client closes it.
+async fn answer_all(
+    mut stream: TlsStream<TcpStream>,
+    accepted: &[&str],
+    log: Arc<Mutex<Vec<&'static str>>>,
+) {
+    let peer = stream.get_ref().1.peer_certificates().unwrap()[0].clone();
+    let is_of = |name: &&str| certificate(&format!("{name}.pem")) == peer;
+    let name = ["first", "second"].into_iter().find(is_of).unwrap();
+    loop {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let Ok(byte) = stream.read_u8().await else {
+                return;
+            };
+            head.push(byte);
+        }
+        log.lock().unwrap().push(name);
+        let (code, body) = if accepted.contains(&name) {
+            (200, super::capture("list-json-empty", "body"))
+        } else {
+            (401, unauthorized().body())
+        };
+        let head = format!(
+            "HTTP/1.1 {code} Some\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream
+            .write_all(&[head.as_bytes(), &body].concat())
+            .await
+            .unwrap();
+        stream.flush().await.unwrap();
+    }
 }
 
 /// As `base64` wraps it, as a block of YAML.
@@ -271,31 +319,61 @@ fn trusting(path: &str, url: &str, user: &str) -> PathBuf {
 
 #[tokio::test]
 async fn a_refused_client_certificate_is_replaced_by_the_plugins_next() {
-    let (url, seen) = tls_server(certificate("second.pem")).await;
+    let (url, seen) = tls_server(&["second"]).await;
+    let (runs, path) = issuing_identities("identity", &url, None);
+    let cluster = Connection::new().kubeconfig(path).connect().await.unwrap();
+    list_once(&cluster).await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), ["first", "second"]);
+    assert_eq!(lines_of(&runs), 2);
+}
+
+/// A kubeconfig whose plugin returns the identity `first` at its first run and `second` later. Also returns
+/// the file that counts the runs.
+fn issuing_identities(test: &str, url: &str, end: Option<jiff::Timestamp>) -> (PathBuf, PathBuf) {
     for name in ["first", "second"] {
         let pem = |suffix: &str| String::from_utf8(tls(&format!("{name}{suffix}"))).unwrap();
         let status = serde_json::json!({"status": {
             "clientCertificateData": pem(".pem"),
             "clientKeyData": pem(".key.pem"),
+            "expirationTimestamp": end,
         }});
-        kubeconfig(&format!("identity-{name}"), &status.to_string());
+        kubeconfig(&format!("{test}-{name}"), &status.to_string());
     }
     let folder = env!("CARGO_TARGET_TMPDIR");
     let (runs, user) = counting(
-        "identity",
-        &format!("$(cat {folder}/identity-$([ $n = 1 ] && echo first || echo second))"),
+        test,
+        &format!("$(cat {folder}/{test}-$([ $n = 1 ] && echo first || echo second))"),
     );
     let user = user.replace("exec:", "token: '', exec:");
-    let path = trusting("identity.yaml", &url, &user);
+    (runs, trusting(&format!("{test}.yaml"), url, &user))
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_replaced_before_it_ends_also_on_open_connections() {
+    const LIFE: i64 = 1000;
+    let (url, seen) = tls_server(&["first", "second"]).await;
+    let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(LIFE);
+    let (runs, path) = issuing_identities("ending", &url, Some(end));
     let cluster = Connection::new().kubeconfig(path).connect().await.unwrap();
-    list_once(&cluster).await.unwrap();
-    assert_eq!(*seen.lock().unwrap(), [false, true]);
-    assert_eq!(lines(&runs), 2);
+    // A minute before its end; the clock is only stopped where nothing is sent.
+    for (seconds, expected) in [
+        (0, &["first"][..]),
+        (930, &["first", "first"]),
+        (12, &["first", "first", "second"]),
+        (0, &["first", "first", "second", "second"]),
+    ] {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        tokio::time::resume();
+        list_once(&cluster).await.unwrap();
+        assert_eq!(*seen.lock().unwrap(), expected);
+    }
+    assert_eq!(lines_of(&runs), 2);
 }
 
 #[tokio::test]
 async fn client_certificates_in_files_are_read_again_after_a_refusal() {
-    let (url, seen) = tls_server(certificate("second.pem")).await;
+    let (url, seen) = tls_server(&["second"]).await;
     let put = |name: &str| {
         std::fs::write(kubeconfig("rotated.pem", ""), tls(&format!("{name}.pem"))).unwrap();
         std::fs::write(
@@ -311,12 +389,12 @@ async fn client_certificates_in_files_are_read_again_after_a_refusal() {
     let cluster = Connection::new().kubeconfig(path).connect().await.unwrap();
     put("second");
     list_once(&cluster).await.unwrap();
-    assert_eq!(*seen.lock().unwrap(), [false, true]);
+    assert_eq!(*seen.lock().unwrap(), ["first", "second"]);
 }
 
 #[tokio::test]
 async fn data_of_certificates_may_have_line_breaks() {
-    let (url, seen) = tls_server(certificate("second.pem")).await;
+    let (url, seen) = tls_server(&["second"]).await;
     let user = format!(
         "client-certificate-data: {}, client-key-data: {}",
         in_lines(&tls("second.pem")),
@@ -325,5 +403,5 @@ async fn data_of_certificates_may_have_line_breaks() {
     let path = trusting("data.yaml", &url, &user);
     let cluster = Connection::new().kubeconfig(path).connect().await.unwrap();
     list_once(&cluster).await.unwrap();
-    assert_eq!(*seen.lock().unwrap(), [true]);
+    assert_eq!(*seen.lock().unwrap(), ["second"]);
 }

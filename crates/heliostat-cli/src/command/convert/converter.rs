@@ -2,8 +2,11 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::time::Instant;
 
+use heliostat_core::log_limit::{LogLimit, PERIOD};
 use heliostat_core::printable::printable;
+use heliostat_core::time::Time;
 use heliostat_core::wire::protobuf::field::{Fields, Value};
 use heliostat_kinds::schema::{self, Kind, ValueType};
 use heliostat_kinds::{Envelope, MAGIC, Object, ReadError, unknown_fields, yaml_to_json};
@@ -16,6 +19,9 @@ use super::split::Piece;
 /// How many lists may be in each other.
 const NESTING_MAX: usize = 8;
 
+/// Number of reports of one kind in each period: more than a person reads, and too few to fill a disk.
+const LINES_MAX: u32 = 100;
+
 /// Writes the objects of pieces, and reports those that it cannot write.
 pub(super) struct Converter<'a> {
     output: Output,
@@ -25,6 +31,8 @@ pub(super) struct Converter<'a> {
     position: u64,
     objects: u64,
     failed: u64,
+    lines: LogLimit<&'static str>,
+    started: Instant,
 }
 
 /// What distinguishes an object from a list and an event.
@@ -56,8 +64,8 @@ struct Head {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Names {
-    namespace: String,
-    name: String,
+    namespace: Option<String>,
+    name: Option<String>,
 }
 
 /// The kind of an object that does not have it.
@@ -72,6 +80,8 @@ impl<'a> Converter<'a> {
             position: 0,
             objects: 0,
             failed: 0,
+            lines: LogLimit::new(LINES_MAX, PERIOD),
+            started: Instant::now(),
         }
     }
 
@@ -274,9 +284,14 @@ impl<'a> Converter<'a> {
         if let (Output::Json | Output::Jsonl | Output::Yaml, Ok(unknown)) =
             (self.output, unknown_fields(&object))
             && !unknown.is_empty()
+            && let Some(held_back) = self.admit("fields")
         {
             let (fields, label) = (unknown.join(", "), label(&found));
-            tracing::warn!("fields of {label} are not known and left out: {fields}");
+            let held_back = some(held_back);
+            tracing::warn!(
+                held_back,
+                "fields of {label} are not known and left out: {fields}"
+            );
         }
         self.write(&found)
     }
@@ -293,6 +308,13 @@ impl<'a> Converter<'a> {
         }
     }
 
+    /// Whether a line of this kind is logged, with the number of those that were held back before it: an
+    /// input may have any number of broken objects, and the end of the program counts them.
+    fn admit(&mut self, kind: &'static str) -> Option<u64> {
+        let now = Time::since_start(self.started.elapsed());
+        self.lines.admit_with_summary(now, kind)
+    }
+
     const fn count(&mut self) {
         self.position += 1;
         self.objects += 1;
@@ -300,6 +322,9 @@ impl<'a> Converter<'a> {
 
     fn report(&mut self, label: &str, error: &dyn Display) {
         self.failed += 1;
+        let Some(held_back) = self.admit("failed") else {
+            return;
+        };
         let (position, input) = (self.position, printable(&self.input));
         let label = if label.is_empty() {
             String::new()
@@ -308,6 +333,7 @@ impl<'a> Converter<'a> {
         };
         let error = error.to_string();
         tracing::error!(
+            held_back = some(held_back),
             "cannot convert object {position} of {input}{label}: {}",
             printable(error)
         );
@@ -316,11 +342,17 @@ impl<'a> Converter<'a> {
 
 impl Names {
     fn key(&self) -> String {
-        match (&*self.namespace, &*self.name) {
+        let text = |name: &Option<String>| name.clone().unwrap_or_default();
+        match (&*text(&self.namespace), &*text(&self.name)) {
             ("", name) => name.to_owned(),
             (namespace, name) => format!("{namespace}/{name}"),
         }
     }
+}
+
+/// A number that is worth a word.
+fn some(number: u64) -> Option<u64> {
+    (number > 0).then_some(number)
 }
 
 /// What is known of an object: `v1 Pod shop/web`.

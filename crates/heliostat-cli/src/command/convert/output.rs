@@ -7,6 +7,7 @@ use heliostat_kinds::{
     FieldValidation, Object, ReadError, TextOptions, WriteError, schema, to_envelope,
 };
 
+use crate::output::Destination;
 use crate::output::document::{self, DocumentError, Style};
 
 /// The encodings of output.
@@ -85,7 +86,7 @@ impl Output {
             Self::Jsonl => Style::Jsonl,
             Self::Yaml => Style::Yaml,
             Self::Protobuf => return found.write_protobuf(out),
-            Self::Name => return found.write_name(out),
+            Self::Name => return found.write_name(Destination::of_stdout(), out),
         };
         found.write_text(style, out)
     }
@@ -130,10 +131,33 @@ impl Found<'_> {
         out.write_all(&bytes).map_err(ObjectError::Output)
     }
 
-    fn write_name(&self, out: &mut dyn Write) -> Result<(), ObjectError> {
+    fn write_name(&self, destination: Destination, out: &mut dyn Write) -> Result<(), ObjectError> {
         match self.key.is_empty() {
             true => Err(ObjectError::NoName),
-            false => writeln!(out, "{}", self.key).map_err(ObjectError::Output),
+            false => writeln!(out, "{}", destination.name(&self.key)).map_err(ObjectError::Output),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_escaped_for_a_terminal_and_raw_in_a_pipe() {
+        let found = Found {
+            api_version: "v1",
+            kind: "Pod",
+            key: "shop/web\x1b[2J".to_owned(),
+            content: Content::Json(b"{}"),
+        };
+        for (destination, expected) in [
+            (Destination::Pipe, "shop/web\x1b[2J\n"),
+            (Destination::Terminal, "shop/web\\u{1b}[2J\n"),
+        ] {
+            let mut out = Vec::new();
+            found.write_name(destination, &mut out).unwrap();
+            assert_eq!(out, expected.as_bytes());
         }
     }
 }

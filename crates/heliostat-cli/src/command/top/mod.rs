@@ -140,6 +140,11 @@ pub(crate) async fn run(args: TopArgs) -> Result<(), Failure> {
     if !args.once {
         target.check_followed(args.poll)?;
     }
+    let live = args.output == Shown::Live && !args.once && std::io::stdout().is_terminal();
+    if live && let Some(cluster) = &target.cluster {
+        // The picture is all of the terminal: a plugin that runs again must not ask anything on it.
+        cluster.set_interactive(false);
+    }
     // A handler that does nothing: its lag is that of any handler that keeps up.
     let options = FleetOptions {
         wire: args.wire,
@@ -150,7 +155,6 @@ pub(crate) async fn run(args: TopArgs) -> Result<(), Failure> {
         Some((HandlerFuncs::new(), HandlerOptions::new().name("top")))
     })?;
     let mut sampler = Sampler::new(&fleet);
-    let live = args.output == Shown::Live && !args.once && std::io::stdout().is_terminal();
     let outcome = if live {
         screen::run(&args, &fleet, &mut sampler, &mut signals).await
     } else {

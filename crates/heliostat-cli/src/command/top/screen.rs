@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::command::fleet::Fleet;
 use crate::failure::Failure;
+use crate::log;
 use crate::signals::Signals;
 
 use super::TopArgs;
@@ -27,6 +28,8 @@ pub(super) async fn run(
     sampler: &mut Sampler,
     signals: &mut Signals,
 ) -> Result<(), Failure> {
+    // Shown when the picture is gone.
+    let _lines = log::hold_back();
     let mut terminal = ratatui::try_init().map_err(Failure::Write)?;
     let shown = show(args, fleet, sampler, signals, &mut terminal).await;
     let restored = ratatui::try_restore();

@@ -375,6 +375,33 @@ fn f_07_a_list_does_not_share_with_a_store_that_is_in_an_earlier_history() {
     assert_eq!(kept, 7, "in one history the versions are trusted again");
 }
 
+/// Of two lists of other histories one is in the store, and the other one is still queued.
+#[test]
+fn f_07_a_list_does_not_share_with_the_store_while_one_of_another_history_is_queued() {
+    let mut store = IndexedObjects::new();
+    let of_value = |value: u64| Entry::new(entry("x", 1).header, value);
+    let mut fifo = FifoState::atomic();
+    let queue = |fifo: &mut FifoState, store: &IndexedObjects<u64>, history, value| {
+        let mut staging = fifo.begin_replace_on(store.view()).in_history(history);
+        staging.stage(of_value(value));
+        fifo.commit(staging, &1.into()).unwrap();
+    };
+    let work = |fifo: &mut FifoState, store: &mut IndexedObjects<u64>| {
+        let Work::ReplacedAll(all) = fifo.pop().unwrap().work else {
+            panic!("expected the list");
+        };
+        store.commit(all.staging, &all.version).unwrap();
+        fifo.processed();
+        *store.view().get(&"x".parse().unwrap()).unwrap().object
+    };
+    queue(&mut fifo, &store, History::Unknown, 7);
+    queue(&mut fifo, &store, History::Unknown, 8);
+    assert_eq!(work(&mut fifo, &mut store), 7);
+    queue(&mut fifo, &store, History::Same, 8);
+    assert_eq!(work(&mut fifo, &mut store), 8);
+    assert_eq!(work(&mut fifo, &mut store), 8);
+}
+
 #[test]
 fn f_07_a_list_shares_what_did_not_change_and_keeps_what_the_store_has_when_it_is_put_in() {
     let mut store = IndexedObjects::new();

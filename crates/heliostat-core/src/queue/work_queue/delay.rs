@@ -120,6 +120,11 @@ impl<K: Clone + Ord> Delays<K> {
         self.times.clear();
     }
 
+    /// The time that a key waits for as the outcome of its work.
+    pub(super) fn outcome(&self, key: &K) -> Option<Time> {
+        Some(self.keys.get(key)?.outcome?.at)
+    }
+
     /// The first time that a key waits for.
     pub(super) fn earliest(&self) -> Option<Time> {
         self.times.first_key_value().map(|((at, _), _)| *at)

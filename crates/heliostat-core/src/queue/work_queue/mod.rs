@@ -285,6 +285,12 @@ impl<K: Clone + Ord> WorkQueueState<K> {
         }
     }
 
+    /// Returns how long a key still waits because its work failed or asked for a later look.
+    #[must_use]
+    pub fn retry_in(&self, now: Time, key: &K) -> Option<Duration> {
+        self.delays.outcome(key).map(|at| at - now)
+    }
+
     /// The key is done, whether it succeeded or not: its failures no longer count. The key stays in line if it
     /// is there.
     pub fn forget(&mut self, key: &K) {

@@ -177,6 +177,19 @@ fn s_06_in_an_unknown_history_the_listed_object_always_wins() {
 }
 
 #[test]
+fn s_06_in_an_unknown_history_the_listed_object_wins_over_what_came_meanwhile() {
+    for (history, expected) in [(History::Unknown, vec!["a"]), (History::Same, vec![])] {
+        let mut store = store_of(&[]);
+        let mut staging = store.begin_replace().in_history(history);
+        staging.stage(entry("a", 1, "y"));
+        // Not in the content that the list began with.
+        store.add(entry("a", 1, "x")).unwrap();
+        store.commit(staging, &1.into()).unwrap();
+        assert_eq!(labelled(store.view(), "y"), expected, "{history:?}");
+    }
+}
+
+#[test]
 fn s_06_a_relist_of_an_unchanged_list_shares_all_memory() {
     let mut store = store_of(&[]);
     replace(&mut store, 1, many(1));

@@ -22,6 +22,7 @@ use futures_util::FutureExt;
 use heliostat_core::event::Rejection;
 use heliostat_core::informer::{Notification, Outcome, apply};
 use heliostat_core::object::ObjectKey;
+use heliostat_core::printable::printable;
 use heliostat_core::queue::backlog::{Backlog, Work};
 use heliostat_core::queue::ordered_fifo::{BATCH_SIZE, Popped, Work as Element};
 use heliostat_core::queue::rate_limit::{RateLimiter, default_rate_limiter};
@@ -365,9 +366,10 @@ impl<T: Send + Sync + 'static> Worker<T> {
         let delay = self.backlog.handle_failure(self.now(), work);
         tracing::warn!(
             controller = %self.control.name(),
-            %key,
-            ?delay,
-            "processing failed and is tried again: {reason}"
+            key = %printable(&key),
+            retry_in = ?delay,
+            error = %printable(&reason),
+            "processing failed and is tried again"
         );
     }
 

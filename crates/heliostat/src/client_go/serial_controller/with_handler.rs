@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use heliostat_core::event::Rejection;
 use heliostat_core::informer::{Notification, Outcome, apply};
+use heliostat_core::printable::printable;
 
 use super::handle::{Control, Counters};
 use super::{Running, SerialController};
@@ -128,7 +129,7 @@ async fn tell<T: Send + Sync + 'static>(
             Counters::add_one(&control.counters.panicked);
             tracing::error!(
                 controller = %control.name(),
-                panic = %panic_message(&*panic),
+                panic = %printable(panic_message(&*panic)),
                 "the handler panicked; it goes on with the next notification"
             );
             tokio::time::sleep(PANIC_PAUSE).await;

@@ -250,6 +250,14 @@ impl<K: Clone + Ord> WorkQueue<K> {
         queue.oldest_waiting(self.inner.now())
     }
 
+    /// How long a key still waits because its work failed: not at all where it is in line, none where it
+    /// does not come back.
+    fn retry_in(&self, key: &K) -> Option<Duration> {
+        let queue = self.inner.shared.lock();
+        let retry_in = queue.retry_in(self.inner.now(), key);
+        (!queue.is_closed()).then(|| retry_in.unwrap_or_default())
+    }
+
     async fn wait_end(&self) {
         let look = |queue: &mut machine::WorkQueueState<K>| match queue.awaits_end() {
             true => Look::Wait,

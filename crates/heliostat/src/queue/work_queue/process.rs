@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use heliostat_core::printable::printable;
 use tokio::task::JoinSet;
 
 use super::metrics::REFRESH_PERIOD;
@@ -155,33 +156,42 @@ where
         result: std::thread::Result<Result<Action, Failure>>,
     ) {
         let queue = self.queue.inner.name.as_deref();
-        let key = attempt.key();
+        let Some(key) = attempt.key().cloned() else {
+            return;
+        };
         match result {
             Ok(Ok(action)) => attempt.settle(|work| work.settle(action)),
             Ok(Err(Failure { message, then })) => {
-                tracing::warn!(
-                    queue,
-                    ?key,
-                    attempt = number,
-                    ?then,
-                    error = message,
-                    "work failed"
-                );
                 attempt.settle(|work| match then {
                     Action::Done | Action::Retry => work.settle(then),
                     Action::After(delay) => work.retry_after(delay),
                 });
+                let retry_in = match then {
+                    Action::Done => None,
+                    Action::After(_) | Action::Retry => self.queue.retry_in(&key),
+                };
+                let error = printable(message);
+                tracing::warn!(
+                    queue,
+                    ?key,
+                    attempt = number,
+                    ?retry_in,
+                    ?error,
+                    "work failed"
+                );
             }
             Err(panic) => {
-                let panic = panic_message(&*panic);
+                attempt.settle(Work::retry);
+                let retry_in = self.queue.retry_in(&key);
+                let panic = printable(panic_message(&*panic));
                 tracing::error!(
                     queue,
                     ?key,
                     attempt = number,
-                    panic,
+                    ?retry_in,
+                    ?panic,
                     "work panicked; it is retried"
                 );
-                attempt.settle(Work::retry);
             }
         }
     }

@@ -119,3 +119,46 @@ impl<T, W: Store<T>> ContainedStore<T, W> {
         contain(|| write(&mut self.store)).unwrap_or_else(|panic| Err(StoreError::new(panic)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use heliostat_core::object::{Header, Uid};
+
+    use super::*;
+    use crate::store::IndexerWriter;
+
+    /// An object whose drop is code of the user's.
+    struct Fragile(bool);
+
+    impl Drop for Fragile {
+        fn drop(&mut self) {
+            assert!(!self.0 || std::thread::panicking(), "told to panic");
+        }
+    }
+
+    #[test]
+    fn a_replace_in_which_an_object_panics_is_not_committed() {
+        let writer = IndexerWriter::<Fragile>::new();
+        let indexer = writer.indexer();
+        let mut store = ContainedStore::new(writer);
+        let entry = |version: u64, panics| {
+            let header = Header {
+                key: ObjectKey::cluster("a"),
+                resource_version: version.into(),
+                uid: Uid::UNSET,
+            };
+            Entry::new(header, Fragile(panics))
+        };
+        store.begin_replace(History::Same);
+        store.stage(|staging| staging.stage(entry(1, true)));
+        // It takes the place of the other one, which panics.
+        store.stage(|staging| staging.stage(entry(2, false)));
+        let error = store.commit(&1.into()).unwrap_err().to_string();
+        assert!(error.contains("told to panic"), "{error}");
+        assert!(indexer.is_empty());
+        store.begin_replace(History::Same);
+        store.stage(|staging| staging.stage(entry(2, false)));
+        store.commit(&2.into()).unwrap();
+        assert_eq!(indexer.len(), 1);
+    }
+}

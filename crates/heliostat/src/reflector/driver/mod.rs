@@ -119,7 +119,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         config = config.single_object_lists(source.supports_single_object());
         options.config = config.clone();
         Self {
-            reporting: Reporting::new(&source.request_line()),
+            reporting: Reporting::new(&options.name, &source.request_line()),
             source: Arc::new(source),
             store: ContainedStore::new(store),
             machine: ReflectorMachine::new(config, Time::ZERO, seed),
@@ -271,7 +271,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         while let Some(output) = self.machine.poll_output() {
             self.execute(now, output);
         }
-        self.round_failed(None);
+        self.report_failures(None);
     }
 
     fn execute(&mut self, now: Time, output: Output<S::Object>) {
@@ -339,6 +339,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
     }
 
     fn acquire_permit(&mut self, attempt: AttemptId) {
+        self.report_failures(Some(Duration::ZERO));
         // The machine asks only if there is a budget.
         if let Some(budget) = self.options.budget.clone() {
             let permit = async move { RequestBudget::acquire(&budget).await };
@@ -347,6 +348,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
     }
 
     fn list(&mut self, attempt: AttemptId, options: ListOptions) {
+        self.report_failures(Some(Duration::ZERO));
         tracing::debug!(%attempt, version = %options.resource_version, limit = options.limit, "list");
         // A proof of the history is no list of the collection.
         if self.machine.activity() != Activity::Probing {
@@ -358,6 +360,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
     }
 
     fn watch(&mut self, attempt: AttemptId, options: WatchOptions) {
+        self.report_failures(Some(Duration::ZERO));
         tracing::debug!(
             %attempt,
             version = %options.resource_version,
@@ -416,7 +419,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
 
     /// Shows the batch's outcome to whoever watches the status.
     fn publish(&mut self) {
-        self.log_summaries();
+        self.reporting.log_summaries(self.clock.now());
         let activity = self.machine.activity();
         self.draft.activity = activity;
         self.draft.resource_version = self.machine.last_sync_resource_version().clone();

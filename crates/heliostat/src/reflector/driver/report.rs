@@ -1,7 +1,8 @@
 //! What the machine reports, for people and for metrics: logs, status, counters, hooks.
 //!
-//! Every line names the mirror, the request and the attempt. Lines of one kind are limited, because the
-//! number of some of them is up to the other side.
+//! Every line names the mirror, the request and the attempt; a line after which something is requested
+//! again names the delay before it as well. Lines of one kind are limited, because the number of some of
+//! them is up to the other side.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +11,12 @@ use heliostat_core::error::SourceError;
 use heliostat_core::event::Rejection;
 use heliostat_core::log_limit::LogLimit;
 use heliostat_core::printable::printable;
-use heliostat_core::reflector::{AttemptId, FallBackReason, Phase, Report, RoundError};
+use heliostat_core::reflector::{AttemptId, FallBackReason, Phase, Report, Rewind, RoundError};
 use heliostat_core::store::{Store, StoreError};
 use heliostat_core::time::Time;
 use heliostat_core::version::ResourceVersion;
 use tokio::time::Instant;
-use tracing::field::{DisplayValue, display};
+use tracing::field::{DisplayValue, debug, display};
 
 use crate::list_watch::ListerWatcher;
 use crate::reflector::options::WatchError;
@@ -25,6 +26,7 @@ use super::{Driver, contain};
 
 /// What the lines of a mirror are made of.
 pub(super) struct Reporting {
+    name: Arc<str>,
     /// What the source asks, if it says so.
     request: Option<Arc<str>>,
     /// The attempt under way, or the last one.
@@ -33,8 +35,8 @@ pub(super) struct Reporting {
     failures: u64,
     /// The version that the mirror had at the last failure.
     version: ResourceVersion,
-    /// A failed round whose delay is not known yet.
-    failed_round: Option<(Phase, RoundError)>,
+    /// Reports of failures whose delay is not known yet.
+    failures_without_delay: Vec<Report>,
     limit: LogLimit<(Severity, &'static str)>,
 }
 
@@ -47,13 +49,14 @@ enum Severity {
 }
 
 impl Reporting {
-    pub(super) fn new(request: &str) -> Self {
+    pub(super) fn new(name: &str, request: &str) -> Self {
         Self {
+            name: Arc::from(name),
             request: (!request.is_empty()).then(|| Arc::from(request)),
             attempt: None,
             failures: 0,
             version: ResourceVersion::UNSET,
-            failed_round: None,
+            failures_without_delay: Vec::new(),
             limit: LogLimit::default(),
         }
     }
@@ -76,36 +79,13 @@ impl Reporting {
     fn attempt(&self) -> Option<DisplayValue<AttemptId>> {
         self.attempt.map(display)
     }
-}
-
-/// Logs a line with the mirror, the request and the attempt, if the limit of its kind admits it. The kind is
-/// a word, the same as in metrics.
-macro_rules! line {
-    ($driver:ident, $severity:ident, $level:ident, $kind:expr, $($rest:tt)+) => {
-        if $driver.admits(Severity::$severity, $kind) {
-            tracing::$level!(
-                reflector = $driver.options.name.as_str(),
-                request = $driver.reporting.request.as_deref(),
-                attempt = $driver.reporting.attempt(),
-                $($rest)+
-            );
-        }
-    };
-}
-
-impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
-    fn admits(&mut self, severity: Severity, kind: &'static str) -> bool {
-        let now = self.clock.now();
-        self.reporting.limit.admit(now, (severity, kind))
-    }
 
     /// Logs how many lines of a kind were held back, where the time for that has come.
-    pub(super) fn log_summaries(&mut self) {
-        let now = self.clock.now();
-        while let Some(((severity, kind), lines)) = self.reporting.limit.poll_summary(now) {
-            let reflector = self.options.name.as_str();
-            let request = self.reporting.request.as_deref();
-            let attempt = self.reporting.attempt();
+    pub(super) fn log_summaries(&mut self, now: Time) {
+        while let Some(((severity, kind), lines)) = self.limit.poll_summary(now) {
+            let reflector = &*self.name;
+            let request = self.request.as_deref();
+            let attempt = self.attempt();
             match severity {
                 Severity::Info => {
                     tracing::info!(reflector, request, attempt, kind, lines, "{HELD_BACK}");
@@ -118,6 +98,35 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                 }
             }
         }
+    }
+}
+
+/// Lines that are held back when the driver ends are counted at its end, however it ends.
+impl Drop for Reporting {
+    fn drop(&mut self) {
+        self.log_summaries(Time::since_start(Duration::MAX));
+    }
+}
+
+/// Logs a line with the mirror, the request and the attempt, if the limit of its kind admits it. The kind is
+/// a word, the same as in metrics.
+macro_rules! line {
+    ($driver:ident, $severity:ident, $level:ident, $kind:expr, $($rest:tt)+) => {
+        if $driver.admits(Severity::$severity, $kind) {
+            tracing::$level!(
+                reflector = &*$driver.reporting.name,
+                request = $driver.reporting.request.as_deref(),
+                attempt = $driver.reporting.attempt(),
+                $($rest)+
+            );
+        }
+    };
+}
+
+impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
+    fn admits(&mut self, severity: Severity, kind: &'static str) -> bool {
+        let now = self.clock.now();
+        self.reporting.limit.admit(now, (severity, kind))
     }
 
     /// Counts a failure, and returns how many there were since the last progress.
@@ -144,36 +153,10 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
 
     pub(super) fn report(&mut self, now: Time, report: &Report) {
         match report {
-            Report::RoundFailed { phase, error } => {
-                self.round_failed(None);
-                self.reporting.failed_round = Some((*phase, error.clone()));
-            }
-            Report::WatchFailed { error, relist } => {
-                let next = if *relist {
-                    "the next request is a list"
-                } else {
-                    "it is opened again"
-                };
-                let name = &self.options.name;
-                let message = format!("a watch of {name} failed: {error}; {next}");
-                let failures = self.failed(error.class(), message);
-                line!(self, Info, info, error.class(), failures, %error, "a watch failed; {next}");
-            }
             Report::BackingOff { delay } => {
                 tracing::debug!(?delay, "backing off");
                 self.draft.retry_at = self.clock.instant(now + *delay);
-                self.round_failed(Some(*delay));
-            }
-            Report::RetryAfterShortened { asked, granted } => {
-                line!(
-                    self,
-                    Warn,
-                    warn,
-                    "retry_after",
-                    ?asked,
-                    ?granted,
-                    "the server asks for a longer delay than `retry_after_max` allows"
-                );
+                self.report_failures(Some(*delay));
             }
             Report::ListCompleted {
                 duration,
@@ -200,38 +183,15 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                 self.draft.synced = true;
             }
             Report::Rejected(rejection) => self.rejected(rejection),
-            Report::Rewind(rewind) => {
-                let (seen, got) = (printable(&rewind.seen), printable(&rewind.got));
-                let object = rewind.object.as_ref().map(display);
-                line!(self, Warn, warn, "rewind", %seen, %got, object, rewind.confirmed, "rewind");
-                self.metrics.rewind();
-                self.draft.counts.rewinds += 1;
-                self.draft.last_rewind = Some(rewind.clone());
+            Report::UnknownEvent { event_type } => {
+                let event_type = printable(event_type);
+                let message = format!("unknown watch event type \"{event_type}\"");
+                let failures = self.failed("unknown_event", message);
+                line!(
+                    self, Warn, warn, "unknown_event", failures, %event_type,
+                    "unknown watch event type"
+                );
             }
-            other => self.report_watch(other),
-        }
-    }
-
-    /// The reports about single watches.
-    fn report_watch(&mut self, report: &Report) {
-        match report {
-            Report::VeryShortWatch => {
-                self.metrics.short_watch();
-                let message = "very short watch: it ended within a second and brought nothing";
-                let failures = self.failed("very_short_watch", message.to_owned());
-                line!(self, Warn, warn, "very_short_watch", failures, "{message}");
-            }
-            Report::SilentWatch { silence } => {
-                let message = format!("a watch was silent for {silence:?}; it is opened again");
-                let failures = self.failed("silent_watch", message.clone());
-                line!(self, Info, info, "silent_watch", failures, "{message}");
-            }
-            Report::OverdueWatch => {
-                let message = "the server did not end a watch in time; it is opened again";
-                let failures = self.failed("overdue_watch", message.to_owned());
-                line!(self, Info, info, "overdue_watch", failures, "{message}");
-            }
-            Report::WatchListFellBack { reason } => self.watch_list_fell_back(reason),
             Report::WatchListWaiting {
                 waiting,
                 since_event,
@@ -246,27 +206,128 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
                     "the end of the initial events is overdue"
                 );
             }
-            Report::UnknownEvent { event_type } => {
-                let event_type = printable(event_type);
-                let message = format!("unknown watch event type \"{event_type}\"");
-                self.failed("unknown_event", message);
-                line!(self, Warn, warn, "unknown_event", %event_type, "unknown watch event type");
+            // The store follows the source in what comes next; nothing is requested again.
+            Report::Rewind(rewind) if rewind.confirmed => self.rewound(rewind, None),
+            failure => self.reporting.failures_without_delay.push(failure.clone()),
+        }
+    }
+
+    /// Reports the failures that waited for their delay; `None` if nothing follows them.
+    pub(super) fn report_failures(&mut self, retry_in: Option<Duration>) {
+        for failure in std::mem::take(&mut self.reporting.failures_without_delay) {
+            self.report_failure(&failure, retry_in);
+        }
+    }
+
+    fn report_failure(&mut self, failure: &Report, retry_in: Option<Duration>) {
+        match failure {
+            Report::RoundFailed { phase, error } => self.round_failed(*phase, error, retry_in),
+            Report::WatchFailed { error, relist } => {
+                self.watch_failed(error, *relist, retry_in);
             }
+            Report::RetryAfterShortened { asked, granted } => {
+                line!(
+                    self,
+                    Warn,
+                    warn,
+                    "retry_after",
+                    ?asked,
+                    ?granted,
+                    retry_in = retry_in.map(debug),
+                    "the server asks for a longer delay than `retry_after_max` allows"
+                );
+            }
+            Report::Rewind(rewind) => self.rewound(rewind, retry_in),
+            Report::WatchListFellBack { reason } => self.watch_list_fell_back(reason, retry_in),
             Report::ResyncFailed(error) => {
                 let error = printable(error);
-                self.failed("resync", format!("the store could not resync: {error}"));
-                line!(self, Warn, warn, "resync", %error, "the store could not resync; the round ends");
+                let message = format!("the store could not resync: {error}");
+                let failures = self.failed("resync", message);
+                line!(
+                    self, Warn, warn, "resync", failures, retry_in = retry_in.map(debug), %error,
+                    "the store could not resync; the round ends"
+                );
+            }
+            other => self.report_ended_watch(other, retry_in),
+        }
+    }
+
+    /// The watches that ended without an error of the source.
+    fn report_ended_watch(&mut self, report: &Report, retry_in: Option<Duration>) {
+        match report {
+            Report::VeryShortWatch => {
+                self.metrics.short_watch();
+                let message = "very short watch: it ended within a second and brought nothing";
+                let failures = self.failed("very_short_watch", message.to_owned());
+                line!(
+                    self,
+                    Warn,
+                    warn,
+                    "very_short_watch",
+                    failures,
+                    retry_in = retry_in.map(debug),
+                    "{message}"
+                );
+            }
+            Report::SilentWatch { silence } => {
+                let message = format!("a watch was silent for {silence:?}; it is opened again");
+                let failures = self.failed("silent_watch", message.clone());
+                line!(
+                    self,
+                    Info,
+                    info,
+                    "silent_watch",
+                    failures,
+                    retry_in = retry_in.map(debug),
+                    "{message}"
+                );
+            }
+            Report::OverdueWatch => {
+                let message = "the server did not end a watch in time; it is opened again";
+                let failures = self.failed("overdue_watch", message.to_owned());
+                line!(
+                    self,
+                    Info,
+                    info,
+                    "overdue_watch",
+                    failures,
+                    retry_in = retry_in.map(debug),
+                    "{message}"
+                );
             }
             _ => {}
         }
     }
 
-    /// Reports the failed round that is waiting for its delay, if there is one.
-    pub(super) fn round_failed(&mut self, retry_in: Option<Duration>) {
-        let Some((phase, error)) = self.reporting.failed_round.take() else {
-            return;
+    fn watch_failed(&mut self, error: &SourceError, relist: bool, retry_in: Option<Duration>) {
+        let next = if relist {
+            "the next request is a list"
+        } else {
+            "it is opened again"
         };
-        let class = match &error {
+        let name = &self.options.name;
+        let message = format!("a watch of {name} failed: {error}; {next}");
+        let failures = self.failed(error.class(), message);
+        line!(
+            self, Info, info, error.class(), failures, retry_in = retry_in.map(debug), %error,
+            "a watch failed; {next}"
+        );
+    }
+
+    fn rewound(&mut self, rewind: &Rewind, retry_in: Option<Duration>) {
+        let (seen, got) = (printable(&rewind.seen), printable(&rewind.got));
+        let object = rewind.object.as_ref().map(display);
+        line!(
+            self, Warn, warn, "rewind", %seen, %got, object, rewind.confirmed,
+            retry_in = retry_in.map(debug), "rewind"
+        );
+        self.metrics.rewind();
+        self.draft.counts.rewinds += 1;
+        self.draft.last_rewind = Some(rewind.clone());
+    }
+
+    fn round_failed(&mut self, phase: Phase, error: &RoundError, retry_in: Option<Duration>) {
+        let class = match error {
             RoundError::Source(error) => error.class(),
             RoundError::Store(_) => "store",
         };
@@ -278,7 +339,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
             request: self.reporting.request.as_deref(),
             attempt: self.reporting.attempt,
             phase,
-            error: &error,
+            error,
             failures,
             retry_in,
         };
@@ -298,7 +359,7 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
         self.note_error("rejected", rejection.to_string(), failures);
     }
 
-    fn watch_list_fell_back(&mut self, reason: &FallBackReason) {
+    fn watch_list_fell_back(&mut self, reason: &FallBackReason, retry_in: Option<Duration>) {
         let why = match reason {
             FallBackReason::Failed(error) => error.to_string(),
             FallBackReason::NoEndMark { waited } => {
@@ -308,7 +369,10 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
             FallBackReason::Store(error) => format!("the store did not take it: {error}"),
             _ => "it failed".to_owned(),
         };
-        line!(self, Info, info, "watch_list_fell_back", %why, "listing instead of the watch-list");
+        line!(
+            self, Info, info, "watch_list_fell_back", retry_in = retry_in.map(debug), %why,
+            "listing instead of the watch-list"
+        );
         self.metrics.watch_list_fell_back();
         self.draft.counts.watch_list_fallbacks += 1;
     }
@@ -375,7 +439,7 @@ pub(crate) fn log_watch_error(failed: &WatchError<'_>) {
             );
         }
         RoundError::Source(_) | RoundError::Store(_) => {
-            let retry_in = retry_in.map(tracing::field::debug);
+            let retry_in = retry_in.map(debug);
             let doing = doing(*phase);
             tracing::warn!(
                 reflector, request, attempt, failures, retry_in, %error,

@@ -1,6 +1,6 @@
 //! From the responses of a watch stream to whole revisions, and to what else they say. No I/O.
 
-use super::message::{Event, WatchResponse};
+use super::message::{Event, Pair, WatchResponse};
 
 /// Puts the responses of one watch together.
 ///
@@ -53,7 +53,7 @@ impl Assembly {
         let revision = response.revision();
         let is_progress = response.events.is_empty() && !response.fragment;
         for event in response.events {
-            let of = event.pair.as_ref().map_or(0, |pair| pair.mod_revision());
+            let of = event.pair.as_ref().map_or(0, Pair::mod_revision);
             if of < self.first {
                 continue;
             }
@@ -92,7 +92,7 @@ impl Assembly {
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::{Pair, ResponseHeader};
+    use super::super::message::ResponseHeader;
     use super::*;
 
     fn event(revision: i64) -> Event {

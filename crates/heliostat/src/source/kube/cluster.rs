@@ -14,6 +14,7 @@ use kube_client::client::Body;
 use heliostat_core::error::SourceError;
 
 use super::answer;
+use super::credentials::Credentials;
 use super::encoding::Encoding;
 use super::failure::RequestLine;
 
@@ -27,14 +28,21 @@ use super::failure::RequestLine;
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
+    credentials: Option<Credentials>,
     server: Option<Arc<str>>,
     compression: Compression,
 }
 
 impl Cluster {
-    pub(super) fn new(client: Client, server: &Uri, compression: Compression) -> Self {
+    pub(super) fn new(
+        client: Client,
+        credentials: Credentials,
+        server: &Uri,
+        compression: Compression,
+    ) -> Self {
         Self {
             client,
+            credentials: Some(credentials),
             server: Some(Arc::from(display_address(server))),
             compression,
         }
@@ -56,6 +64,18 @@ impl Cluster {
     #[must_use]
     pub fn default_namespace(&self) -> &str {
         self.client.default_namespace()
+    }
+
+    /// Sets whether exec plugins that run from now on may use the terminal; they may by default.
+    ///
+    /// For a program that draws on the whole terminal. Meanwhile a plugin has no standard input, what it
+    /// writes to standard error is logged, and one with `interactiveMode: Always` is not run: requests
+    /// fail with an error that says so once the credentials before have ended. Nothing changes for a
+    /// client of the user's own.
+    pub fn set_interactive(&self, may_interact: bool) {
+        if let Some(credentials) = &self.credentials {
+            credentials.set_interactive(may_interact);
+        }
     }
 
     /// Sends a request and checks the head of the answer.
@@ -90,6 +110,7 @@ impl From<Client> for Cluster {
     fn from(client: Client) -> Self {
         Self {
             client,
+            credentials: None,
             server: None,
             compression: Compression::Allowed,
         }

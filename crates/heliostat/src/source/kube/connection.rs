@@ -16,13 +16,14 @@
 //!
 //! Behind a proxy, `kube-client`'s own connector is used, which has no keep-alive.
 
+use std::env;
 use std::path::PathBuf;
 
 use kube_client::{Client, Config};
 
 use super::authorize::Authorize;
 use super::cluster::{Cluster, Compression, display_address};
-use super::config::{self, Login, Resolved, address};
+use super::config::{self, Login, Resolved, address, proxy};
 use super::connect_error::ConnectError;
 use super::credentials::Credentials;
 use super::failure::root_cause;
@@ -32,6 +33,10 @@ use super::transport::Transport;
 ///
 /// Without any setting: the files that `KUBECONFIG` names, else `~/.kube/config`, else the service
 /// account of the pod.
+///
+/// A proxy is the `proxy-url` of the kubeconfig's cluster, else, as in kubectl, the one that `HTTP_PROXY`
+/// or `HTTPS_PROXY` names for the scheme of the server, unless the server is on this machine or in
+/// `NO_PROXY`.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), heliostat::source::kube::ConnectError> {
@@ -114,6 +119,14 @@ impl Connection {
                 config::load(kubeconfig, self.context.as_deref(), server).await?
             }
         };
+        if config.proxy_url.is_none() {
+            let proxy = proxy::of_environment(&config.cluster_url, |name| env::var(name).ok());
+            config.proxy_url = proxy.map_err(|reason| ConnectError::Client {
+                server: display_address(&config.cluster_url),
+                source: reason.clone().into(),
+                reason,
+            })?;
+        }
         config.read_timeout = None;
         config.default_retry = false;
         let compression = if config.disable_compression {
@@ -143,7 +156,8 @@ impl Connection {
                 source: Box::new(error),
             }
         })?;
-        let client = Client::new(Authorize::new(credentials, transport), namespace);
-        Ok(Cluster::new(client, &server, compression))
+        let authorize = Authorize::new(credentials.clone(), transport);
+        let client = Client::new(authorize, namespace);
+        Ok(Cluster::new(client, credentials, &server, compression))
     }
 }

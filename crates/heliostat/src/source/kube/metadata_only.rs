@@ -32,12 +32,15 @@ pub(super) struct WholeObjectsWarning {
     pub(super) is_logged: Arc<AtomicBool>,
     /// What is mirrored, for the message.
     pub(super) collection: String,
+    /// What is asked for, and where.
+    pub(super) request: String,
 }
 
 impl WholeObjectsWarning {
     fn log(&self) {
         if !self.is_logged.swap(true, Ordering::Relaxed) {
             tracing::warn!(
+                request = &*self.request,
                 "{}: the server sends whole objects although only metadata is asked for; \
                  everything else is discarded",
                 self.collection

@@ -32,6 +32,7 @@
 //! | `authorize` | the layer that sends a request with credentials |
 //! | `connect_error` | why no connection could be prepared |
 //! | `transport` | TCP, timeouts and the connection pool |
+//! | `proxied` | connections through a proxy |
 //! | [`discovery`] | which resources there are |
 
 mod source;
@@ -75,6 +76,8 @@ mod credentials;
 mod authorize;
 
 mod transport;
+
+mod proxied;
 
 pub mod discovery;
 

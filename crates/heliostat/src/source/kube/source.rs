@@ -332,6 +332,13 @@ impl<T: 'static> KubeSource<T> {
         Ok((answer, codec))
     }
 
+    /// What is asked for and where, for logs.
+    fn line(&self) -> String {
+        // Without a path no request is made, and the error says why.
+        let path = self.collection.path().unwrap_or_default();
+        RequestLine::new(&path, self.cluster.server().map(Arc::from)).to_string()
+    }
+
     /// Cuts objects down to what was asked for, whatever the server sends.
     fn metadata_only(&self, encoding: Encoding, codec: AnyCodec<T>) -> AnyCodec<T> {
         AnyCodec::new(MetadataOnly {
@@ -342,6 +349,7 @@ impl<T: 'static> KubeSource<T> {
             warning: WholeObjectsWarning {
                 is_logged: Arc::clone(&self.warned_of_whole_objects),
                 collection: self.collection.to_string(),
+                request: self.line(),
             },
             scratch: Vec::new(),
         })
@@ -423,9 +431,7 @@ impl<T: Send + Sync + 'static> ListerWatcher for KubeSource<T> {
     }
 
     fn request_line(&self) -> String {
-        // Without a path no request is made, and the error says why.
-        let path = self.collection.path().unwrap_or_default();
-        RequestLine::new(&path, self.cluster.server().map(Arc::from)).to_string()
+        self.line()
     }
 }
 

@@ -1,9 +1,9 @@
 //! HTTP/1.1 over TCP with keep-alive, TLS as `kube-client` sets it up.
 //!
-//! `kube-client` builds a client of its own, which is used where a proxy is configured. This one
-//! differs in what a mirror lives by: the connection under an idle watch is probed, so that a server
-//! which has vanished without a word is noticed within a minute and not at the end of the watch; and
-//! a failed request is reported once, by its caller.
+//! `kube-client` builds a client of its own. This one differs in what a mirror lives by: the connection
+//! under an idle watch is probed, so that a server which has vanished without a word is noticed within a
+//! minute and not at the end of the watch; a connection through a proxy has the same time limit as one
+//! without; and a failed request is reported once, by its caller.
 
 use std::io;
 use std::pin::Pin;
@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{Request, Uri};
-use hyper_util::client::legacy::connect::{Connect, HttpConnector};
+use http::header::PROXY_AUTHORIZATION;
+use http::{HeaderValue, Request, Uri};
+use hyper_util::client::legacy::connect::{Connect, Connection, HttpConnector};
 use hyper_util::client::legacy::{self};
 use hyper_util::rt::TokioExecutor;
 use kube_client::client::{Body, ClientBuilder, ConfigExt};
@@ -22,6 +23,7 @@ use kube_client::{Client, Config};
 use tower::{BoxError, Service};
 
 use super::credentials::Identity;
+use super::proxied::Proxy;
 
 /// How long a connection is idle before it is probed. The reference client pings an HTTP/2
 /// connection after as long.
@@ -82,7 +84,7 @@ impl Transport {
             config.auth_info.client_certificate_data = Some(encode(&identity.certificate));
             config.auth_info.client_key_data = Some(encode(&identity.key).into());
         }
-        let client = build(config)?;
+        let client = build(&config)?;
         *latest = Some(Latest {
             identity: identity.cloned(),
             client: client.clone(),
@@ -100,32 +102,66 @@ fn is_same(one: Option<&Arc<Identity>>, other: Option<&Arc<Identity>>) -> bool {
 }
 
 /// A client for a configuration, whose only credentials are a client certificate.
-fn build(config: Config) -> Result<Client, kube_client::Error> {
-    if config.proxy_url.is_some() {
-        return Client::try_from(config);
-    }
+fn build(config: &Config) -> Result<Client, kube_client::Error> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(KEEPALIVE_IDLE));
     tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
     tcp.set_keepalive_retries(Some(KEEPALIVE_PROBES));
+    let Some(proxy) = config.proxy_url.as_ref().map(Proxy::new) else {
+        let connector = config.rustls_https_connector_with_connector(tcp)?;
+        return build_on(config, connector, None);
+    };
+    if proxy.speaks_socks() {
+        let connector = config.rustls_https_connector_with_connector(proxy.socks(tcp))?;
+        return build_on(config, connector, None);
+    }
+    // A proxy of https is reached by TLS, one of http without it.
+    let to_proxy = config.rustls_https_connector_with_connector(tcp)?;
+    if config.cluster_url.scheme_str() == Some("https") {
+        let connector = config.rustls_https_connector_with_connector(proxy.tunnel(to_proxy))?;
+        return build_on(config, connector, None);
+    }
+    let authorization = proxy.authorization();
+    build_on(config, proxy.forward(to_proxy), authorization)
+}
+
+/// A client whose connections come from `connector`. Each request carries what the proxy asks for, where it
+/// reads requests.
+fn build_on<C>(
+    config: &Config,
+    connector: C,
+    proxy_authorization: Option<HeaderValue>,
+) -> Result<Client, kube_client::Error>
+where
+    C: Service<Uri> + Clone + Send + Sync + 'static,
+    C::Response: Connection + hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
+    C::Error: Into<BoxError>,
+    C::Future: Send + 'static,
+{
     let connector = ConnectWithin {
-        connector: config.rustls_https_connector_with_connector(tcp)?,
+        connector,
         wait: config.connect_timeout.unwrap_or(CONNECT_WAIT),
     };
-    let pool = legacy::Client::builder(TokioExecutor::new())
-        .http1_max_buf_size(READ_BYTES_MAX)
-        .build(connector);
+    let pool = Pool {
+        client: legacy::Client::builder(TokioExecutor::new())
+            .http1_max_buf_size(READ_BYTES_MAX)
+            .build(connector),
+        proxy_authorization,
+    };
     let address = config.base_uri_layer();
     let headers = config.extra_headers_layer()?;
-    let builder = ClientBuilder::new(Pool(pool), &*config.default_namespace);
+    let builder = ClientBuilder::new(pool, &*config.default_namespace);
     Ok(builder.with_layer(&headers).with_layer(&address).build())
 }
 
 /// The connection pool as the service that `kube-client`'s layers can be put around.
 #[derive(Clone)]
-struct Pool<C>(legacy::Client<C, Body>);
+struct Pool<C> {
+    client: legacy::Client<C, Body>,
+    proxy_authorization: Option<HeaderValue>,
+}
 
 impl<C: Connect + Clone + Send + Sync + 'static> Service<Request<Body>> for Pool<C> {
     type Response = <legacy::Client<C, Body> as Service<Request<Body>>>::Response;
@@ -133,11 +169,15 @@ impl<C: Connect + Clone + Send + Sync + 'static> Service<Request<Body>> for Pool
     type Future = BoxFuture<Self::Response>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.poll_ready(context).map_err(Into::into)
+        self.client.poll_ready(context).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let answer = self.0.call(request);
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if let Some(authorization) = &self.proxy_authorization {
+            let headers = request.headers_mut();
+            headers.insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
+        let answer = self.client.call(request);
         Box::pin(async move { answer.await.map_err(Into::into) })
     }
 }

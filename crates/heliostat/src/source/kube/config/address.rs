@@ -32,7 +32,7 @@ pub(in super::super) fn parse_server(text: &str) -> Result<Uri, AddressError> {
 pub(super) fn parse_proxy(text: &str) -> Result<Uri, AddressError> {
     let text = text.trim();
     let parsed = if text.contains("://") {
-        parse(text, &["http", "https", "socks5"])
+        parse(text, &["http", "https", "socks5", "socks5h"])
     } else {
         Err("the scheme is missing, want http, https or socks5".to_owned())
     };

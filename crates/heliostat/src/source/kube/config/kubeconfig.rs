@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use serde_saphyr::options::DuplicateKeyPolicy;
 
 /// Kubeconfig files, merged.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ impl Kubeconfig {
     /// What is wrong, without a piece of the text: there are secrets in it.
     pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Self, String> {
         let text = decode_text(bytes)?;
-        let documents: Vec<Document> = serde_saphyr::from_multiple(&text)
+        let documents: Vec<Document> = serde_saphyr::from_multiple_with_options(&text, lenient())
             .map_err(|error| error.without_snippet().to_string())?;
         let mut merged = Self::default();
         for document in documents {
@@ -48,6 +49,11 @@ impl Kubeconfig {
         Entry::merge(&mut self.clusters, next.clusters);
         Entry::merge(&mut self.users, next.users);
     }
+}
+
+/// Of a key that comes twice the last value counts, as for kubectl.
+pub(in super::super) fn lenient() -> serde_saphyr::Options {
+    serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins }
 }
 
 /// A named context, cluster or user.
@@ -219,6 +225,24 @@ unknown: {a: 1}
         assert_eq!(names(&kubeconfig.users), ["a", "b"]);
         let fields: Value = kubeconfig.users[0].fields().unwrap();
         assert_eq!(fields["n"], 1);
+    }
+
+    #[test]
+    fn of_a_key_that_comes_twice_the_last_value_counts() {
+        let text = "
+current-context: a
+current-context: b
+users: [{name: old}]
+users: [{name: ann, name: bob, user: {token: t, exec: {command: one, env: [], command: two}, token: u}}]
+";
+        let kubeconfig = parse(text).unwrap();
+        assert_eq!(kubeconfig.current_context.as_deref(), Some("b"));
+        assert_eq!(names(&kubeconfig.users), ["bob"]);
+        let fields: Value = kubeconfig.users[0].fields().unwrap();
+        assert_eq!(
+            (&fields["token"], &fields["exec"]["command"]),
+            (&"u".into(), &"two".into())
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //! | `resolved` | the configuration and the login |
 //! | `service_account` | the configuration of a pod |
 //! | `address` | addresses of servers and proxies |
-//! | `proxy` | which servers the proxy of the environment is not for |
+//! | `proxy` | the proxy that the environment names for a server |
 //! | `pem` | base64 and certificates |
 //! | `file` | reading a file within limits |
 
@@ -32,12 +32,13 @@ mod service_account;
 
 pub(super) mod address;
 
-mod proxy;
+pub(super) mod proxy;
 
 mod pem;
 
 pub(super) mod file;
 
 pub(super) use entries::{Exec, InteractiveMode};
+pub(super) use kubeconfig::lenient;
 pub(super) use resolve::load;
 pub(super) use resolved::{Login, Resolved};

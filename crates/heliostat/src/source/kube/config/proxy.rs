@@ -1,27 +1,64 @@
-//! Whether a proxy that the environment names is meant for the server: `NO_PROXY`, and what needs no
-//! proxy at all.
+//! The proxy that the environment names for a server: `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`.
 //!
-//! `kube-client` takes `HTTPS_PROXY` for every server, also one on this machine, and holds `NO_PROXY`
-//! against the proxy's address in place of the server's. The rules for `NO_PROXY` are those of Go's
-//! `net/http`, which kubectl follows. `HTTP_PROXY` is not read: see [`bypasses`].
+//! The rules are those of Go's `net/http`, which kubectl follows: one variable for each scheme of the
+//! server, never for a server on this machine, and `NO_PROXY` held against the server. `kube-client` takes
+//! `HTTPS_PROXY` for every server and holds `NO_PROXY` against the proxy's address.
 
 use std::net::IpAddr;
 
 use http::Uri;
 
+use super::address::parse_proxy;
+
+/// Returns the proxy for a server, where the environment names one and no rule excepts the server.
+///
+/// `variable` reads the environment. In lower case the variables count where those in upper case are
+/// unset or empty.
+///
+/// # Errors
+/// If the variable's value is no address. Also for `HTTP_PROXY` beside `REQUEST_METHOD`: in a CGI program
+/// that variable is set by the sender of the request, in a header `Proxy`.
+pub(in super::super) fn of_environment(
+    server: &Uri,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Uri>, String> {
+    let names: [&str; 2] = match server.scheme_str() {
+        Some("https") => ["HTTPS_PROXY", "https_proxy"],
+        _ => ["HTTP_PROXY", "http_proxy"],
+    };
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let first = |names: [&'static str; 2]| {
+        let mut set = names
+            .into_iter()
+            .filter_map(|name| Some((name, set(name)?)));
+        set.next()
+    };
+    let Some((name, proxy)) = first(names) else {
+        return Ok(None);
+    };
+    let exceptions = first(["NO_PROXY", "no_proxy"]).map(|(_, value)| value);
+    if bypasses(server, &exceptions.unwrap_or_default()) {
+        return Ok(None);
+    }
+    if names.contains(&"HTTP_PROXY") && set("REQUEST_METHOD").is_some() {
+        return Err(format!(
+            "{name} is not used where REQUEST_METHOD is set, since a request can set it there"
+        ));
+    }
+    // Without a scheme it is one of HTTP.
+    let proxy = if proxy.contains("://") {
+        parse_proxy(&proxy)
+    } else {
+        parse_proxy(&format!("http://{proxy}"))
+    };
+    proxy.map(Some).map_err(|error| format!("{name}: {error}"))
+}
+
 /// True if the server is to be reached without the proxy of the environment.
 ///
 /// `no_proxy` is the variable's value: names, `.suffix`es, addresses and networks, separated by
 /// commas, each with a port if it is meant for that port alone; `*` is everything.
-///
-/// A server that is reached by `http` never gets the proxy: `HTTPS_PROXY` is not for it, and
-/// `HTTP_PROXY`, which kubectl reads for such a server, is not read here. A `proxy-url` in the
-/// kubeconfig counts for both schemes.
-pub(super) fn bypasses(server: &Uri, no_proxy: &str) -> bool {
-    // The variable that is read, `HTTPS_PROXY`, is for https alone.
-    if server.scheme_str() != Some("https") {
-        return true;
-    }
+fn bypasses(server: &Uri, no_proxy: &str) -> bool {
     let Some(host) = server.host() else {
         return true;
     };
@@ -30,7 +67,11 @@ pub(super) fn bypasses(server: &Uri, no_proxy: &str) -> bool {
     if host.eq_ignore_ascii_case("localhost") || address.is_some_and(|ip| ip.is_loopback()) {
         return true;
     }
-    let port = server.port_u16().unwrap_or(443);
+    let by_scheme = match server.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    };
+    let port = server.port_u16().unwrap_or(by_scheme);
     no_proxy
         .split(',')
         .map(str::trim)
@@ -104,17 +145,104 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_and_plain_http_need_no_proxy() {
+    fn this_machine_needs_no_proxy() {
         for server in [
             "https://127.0.0.1:6443",
             "https://127.9.9.9",
             "https://[::1]:6443",
             "https://localhost:6443",
-            "http://10.0.0.1:8080",
+            "http://localhost",
+            "http://127.0.0.1:8080",
         ] {
             assert!(check(server, ""), "{server}");
         }
         assert!(!check("https://10.0.0.1:6443", ""));
+        assert!(!check("http://10.0.0.1:8080", ""));
+    }
+
+    /// The proxy of a server in an environment of `NAME=value`s.
+    fn proxy(server: &str, environment: &str) -> Result<Option<String>, String> {
+        let variable = |name: &str| {
+            let mut pairs = environment.split(' ').filter_map(|it| it.split_once('='));
+            let found = pairs.find(|(key, _)| *key == name);
+            found.map(|(_, value)| value.to_owned())
+        };
+        let proxy = of_environment(&server.parse().unwrap(), variable);
+        proxy.map(|proxy| proxy.map(|uri| uri.to_string()))
+    }
+
+    #[test]
+    fn each_scheme_of_a_server_has_a_variable_of_its_own() {
+        for (server, environment, expected) in [
+            (
+                "http://a",
+                "HTTP_PROXY=http://p:1 HTTPS_PROXY=http://q:1",
+                Some("http://p:1/"),
+            ),
+            (
+                "https://a",
+                "HTTP_PROXY=http://p:1 HTTPS_PROXY=http://q:1",
+                Some("http://q:1/"),
+            ),
+            ("http://a", "HTTPS_PROXY=http://q:1", None),
+            ("https://a", "HTTP_PROXY=http://p:1", None),
+            (
+                "http://a",
+                "HTTP_PROXY= http_proxy=p:1",
+                Some("http://p:1/"),
+            ),
+            (
+                "https://a",
+                "https_proxy=socks5://p:1",
+                Some("socks5://p:1/"),
+            ),
+            ("http://a", "HTTP_PROXY=http://p:1 NO_PROXY=a", None),
+            (
+                "http://a",
+                "HTTP_PROXY=http://p:1 NO_PROXY= no_proxy=b,a:80",
+                None,
+            ),
+            (
+                "http://a",
+                "HTTP_PROXY=http://p:1 NO_PROXY=a:443",
+                Some("http://p:1/"),
+            ),
+            ("http://localhost:8001", "HTTP_PROXY=http://p:1", None),
+            // What is not used need not be right.
+            (
+                "http://localhost",
+                "HTTP_PROXY=ftp://p REQUEST_METHOD=GET",
+                None,
+            ),
+            (
+                "https://a",
+                "HTTPS_PROXY=http://p:1 REQUEST_METHOD=GET",
+                Some("http://p:1/"),
+            ),
+        ] {
+            let proxy = proxy(server, environment).unwrap();
+            assert_eq!(proxy.as_deref(), expected, "{server} {environment}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_is_an_error_that_names_its_variable() {
+        for (server, environment, said) in [
+            (
+                "https://a",
+                "https_proxy=ftp://me:secret@p",
+                "https_proxy: \"ftp://p\" is not",
+            ),
+            (
+                "http://a",
+                "HTTP_PROXY=http://p REQUEST_METHOD=GET",
+                "HTTP_PROXY is not used",
+            ),
+        ] {
+            let error = proxy(server, environment).unwrap_err();
+            assert!(error.starts_with(said), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! A context of the kubeconfig as a configuration of the client and the login of its user.
 
-use std::env;
 use std::error::Error;
 
 use http::{HeaderValue, Uri};
@@ -13,7 +12,6 @@ use super::address::{parse_proxy, parse_server};
 use super::entries::{AuthProvider, ClusterFields, ContextFields, UserFields};
 use super::kubeconfig::{Entry, Kubeconfig};
 use super::pem::Material;
-use super::proxy;
 use super::resolved::{Login, Resolved};
 use super::search::{self, Found, choose_context};
 use super::service_account;
@@ -88,10 +86,7 @@ async fn cluster_config(cluster: &Entry, server: Option<Uri>) -> Result<(Config,
     config.accept_invalid_certs = fields.insecure_skip_tls_verify.unwrap_or(false);
     config.disable_compression = fields.disable_compression.unwrap_or(false);
     config.tls_server_name = fields.tls_server_name.clone();
-    config.proxy_url = match &fields.proxy_url {
-        Some(proxy) => Some(parse_proxy(proxy)?),
-        None => proxy_of_environment(&config.cluster_url)?,
-    };
+    config.proxy_url = fields.proxy_url.as_deref().map(parse_proxy).transpose()?;
     let mut shown = json!({
         "server": config.cluster_url.to_string(),
         "tls-server-name": fields.tls_server_name,
@@ -111,30 +106,6 @@ async fn cluster_config(cluster: &Entry, server: Option<Uri>) -> Result<(Config,
         shown.retain(|_, value| !value.is_null());
     }
     Ok((config, shown))
-}
-
-/// The proxy that the environment names, unless the server is to be reached without it.
-fn proxy_of_environment(server: &Uri) -> Result<Option<Uri>, Problem> {
-    let variable = |names: [&str; 2]| {
-        let values = names.into_iter().filter_map(|name| env::var(name).ok());
-        values.into_iter().find(|value| !value.is_empty())
-    };
-    let Some(proxy) = variable(["HTTPS_PROXY", "https_proxy"]) else {
-        return Ok(None);
-    };
-    let exceptions = variable(["NO_PROXY", "no_proxy"]).unwrap_or_default();
-    if proxy::bypasses(server, &exceptions) {
-        return Ok(None);
-    }
-    // Without a scheme it is one of HTTP, by the rules of Go's `net/http`.
-    let proxy = if proxy.contains("://") {
-        parse_proxy(&proxy)
-    } else {
-        parse_proxy(&format!("http://{proxy}"))
-    };
-    Ok(Some(
-        proxy.map_err(|error| format!("HTTPS_PROXY: {error}"))?,
-    ))
 }
 
 /// The login of a user. Whom it acts for goes into the configuration.

@@ -36,15 +36,20 @@ impl Login {
     }
 }
 
-/// Obtains the credentials: reads files, runs a plugin.
-pub(super) async fn obtain(login: &Login) -> Result<Obtained, CredentialsError> {
-    try_obtain(login).await.map_err(|reason| CredentialsError {
+/// Obtains the credentials: reads files, runs a plugin, which may ask its user something if
+/// `may_interact`.
+pub(super) async fn obtain(
+    login: &Login,
+    may_interact: bool,
+) -> Result<Obtained, CredentialsError> {
+    let obtained = try_obtain(login, may_interact).await;
+    obtained.map_err(|reason| CredentialsError {
         user: login.user.clone(),
         reason,
     })
 }
 
-async fn try_obtain(login: &Login) -> Result<Obtained, Reason> {
+async fn try_obtain(login: &Login, may_interact: bool) -> Result<Obtained, Reason> {
     let mut obtained = Obtained {
         authorization: authorization(login).await?,
         identity: None,
@@ -60,7 +65,7 @@ async fn try_obtain(login: &Login) -> Result<Obtained, Reason> {
     if let Some(exec) = &login.exec
         && login.runs_plugin()
     {
-        let issued = plugin::run(exec).await?;
+        let issued = plugin::run(exec, may_interact).await?;
         obtained.authorization = issued.authorization;
         obtained.identity = issued.identity.or(obtained.identity);
         obtained.refresh_after = [issued.refresh_after, obtained.refresh_after]

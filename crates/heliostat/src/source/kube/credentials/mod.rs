@@ -87,6 +87,8 @@ enum PluginProblem {
     Nothing,
     #[error("it asks its user (interactiveMode: Always), and standard input is not a terminal")]
     NoTerminal,
+    #[error("it asks its user (interactiveMode: Always), and the program draws on the terminal")]
+    TerminalInUse,
 }
 
 struct InstallHint<'a>(&'a Option<String>);

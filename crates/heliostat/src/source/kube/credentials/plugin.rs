@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::source::kube::config::{Exec, InteractiveMode};
+use crate::source::kube::config::{Exec, InteractiveMode, lenient};
 
 use super::login::header;
 use super::process::{self, Terminal};
@@ -28,21 +28,16 @@ const REFRESH_EARLY_PART: u32 = 5;
 /// How often a plugin is run at most by reason of the time that it names.
 const REFRESH_MIN: Duration = Duration::from_secs(1);
 
-/// Runs a plugin once and reads all that it prints: token, certificate, key and time.
-pub(super) async fn run(exec: &Exec) -> Result<Obtained, Reason> {
+/// Runs a plugin once and reads all that it prints: token, certificate, key and time. It is asked not to
+/// use the terminal unless `may_interact`.
+pub(super) async fn run(exec: &Exec, may_interact: bool) -> Result<Obtained, Reason> {
     let command = exec.command.as_deref().unwrap_or_default();
     let failed = |problem| Reason::Plugin {
         command: command.to_owned(),
         problem,
     };
-    let has_terminal = std::io::stdin().is_terminal();
-    let terminal = match exec.interactive_mode {
-        InteractiveMode::Never => Terminal::Withheld,
-        InteractiveMode::IfAvailable if has_terminal => Terminal::Lent,
-        InteractiveMode::IfAvailable => Terminal::Withheld,
-        InteractiveMode::Always if has_terminal => Terminal::Lent,
-        InteractiveMode::Always => return Err(failed(PluginProblem::NoTerminal)),
-    };
+    let has_input = std::io::stdin().is_terminal();
+    let terminal = terminal(exec.interactive_mode, has_input, may_interact).map_err(failed)?;
     let mut program = Command::new(command);
     program.args(exec.args.iter().flatten());
     for variable in exec.env.iter().flatten() {
@@ -53,7 +48,7 @@ pub(super) async fn run(exec: &Exec) -> Result<Obtained, Reason> {
     let mut info = json!({
         "kind": "ExecCredential",
         "apiVersion": exec.api_version,
-        "spec": {"interactive": terminal == Terminal::Lent},
+        "spec": {"interactive": matches!(terminal, Terminal::Lent | Terminal::Input)},
     });
     if let Some(cluster) = &exec.cluster {
         info["spec"]["cluster"] = cluster.clone();
@@ -64,6 +59,23 @@ pub(super) async fn run(exec: &Exec) -> Result<Obtained, Reason> {
         .map_err(failed)?;
     let status = parse(&output).map_err(|reason| failed(PluginProblem::Malformed(reason)))?;
     obtained(status, command, Timestamp::now())?.ok_or_else(|| failed(PluginProblem::Nothing))
+}
+
+/// How much of the terminal a plugin gets. What a plugin that can do without it writes to standard error is
+/// escaped; one that needs it has it whole.
+fn terminal(
+    mode: InteractiveMode,
+    has_input: bool,
+    may_interact: bool,
+) -> Result<Terminal, PluginProblem> {
+    match (mode, may_interact) {
+        (InteractiveMode::Always, false) => Err(PluginProblem::TerminalInUse),
+        (InteractiveMode::Never | InteractiveMode::IfAvailable, false) => Ok(Terminal::InUse),
+        (InteractiveMode::Always, true) if has_input => Ok(Terminal::Lent),
+        (InteractiveMode::Always, true) => Err(PluginProblem::NoTerminal),
+        (InteractiveMode::IfAvailable, true) if has_input => Ok(Terminal::Input),
+        (InteractiveMode::Never | InteractiveMode::IfAvailable, true) => Ok(Terminal::Withheld),
+    }
 }
 
 /// True for what can be the name of a variable.
@@ -90,8 +102,8 @@ struct ExecStatus {
 /// Plugins print JSON or, since the reference client reads it as well, YAML. The reason of an error
 /// repeats nothing of the output.
 fn parse(output: &[u8]) -> Result<ExecStatus, String> {
-    let credential: ExecCredential =
-        serde_saphyr::from_slice(output).map_err(|error| match error.location() {
+    let credential: ExecCredential = serde_saphyr::from_slice_with_options(output, lenient())
+        .map_err(|error| match error.location() {
             Some(at) => format!("line {} column {}", at.line(), at.column()),
             None => "it is neither JSON nor YAML".to_owned(),
         })?;
@@ -154,11 +166,53 @@ mod tests {
     }
 
     #[test]
+    fn a_plugin_gets_as_much_of_the_terminal_as_its_mode_asks_for() {
+        use InteractiveMode::{Always, IfAvailable, Never};
+
+        let table = [
+            (Never, true, true, Ok(Terminal::Withheld)),
+            (IfAvailable, true, true, Ok(Terminal::Input)),
+            (IfAvailable, false, true, Ok(Terminal::Withheld)),
+            (Always, true, true, Ok(Terminal::Lent)),
+            (Always, false, true, Err("standard input is not a terminal")),
+            (Never, true, false, Ok(Terminal::InUse)),
+            (IfAvailable, true, false, Ok(Terminal::InUse)),
+            (
+                Always,
+                true,
+                false,
+                Err("the program draws on the terminal"),
+            ),
+        ];
+        for (mode, has_input, may_interact, expected) in table {
+            let got = terminal(mode, has_input, may_interact);
+            match (got, expected) {
+                (Ok(terminal), Ok(expected)) => assert_eq!(terminal, expected, "{mode:?}"),
+                (Err(problem), Err(said)) => assert!(problem.to_string().ends_with(said)),
+                (got, expected) => panic!("{mode:?}: {got:?}, want {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn empty_fields_are_unset() {
         let status = "{token: '', clientCertificateData: c, clientKeyData: ''}";
         assert!(issued(status).unwrap().is_none());
         assert!(issued("{}").unwrap().is_none());
         assert_eq!(parse(b"{status: null}").err().unwrap(), "it has no status");
+    }
+
+    #[test]
+    fn of_a_field_that_comes_twice_the_last_value_counts() {
+        let issued = issued("{token: a, token: b}").unwrap().unwrap();
+        assert_eq!(issued.authorization.unwrap(), "Bearer b");
+        assert_eq!(
+            parse(b"status: null\nstatus: {token: a}")
+                .unwrap()
+                .token
+                .unwrap(),
+            "a"
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ use heliostat_core::printable::printable;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
+use crate::log_limit;
 use crate::source::kube::config::file::BYTES_MAX;
 
 use super::PluginProblem;
@@ -21,13 +22,18 @@ const SHOWN_BYTES_MAX: usize = 64 << 10;
 /// How much of it is kept for the message of an error.
 const KEPT_BYTES_MAX: usize = 1 << 10;
 
-/// Whether the plugin may use the terminal.
+/// How much of the terminal the plugin gets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Terminal {
-    /// It reads standard input and writes to standard error itself.
+    /// All of it: it reads standard input and writes to standard error itself.
     Lent,
-    /// It has no standard input, and what it writes to standard error is passed on, escaped.
+    /// It reads standard input; what it writes to standard error is passed on, escaped.
+    Input,
+    /// It has no standard input; what it writes to standard error is passed on, escaped.
     Withheld,
+    /// It has no standard input; what it writes to standard error is logged, since the program draws on
+    /// the terminal.
+    InUse,
 }
 
 /// Runs a program to its end and returns what it printed. A dropped future ends the program.
@@ -38,7 +44,8 @@ pub(super) async fn run(
 ) -> Result<Vec<u8>, PluginProblem> {
     let (input, error) = match terminal {
         Terminal::Lent => (Stdio::inherit(), Stdio::inherit()),
-        Terminal::Withheld => (Stdio::null(), Stdio::piped()),
+        Terminal::Input => (Stdio::inherit(), Stdio::piped()),
+        Terminal::Withheld | Terminal::InUse => (Stdio::null(), Stdio::piped()),
     };
     command
         .stdin(input)
@@ -51,13 +58,18 @@ pub(super) async fn run(
             .map(str::to_owned),
         error,
     })?;
-    match tokio::time::timeout(RUN_TIME_MAX, wait(child)).await {
+    let sink = if terminal == Terminal::InUse {
+        Sink::Log(String::new())
+    } else {
+        Sink::Stderr
+    };
+    match tokio::time::timeout(RUN_TIME_MAX, wait(child, sink)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(PluginProblem::TimedOut(RUN_TIME_MAX)),
     }
 }
 
-async fn wait(mut child: Child) -> Result<Vec<u8>, PluginProblem> {
+async fn wait(mut child: Child, sink: Sink) -> Result<Vec<u8>, PluginProblem> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let output = async {
         let mut bytes = Vec::new();
@@ -73,7 +85,7 @@ async fn wait(mut child: Child) -> Result<Vec<u8>, PluginProblem> {
     };
     let messages = async {
         match stderr {
-            Some(stderr) => pass_on(stderr).await.map_err(PluginProblem::Output),
+            Some(stderr) => pass_on(stderr, sink).await.map_err(PluginProblem::Output),
             None => Ok("its messages are above".to_owned()),
         }
     };
@@ -86,8 +98,8 @@ async fn wait(mut child: Child) -> Result<Vec<u8>, PluginProblem> {
     }
 }
 
-/// Writes what comes to standard error, escaped, and returns its last line.
-async fn pass_on(mut input: impl AsyncRead + Unpin) -> io::Result<String> {
+/// Passes on what comes, escaped, and returns its last line.
+async fn pass_on(mut input: impl AsyncRead + Unpin, mut sink: Sink) -> io::Result<String> {
     let mut shown = 0;
     let mut escaper = Escaper::default();
     let mut kept: Vec<u8> = Vec::new();
@@ -102,10 +114,11 @@ async fn pass_on(mut input: impl AsyncRead + Unpin) -> io::Result<String> {
         kept.drain(..kept.len().saturating_sub(KEPT_BYTES_MAX));
         if shown < SHOWN_BYTES_MAX {
             shown += count;
-            show(escaper.push(bytes)).await;
+            sink.show(escaper.push(bytes)).await;
         }
     }
-    show(escaper.finish()).await;
+    sink.show(escaper.finish()).await;
+    sink.finish();
     let text = String::from_utf8_lossy(&kept);
     let last = text.trim().lines().last().unwrap_or("it printed no reason");
     Ok(printable(last).bytes_max(KEPT_BYTES_MAX).to_string())
@@ -159,13 +172,48 @@ fn escape_lines(bytes: &[u8]) -> String {
     lines.collect()
 }
 
-/// Writes to standard error, on a thread that may wait for it.
-async fn show(text: String) {
-    // If standard error is gone, the plugin goes on all the same.
-    let write = move || {
-        let _ = io::stderr().write_all(text.as_bytes());
-    };
-    let _ = tokio::task::spawn_blocking(write).await;
+/// Where escaped text goes.
+enum Sink {
+    Stderr,
+    /// With the start of a line whose end has not come yet.
+    Log(String),
+}
+
+impl Sink {
+    async fn show(&mut self, text: String) {
+        match self {
+            Self::Stderr => {
+                // On a thread that may wait for it. If standard error is gone, the plugin goes on all
+                // the same.
+                let write = move || {
+                    let _ = io::stderr().write_all(text.as_bytes());
+                };
+                let _ = tokio::task::spawn_blocking(write).await;
+            }
+            Self::Log(rest) => {
+                rest.push_str(&text);
+                while let Some((line, after)) = rest.split_once('\n') {
+                    log_line(line);
+                    *rest = after.to_owned();
+                }
+            }
+        }
+    }
+
+    /// Logs a last line without an end.
+    fn finish(self) {
+        if let Self::Log(rest) = self {
+            log_line(&rest);
+        }
+    }
+}
+
+fn log_line(line: &str) {
+    if !line.is_empty()
+        && let Some(held_back) = log_limit::admit("plugin")
+    {
+        tracing::warn!(held_back, "a credential plugin says: {}", printable(line));
+    }
 }
 
 #[cfg(all(test, unix))]
@@ -214,7 +262,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_program_that_does_not_end_is_ended() {
+        let started = tokio::time::Instant::now();
         let error = shell("exec sleep 1000").await.unwrap_err();
         assert_eq!(error.to_string(), "it did not end within 300s");
+        let limits = RUN_TIME_MAX..RUN_TIME_MAX + Duration::from_secs(1);
+        assert!(limits.contains(&started.elapsed()));
     }
 }

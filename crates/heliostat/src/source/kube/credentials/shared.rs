@@ -1,11 +1,13 @@
 //! The current credentials of a connection, shared by all of its requests.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
+use heliostat_core::printable::printable;
 use http::HeaderValue;
 use tokio::time::Instant;
 
@@ -57,6 +59,8 @@ type Attempt = Shared<BoxFuture<'static, Outcome>>;
 pub(in super::super) struct Credentials {
     login: Arc<Login>,
     state: Arc<Mutex<State>>,
+    /// Whether a plugin may use the terminal.
+    may_interact: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -75,7 +79,13 @@ impl Credentials {
         Self {
             login: Arc::new(login),
             state: Arc::default(),
+            may_interact: Arc::new(AtomicBool::new(true)),
         }
+    }
+
+    /// Whether plugins that run from now on may use the terminal.
+    pub(in super::super) fn set_interactive(&self, may_interact: bool) {
+        self.may_interact.store(may_interact, Ordering::Relaxed);
     }
 
     /// The credentials to use now.
@@ -100,10 +110,7 @@ impl Credentials {
         match outcome {
             Err(error) => match self.state().usable(Instant::now()) {
                 // There is time left for another attempt.
-                Some(current) => {
-                    tracing::warn!("{error}; the credentials from before are used");
-                    Ok(current)
-                }
+                Some(current) => Ok(current),
                 None => Err(error),
             },
             outcome => outcome,
@@ -151,7 +158,8 @@ impl Credentials {
     fn start(&self, state: &mut State) -> Attempt {
         let this = self.clone();
         let attempt = async move {
-            let obtained = obtain(&this.login).await;
+            let may_interact = this.may_interact.load(Ordering::Relaxed);
+            let obtained = obtain(&this.login, may_interact).await;
             let mut state = this.state();
             state.attempt = None;
             let outcome = match obtained {
@@ -164,6 +172,9 @@ impl Credentials {
                 }
             };
             state.space();
+            if let Err(error) = &outcome {
+                state.log_failure(error);
+            }
             outcome
         };
         let attempt = attempt.boxed().shared();
@@ -208,6 +219,21 @@ impl State {
             }
             None => None,
         };
+    }
+
+    /// Logs an attempt that failed while there are credentials to go on with; without any the requests
+    /// fail and say so. One line an attempt, however many wait for it.
+    fn log_failure(&self, error: &CredentialsError) {
+        let now = Instant::now();
+        if self.usable(now).is_some() {
+            let retry_in = self.not_before.map(|at| at.saturating_duration_since(now));
+            tracing::warn!(
+                attempt = self.failures,
+                ?retry_in,
+                "{}; the credentials from before are used",
+                printable(error)
+            );
+        }
     }
 
     /// Makes it the current credentials. They keep their number if they are the same.
