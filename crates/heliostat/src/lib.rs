@@ -48,10 +48,11 @@
 //! | [`Reflector`], [`Indexer`] | a mirror, and the store that it keeps |
 //! | [`SharedInformer`], [`SharedInformerFactory`] | one mirror with many handlers and streams; one informer for each kind and scope |
 //! | [`Controller`], [`WorkQueue`] | a function that reconciles one object; keys to be worked, with retries |
-//! | [`source`] | [Kubernetes](source::kube), [memory](source::memory), or a [`ListerWatcher`] of your own |
+//! | [`source`] | [Kubernetes](source::kube), [etcd](source::etcd) *(feature)*, [memory](source::memory), or a [`ListerWatcher`] of your own |
 //! | [`Packing`], [`RawObject`] | a mirror in little memory: objects compressed, decoded while they are read |
 //! | [`client_go`], [`kube_runtime`] | code that is moved over from Go; the controllers of `kube-runtime` *(feature)* |
-//! | [`testing`] | a source that fails as you say |
+//! | [`object`], [`store`], [`reflector`], [`wait`], [`metrics`] | the details: fields of objects, indexes, options and status, waiting, metrics |
+//! | [`testing`] | a source with failures on demand |
 //!
 //! # Guarantees
 //!
@@ -139,6 +140,6 @@ pub use store::writer::IndexerWriter;
 pub use wait::NotSynced;
 pub use wait::synced::wait_synced;
 
-#[cfg(all(doctest, feature = "kube"))]
+#[cfg(all(doctest, feature = "kube", feature = "etcd"))]
 #[doc = include_str!("../../../README.md")]
 mod readme {}

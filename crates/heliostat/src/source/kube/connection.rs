@@ -13,8 +13,6 @@
 //! | retries of 429, 503, 504 | off | the reflector counts attempts and honours `Retry-After` |
 //! | HTTP | 1.1, a connection for each watch | all that `kube-client`'s TLS connector offers |
 //! | compression | gzip on lists unless the kubeconfig turns it off, none on watches | servers compress lists above 128 KiB |
-//!
-//! Behind a proxy, `kube-client`'s own connector is used, which has no keep-alive.
 
 use std::env;
 use std::path::PathBuf;
