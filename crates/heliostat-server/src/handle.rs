@@ -12,13 +12,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::api_server::kind::{Kind, Object};
-use crate::api_server::object::StoredObject;
 use crate::api_server::patch::Patch;
 use crate::api_server::rules::DeleteOptions;
-use crate::api_server::status::Status;
 use crate::api_server::storage::{Backup, Storage};
 use crate::api_server::write::{Address, Part, Stamp, Writer};
+use crate::collection::kind::{Kind, Object};
+use crate::collection::object::StoredObject;
+use crate::collection::status::Status;
 
 /// Where the server's time comes from.
 pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

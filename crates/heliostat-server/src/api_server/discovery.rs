@@ -6,10 +6,10 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::kind::Kind;
 use super::patch;
 use super::registry::Registry;
 use super::route::GroupVersion;
+use crate::collection::kind::Kind;
 
 /// The Kubernetes minor version whose behaviour the server has.
 const MINOR: &str = "36";

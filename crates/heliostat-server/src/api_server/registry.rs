@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::builtin;
-use super::kind::Kind;
+use crate::collection::builtin;
+use crate::collection::kind::Kind;
 
 /// The kinds of a server in the order discovery tells them.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! Which request a method and a path are: URLs into routes, without looking at what is served.
 
-use super::query::decode;
+use crate::collection::query::decode;
 
 /// A path, understood.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::history::{Event, History, Objects, Read as HistoryRead};
-use super::kind::Kind;
-use super::object::StoredObject;
-use super::options::{ListPlan, Read, Start, WatchPlan};
 use super::registry::Registry;
-use super::selector::Selection;
-use super::status::Status;
-use super::token::{At, Continue};
+use crate::collection::kind::Kind;
+use crate::collection::log::{Event, History, Objects, Read as HistoryRead};
+use crate::collection::object::StoredObject;
+use crate::collection::options::{ListPlan, Read, Start, WatchPlan};
+use crate::collection::selector::Selection;
+use crate::collection::status::Status;
+use crate::collection::token::{At, Continue};
 
 /// Everything a server knows.
 #[derive(Debug)]
@@ -390,13 +390,13 @@ mod tests {
     use jiff::Timestamp;
     use serde_json::{Value, json};
 
-    use super::super::event_type::EventType;
-    use super::super::history::Read as HistoryRead;
-    use super::super::query::Query;
     use super::super::rules::DeleteOptions;
-    use super::super::watch::seen;
     use super::super::write::{Address, Part, Stamp, Writer};
     use super::*;
+    use crate::collection::event_type::EventType;
+    use crate::collection::log::Read as HistoryRead;
+    use crate::collection::query::Query;
+    use crate::collection::seen::seen;
 
     /// Key to content and version, as a client that sees everything knows it.
     type Model = BTreeMap<String, (Value, u64)>;

@@ -10,17 +10,17 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::binary::{self, Binary};
-use super::event_type::EventType;
-use super::history::Event;
-use super::kind::Kind;
 use super::media::Encoding;
 use super::negotiate::{Format, View};
-use super::object::StoredObject;
-use super::status::Status;
 use super::storage::Page;
 use super::table::{self, Columns, IncludeObject};
 use super::yaml;
+use crate::collection::binary::{self, Binary};
+use crate::collection::event_type::EventType;
+use crate::collection::kind::Kind;
+use crate::collection::log::Event;
+use crate::collection::object::StoredObject;
+use crate::collection::status::Status;
 
 /// The annotation of the bookmark that ends an initial state, from KEP-3157.
 pub const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::status::Status;
+use crate::collection::status::Status;
 
 /// Reads YAML as JSON.
 ///

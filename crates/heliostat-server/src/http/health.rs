@@ -2,7 +2,7 @@
 
 use http::{Response, StatusCode};
 
-use crate::api_server::query::Query;
+use crate::collection::query::Query;
 
 use super::body::{Body, whole};
 use super::service::respond;

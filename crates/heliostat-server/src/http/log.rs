@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::{Method, Request};
 
 use crate::api_server::fault::Verb;
-use crate::api_server::kind::Kind;
-use crate::api_server::query::Query;
+use crate::collection::kind::Kind;
+use crate::collection::query::Query;
 
 /// How many requests are remembered; older ones are forgotten.
 const RECORDS_MAX: usize = 4_096;

@@ -9,11 +9,11 @@ use tokio::time::timeout;
 use crate::api_server::fault::Fault;
 use crate::api_server::media::Encoding;
 use crate::api_server::negotiate::{Answer, negotiate};
-use crate::api_server::options::{self, ListPlan, WatchPlan};
-use crate::api_server::status::{Status, StatusCause};
 use crate::api_server::storage::Page;
 use crate::api_server::table::IncludeObject;
 use crate::api_server::view::Renderer;
+use crate::collection::options::{self, ListPlan, WatchPlan};
+use crate::collection::status::{Status, StatusCause};
 
 use super::body::{Body, gzipped, pieces, streamed};
 use super::service::{Call, Outcome, answer, respond, text};

@@ -21,8 +21,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
-use crate::api_server::kind::Kind;
 use crate::api_server::storage::Storage;
+use crate::collection::kind::Kind;
 use crate::faults::Faults;
 use crate::handle::{Clock, StorageHandle};
 

@@ -12,13 +12,13 @@ use tokio::sync::watch;
 
 use crate::api_server::discovery;
 use crate::api_server::fault::{Fault, Verb};
-use crate::api_server::kind::{Kind, Scope};
 use crate::api_server::media::Encoding;
 use crate::api_server::negotiate::{negotiate_status, wants_aggregated_discovery};
-use crate::api_server::query::Query;
 use crate::api_server::route::{Route, Target};
-use crate::api_server::status::Status;
 use crate::api_server::view::status_body;
+use crate::collection::kind::{Kind, Scope};
+use crate::collection::query::Query;
+use crate::collection::status::Status;
 use crate::faults::{Faults, Order};
 use crate::handle::StorageHandle;
 

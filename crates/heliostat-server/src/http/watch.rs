@@ -14,16 +14,16 @@ use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
-use crate::api_server::event_type::EventType;
 use crate::api_server::fault::Fault;
-use crate::api_server::history::Read;
-use crate::api_server::kind::Kind;
-use crate::api_server::object::StoredObject;
-use crate::api_server::options::{Start, WatchPlan};
-use crate::api_server::status::Status;
 use crate::api_server::storage::Opening;
 use crate::api_server::view::Renderer;
-use crate::api_server::watch::seen;
+use crate::collection::event_type::EventType;
+use crate::collection::kind::Kind;
+use crate::collection::log::Read;
+use crate::collection::object::StoredObject;
+use crate::collection::options::{Start, WatchPlan};
+use crate::collection::seen::seen;
+use crate::collection::status::Status;
 use crate::faults::{Order, Orders};
 use crate::handle::StorageHandle;
 

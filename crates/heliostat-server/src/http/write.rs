@@ -13,12 +13,12 @@ use tokio::time::timeout;
 use crate::api_server::body::{self, Body, Received};
 use crate::api_server::fault::Verb;
 use crate::api_server::negotiate::{Answer, negotiate_status};
-use crate::api_server::object::StoredObject;
 use crate::api_server::patch::Patch;
 use crate::api_server::rules::DeleteOptions;
-use crate::api_server::status::{Status, StatusCause};
 use crate::api_server::storage::Page;
 use crate::api_server::write::{Address, Deleted, Part};
+use crate::collection::object::StoredObject;
+use crate::collection::status::{Status, StatusCause};
 
 use super::body as http_body;
 use super::read::renderer;

@@ -2,7 +2,7 @@
 //!
 //! Short names, categories and selectable fields are those of kube-apiserver 1.36.
 
-use super::kind::Kind;
+use crate::collection::kind::Kind;
 
 /// One row: group, version, kind, plural, short names (blank-separated), rules.
 type Row = (

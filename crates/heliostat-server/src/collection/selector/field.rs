@@ -149,9 +149,9 @@ fn unescape(value: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::builtin;
-    use super::super::super::event_type::EventType;
     use super::*;
+    use crate::collection::builtin;
+    use crate::collection::event_type::EventType;
 
     fn pods() -> Kind {
         builtin::kinds()

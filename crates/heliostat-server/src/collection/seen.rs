@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::event_type::EventType;
-use super::history::Event;
+use super::log::Event;
 use super::object::StoredObject;
 use super::selector::Selection;
 

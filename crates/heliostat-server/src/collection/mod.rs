@@ -1,0 +1,26 @@
+//! Collections: the objects of one kind by key, with their history, and the rules of reading them.
+//!
+//! Pure, and read by everything that serves: the writable storage of `api_server` and the mirrors of
+//! `watch_cache` are made of collections, and the HTTP room reads from collections alone.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `kind`, `builtin` | what is known of a kind of objects; the built-in ones |
+//! | `query`, `selector`, `token`, `options` | from the parameters of a list or a watch to a plan |
+//! | `object`, `encode`, `binary` | an object: its facts, its bytes, and its representations |
+//! | `log`, `seen` | the window of events, and what a watcher sees of an event |
+//! | `status`, `event_type` | what a client gets instead of an object; the types of events |
+
+pub(crate) mod binary;
+pub(crate) mod builtin;
+mod encode;
+pub(crate) mod event_type;
+pub(crate) mod kind;
+pub(crate) mod log;
+pub(crate) mod object;
+pub(crate) mod options;
+pub(crate) mod query;
+pub(crate) mod seen;
+pub(crate) mod selector;
+pub(crate) mod status;
+pub(crate) mod token;
