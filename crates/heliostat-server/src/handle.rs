@@ -7,18 +7,26 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::api_server::patch::Patch;
 use crate::api_server::rules::DeleteOptions;
 use crate::api_server::storage::{Backup, Storage};
 use crate::api_server::write::{Address, Part, Stamp, Writer};
 use crate::collection::kind::{Kind, Object};
+use crate::collection::log::{Cursor, Read};
 use crate::collection::object::StoredObject;
+use crate::collection::options::{Freshness, ListPlan, WatchPlan};
+use crate::collection::reading::{Opening, Page};
+use crate::collection::registry::Registry;
 use crate::collection::status::Status;
+use crate::served::{Check, Served, Wait};
 
 /// Where the server's time comes from.
 pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -298,38 +306,6 @@ impl StorageHandle {
         })
     }
 
-    /// Looks at the storage.
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&Storage) -> T) -> T {
-        read(&self.lock().storage)
-    }
-
-    /// A signal that fires at every change of a kind. Subscribe, then read.
-    pub(crate) fn subscribe(&self, kind: &Kind) -> watch::Receiver<u64> {
-        let mut inner = self.lock();
-        let signal = inner.signals.entry(kind.qualified().to_owned());
-        signal.or_insert_with(|| watch::Sender::new(0)).subscribe()
-    }
-
-    /// Waits until the revision is at least `version`.
-    pub(crate) async fn reached(&self, version: u64) {
-        let mut revision = self.shared.revision.subscribe();
-        // The sender lives as long as `self`, so this cannot fail.
-        let _ = revision.wait_for(|current| *current >= version).await;
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        (self.shared.clock)()
-    }
-
-    /// A number below `bound`, or 0.
-    pub(crate) fn random_below(&self, bound: u64) -> u64 {
-        self.lock()
-            .entropy
-            .next_half()
-            .checked_rem(bound)
-            .unwrap_or(0)
-    }
-
     fn kind(&self, resource: &str) -> Result<Arc<Kind>, Status> {
         let inner = self.lock();
         inner
@@ -346,6 +322,79 @@ impl StorageHandle {
             .inner
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Served for StorageHandle {
+    fn registry(&self) -> Arc<Registry> {
+        Arc::clone(self.lock().storage.registry())
+    }
+
+    fn version(&self, _: &Kind) -> u64 {
+        self.revision()
+    }
+
+    fn check_loaded(&self, _: &Kind) -> Result<(), Status> {
+        Ok(())
+    }
+
+    fn wait_fresh(&self, _: &Kind, freshness: Freshness, patience: Duration) -> Option<Wait> {
+        // Nothing is newer than what the storage has.
+        let required = freshness.required();
+        let mut revision = self.shared.revision.subscribe();
+        if required <= *revision.borrow_and_update() {
+            return None;
+        }
+        let wait = async move {
+            let reached = revision.wait_for(|current| *current >= required);
+            let in_time = matches!(timeout(patience, reached).await, Ok(Ok(_)));
+            match in_time {
+                true => Ok(()),
+                false => Err(Status::too_large_version(required, *revision.borrow())),
+            }
+        };
+        Some(wait.boxed())
+    }
+
+    fn get(&self, kind: &Kind, key: &str) -> Option<Arc<StoredObject>> {
+        self.lock().storage.get(kind, key).cloned()
+    }
+
+    fn list(&self, kind: &Kind, plan: &ListPlan) -> Result<Page, Status> {
+        self.lock().storage.list(kind, plan)
+    }
+
+    fn open_watch(&self, kind: &Kind, plan: &WatchPlan) -> Result<Opening, Status> {
+        self.lock().storage.open_watch(kind, plan)
+    }
+
+    fn read(&self, kind: &Arc<Kind>, epoch: u64, cursor: Cursor, max: usize) -> Read {
+        self.lock().storage.read(kind, epoch, cursor, max)
+    }
+
+    fn subscribe(&self, kind: &Kind) -> watch::Receiver<u64> {
+        let mut inner = self.lock();
+        let signal = inner.signals.entry(kind.qualified().to_owned());
+        signal.or_insert_with(|| watch::Sender::new(0)).subscribe()
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        // Both hold whenever a request can be answered at all.
+        let checks = ["ping", "storage"].into_iter();
+        let check = |name: &str| Check {
+            name: name.to_owned(),
+            failure: None,
+        };
+        checks.map(check).collect()
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.shared.clock)()
+    }
+
+    fn random_below(&self, bound: u64) -> u64 {
+        let number = self.lock().entropy.next_half();
+        number.checked_rem(bound).unwrap_or(0)
     }
 }
 

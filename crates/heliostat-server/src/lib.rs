@@ -63,6 +63,8 @@ mod collection;
 mod faults;
 mod handle;
 mod http;
+mod served;
+mod watch_cache;
 
 pub use api_server::fault::{Fault, FaultId, FaultRule, Verb};
 pub use api_server::storage::Backup;
@@ -71,4 +73,8 @@ pub use collection::kind::{Kind, Scope};
 pub use collection::status::Status;
 pub use faults::Faults;
 pub use handle::{StorageHandle, Written};
-pub use http::{ApiServer, ApiServerBuilder, RequestRecord, RunningServer};
+pub use http::{
+    ApiServer, ApiServerBuilder, CacheServer, CacheServerBuilder, RequestRecord,
+    RunningCacheServer, RunningServer,
+};
+pub use watch_cache::{CacheStats, CacheWriter, WatchCache};

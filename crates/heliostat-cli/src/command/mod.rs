@@ -14,6 +14,8 @@ mod pace;
 
 pub(crate) mod get;
 
+pub(crate) mod serve;
+
 pub(crate) mod top;
 
 mod fleet;
@@ -41,6 +43,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
         Command::Top(args) => Box::pin(top::run(*args)).await,
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Apiserver(args) => apiserver::run(args).await,
+        Command::Serve(args) => Box::pin(serve::run(args)).await,
         Command::Convert(args) => convert::run(&args),
         Command::Completions(args) => completions::run(&args),
     }

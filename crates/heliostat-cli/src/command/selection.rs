@@ -45,6 +45,13 @@ pub(crate) struct Selection {
     #[arg(long, value_name = "FIELDS", help_heading = "What to mirror")]
     field_selector: Option<String>,
 
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+}
+
+/// Which cluster.
+#[derive(Args, Debug)]
+pub(crate) struct ClusterArgs {
     /// The kubeconfig to use, in place of $KUBECONFIG and ~/.kube/config
     #[arg(long, value_name = "FILE", help_heading = "Where from")]
     kubeconfig: Option<PathBuf>,
@@ -59,7 +66,7 @@ pub(crate) struct Selection {
     server: Option<String>,
 }
 
-impl Selection {
+impl ClusterArgs {
     /// How to reach the cluster.
     pub(crate) fn connection(&self) -> Connection {
         let mut connection = Connection::new();
@@ -74,7 +81,9 @@ impl Selection {
         }
         connection
     }
+}
 
+impl Selection {
     /// A source for each part of a resource that is mirrored: each namespace has versions of its own.
     pub(crate) fn sources(
         &self,

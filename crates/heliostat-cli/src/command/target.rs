@@ -11,7 +11,7 @@ use crate::duration;
 use crate::failure::{Failure, is_permanent};
 use crate::output::Kind;
 
-use super::selection::Selection;
+use super::selection::{ClusterArgs, Selection};
 
 /// The first pause after a failed discovery; it doubles up to [`PAUSE_MAX`]. As the reflector's own.
 const PAUSE_MIN: Duration = Duration::from_millis(800);
@@ -50,7 +50,7 @@ pub(crate) struct Wanted<'a> {
 impl Target {
     /// Asks the server what the names mean there.
     pub(crate) async fn find(selection: &Selection, wanted: Wanted<'_>) -> Result<Self, Failure> {
-        let (cluster, discovery) = reach(selection, wanted).await?;
+        let (cluster, discovery) = reach(&selection.cluster, wanted).await?;
         Self::resolve(selection, wanted, &cluster, &discovery)
     }
 
@@ -59,7 +59,7 @@ impl Target {
         selection: &Selection,
         wanted: Wanted<'_>,
     ) -> Result<Self, Failure> {
-        let (cluster, discovery) = reach(selection, wanted).await?;
+        let (cluster, discovery) = reach(&selection.cluster, wanted).await?;
         let served = wanted.resources.iter();
         let served = served.filter(|resource| discovery.resolve(resource).is_ok());
         let resources: Vec<String> = served.cloned().collect();
@@ -128,9 +128,12 @@ impl Target {
 }
 
 /// Connects and discovers, both within the time that there is.
-async fn reach(selection: &Selection, wanted: Wanted<'_>) -> Result<(Cluster, Discovery), Failure> {
+pub(crate) async fn reach(
+    cluster: &ClusterArgs,
+    wanted: Wanted<'_>,
+) -> Result<(Cluster, Discovery), Failure> {
     let started = Instant::now();
-    let connecting = selection.connection().connect();
+    let connecting = cluster.connection().connect();
     let cluster = match wanted.patience {
         // A kubeconfig may be a pipe, and a plugin may ask its user something.
         Some(patience) => match tokio::time::timeout(patience, connecting).await {

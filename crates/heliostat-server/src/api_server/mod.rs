@@ -13,7 +13,6 @@ pub(crate) mod fault;
 pub(crate) mod media;
 pub(crate) mod negotiate;
 pub(crate) mod patch;
-mod registry;
 pub(crate) mod route;
 pub(crate) mod rules;
 pub(crate) mod storage;

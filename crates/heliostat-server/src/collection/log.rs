@@ -1,4 +1,4 @@
-//! The bounded window of events of one kind: what watches read, and what takes the current state
+//! The bounded log of events of one kind: what watches read, and what takes the current state
 //! back to an older version.
 //!
 //! Two numbers tell what was lost. A watch may *start* at `floor` or later, the rule of
@@ -8,12 +8,16 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use bytes::Bytes;
+use heliostat_core::time::Time;
 use imbl::OrdMap;
 
 use super::event_type::EventType;
 use super::object::StoredObject;
+
+/// What an event takes beside its objects.
+const EVENT_BYTES: usize = 128;
 
 /// The current objects of a kind by storage key; clones share structure.
 pub(crate) type Objects = OrdMap<Arc<str>, Arc<StoredObject>>;
@@ -25,8 +29,8 @@ pub(crate) struct Event {
     /// The new state; of a deletion, the last state at the deletion's version.
     object: Arc<StoredObject>,
     previous: Option<Arc<StoredObject>>,
-    /// The metadata-only frame under `event_type`, encoded when the first watcher wants it.
-    partial: OnceLock<Bytes>,
+    /// The old state at the version of the change, for those out of whose selection it goes.
+    departed: OnceLock<Arc<StoredObject>>,
 }
 
 impl Event {
@@ -41,7 +45,7 @@ impl Event {
             event_type,
             object,
             previous,
-            partial: OnceLock::new(),
+            departed: OnceLock::new(),
         }
     }
 
@@ -52,7 +56,17 @@ impl Event {
             event_type: EventType::Deleted,
             object,
             previous: Some(previous),
-            partial: OnceLock::new(),
+            departed: OnceLock::new(),
+        }
+    }
+
+    /// The end of an object with the last state that its source sent.
+    pub(crate) fn deleted_as(last: Arc<StoredObject>, previous: Arc<StoredObject>) -> Self {
+        Self {
+            event_type: EventType::Deleted,
+            object: last,
+            previous: Some(previous),
+            departed: OnceLock::new(),
         }
     }
 
@@ -72,11 +86,20 @@ impl Event {
         self.previous.as_ref()
     }
 
-    /// The metadata-only frame under the event's own type, shared by all who ask.
-    pub(crate) fn partial_frame(&self) -> Bytes {
-        self.partial
-            .get_or_init(|| self.object.partial_frame(self.event_type))
-            .clone()
+    /// The old state at the version of the change: what a watcher gets out of whose selection the
+    /// object goes.
+    pub(crate) fn departed(&self) -> Option<Arc<StoredObject>> {
+        let previous = self.previous.as_ref()?;
+        let departed = self
+            .departed
+            .get_or_init(|| Arc::new(previous.at(self.version(), EventType::Deleted)));
+        Some(Arc::clone(departed))
+    }
+
+    /// About how many bytes of memory the event keeps.
+    fn size(&self) -> usize {
+        let previous = self.previous.as_ref().map_or(0, |it| it.size());
+        EVENT_BYTES + self.object.size() + previous
     }
 
     fn undo(&self, objects: &mut Objects) {
@@ -87,12 +110,40 @@ impl Event {
     }
 }
 
-/// The events of one kind, oldest first.
+/// How much a log keeps. Events leave it oldest first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct LogLimits {
+    /// Never more events than this.
+    pub(crate) events_max: usize,
+    /// Beyond this many bytes, events older than `age` leave.
+    pub(crate) bytes: usize,
+    /// Never more bytes than this.
+    pub(crate) bytes_max: usize,
+    /// How long an event stays while there are fewer than `bytes_max`.
+    pub(crate) age: Duration,
+    /// How many bytes of deletions are kept that have left the log; `None` if clients that were away for
+    /// longer than the log goes back are refused.
+    pub(crate) tombstone_bytes: Option<usize>,
+}
+
+/// The events of one kind, oldest first. Several may have one version: what a source did in one step.
 #[derive(Debug)]
-pub(crate) struct History {
-    events: VecDeque<Arc<Event>>,
+pub(crate) struct Log {
+    events: VecDeque<Entry>,
+    /// The cursor of the oldest event.
+    first: Cursor,
+    bytes: usize,
     floor: u64,
-    evicted: u64,
+    limits: LogLimits,
+}
+
+/// A place in a log: how many events came before it since the log began.
+pub(crate) type Cursor = u64;
+
+#[derive(Debug)]
+struct Entry {
+    event: Arc<Event>,
+    came_at: Time,
 }
 
 /// What a running watch may read next.
@@ -102,47 +153,69 @@ pub(crate) enum Read {
     Events {
         /// The events, possibly none.
         events: Vec<Arc<Event>>,
+        /// Where to read on.
+        next: Cursor,
         /// The version that is reached with them.
         up_to: u64,
+        /// Whether there are more behind them.
+        more: bool,
     },
     /// Events that the watch had not read are gone.
     Overrun,
 }
 
-impl History {
+impl Log {
     /// An empty window in which every version from `floor` on is known.
-    pub(crate) fn new(floor: u64) -> Self {
+    pub(crate) fn new(floor: u64, limits: LogLimits) -> Self {
         Self {
             events: VecDeque::new(),
+            first: 0,
+            bytes: 0,
             floor,
-            evicted: floor,
+            limits,
         }
     }
 
-    /// Adds the newest event and evicts the oldest beyond `capacity`.
-    pub(crate) fn push(&mut self, event: Arc<Event>, capacity: usize) {
+    /// Adds the newest event and evicts the oldest beyond the limits; returns those.
+    pub(crate) fn push(&mut self, event: Arc<Event>, now: Time) -> Vec<Arc<Event>> {
         debug_assert!(
             self.events
                 .back()
-                .is_none_or(|last| last.version() < event.version())
+                .is_none_or(|last| last.event.version() <= event.version())
         );
-        self.events.push_back(event);
-        while self.events.len() > capacity {
-            let gone = self.events.pop_front().map_or(0, |event| event.version());
-            self.evicted = gone;
-            self.floor = self
-                .events
-                .front()
-                .map_or(gone, |oldest| oldest.version() - 1);
+        self.bytes += event.size();
+        self.events.push_back(Entry {
+            event,
+            came_at: now,
+        });
+        let mut evicted = Vec::new();
+        while self.is_beyond_limits(now)
+            && let Some(oldest) = self.events.pop_front()
+        {
+            self.bytes -= oldest.event.size();
+            let gone = oldest.event.version();
+            self.first += 1;
+            // A watch may start right below the oldest event, unless another of its version is gone.
+            let next = self.events.front().map(|oldest| oldest.event.version());
+            self.floor = next.map_or(gone, |next| gone.max(next - 1));
+            evicted.push(oldest.event);
         }
+        evicted
+    }
+
+    fn is_beyond_limits(&self, now: Time) -> bool {
+        let limits = &self.limits;
+        let is_old = |oldest: &Entry| now - oldest.came_at >= limits.age;
+        self.events.len() > limits.events_max
+            || self.bytes > limits.bytes_max
+            || (self.bytes > limits.bytes && self.events.front().is_some_and(is_old))
     }
 
     /// Forgets every event; only versions from `current` on can be asked for.
     pub(crate) fn expire(&mut self, current: u64) {
-        if let Some(last) = self.events.back() {
-            self.evicted = last.version();
-        }
+        self.first += self.events.len() as Cursor;
         self.events.clear();
+        self.bytes = 0;
         self.floor = self.floor.max(current);
     }
 
@@ -155,20 +228,47 @@ impl History {
         self.events.len()
     }
 
-    /// Up to `max` events after `position`, in a history whose newest version is `current`.
-    pub(crate) fn read(&self, position: u64, current: u64, max: usize) -> Read {
-        if position < self.evicted {
-            return Read::Overrun;
-        }
-        let first = self
+    /// About how many bytes of memory the events keep.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The events after a version, none of which is gone, in their order.
+    pub(crate) fn after(&self, version: u64) -> impl Iterator<Item = &Arc<Event>> {
+        let known = self
             .events
-            .partition_point(|event| event.version() <= position);
-        let events: Vec<Arc<Event>> = self.events.range(first..).take(max).cloned().collect();
-        let up_to = match events.last() {
-            Some(last) if first + events.len() < self.events.len() => last.version(),
-            _ => current.max(position),
+            .partition_point(|entry| entry.event.version() <= version);
+        self.events.range(known..).map(|entry| &entry.event)
+    }
+
+    /// Where to read the events after a version, none of which is gone.
+    pub(crate) fn cursor_after(&self, version: u64) -> Cursor {
+        let before = self
+            .events
+            .partition_point(|entry| entry.event.version() <= version);
+        self.first + before as Cursor
+    }
+
+    /// Up to `max` events from a cursor on, in a log whose newest version is `current`.
+    pub(crate) fn read(&self, cursor: Cursor, current: u64, max: usize) -> Read {
+        let Some(first) = cursor.checked_sub(self.first) else {
+            return Read::Overrun;
         };
-        Read::Events { events, up_to }
+        let first = usize::try_from(first).unwrap_or(usize::MAX);
+        let rest = self.events.iter().skip(first).take(max);
+        let events: Vec<Arc<Event>> = rest.map(|entry| Arc::clone(&entry.event)).collect();
+        let end = first.saturating_add(events.len());
+        let more = end < self.events.len();
+        let up_to = match events.last() {
+            Some(last) if more => last.version(),
+            _ => current,
+        };
+        Read::Events {
+            next: cursor + events.len() as Cursor,
+            events,
+            up_to,
+            more,
+        }
     }
 
     /// The objects as of `version`, from the current ones; `None` if that is no longer known.
@@ -177,12 +277,8 @@ impl History {
             return None;
         }
         let mut objects = objects.clone();
-        for event in self
-            .events
-            .iter()
-            .rev()
-            .take_while(|event| event.version() > version)
-        {
+        let newest_first = self.events.iter().rev().map(|entry| &entry.event);
+        for event in newest_first.take_while(|event| event.version() > version) {
             event.undo(&mut objects);
         }
         Some(objects)
@@ -207,16 +303,26 @@ mod tests {
     }
 
     /// Applies an event to both the objects and the window.
-    fn apply(objects: &mut Objects, history: &mut History, event: Event, capacity: usize) {
+    fn apply(objects: &mut Objects, history: &mut Log, event: Event) {
         match event.event_type() {
             EventType::Deleted => objects.remove(&**event.object().key()),
             _ => objects.insert(Arc::clone(event.object().key()), Arc::clone(event.object())),
         };
-        history.push(Arc::new(event), capacity);
+        history.push(Arc::new(event), Time::ZERO);
     }
 
-    fn story(capacity: usize) -> (Objects, History) {
-        let (mut objects, mut history) = (Objects::new(), History::new(0));
+    fn limits(events_max: usize) -> LogLimits {
+        LogLimits {
+            events_max,
+            bytes: usize::MAX,
+            bytes_max: usize::MAX,
+            age: Duration::ZERO,
+            tombstone_bytes: None,
+        }
+    }
+
+    fn story(capacity: usize) -> (Objects, Log) {
+        let (mut objects, mut history) = (Objects::new(), Log::new(0, limits(capacity)));
         let (a1, a3) = (object("a", 1), object("a", 3));
         let steps = [
             Event::written(Arc::clone(&a1), None),
@@ -225,7 +331,7 @@ mod tests {
             Event::deleted(a3, 5),
         ];
         for event in steps {
-            apply(&mut objects, &mut history, event, capacity);
+            apply(&mut objects, &mut history, event);
         }
         (objects, history)
     }
@@ -258,7 +364,7 @@ mod tests {
         assert!(history.rewind(&objects, 4).is_some());
         // A running watch that has read up to the last evicted event has missed nothing.
         assert!(matches!(history.read(2, 5, 10), Read::Overrun));
-        let Read::Events { events, up_to } = history.read(3, 5, 10) else {
+        let Read::Events { events, up_to, .. } = history.read(3, 5, 10) else {
             panic!("overrun")
         };
         assert_eq!((events.len(), up_to), (1, 5));
@@ -267,18 +373,18 @@ mod tests {
     #[test]
     fn a_read_goes_on_where_the_last_one_ended() {
         let (_, history) = story(10);
-        let Read::Events { events, up_to } = history.read(0, 9, 3) else {
-            panic!("overrun")
+        let read = |cursor| match history.read(cursor, 9, 3) {
+            Read::Events {
+                events,
+                next,
+                up_to,
+                ..
+            } => (events.len(), next, up_to),
+            Read::Overrun => panic!("overrun"),
         };
-        assert_eq!((events.len(), up_to), (3, 3));
-        let Read::Events { events, up_to } = history.read(up_to, 9, 3) else {
-            panic!("overrun")
-        };
-        assert_eq!((events.len(), up_to), (1, 9));
-        let Read::Events { events, up_to } = history.read(20, 9, 3) else {
-            panic!("overrun")
-        };
-        assert_eq!((events.len(), up_to), (0, 20));
+        assert_eq!(read(history.cursor_after(0)), (3, 3, 3));
+        assert_eq!(read(3), (1, 4, 9));
+        assert_eq!(read(history.cursor_after(20)), (0, 4, 9));
     }
 
     #[test]
@@ -287,7 +393,47 @@ mod tests {
         history.expire(9);
         assert_eq!((history.floor(), history.len()), (9, 0));
         assert!(history.rewind(&objects, 8).is_none());
-        assert!(matches!(history.read(4, 9, 10), Read::Overrun));
-        assert!(matches!(history.read(5, 9, 10), Read::Events { .. }));
+        assert!(matches!(history.read(3, 9, 10), Read::Overrun));
+        assert!(matches!(history.read(4, 9, 10), Read::Events { .. }));
+    }
+
+    fn written(name: &str, version: u64) -> Arc<Event> {
+        Arc::new(Event::written(object(name, version), None))
+    }
+
+    #[test]
+    fn events_stay_for_their_time_unless_they_are_far_too_many_bytes() {
+        let one = written("a", 1).size();
+        let limits = LogLimits {
+            events_max: 100,
+            bytes: 2 * one,
+            bytes_max: 4 * one,
+            age: Duration::from_secs(75),
+            tombstone_bytes: None,
+        };
+        let mut log = Log::new(0, limits);
+        let at = |seconds| Time::since_start(Duration::from_secs(seconds));
+        for version in 1..=4 {
+            assert!(log.push(written("a", version), at(version)).is_empty());
+        }
+        assert_eq!(log.bytes(), 4 * one);
+        log.push(written("a", 5), at(5));
+        assert_eq!((log.len(), log.floor()), (4, 1), "never beyond the most");
+        log.push(written("a", 6), at(78));
+        assert_eq!(
+            (log.len(), log.floor()),
+            (3, 3),
+            "old ones go beyond the least"
+        );
+    }
+
+    #[test]
+    fn nothing_starts_between_events_of_one_version() {
+        let mut log = Log::new(0, limits(3));
+        for (name, version) in [("a", 1), ("b", 2), ("c", 2), ("d", 2), ("e", 3)] {
+            log.push(written(name, version), Time::ZERO);
+        }
+        // One event of version 2 is gone, so nothing may start below it.
+        assert_eq!((log.floor(), log.cursor_after(2)), (2, 4));
     }
 }

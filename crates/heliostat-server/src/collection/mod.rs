@@ -5,22 +5,32 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | `kind`, `builtin` | what is known of a kind of objects; the built-in ones |
+//! | `kind`, `builtin`, `registry` | what is known of a kind of objects; the built-in ones; those that are served |
 //! | `query`, `selector`, `token`, `options` | from the parameters of a list or a watch to a plan |
-//! | `object`, `encode`, `binary` | an object: its facts, its bytes, and its representations |
+//! | `object`, `source` | an object: its facts and its bytes, as a storage or a source has them |
+//! | `representations`, `json`, `encode`, `binary` | what an object is for clients, each made once |
+//! | `state`, `reading` | [`Collection`](state::Collection), and reading a state of it |
 //! | `log`, `seen` | the window of events, and what a watcher sees of an event |
+//! | `tombstones` | deletions that have left the window, for clients that were away for long |
 //! | `status`, `event_type` | what a client gets instead of an object; the types of events |
 
 pub(crate) mod binary;
 pub(crate) mod builtin;
 mod encode;
 pub(crate) mod event_type;
+pub(crate) mod json;
 pub(crate) mod kind;
 pub(crate) mod log;
 pub(crate) mod object;
 pub(crate) mod options;
 pub(crate) mod query;
+pub(crate) mod reading;
+pub(crate) mod registry;
+pub(crate) mod representations;
 pub(crate) mod seen;
 pub(crate) mod selector;
+pub(crate) mod source;
+pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod token;
+pub(crate) mod tombstones;

@@ -1,59 +1,48 @@
-//! One object as the storage keeps it: its watch frame, encoded once, and the few facts that
-//! selectors, keys and versions need.
+//! One object of a collection: the few facts that selectors, keys and versions need, and its bytes as
+//! its owner has them.
 //!
-//! The invariant to know: `frame` is a whole line of a watch stream,
-//! `{"type":"ADDED","object":{..}}\n`, and every other form (the bare object, the list item without
-//! its type, the metadata alone) is a slice of it. So an event costs one encoding for all watchers,
-//! and a list copies bytes instead of serializing. The same holds for protobuf, which is encoded
-//! when the first client asks for it.
+//! A storage encodes an object in JSON when it is written; a watch cache has what its source sent, in
+//! either encoding and packed. Every other representation is made when the first client asks for it:
+//! see [`representations`](super::representations).
 
-use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use heliostat_core::object::Header;
 use heliostat_kinds::schema;
 use serde_json::Value;
 
-use super::binary::{Binary, partial_kind};
-use super::encode::encode;
+use super::binary::{self, Binary, partial_kind};
 use super::event_type::EventType;
+use super::json::{Json, Line};
 use super::kind::{Kind, Object};
+use super::representations::{Holder, Representations};
+use super::source::{Content, Facts, SourceKind, Sourced};
 use super::status::Status;
 
-/// An object in the storage, immutable: a change makes a new one.
+/// An object in a collection, immutable: a change makes a new one.
 #[derive(Debug)]
 pub(crate) struct StoredObject {
     key: Arc<str>,
     version: u64,
-    uid: Box<str>,
-    labels: Box<[(Box<str>, Box<str>)]>,
-    /// Values of the kind's selectable fields, in the kind's order; absent ones are empty.
-    fields: Box<[Box<str>]>,
+    /// The version at which the object came into being; 0 if that is not known.
+    created: u64,
+    uid: Arc<str>,
+    facts: Arc<Facts>,
+    /// About how many bytes there are.
+    size: usize,
     event_type: EventType,
-    frame: Bytes,
-    spans: Spans,
-    /// The object in protobuf, once a client has asked for it, or why it has none.
-    binary: Encodings,
+    body: Body,
+    made: Holder,
 }
 
-/// The encodings in protobuf of one object.
-#[derive(Debug, Default)]
-struct Encodings {
-    object: OnceLock<Box<Result<Binary, String>>>,
-    /// Its metadata alone.
-    partial: OnceLock<Box<Result<Binary, String>>>,
-}
-
-/// Where the parts are inside the frame.
+/// The bytes of an object.
 #[derive(Clone, Debug)]
-struct Spans {
-    object: Range<usize>,
-    metadata: Range<usize>,
-    /// The digits of the resourceVersion, without the quotes.
-    version: Range<usize>,
-    /// Where a list item goes on after its opening brace: behind kind and apiVersion for built-in
-    /// kinds.
-    item: usize,
+enum Body {
+    /// As a storage encoded it.
+    Json(Json),
+    /// As a source sent it.
+    Source(Sourced),
 }
 
 impl StoredObject {
@@ -65,72 +54,94 @@ impl StoredObject {
         version: u64,
         event_type: EventType,
     ) -> Self {
-        let mut frame = Vec::with_capacity(512);
-        event_type.open(&mut frame);
-        let start = frame.len();
-        let encoded = encode(kind, object, version, frame);
-        let mut frame = encoded.bytes;
-        let spans = Spans {
-            object: start..frame.len(),
-            metadata: encoded.metadata,
-            version: encoded.version,
-            item: encoded.item,
-        };
-        frame.extend_from_slice(b"}\n");
-        frame.shrink_to_fit();
+        let json = Json::encode(kind, object, version, event_type);
+        let fields = kind.selectable_fields().iter();
         Self {
             key,
             version,
+            created: version,
             uid: text_of(object, "metadata.uid").into(),
-            labels: labels_of(object),
-            fields: kind
-                .selectable_fields()
-                .iter()
-                .map(|path| text_of(object, path).into_boxed_str())
-                .collect(),
+            facts: Arc::new(Facts {
+                labels: labels_of(object),
+                fields: fields.map(|path| text_of(object, path).into()).collect(),
+            }),
+            size: json.line().len(),
             event_type,
-            frame: frame.into(),
-            spans,
-            binary: Encodings::default(),
+            body: Body::Json(json),
+            made: Holder::object(),
         }
+    }
+
+    /// Takes an object as a source sent it. `key`, the version and the uid are the header's; the rest
+    /// is read from the bytes.
+    ///
+    /// # Errors
+    /// If the version is no number, or the bytes cannot be reached.
+    pub(crate) fn from_source(
+        source: &Arc<SourceKind>,
+        header: &Header,
+        content: Arc<dyn Content>,
+        event_type: EventType,
+    ) -> Result<Self, String> {
+        let version = header.resource_version.as_decimal().ok_or_else(|| {
+            format!(
+                "the version {} of {} is not a number",
+                header.resource_version, header.key
+            )
+        })?;
+        let (sourced, facts) = Sourced::read(source, content, version)?;
+        Ok(Self {
+            key: header.key.as_str().into(),
+            version,
+            created: 0,
+            uid: header.uid.to_string().into(),
+            facts: Arc::new(facts),
+            size: sourced.len(),
+            event_type,
+            body: Body::Source(sourced),
+            made: Holder::cache(source.representations()),
+        })
     }
 
     /// The same state under another version and event type, without decoding: what a deletion
     /// and a selector's DELETED need.
     pub(crate) fn at(&self, version: u64, event_type: EventType) -> Self {
-        let digits = version.to_string();
-        let object = &self.spans.object;
-        let mut frame = Vec::with_capacity(self.frame.len() + 8);
-        event_type.open(&mut frame);
-        let start = frame.len();
-        let moved = |offset: usize| start + (offset - object.start);
-        let version_start = moved(self.spans.version.start);
-        frame.extend_from_slice(&self.frame[object.start..self.spans.version.start]);
-        frame.extend_from_slice(digits.as_bytes());
-        frame.extend_from_slice(&self.frame[self.spans.version.end..object.end]);
-        let end = frame.len();
-        frame.extend_from_slice(b"}\n");
-        let grown = |offset: usize| {
-            let moved = moved(offset);
-            moved + digits.len() - self.spans.version.len()
-        };
-        let spans = Spans {
-            object: start..end,
-            metadata: moved(self.spans.metadata.start)..grown(self.spans.metadata.end),
-            version: version_start..version_start + digits.len(),
-            item: moved(self.spans.item),
-        };
         Self {
             key: Arc::clone(&self.key),
             version,
-            uid: self.uid.clone(),
-            labels: self.labels.clone(),
-            fields: self.fields.clone(),
+            created: self.created,
+            uid: Arc::clone(&self.uid),
+            facts: Arc::clone(&self.facts),
+            size: self.size,
             event_type,
-            frame: frame.into(),
-            spans,
-            binary: Encodings::default(),
+            body: match &self.body {
+                Body::Json(json) => Body::Json(json.at(version, event_type)),
+                Body::Source(sourced) => Body::Source(sourced.clone()),
+            },
+            made: self.made.like(),
         }
+    }
+
+    /// The next state of an object that exists: it keeps the version of its creation, and shares facts
+    /// that did not change.
+    #[must_use]
+    pub(crate) fn after(mut self, previous: &Self) -> Self {
+        self.created = previous.created;
+        if self.uid == previous.uid {
+            self.uid = Arc::clone(&previous.uid);
+        }
+        if *self.facts == *previous.facts {
+            self.facts = Arc::clone(&previous.facts);
+        }
+        self.key = Arc::clone(&previous.key);
+        self
+    }
+
+    /// The first state of an object, of which the version of its creation is known.
+    #[must_use]
+    pub(crate) fn created_now(mut self) -> Self {
+        self.created = self.version;
+        self
     }
 
     /// The same object in a shape that no typed client can decode, though it is valid JSON: its
@@ -140,107 +151,151 @@ impl StoredObject {
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("labels".to_owned(), "malformed".into());
         }
-        let malformed = Self::encode(
-            kind,
-            Arc::clone(&self.key),
-            &object,
-            self.version,
-            self.event_type,
-        );
-        let spoil = |found: Result<&Binary, Status>, kind: &'static schema::Kind| {
+        let key = Arc::clone(&self.key);
+        let malformed = Self::encode(kind, key, &object, self.version, self.event_type);
+        let spoil = |found: Result<Binary, Status>, kind: &'static schema::Kind| {
             let binary = found.map(|binary| binary.malformed(kind));
-            Box::new(binary.map_err(|status| status.message().to_owned()))
+            binary.map_err(|status| status.message().to_owned())
         };
+        let made = Representations::default();
         if let Some(typed) = kind.protobuf() {
-            _ = (malformed.binary.object).set(spoil(self.binary(typed), typed));
+            _ = made.binary.set(spoil(self.binary(typed), typed));
         }
-        _ = (malformed.binary.partial).set(spoil(self.partial_binary(), partial_kind()));
-        malformed
+        let partial = spoil(self.partial_binary(), partial_kind());
+        _ = made.partial_binary.set(partial);
+        Self {
+            made: Holder::of(made),
+            ..malformed
+        }
     }
 
-    /// The object in protobuf, encoded when the first client asks for it.
+    /// The object in JSON.
     ///
     /// # Errors
-    /// A 500 if the storage holds what its kind does not allow, which a writer in process may do.
-    pub(crate) fn binary(&self, kind: &'static schema::Kind) -> Result<&Binary, Status> {
-        let encode = || Box::new(Binary::encode(self.event_type, kind, &self.json()));
-        let binary = self.binary.object.get_or_init(encode);
-        binary
-            .as_ref()
-            .as_ref()
-            .map_err(|error| self.unencodable(error))
+    /// A 500 if the source sent what is no object of its kind.
+    pub(crate) fn json(&self) -> Result<Json, Status> {
+        if let Body::Json(json) = &self.body {
+            return Ok(json.clone());
+        }
+        let make = || {
+            let json = self.make_json()?;
+            let bytes = json.line().len();
+            Ok((json, bytes))
+        };
+        let made = self.made.get_or_make(|made| &made.json, make);
+        made.map_err(|error| self.unencodable("JSON", &error))
     }
 
-    /// The metadata alone in protobuf, encoded when the first client asks for it.
+    fn make_json(&self) -> Result<Json, String> {
+        match &self.body {
+            Body::Json(json) => Ok(json.clone()),
+            Body::Source(sourced) => sourced.json(self.version, self.event_type),
+        }
+    }
+
+    /// The object in JSON for a reader who reads many objects once: it is not kept.
+    ///
+    /// # Errors
+    /// As [`StoredObject::json`].
+    pub(crate) fn json_once(&self) -> Result<Json, Status> {
+        if let Some(json) = self.made.made(|made| &made.json) {
+            return Ok(json);
+        }
+        let json = self.make_json();
+        json.map_err(|error| self.unencodable("JSON", &error))
+    }
+
+    /// The object in protobuf.
+    ///
+    /// # Errors
+    /// A 500 if the object is not what its kind allows: what a writer in process stored, or a source
+    /// sent.
+    pub(crate) fn binary(&self, kind: &'static schema::Kind) -> Result<Binary, Status> {
+        let make = || {
+            let own = match &self.body {
+                Body::Source(sourced) => sourced.binary(self.version, self.event_type),
+                Body::Json(_) => None,
+            };
+            let binary = match own {
+                Some(own) => own?,
+                None => {
+                    let json = self.json().map_err(|status| status.message().to_owned())?;
+                    Binary::encode(self.event_type, kind, &json.line().object())?
+                }
+            };
+            let bytes = binary.len();
+            Ok((binary, bytes))
+        };
+        let made = self.made.get_or_make(|made| &made.binary, make);
+        made.map_err(|error| self.unencodable("protobuf", &error))
+    }
+
+    /// The metadata alone in protobuf.
     ///
     /// # Errors
     /// As [`StoredObject::binary`].
-    pub(crate) fn partial_binary(&self) -> Result<&Binary, Status> {
-        let encode = || {
-            let mut json = Vec::with_capacity(self.spans.metadata.len() + 80);
-            self.write_partial(&mut json);
-            Box::new(Binary::encode(self.event_type, partial_kind(), &json))
+    pub(crate) fn partial_binary(&self) -> Result<Binary, Status> {
+        let make = || {
+            let partial = self
+                .partial()
+                .map_err(|status| status.message().to_owned())?;
+            let binary = Binary::encode(self.event_type, partial_kind(), &partial.object())?;
+            let bytes = binary.len();
+            Ok((binary, bytes))
         };
-        let binary = self.binary.partial.get_or_init(encode);
-        binary
-            .as_ref()
-            .as_ref()
-            .map_err(|error| self.unencodable(error))
+        let made = self.made.get_or_make(|made| &made.partial_binary, make);
+        made.map_err(|error| self.unencodable("protobuf", &error))
     }
 
-    fn unencodable(&self, error: &str) -> Status {
+    /// The metadata alone in JSON.
+    ///
+    /// # Errors
+    /// As [`StoredObject::json`].
+    pub(crate) fn partial(&self) -> Result<Line, Status> {
+        let make = || {
+            let json = self.json().map_err(|status| status.message().to_owned())?;
+            let mut object = Vec::with_capacity(512);
+            json.write_partial(&mut object);
+            let line = Line::new(self.event_type, &object);
+            let bytes = line.len();
+            Ok((line, bytes))
+        };
+        let made = self.made.get_or_make(|made| &made.partial, make);
+        made.map_err(|error| self.unencodable("JSON", &error))
+    }
+
+    fn unencodable(&self, encoding: &str, error: &str) -> Status {
         let key = &self.key;
         Status::internal_error(&format!(
-            "object {key:?} cannot be written as protobuf: {error}"
+            "object {key:?} cannot be written as {encoding}: {error}"
         ))
     }
 
-    /// The watch frame under a type: shared when it is the type the object was written with.
-    pub(crate) fn frame(&self, event_type: EventType) -> Bytes {
-        if event_type == self.event_type {
-            self.frame.clone()
-        } else {
-            event_type.frame(&self.frame[self.spans.object.clone()])
-        }
+    /// The whole object in JSON, as a get answers it.
+    ///
+    /// # Errors
+    /// As [`StoredObject::json`].
+    pub(crate) fn text(&self) -> Result<Bytes, Status> {
+        Ok(self.json()?.line().object())
     }
 
-    /// The watch frame of the metadata alone.
-    pub(crate) fn partial_frame(&self, event_type: EventType) -> Bytes {
-        let mut object = Vec::with_capacity(self.spans.metadata.len() + 80);
-        self.write_partial(&mut object);
-        event_type.frame(&object)
-    }
-
-    /// The whole object, as a get answers.
-    pub(crate) fn json(&self) -> Bytes {
-        self.frame.slice(self.spans.object.clone())
-    }
-
-    /// Appends the object as a list item: built-in kinds leave out kind and apiVersion.
-    pub(crate) fn write_item(&self, out: &mut Vec<u8>) {
-        out.push(b'{');
-        out.extend_from_slice(&self.frame[self.spans.item..self.spans.object.end]);
-    }
-
-    /// Appends the object as PartialObjectMetadata.
-    pub(crate) fn write_partial(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(
-            br#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":"#,
-        );
-        out.extend_from_slice(&self.frame[self.spans.metadata.clone()]);
-        out.push(b'}');
-    }
-
-    /// Decodes the object. What the storage wrote is always an object.
+    /// Decodes the object. What cannot be decoded has no members.
     pub(crate) fn decode(&self) -> Object {
-        serde_json::from_slice(&self.frame[self.spans.object.clone()]).unwrap_or_default()
+        let text = self.text().unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
     }
 
     /// Whether both have the same bytes but for the version.
     pub(crate) fn same_content(&self, other: &Self) -> bool {
-        let (a, b) = (&self.spans, &other.spans);
-        self.frame[a.object.start..a.version.start] == other.frame[b.object.start..b.version.start]
-            && self.frame[a.version.end..a.object.end] == other.frame[b.version.end..b.object.end]
+        match (&self.body, &other.body) {
+            (Body::Json(json), Body::Json(other)) => json.same_content(other),
+            (Body::Source(sourced), Body::Source(other)) if sourced.same_bytes(other) => true,
+            // The same object may come in another encoding.
+            _ => match (self.json(), other.json()) {
+                (Ok(json), Ok(other)) => json.same_content(&other),
+                _ => false,
+            },
+        }
     }
 
     pub(crate) fn key(&self) -> &Arc<str> {
@@ -263,24 +318,68 @@ impl StoredObject {
         self.version
     }
 
+    /// The version at which the object came into being; 0 if that is not known.
+    pub(crate) fn created(&self) -> u64 {
+        self.created
+    }
+
     pub(crate) fn uid(&self) -> &str {
         &self.uid
     }
 
     pub(crate) fn label(&self, key: &str) -> Option<&str> {
-        let at = self
-            .labels
-            .binary_search_by(|(known, _)| (**known).cmp(key))
-            .ok()?;
-        self.labels.get(at).map(|(_, value)| &**value)
+        let labels = &self.facts.labels;
+        let at = labels.binary_search_by(|(known, _)| (**known).cmp(key));
+        labels.get(at.ok()?).map(|(_, value)| &**value)
     }
 
     pub(crate) fn field(&self, index: usize) -> &str {
-        self.fields.get(index).map_or("", |value| value)
+        self.facts.fields.get(index).map_or("", |value| value)
     }
 
+    /// About how many bytes the object has.
     pub(crate) fn size(&self) -> usize {
-        self.frame.len()
+        self.size
+    }
+
+    /// Appends the object in protobuf as an item of a list.
+    ///
+    /// # Errors
+    /// As [`StoredObject::binary`].
+    pub(crate) fn write_message_item(
+        &self,
+        out: &mut Vec<u8>,
+        kind: &'static schema::Kind,
+    ) -> Result<(), Status> {
+        match &self.body {
+            Body::Source(sourced) if self.message_len().is_some() => {
+                let written = sourced.write_message_item(out);
+                written.map_err(|error| self.unencodable("protobuf", &error))
+            }
+            _ => {
+                binary::write_item(out, self.binary(kind)?.message());
+                Ok(())
+            }
+        }
+    }
+
+    /// How many bytes the object has in protobuf as an item of a list.
+    ///
+    /// # Errors
+    /// As [`StoredObject::binary`].
+    pub(crate) fn message_item_len(&self, kind: &'static schema::Kind) -> Result<usize, Status> {
+        match self.message_len() {
+            Some(len) => Ok(binary::bytes_field_len(len)),
+            None => Ok(binary::item_len(self.binary(kind)?.message())),
+        }
+    }
+
+    /// How many bytes the message of the object in protobuf has, where the source sent it so.
+    fn message_len(&self) -> Option<usize> {
+        match &self.body {
+            Body::Source(sourced) => sourced.message_len(self.version),
+            Body::Json(_) => None,
+        }
     }
 }
 
@@ -295,7 +394,7 @@ pub(crate) fn text_of(object: &Object, path: &str) -> String {
     }
 }
 
-fn labels_of(object: &Object) -> Box<[(Box<str>, Box<str>)]> {
+fn labels_of(object: &Object) -> Vec<(Box<str>, Box<str>)> {
     let labels = object
         .get("metadata")
         .and_then(|metadata| metadata.get("labels"));
@@ -306,7 +405,7 @@ fn labels_of(object: &Object) -> Box<[(Box<str>, Box<str>)]> {
         .filter_map(|(key, value)| Some((key.as_str().into(), value.as_str()?.into())))
         .collect();
     pairs.sort();
-    pairs.into()
+    pairs
 }
 
 #[cfg(test)]
@@ -330,7 +429,7 @@ mod tests {
         let (kind, object) = config_map();
         let stored = stored(&kind, &object, 20_392, EventType::Added);
         assert_eq!(
-            std::str::from_utf8(&stored.json()).unwrap(),
+            std::str::from_utf8(&stored.text().unwrap()).unwrap(),
             RECORDED.trim_end()
         );
         assert_eq!((stored.namespace(), stored.name()), ("cap", "cm-1"));
@@ -343,12 +442,12 @@ mod tests {
         let (kind, object) = config_map();
         let stored = stored(&kind, &object, 20_392, EventType::Added);
         let mut item = Vec::new();
-        stored.write_item(&mut item);
+        stored.json().unwrap().write_item(&mut item);
         assert!(item.starts_with(br#"{"metadata":{"name":"cm-1","namespace":"cap""#));
-        let frame = stored.frame(EventType::Modified);
+        let frame = stored.json().unwrap().line().frame(EventType::Modified);
         assert!(frame.starts_with(br#"{"type":"MODIFIED","object":{"kind":"ConfigMap","#));
         assert!(frame.ends_with(b"}}\n"));
-        let frame = stored.partial_frame(EventType::Added);
+        let frame = stored.partial().unwrap().frame(EventType::Added);
         let value: Value = serde_json::from_slice(&frame).unwrap();
         assert_eq!(value["object"]["kind"], "PartialObjectMetadata");
         assert_eq!(value["object"]["metadata"]["resourceVersion"], "20392");
@@ -361,7 +460,11 @@ mod tests {
             let moved =
                 stored(&kind, &object, 20_392, EventType::Added).at(version, EventType::Deleted);
             let fresh = stored(&kind, &object, version, EventType::Deleted);
-            assert_eq!(moved.frame, fresh.frame);
+            let (moved, fresh) = (moved.json().unwrap(), fresh.json().unwrap());
+            assert_eq!(
+                moved.line().frame(EventType::Deleted),
+                fresh.line().frame(EventType::Deleted)
+            );
             let (mut a, mut b) = (Vec::new(), Vec::new());
             moved.write_partial(&mut a);
             fresh.write_partial(&mut b);
@@ -371,7 +474,8 @@ mod tests {
             moved.write_item(&mut a);
             fresh.write_item(&mut b);
             assert_eq!(a, b);
-            assert!(moved.same_content(&stored(&kind, &object, 20_392, EventType::Added)));
+            let old = stored(&kind, &object, 20_392, EventType::Added);
+            assert!(moved.same_content(&old.json().unwrap()));
         }
     }
 
@@ -383,8 +487,8 @@ mod tests {
         let stored =
             StoredObject::encode(&kind, "cap/w-1".into(), object, 20_405, EventType::Added);
         let mut item = Vec::new();
-        stored.write_item(&mut item);
+        stored.json().unwrap().write_item(&mut item);
         assert!(WIDGETS.contains(std::str::from_utf8(&item).unwrap()));
-        assert_eq!(item, stored.json());
+        assert_eq!(item, stored.text().unwrap());
     }
 }

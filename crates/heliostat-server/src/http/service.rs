@@ -19,23 +19,27 @@ use crate::api_server::view::status_body;
 use crate::collection::kind::{Kind, Scope};
 use crate::collection::query::Query;
 use crate::collection::status::Status;
-use crate::faults::{Faults, Order};
+use crate::faults::{Injected, Order};
 use crate::handle::StorageHandle;
+use crate::served::Served;
 
 use super::body::{Body, indented, whole};
+use super::config::{Config, Documents};
 use super::gauge::WatchGauge;
 use super::log::{RequestLog, RequestRecord};
-use super::server::Config;
 use super::{health, read, write};
 
 /// What all requests of a server share.
 pub(crate) struct ServerState {
-    pub(crate) storage: StorageHandle,
-    pub(crate) faults: Faults,
+    pub(crate) served: Arc<dyn Served>,
+    /// The storage that takes writes, or why none are taken.
+    pub(crate) writes: Result<StorageHandle, String>,
+    pub(crate) faults: Injected,
     pub(crate) gauge: WatchGauge,
     pub(crate) log: RequestLog,
     pub(crate) shutdown: watch::Receiver<bool>,
     pub(crate) config: Config,
+    pub(crate) documents: Documents,
     pub(crate) address: SocketAddr,
 }
 
@@ -44,7 +48,7 @@ impl ServerState {
     pub(crate) fn default_watch_timeout(&self) -> Duration {
         let least = self.config.watch_timeout;
         let spread = u64::try_from(least.as_millis()).unwrap_or(u64::MAX);
-        least + Duration::from_millis(self.storage.random_below(spread.saturating_add(1)))
+        least + Duration::from_millis(self.served.random_below(spread.saturating_add(1)))
     }
 }
 
@@ -124,13 +128,9 @@ async fn dispatch(state: &ServerState, request: Request<Incoming>, pretty: bool)
         return Ok(document(state, &route, &query, accept.as_deref(), known));
     };
     let of = &target.of;
-    let kind = state.storage.read(|storage| {
-        storage
-            .registry()
-            .find(&of.group, &of.version, &target.plural)
-            .cloned()
-    });
-    let Some(kind) = kind else {
+    let registry = state.served.registry();
+    let kind = registry.find(&of.group, &of.version, &target.plural);
+    let Some(kind) = kind.cloned() else {
         return Ok(page_not_found());
     };
     let verb = verb(&kind, request.method(), &target, &query)?;
@@ -249,32 +249,45 @@ fn document(
     known: Option<&str>,
 ) -> Response<Body> {
     let aggregated = wants_aggregated_discovery(accept);
-    let found = state.storage.read(|storage| {
-        let registry = storage.registry();
-        match route {
-            Route::Root => Some(discovery::root(registry)),
-            Route::Version => Some(discovery::version()),
-            Route::CoreVersions if !aggregated => {
-                Some(discovery::core_versions(&state.address.to_string()))
-            }
-            Route::Groups if !aggregated => Some(discovery::groups(registry)),
-            Route::CoreVersions => Some(discovery::aggregated(registry, true)),
-            Route::Groups => Some(discovery::aggregated(registry, false)),
-            Route::Group(name) => discovery::group(registry, name),
-            Route::Resources(of) => discovery::resources(registry, of),
-            Route::OpenApiIndex => Some(discovery::openapi_index(registry)),
-            Route::OpenApi(of) => discovery::openapi(registry, of),
-            Route::Health(_) | Route::Resource(_) | Route::Unknown => None,
+    let registry = state.served.registry();
+    let registry = &*registry;
+    let version = || match &state.documents.version {
+        Some(version) => version.to_vec(),
+        None => discovery::version(),
+    };
+    let found = match route {
+        Route::Root => Some(discovery::root(registry)),
+        Route::Version => Some(version()),
+        Route::Metrics => None,
+        Route::CoreVersions if !aggregated => {
+            Some(discovery::core_versions(&state.address.to_string()))
         }
-    });
+        Route::Groups if !aggregated => Some(discovery::groups(registry)),
+        Route::CoreVersions => Some(discovery::aggregated(registry, true)),
+        Route::Groups => Some(discovery::aggregated(registry, false)),
+        Route::Group(name) => discovery::group(registry, name),
+        Route::Resources(of) => discovery::resources(registry, of),
+        Route::OpenApiIndex => Some(discovery::openapi_index(registry)),
+        Route::OpenApi(of) => discovery::openapi(registry, of),
+        Route::Health(_) | Route::Resource(_) | Route::Unknown => None,
+    };
     match (found, route) {
         (Some(bytes), Route::CoreVersions | Route::Groups) if aggregated => {
             aggregated_discovery(bytes, known)
         }
         (Some(bytes), _) => json(StatusCode::OK, bytes),
-        (None, Route::Health(endpoint)) => health::answer(endpoint, query),
+        (None, Route::Metrics) => metrics(state),
+        (None, Route::Health(endpoint)) => health::answer(endpoint, &state.served.checks(), query),
         (None, _) => page_not_found(),
     }
+}
+
+fn metrics(state: &ServerState) -> Response<Body> {
+    let Some(metrics) = &state.documents.metrics else {
+        return page_not_found();
+    };
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
+    respond(StatusCode::OK, content_type, whole(metrics()))
 }
 
 fn aggregated_discovery(bytes: Vec<u8>, known: Option<&str>) -> Response<Body> {

@@ -63,6 +63,12 @@ impl FieldSelector {
         self.terms.is_empty()
     }
 
+    /// Whether every term is about the name or the namespace.
+    pub(crate) fn is_by_key(&self) -> bool {
+        let mut fields = self.terms.iter().map(|term| term.field);
+        fields.all(|field| matches!(field, Field::Name | Field::Namespace))
+    }
+
     /// Whether the object's fields meet every term.
     pub(crate) fn matches(&self, object: &StoredObject) -> bool {
         self.terms.iter().all(|term| {

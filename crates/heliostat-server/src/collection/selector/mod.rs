@@ -51,6 +51,12 @@ impl Selection {
         !self.labels.is_everything() || !self.fields.is_empty()
     }
 
+    /// Whether the keys of objects alone say which are asked for: an object that is asked for once always
+    /// was.
+    pub(crate) fn is_by_key(&self) -> bool {
+        self.labels.is_everything() && self.fields.is_by_key()
+    }
+
     /// The key prefix of all that can match.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix

@@ -1,0 +1,231 @@
+//! Consistent reads: how a cache learns that it misses nothing that happened before a request.
+//!
+//! Who waits asks for the newest version of the source; one question answers for everyone who came
+//! before it was sent. If the cache has not reached that version, one wait for progress, shared by all,
+//! brings the proof: the source says up to which version it has sent everything. Both questions are asked
+//! by tasks that exist while somebody waits, and end with the last of them.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use heliostat_core::version::VersionProgress;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{sleep, timeout};
+use tracing::debug;
+
+use crate::collection::status::Status;
+
+/// How long requests are collected for one question: far below what a question takes.
+const COLLECTION_TIME: Duration = Duration::from_millis(2);
+
+/// The pause after a question that failed.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a change that the source has sent may take to arrive.
+const ARRIVAL_TIME: Duration = Duration::from_secs(3);
+
+type Ask = dyn Fn() -> BoxFuture<'static, Result<u64, String>> + Send + Sync;
+type AskProgress = dyn Fn(u64) -> BoxFuture<'static, Result<VersionProgress, String>> + Send + Sync;
+
+/// The questions to a source.
+pub(super) struct Questions {
+    newest: Box<Ask>,
+    progress: Box<AskProgress>,
+}
+
+impl Questions {
+    pub(super) fn new<N, P, E>(
+        newest: impl Fn() -> N + Send + Sync + 'static,
+        progress: impl Fn(u64) -> P + Send + Sync + 'static,
+    ) -> Self
+    where
+        N: Future<Output = Result<u64, E>> + Send + 'static,
+        P: Future<Output = Result<VersionProgress, E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        let text = |error: E| error.to_string();
+        Self {
+            newest: Box::new(move || newest().map(move |it| it.map_err(text)).boxed()),
+            progress: Box::new(move |after| {
+                progress(after).map(move |it| it.map_err(text)).boxed()
+            }),
+        }
+    }
+}
+
+/// Who waits for a proof, and what is being asked.
+pub(super) struct Proofs {
+    questions: Questions,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Those for whom the newest version has not been asked yet.
+    unasked: Vec<oneshot::Sender<u64>>,
+    is_asking: bool,
+    is_proving: bool,
+    /// How many wait until the cache has reached a version.
+    unproven: usize,
+}
+
+/// The cache as a proof sees it.
+pub(super) trait Proven: Send + Sync + 'static {
+    /// Follows the version up to which the cache is complete.
+    fn versions(&self) -> watch::Receiver<u64>;
+
+    /// The source has proven everything up to this version to have arrived.
+    fn advance(&self, version: u64);
+}
+
+impl Proofs {
+    pub(super) fn new(questions: Questions) -> Self {
+        Self {
+            questions,
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// Waits until the cache misses nothing that happened before this call.
+    ///
+    /// # Errors
+    /// A 504 if there is no proof in time.
+    pub(super) async fn wait<C: Proven>(
+        self: Arc<Self>,
+        cache: Arc<C>,
+        patience: Duration,
+    ) -> Result<(), Status> {
+        let mut versions = cache.versions();
+        let mut newest = None;
+        let proven = async {
+            let asked = self.ask().await;
+            newest = Some(asked);
+            if *versions.borrow_and_update() >= asked {
+                return;
+            }
+            let _waits = Unproven::new(&self, &cache);
+            // The cache lives as long as this wait.
+            let _ = versions.wait_for(|version| *version >= asked).await;
+        };
+        if timeout(patience, proven).await.is_ok() {
+            return Ok(());
+        }
+        let version = *cache.versions().borrow();
+        Err(match newest {
+            Some(newest) => Status::too_large_version(newest, version),
+            None => Status::unproven_version(version),
+        })
+    }
+
+    /// Returns the newest version of the source, asked for after this call.
+    async fn ask(self: &Arc<Self>) -> u64 {
+        loop {
+            let (answer, asked) = oneshot::channel();
+            {
+                let mut waiting = self.lock();
+                waiting.unasked.push(answer);
+                if !std::mem::replace(&mut waiting.is_asking, true) {
+                    tokio::spawn(Arc::clone(self).ask_newest());
+                }
+            }
+            // A question that ended without an answer is asked again.
+            if let Ok(newest) = asked.await {
+                return newest;
+            }
+        }
+    }
+
+    async fn ask_newest(self: Arc<Self>) {
+        loop {
+            sleep(COLLECTION_TIME).await;
+            let mut answers = {
+                let mut waiting = self.lock();
+                waiting.unasked.retain(|answer| !answer.is_closed());
+                let answers = std::mem::take(&mut waiting.unasked);
+                waiting.is_asking = !answers.is_empty();
+                answers
+            };
+            if answers.is_empty() {
+                return;
+            }
+            match (self.questions.newest)().await {
+                Ok(newest) => {
+                    for answer in answers.drain(..) {
+                        // Who has gone away needs no answer.
+                        let _ = answer.send(newest);
+                    }
+                }
+                Err(error) => {
+                    debug!(error, "the source did not say its newest version");
+                    self.lock().unasked.append(&mut answers);
+                    sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn prove<C: Proven>(self: Arc<Self>, cache: Arc<C>) {
+        loop {
+            {
+                let mut waiting = self.lock();
+                if waiting.unproven == 0 {
+                    waiting.is_proving = false;
+                    return;
+                }
+            }
+            let mut versions = cache.versions();
+            let version = *versions.borrow_and_update();
+            match (self.questions.progress)(version).await {
+                Ok(progress) => {
+                    let last = progress.last_change.unwrap_or(0);
+                    let arrived = versions.wait_for(|version| *version >= last);
+                    if matches!(timeout(ARRIVAL_TIME, arrived).await, Ok(Ok(_))) {
+                        cache.advance(progress.complete_up_to);
+                    }
+                }
+                Err(error) => {
+                    debug!(error, "the source did not prove its progress");
+                    sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One request that waits until the cache has reached a version; dropping it counts it out.
+struct Unproven<'a> {
+    proofs: &'a Proofs,
+}
+
+impl<'a> Unproven<'a> {
+    fn new<C: Proven>(proofs: &'a Arc<Proofs>, cache: &Arc<C>) -> Self {
+        let mut waiting = proofs.lock();
+        waiting.unproven += 1;
+        if !std::mem::replace(&mut waiting.is_proving, true) {
+            tokio::spawn(Arc::clone(proofs).prove(Arc::clone(cache)));
+        }
+        Self { proofs }
+    }
+}
+
+impl Drop for Unproven<'_> {
+    fn drop(&mut self) {
+        self.proofs.lock().unproven -= 1;
+    }
+}
+
+impl fmt::Debug for Proofs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proofs")
+            .field("waiting", &*self.lock())
+            .finish_non_exhaustive()
+    }
+}
