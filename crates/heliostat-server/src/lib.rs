@@ -52,7 +52,6 @@
 //! - No authentication: whoever can connect can write.
 //! - Of a CustomResourceDefinition the stored version is served, without conversion.
 //! - Subresources other than `status` do not exist.
-//! - The window is counted in events, not bytes: objects of a megabyte want a smaller one.
 //!
 //! Inside, `collection` and `api_server` are pure (no socket, no clock) and decide everything; `http` is the only
 //! room that knows hyper; `handle` puts one lock around the storage.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use heliostat::source::VersionProbe;
-use heliostat::source::kube::{Cluster, DiscoveredResource, Discovery, DynamicObject, KubeSource};
+use heliostat::source::kube::{
+    Cluster, DiscoveredResource, Discovery, DynamicObject, KubeSource, WireEncoding,
+};
 use heliostat::{Packing, Reflector, ReflectorHandle, ReflectorStatus};
 use heliostat_server::{CacheServer, Kind, RunningCacheServer, WatchCache};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -20,6 +22,7 @@ use crate::signals::Signals;
 
 use super::selection::ClusterArgs;
 use super::target::{self, Wanted};
+use super::wire::is_whole_in_protobuf;
 
 /// How long the source may take to say its version before this program's own is served.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
@@ -190,7 +193,13 @@ fn mirror(
 ) -> (ReflectorHandle, WatchCache) {
     // What is read often is kept by the cache in the encodings of its clients.
     let packing = Packing::raw().memory_budget(0);
-    let source = KubeSource::<DynamicObject>::of(cluster, resource).packed(&packing);
+    let names = &resource.resource;
+    let encoding = match is_whole_in_protobuf(&names.api_version, &names.kind) {
+        true => WireEncoding::Auto,
+        false => WireEncoding::Json,
+    };
+    let source = KubeSource::<DynamicObject>::of(cluster, resource).encoding(encoding);
+    let source = source.packed(&packing);
     let cache = WatchCache::new(kind(resource));
     let mirror = Reflector::new(source.clone(), cache.writer()).start();
     let status = mirror.watch_status();

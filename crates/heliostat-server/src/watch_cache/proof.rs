@@ -69,8 +69,9 @@ struct Waiting {
     unasked: Vec<oneshot::Sender<u64>>,
     is_asking: bool,
     is_proving: bool,
-    /// How many wait until the cache has reached a version.
+    /// How many wait until the cache has reached a version, and the newest of those versions.
     unproven: usize,
+    wanted: u64,
 }
 
 /// The cache as a proof sees it.
@@ -102,12 +103,18 @@ impl Proofs {
         let mut versions = cache.versions();
         let mut newest = None;
         let proven = async {
+            let before = *versions.borrow_and_update();
             let asked = self.ask().await;
             newest = Some(asked);
+            if asked < before {
+                // The source went back in time, and the cache is still to learn of it.
+                let _ = versions.wait_for(|it| (asked..before).contains(it)).await;
+                return;
+            }
             if *versions.borrow_and_update() >= asked {
                 return;
             }
-            let _waits = Unproven::new(&self, &cache);
+            let _waits = Unproven::new(&self, &cache, asked);
             // The cache lives as long as this wait.
             let _ = versions.wait_for(|version| *version >= asked).await;
         };
@@ -169,16 +176,16 @@ impl Proofs {
     }
 
     async fn prove<C: Proven>(self: Arc<Self>, cache: Arc<C>) {
+        let mut versions = cache.versions();
         loop {
+            let version = *versions.borrow_and_update();
             {
                 let mut waiting = self.lock();
-                if waiting.unproven == 0 {
+                if waiting.unproven == 0 || waiting.wanted <= version {
                     waiting.is_proving = false;
                     return;
                 }
             }
-            let mut versions = cache.versions();
-            let version = *versions.borrow_and_update();
             match (self.questions.progress)(version).await {
                 Ok(progress) => {
                     let last = progress.last_change.unwrap_or(0);
@@ -206,9 +213,10 @@ struct Unproven<'a> {
 }
 
 impl<'a> Unproven<'a> {
-    fn new<C: Proven>(proofs: &'a Arc<Proofs>, cache: &Arc<C>) -> Self {
+    fn new<C: Proven>(proofs: &'a Arc<Proofs>, cache: &Arc<C>, wanted: u64) -> Self {
         let mut waiting = proofs.lock();
         waiting.unproven += 1;
+        waiting.wanted = waiting.wanted.max(wanted);
         if !std::mem::replace(&mut waiting.is_proving, true) {
             tokio::spawn(Arc::clone(proofs).prove(Arc::clone(cache)));
         }
@@ -227,5 +235,120 @@ impl fmt::Debug for Proofs {
         f.debug_struct("Proofs")
             .field("waiting", &*self.lock())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    /// A cache at a version, and a source that counts what it is asked.
+    struct World {
+        version: watch::Sender<u64>,
+        newest: AtomicU64,
+        questions: AtomicUsize,
+        proofs: AtomicUsize,
+    }
+
+    impl Proven for World {
+        fn versions(&self) -> watch::Receiver<u64> {
+            self.version.subscribe()
+        }
+
+        fn advance(&self, version: u64) {
+            self.version.send_replace(version);
+        }
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(3);
+    /// When a bookmark comes.
+    const BOOKMARK: Duration = Duration::from_millis(1_200);
+
+    fn world(version: u64, newest: u64) -> (Arc<World>, Arc<Proofs>) {
+        let world = Arc::new(World {
+            version: watch::Sender::new(version),
+            newest: AtomicU64::new(newest),
+            questions: AtomicUsize::new(0),
+            proofs: AtomicUsize::new(0),
+        });
+        let (asked, proves) = (Arc::clone(&world), Arc::clone(&world));
+        let questions = Questions::new(
+            move || {
+                let world = Arc::clone(&asked);
+                async move {
+                    world.questions.fetch_add(1, Ordering::Relaxed);
+                    sleep(Duration::from_millis(10)).await;
+                    match world.newest.load(Ordering::Relaxed) {
+                        0 => Err("away"),
+                        newest => Ok(newest),
+                    }
+                }
+            },
+            move |_| {
+                let world = Arc::clone(&proves);
+                async move {
+                    world.proofs.fetch_add(1, Ordering::Relaxed);
+                    sleep(BOOKMARK).await;
+                    Ok(VersionProgress {
+                        last_change: None,
+                        complete_up_to: world.newest.load(Ordering::Relaxed),
+                    })
+                }
+            },
+        );
+        (world, Arc::new(Proofs::new(questions)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_reads_share_two_requests() {
+        let (world, proofs) = world(5, 9);
+        let begun = tokio::time::Instant::now();
+        let reads = (0..1_000).map(|_| Arc::clone(&proofs).wait(Arc::clone(&world), PATIENCE));
+        assert!(join_all(reads).await.into_iter().all(|read| read.is_ok()));
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        let asked = [&world.questions, &world.proofs].map(|it| it.load(Ordering::Relaxed));
+        assert_eq!(asked, [1, 1]);
+        // A cache that is new enough needs no proof.
+        Arc::clone(&proofs)
+            .wait(Arc::clone(&world), PATIENCE)
+            .await
+            .unwrap();
+        assert_eq!(world.proofs.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_comes_while_a_question_is_out_asks_its_own() {
+        let (world, proofs) = world(5, 5);
+        let first = Arc::clone(&proofs).wait(Arc::clone(&world), PATIENCE);
+        let late = async {
+            sleep(Duration::from_millis(8)).await;
+            Arc::clone(&proofs).wait(Arc::clone(&world), PATIENCE).await
+        };
+        let (first, late) = tokio::join!(first, late);
+        assert!(first.is_ok() && late.is_ok());
+        assert_eq!(world.questions.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_is_away_or_went_back_is_a_timeout() {
+        let (away, proofs) = world(5, 0);
+        let begun = tokio::time::Instant::now();
+        let refused = proofs.wait(away, PATIENCE).await.unwrap_err();
+        assert_eq!((refused.code(), refused.reason()), (504, "Timeout"));
+        assert_eq!(begun.elapsed(), PATIENCE);
+        let (back, proofs) = world(5, 3);
+        let refused = Arc::clone(&proofs).wait(Arc::clone(&back), PATIENCE).await;
+        assert_eq!(refused.unwrap_err().code(), 504);
+        // The cache learns of it in time.
+        let read = proofs.wait(Arc::clone(&back), PATIENCE);
+        let learn = async {
+            sleep(Duration::from_millis(100)).await;
+            back.version.send_replace(3);
+        };
+        assert!(tokio::join!(read, learn).0.is_ok());
     }
 }

@@ -129,20 +129,19 @@ impl CacheState {
         version: u64,
         now: Time,
     ) -> Result<Replaced, String> {
+        if !self.is_loaded {
+            self.load(&listed, version, self.collection.epoch())?;
+            return Ok(Replaced::Loaded);
+        }
         let mut objects = BTreeMap::new();
         for arrival in &listed {
             let object = self.listed_object(arrival)?;
             objects.insert(Arc::clone(object.key()), object);
         }
-        if self.is_loaded && (version < self.version || self.has_forked(&objects)) {
+        if version < self.version || self.has_forked(&objects) {
             self.abandoned = self.abandoned.max(self.version);
-            let epoch = self.collection.epoch() + 1;
-            self.load(objects, version, epoch);
+            self.load(&listed, version, self.collection.epoch() + 1)?;
             return Ok(Replaced::Rewound);
-        }
-        if !self.is_loaded {
-            self.load(objects, version, self.collection.epoch());
-            return Ok(Replaced::Loaded);
         }
         let changes = self.difference(objects, kept, version);
         let count = changes.len();
@@ -165,8 +164,7 @@ impl CacheState {
         Ok(match held {
             Some(held) if is_same(held, &object) => Arc::clone(held),
             Some(held) if held.uid() == object.uid() => Arc::new(object.after(held)),
-            Some(_) | None if self.is_loaded => Arc::new(object.created_now()),
-            Some(_) | None => Arc::new(object),
+            Some(_) | None => Arc::new(object.created_now()),
         })
     }
 
@@ -182,11 +180,17 @@ impl CacheState {
         known.any(|object| !is_held(object))
     }
 
-    fn load(&mut self, objects: BTreeMap<Arc<str>, Arc<StoredObject>>, version: u64, epoch: u64) {
-        let objects = objects.into_iter().collect();
+    /// Begins a history with a list, of whose objects it is not known when they were created.
+    fn load(&mut self, listed: &[Arrival], version: u64, epoch: u64) -> Result<(), String> {
+        let mut objects = Objects::new();
+        for arrival in listed {
+            let object = Arc::new(self.read_object(arrival, EventType::Modified)?);
+            objects.insert(Arc::clone(object.key()), object);
+        }
         self.collection = Collection::new(objects, version, epoch, self.limits);
         self.version = version;
         self.is_loaded = true;
+        Ok(())
     }
 
     /// What happened between what is held and a list, in the order of versions.
