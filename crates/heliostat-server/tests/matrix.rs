@@ -58,7 +58,8 @@ impl Story<RunningCacheServer> {
         let source = ApiServer::builder().build();
         let storage = source.storage();
         let kind = Kind::known("", "v1", "ConfigMap", "configmaps");
-        let mut mirror = Mirror::new(kind, storage, storage.revision());
+        let mut mirror = Mirror::new(kind, storage);
+        mirror.replace(&[], storage.revision());
         let (old, new) = tell(&source, |object| mirror.write(object));
         let server = CacheServer::builder().cache(mirror.cache.clone());
         let server = server.freshness_wait(WAIT).build();

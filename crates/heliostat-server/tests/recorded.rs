@@ -226,12 +226,14 @@ fn wanted_frames(name: &str) -> Vec<String> {
 }
 
 /// The same of a watch that goes on after what was recorded.
-async fn check_watch_start(name: &str, mut body: Incoming) {
+async fn check_watch_start(name: &str, mut sent: Vec<u8>, mut body: Incoming) {
     let wanted = recorded_bytes(&format!("{name}.body"));
     let wanted = frames_bytes(name, &wanted, &wanted_frames(name));
-    let mut sent = Vec::new();
     while sent.len() < wanted {
-        let frame = body.frame().await.expect("the watch goes on").unwrap();
+        let Some(frame) = body.frame().await else {
+            panic!("{name} ends after {}", shown(&sent));
+        };
+        let frame = frame.unwrap();
         sent.extend_from_slice(&frame.into_data().unwrap());
     }
     assert_eq!(frames(name, &sent), wanted_frames(name), "{name}");
@@ -312,17 +314,22 @@ fn items(list: &str) -> Vec<Value> {
     list["items"].as_array().unwrap().clone()
 }
 
-/// A server over mirrors of both kinds at a version, with the mirror of the config maps.
+/// A server over mirrors of both kinds at a version, with the mirror of the config maps, which had no
+/// objects at first.
 async fn mirrored(
     storage: &StorageHandle,
+    first: u64,
     version: u64,
     maps: &[Value],
 ) -> (RunningCacheServer, Mirror) {
     reach(storage, version);
     let widgets = Kind::custom("example.com", "v1", "Widget", "widgets");
-    let mut widgets = Mirror::new(widgets, storage, 1);
+    let mut widgets = Mirror::new(widgets, storage);
     widgets.replace(&items("list-cr-json.body"), version);
-    let mut mirror = Mirror::new(Kind::known("", "v1", "ConfigMap", "configmaps"), storage, 1);
+    let mut mirror = Mirror::new(Kind::known("", "v1", "ConfigMap", "configmaps"), storage);
+    if first < version {
+        mirror.replace(&[], first);
+    }
     mirror.replace(maps, version);
     let server = CacheServer::builder()
         .cache(mirror.cache.clone())
@@ -337,14 +344,21 @@ async fn recorded_requests_get_the_recorded_answers_from_a_watch_cache() {
     let maps = items("list-json.body");
     let source = ApiServer::builder().build();
     let storage = source.storage();
-    let (server, mut mirror) = mirrored(storage, 20_407, &maps).await;
+    let (server, mut mirror) = mirrored(storage, 1, 20_407, &maps).await;
     check(&server, AT_REST).await;
 
     reach(storage, 20_419);
     mirror.bookmark(20_419);
     let mut watches = Vec::new();
     for name in WATCHES {
-        watches.push((*name, start(&server, name).await));
+        let mut body = start(&server, name).await;
+        let mut sent = Vec::new();
+        if !request(name).0.contains("resourceVersion=20407") {
+            // A state is read when the source has proven it, and that must be before the changes.
+            let frame = body.frame().await.unwrap().unwrap();
+            sent.extend_from_slice(&frame.into_data().unwrap());
+        }
+        watches.push((*name, sent, body));
     }
     for (event_type, object) in changes() {
         let version = object["metadata"]["resourceVersion"].as_str().unwrap();
@@ -355,15 +369,15 @@ async fn recorded_requests_get_the_recorded_answers_from_a_watch_cache() {
         }
     }
     for name in LATE_WATCHES {
-        watches.push((*name, start(&server, name).await));
+        watches.push((*name, Vec::new(), start(&server, name).await));
     }
-    for (name, body) in watches {
-        check_watch_start(name, body).await;
+    for (name, sent, body) in watches {
+        check_watch_start(name, sent, body).await;
     }
     server.shutdown().await;
 
     // A mirror that was loaded later knows nothing of what was before.
-    let (server, _mirror) = mirrored(storage, 20_443, &maps).await;
+    let (server, _mirror) = mirrored(storage, 20_443, 20_443, &maps).await;
     check(&server, EXPIRED).await;
     server.shutdown().await;
 }

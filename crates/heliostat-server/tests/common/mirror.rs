@@ -18,8 +18,8 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// An empty mirror at a version, whose consistent reads ask the storage.
-    pub fn new(kind: Kind, storage: &StorageHandle, version: u64) -> Self {
+    /// A mirror before its first list, whose consistent reads ask the storage.
+    pub fn new(kind: Kind, storage: &StorageHandle) -> Self {
         let (newest, progress) = (storage.clone(), storage.clone());
         let cache = WatchCache::new(kind.clone()).consistent_reads(
             move || {
@@ -36,12 +36,9 @@ impl Mirror {
                 }
             },
         );
-        let mut writer = cache.writer();
-        let staging = Staging::<RawObject>::new();
-        writer.commit(staging, &version.into()).unwrap();
         Self {
+            writer: cache.writer(),
             cache,
-            writer,
             kind,
         }
     }
