@@ -26,7 +26,7 @@ pub(crate) enum Failure {
         error: io::Error,
     },
     #[error(
-        "cannot serve on {address}: without TLS and authentication, whoever reaches that address could \
+        "cannot serve on {address}: without TLS and authentication, anyone who reaches that address can \
          read everything that is mirrored"
     )]
     NotLoopback { address: SocketAddr },

@@ -1,4 +1,4 @@
-//! What the HTTP room serves: kinds and their collections, whoever owns them.
+//! What the HTTP room serves: kinds and their collections, of either owner.
 //!
 //! The storage of an API server and the watch caches of a mirror both implement [`Served`]. Writing is not
 //! part of it: only a storage can be written to.

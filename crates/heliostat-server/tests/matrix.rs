@@ -29,17 +29,17 @@ struct Story<S> {
     token: String,
 }
 
-/// A server that was told the story, with the two versions; `told` is called with each change.
-fn tell(server: &ApiServer, mut told: impl FnMut(&Value)) -> (String, String) {
+/// Writes the story to a server and returns the two versions; `on_change` is called with each change.
+fn write_story(server: &ApiServer, mut on_change: impl FnMut(&Value)) -> (String, String) {
     let storage = server.storage();
     for index in 0..26 {
         let created = storage.create("configmaps", config_map(&format!("cm-{index}"), "v"));
-        told(&created.unwrap().to_value());
+        on_change(&created.unwrap().to_value());
     }
     let mut change = |value: &str| {
         let patch = json!({"data": {"k": value}});
         let changed = storage.merge_patch("configmaps", "ns/cm-6", patch).unwrap();
-        told(&changed.to_value());
+        on_change(&changed.to_value());
         changed.resource_version()
     };
     (change("one"), change("two"))
@@ -48,7 +48,7 @@ fn tell(server: &ApiServer, mut told: impl FnMut(&Value)) -> (String, String) {
 impl Story<RunningServer> {
     async fn new() -> Self {
         let server = ApiServer::builder().too_large_wait(WAIT).build();
-        let (old, new) = tell(&server, |_| {});
+        let (old, new) = write_story(&server, |_| {});
         Self::of(server.serve_local().await.unwrap(), old, new).await
     }
 }
@@ -60,7 +60,7 @@ impl Story<RunningCacheServer> {
         let kind = Kind::known("", "v1", "ConfigMap", "configmaps");
         let mut mirror = Mirror::new(kind, storage);
         mirror.replace(&[], storage.revision());
-        let (old, new) = tell(&source, |object| mirror.write(object));
+        let (old, new) = write_story(&source, |object| mirror.write(object));
         let server = CacheServer::builder().cache(mirror.cache.clone());
         let server = server.freshness_wait(WAIT).build();
         Self::of(server.serve_local().await.unwrap(), old, new).await

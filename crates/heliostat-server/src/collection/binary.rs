@@ -108,7 +108,7 @@ fn message(kind: &'static schema::Kind, json: &[u8]) -> Result<Vec<u8>, String> 
 const METADATA: u32 = 1;
 const RESOURCE_VERSION: u32 = 6;
 
-/// Returns the message of an object under another version, which stands where the old one did.
+/// Returns the message of an object under another version, in the place of its own.
 ///
 /// # Errors
 /// If the bytes are no message.

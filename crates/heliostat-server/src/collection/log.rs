@@ -1,10 +1,9 @@
 //! The bounded log of events of one kind: what watches read, and what takes the current state
 //! back to an older version.
 //!
-//! Two numbers tell what was lost. A watch may *start* at `floor` or later, the rule of
-//! kube-apiserver: the load's version while nothing was evicted, else one below the oldest event
-//! kept. A watch that is already running has only missed something if it had not read up to
-//! `evicted`, the newest event that is gone.
+//! A watch may *start* at `floor` or later, the rule of kube-apiserver: the version of the load while
+//! nothing was evicted, else one below the oldest event kept. A running watch has a cursor, and has
+//! missed something only if an event at or after its cursor is gone.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};

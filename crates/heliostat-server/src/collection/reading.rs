@@ -22,7 +22,7 @@ pub(crate) struct Page {
     pub(crate) remaining: Option<usize>,
 }
 
-/// Where a watch stands after it was opened.
+/// The start of a watch.
 #[derive(Debug)]
 pub(crate) struct Opening {
     /// What is sent first: the initial state in key order, or what changed while the client was away in

@@ -70,8 +70,8 @@ impl CacheServer {
         let address = listener.local_addr()?;
         if !address.ip().is_loopback() {
             let message = format!(
-                "{address} is no loopback address: without TLS and authentication, whoever reaches it \
-                 could read everything that is mirrored"
+                "{address} is no loopback address: without TLS and authentication, anyone who reaches it \
+                 can read everything that is mirrored"
             );
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
         }

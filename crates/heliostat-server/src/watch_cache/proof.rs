@@ -1,9 +1,9 @@
 //! Consistent reads: how a cache learns that it misses nothing that happened before a request.
 //!
-//! Who waits asks for the newest version of the source; one question answers for everyone who came
-//! before it was sent. If the cache has not reached that version, one wait for progress, shared by all,
-//! brings the proof: the source says up to which version it has sent everything. Both questions are asked
-//! by tasks that exist while somebody waits, and end with the last of them.
+//! A request asks for the newest version of the source; one question serves all requests that came
+//! before it was sent. If the cache has not reached that version, one wait for progress, shared by all
+//! requests, brings the proof: the version up to which the source has sent everything. Each question is
+//! sent by a task that ends when no request waits for its answer.
 
 use std::fmt;
 use std::future::Future;

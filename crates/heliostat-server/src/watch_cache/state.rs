@@ -196,7 +196,7 @@ impl CacheState {
     /// What happened between what is held and a list, in the order of versions.
     ///
     /// The versions of deletions are not known, but for that they are in between. They get the lowest
-    /// that are free: no deletion is sent under a version above its own, so whoever goes on elsewhere
+    /// that are free: no deletion is sent under a version above its own, so a client that resumes elsewhere
     /// from a version that was sent here misses none.
     fn difference(
         &self,
