@@ -20,13 +20,15 @@ use crate::api_server::rules::DeleteOptions;
 use crate::api_server::storage::{Backup, Storage};
 use crate::api_server::write::{Address, Part, Stamp, Writer};
 use crate::collection::kind::{Kind, Object};
-use crate::collection::log::{Cursor, Read};
+use crate::collection::log::Read;
 use crate::collection::object::StoredObject;
 use crate::collection::options::{Freshness, ListPlan, WatchPlan};
-use crate::collection::reading::{Opening, Page};
+use crate::collection::reading::{Opening, Page, Place};
 use crate::collection::registry::Registry;
+use crate::collection::scope::Scope;
 use crate::collection::status::Status;
 use crate::served::{Check, Served, Wait};
+use crate::signals::Signals;
 
 /// Where the server's time comes from.
 pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -67,7 +69,7 @@ struct Shared {
 struct Inner {
     storage: Storage,
     /// One for each kind that anyone has subscribed to; the value only counts.
-    signals: BTreeMap<String, watch::Sender<u64>>,
+    signals: BTreeMap<String, Signals>,
     entropy: Entropy,
 }
 
@@ -253,9 +255,7 @@ impl StorageHandle {
         let mut inner = self.lock();
         change(&mut inner.storage);
         self.shared.revision.send_replace(inner.storage.revision());
-        for signal in inner.signals.values() {
-            signal.send_modify(|count| *count += 1);
-        }
+        inner.signals.values_mut().for_each(Signals::fire_all);
     }
 
     /// Runs a write with a fresh stamp and wakes those who watch the kind.
@@ -273,6 +273,7 @@ impl StorageHandle {
             entropy: inner.entropy.next(),
         };
         let before = inner.storage.revision();
+        let end = inner.storage.end_of_events(kind);
         let result = write(
             &mut inner.storage,
             &Writer {
@@ -286,10 +287,12 @@ impl StorageHandle {
             self.shared.revision.send_replace(after);
             // A definition's end concerns the watches of the kind it defined.
             let wakes_all = kind.plural() == "customresourcedefinitions";
-            for (name, signal) in &inner.signals {
-                if wakes_all || name == kind.qualified() {
-                    signal.send_modify(|count| *count += 1);
-                }
+            if wakes_all {
+                inner.signals.values_mut().for_each(Signals::fire_all);
+            } else if inner.signals.contains_key(kind.qualified()) {
+                let events = inner.storage.events_from(kind, end);
+                let signals = inner.signals.get_mut(kind.qualified());
+                signals.into_iter().for_each(|it| it.fire(&events));
             }
         }
         result
@@ -368,14 +371,14 @@ impl Served for StorageHandle {
         self.lock().storage.open_watch(kind, plan)
     }
 
-    fn read(&self, kind: &Arc<Kind>, epoch: u64, cursor: Cursor, max: usize) -> Read {
-        self.lock().storage.read(kind, epoch, cursor, max)
+    fn read(&self, kind: &Arc<Kind>, place: &Place, max: usize) -> Read {
+        self.lock().storage.read(kind, place, max)
     }
 
-    fn subscribe(&self, kind: &Kind) -> watch::Receiver<u64> {
+    fn subscribe(&self, kind: &Kind, scope: &Scope) -> watch::Receiver<u64> {
         let mut inner = self.lock();
-        let signal = inner.signals.entry(kind.qualified().to_owned());
-        signal.or_insert_with(|| watch::Sender::new(0)).subscribe()
+        let signals = inner.signals.entry(kind.qualified().to_owned());
+        signals.or_default().subscribe(scope)
     }
 
     fn checks(&self) -> Vec<Check> {

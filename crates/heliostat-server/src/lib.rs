@@ -63,6 +63,7 @@ mod faults;
 mod handle;
 mod http;
 mod served;
+mod signals;
 mod watch_cache;
 
 pub use api_server::fault::{Fault, FaultId, FaultRule, Verb};

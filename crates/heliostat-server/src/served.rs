@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::collection::kind::Kind;
-use crate::collection::log::{Cursor, Read};
+use crate::collection::log::Read;
 use crate::collection::object::StoredObject;
 use crate::collection::options::{Freshness, ListPlan, WatchPlan};
-use crate::collection::reading::{Opening, Page};
+use crate::collection::reading::{Opening, Page, Place};
 use crate::collection::registry::Registry;
+use crate::collection::scope::Scope;
 use crate::collection::status::Status;
 
 /// A wait until a collection is new enough, or why it does not become so.
@@ -63,11 +64,11 @@ pub(crate) trait Served: Send + Sync + 'static {
     /// no longer served.
     fn open_watch(&self, kind: &Kind, plan: &WatchPlan) -> Result<Opening, Status>;
 
-    /// The next events for a watch of an epoch.
-    fn read(&self, kind: &Arc<Kind>, epoch: u64, cursor: Cursor, max: usize) -> Read;
+    /// The next events for a watch.
+    fn read(&self, kind: &Arc<Kind>, place: &Place, max: usize) -> Read;
 
-    /// A signal that fires at every change of a kind. Subscribe, then read.
-    fn subscribe(&self, kind: &Kind) -> watch::Receiver<u64>;
+    /// A signal that fires at every event of a scope. Subscribe, then read.
+    fn subscribe(&self, kind: &Kind, scope: &Scope) -> watch::Receiver<u64>;
 
     /// What `/readyz` looks at.
     fn checks(&self) -> Vec<Check>;

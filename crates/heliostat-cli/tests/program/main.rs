@@ -25,4 +25,6 @@ mod whole;
 
 mod kubectl;
 
+mod serve;
+
 mod configuration;

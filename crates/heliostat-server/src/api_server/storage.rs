@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use heliostat_core::time::Time;
 
+use crate::collection::event::{Event, Objects};
 use crate::collection::kind::Kind;
-use crate::collection::log::{Cursor, LogLimits, Objects, Read as LogRead};
+use crate::collection::log::{Cursor, LogLimits, Read as LogRead};
 use crate::collection::object::StoredObject;
 use crate::collection::options::{ListPlan, WatchPlan};
-use crate::collection::reading::{Opening, Page};
+use crate::collection::reading::{Opening, Page, Place};
 use crate::collection::registry::Registry;
 use crate::collection::state::Collection;
 use crate::collection::status::Status;
@@ -225,14 +226,28 @@ impl Storage {
         self.collection(kind)?.open_watch(plan, self.revision)
     }
 
-    /// The next events for a watch of an epoch. Nothing can be read of a kind that is no longer served as
+    /// The next events for a watch. Nothing can be read of a kind that is no longer served as
     /// it was.
-    pub(crate) fn read(&self, kind: &Arc<Kind>, epoch: u64, cursor: Cursor, max: usize) -> LogRead {
-        let collection = self.collections.get(kind.qualified());
+    pub(crate) fn read(&mut self, kind: &Arc<Kind>, place: &Place, max: usize) -> LogRead {
+        let collection = self.collections.get_mut(kind.qualified());
         match collection.filter(|_| self.registry.serves(kind)) {
-            Some(collection) => collection.read(epoch, cursor, self.revision, max),
+            Some(collection) => collection.read(place, self.revision, max),
             None => LogRead::Overrun,
         }
+    }
+
+    /// The events of a kind from a cursor on.
+    pub(crate) fn events_from(&self, kind: &Kind, cursor: Cursor) -> Vec<Arc<Event>> {
+        let collection = self.collections.get(kind.qualified());
+        let events = collection.map(|it| it.log().from(cursor).cloned().collect());
+        events.unwrap_or_default()
+    }
+
+    /// Where the next event of a kind goes.
+    pub(crate) fn end_of_events(&self, kind: &Kind) -> Cursor {
+        self.collections
+            .get(kind.qualified())
+            .map_or(0, |it| it.log().end())
     }
 
     /// How many events of a kind are kept.
@@ -337,16 +352,21 @@ mod tests {
     }
 
     /// Applies what a watch from `start` tells, in batches, to what was there.
-    fn follow(storage: &Storage, start: u64, labels: &str, mut model: Model) -> Model {
+    fn follow(storage: &mut Storage, start: u64, labels: &str, mut model: Model) -> Model {
         let kind = kind(storage);
         let selection = selection(&kind, labels);
         let query = format!("watch=1&resourceVersion={start}");
         let plan = WatchPlan::parse(&kind, Some("ns"), &Query::parse(&query)).unwrap();
-        let mut cursor = storage.open_watch(&kind, &plan).unwrap().cursor;
+        let opening = storage.open_watch(&kind, &plan).unwrap();
+        let mut place = Place {
+            epoch: opening.epoch,
+            scope: selection.scope().clone(),
+            cursor: opening.cursor,
+        };
         loop {
             let LogRead::Events {
                 events, next, more, ..
-            } = storage.read(&kind, 0, cursor, 3)
+            } = storage.read(&kind, &place, 3)
             else {
                 panic!("a start that was accepted is never overrun");
             };
@@ -369,7 +389,7 @@ mod tests {
             if !more {
                 return model;
             }
-            cursor = next;
+            place.cursor = next;
         }
     }
 
@@ -393,14 +413,14 @@ mod tests {
             };
             assert_eq!(&past, state, "seed {seed}: the list at {version}");
             assert_eq!(
-                follow(&storage, *version, "", past),
+                follow(&mut storage, *version, "", past),
                 newest,
                 "seed {seed}: from {version}"
             );
             for labels in ["app=1", "app!=2"] {
                 let past = listed(&storage, *version, labels).unwrap();
                 let now = listed(&storage, storage.revision(), labels).unwrap();
-                let end = follow(&storage, *version, labels, past);
+                let end = follow(&mut storage, *version, labels, past);
                 assert_eq!(end, now, "seed {seed}: {labels} from {version}");
             }
             followed += 1;

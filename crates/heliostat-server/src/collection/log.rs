@@ -6,108 +6,13 @@
 //! missed something only if an event at or after its cursor is gone.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use heliostat_core::time::Time;
-use imbl::OrdMap;
 
-use super::event_type::EventType;
-use super::object::StoredObject;
-
-/// What an event takes beside its objects.
-const EVENT_BYTES: usize = 128;
-
-/// The current objects of a kind by storage key; clones share structure.
-pub(crate) type Objects = OrdMap<Arc<str>, Arc<StoredObject>>;
-
-/// One change, with the state on both sides of it.
-#[derive(Debug)]
-pub(crate) struct Event {
-    event_type: EventType,
-    /// The new state; of a deletion, the last state at the deletion's version.
-    object: Arc<StoredObject>,
-    previous: Option<Arc<StoredObject>>,
-    /// The old state at the version of the change, for those out of whose selection it goes.
-    departed: OnceLock<Arc<StoredObject>>,
-}
-
-impl Event {
-    /// An object that replaced `previous`, or is new.
-    pub(crate) fn written(object: Arc<StoredObject>, previous: Option<Arc<StoredObject>>) -> Self {
-        let event_type = if previous.is_some() {
-            EventType::Modified
-        } else {
-            EventType::Added
-        };
-        Self {
-            event_type,
-            object,
-            previous,
-            departed: OnceLock::new(),
-        }
-    }
-
-    /// The end of an object at a version of its own.
-    pub(crate) fn deleted(previous: Arc<StoredObject>, version: u64) -> Self {
-        let object = Arc::new(previous.at(version, EventType::Deleted));
-        Self {
-            event_type: EventType::Deleted,
-            object,
-            previous: Some(previous),
-            departed: OnceLock::new(),
-        }
-    }
-
-    /// The end of an object with the last state that its source sent.
-    pub(crate) fn deleted_as(last: Arc<StoredObject>, previous: Arc<StoredObject>) -> Self {
-        Self {
-            event_type: EventType::Deleted,
-            object: last,
-            previous: Some(previous),
-            departed: OnceLock::new(),
-        }
-    }
-
-    pub(crate) fn version(&self) -> u64 {
-        self.object.version()
-    }
-
-    pub(crate) fn event_type(&self) -> EventType {
-        self.event_type
-    }
-
-    pub(crate) fn object(&self) -> &Arc<StoredObject> {
-        &self.object
-    }
-
-    pub(crate) fn previous(&self) -> Option<&Arc<StoredObject>> {
-        self.previous.as_ref()
-    }
-
-    /// The old state at the version of the change: what a watcher gets out of whose selection the
-    /// object goes.
-    pub(crate) fn departed(&self) -> Option<Arc<StoredObject>> {
-        let previous = self.previous.as_ref()?;
-        let departed = self
-            .departed
-            .get_or_init(|| Arc::new(previous.at(self.version(), EventType::Deleted)));
-        Some(Arc::clone(departed))
-    }
-
-    /// About how many bytes of memory the event keeps.
-    fn size(&self) -> usize {
-        let previous = self.previous.as_ref().map_or(0, |it| it.size());
-        EVENT_BYTES + self.object.size() + previous
-    }
-
-    fn undo(&self, objects: &mut Objects) {
-        match &self.previous {
-            Some(previous) => objects.insert(Arc::clone(previous.key()), Arc::clone(previous)),
-            None => objects.remove(&**self.object.key()),
-        };
-    }
-}
+use super::event::{Event, Objects};
+use super::scope::{Scope, Scopes};
 
 /// How much a log keeps. Events leave it oldest first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -125,12 +30,19 @@ pub(crate) struct LogLimits {
     pub(crate) tombstone_bytes: Option<usize>,
 }
 
+/// After how many events, at least, the index is swept.
+const SWEEP_EVENTS: usize = 1_024;
+
 /// The events of one kind, oldest first. Several may have one version: what a source did in one step.
 #[derive(Debug)]
 pub(crate) struct Log {
     events: VecDeque<Entry>,
     /// The cursor of the oldest event.
     first: Cursor,
+    /// Where the events of those scopes are that are read.
+    index: Scopes<ScopeLog>,
+    /// When to look next for what is no longer needed in the index.
+    sweep_at: Cursor,
     bytes: usize,
     floor: u64,
     limits: LogLimits,
@@ -138,6 +50,16 @@ pub(crate) struct Log {
 
 /// A place in a log: how many events came before it since the log began.
 pub(crate) type Cursor = u64;
+
+/// The places of the events of one scope.
+#[derive(Debug)]
+struct ScopeLog {
+    /// Every event of the scope from here on is known.
+    since: Cursor,
+    cursors: VecDeque<Cursor>,
+    /// Where the log ended when the scope was read last.
+    read_at: Cursor,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -169,6 +91,8 @@ impl Log {
         Self {
             events: VecDeque::new(),
             first: 0,
+            index: Scopes::default(),
+            sweep_at: 0,
             bytes: 0,
             floor,
             limits,
@@ -183,6 +107,8 @@ impl Log {
                 .is_none_or(|last| last.event.version() <= event.version())
         );
         self.bytes += event.size();
+        let (cursor, first) = (self.end(), self.first);
+        self.index.visit(&event, |it| it.push(cursor, first));
         self.events.push_back(Entry {
             event,
             came_at: now,
@@ -199,7 +125,23 @@ impl Log {
             self.floor = next.map_or(gone, |next| gone.max(next - 1));
             evicted.push(oldest.event);
         }
+        self.sweep();
         evicted
+    }
+
+    /// Where the next event goes.
+    pub(crate) fn end(&self) -> Cursor {
+        self.first + self.events.len() as Cursor
+    }
+
+    /// Every now and then, forgets scopes that were not read for as long as the log goes back.
+    fn sweep(&mut self) {
+        let (end, first) = (self.end(), self.first);
+        if end >= self.sweep_at {
+            self.index.retain(|scope| scope.read_at >= first);
+            self.index.visit_all(|scope| scope.forget_before(first));
+            self.sweep_at = end + self.events.len().max(SWEEP_EVENTS) as Cursor;
+        }
     }
 
     fn is_beyond_limits(&self, now: Time) -> bool {
@@ -248,11 +190,23 @@ impl Log {
         self.first + before as Cursor
     }
 
-    /// Up to `max` events from a cursor on, in a log whose newest version is `current`.
-    pub(crate) fn read(&self, cursor: Cursor, current: u64, max: usize) -> Read {
+    /// The events from a cursor on.
+    pub(crate) fn from(&self, cursor: Cursor) -> impl Iterator<Item = &Arc<Event>> {
+        let skipped = usize::try_from(cursor.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        self.events.iter().skip(skipped).map(|entry| &entry.event)
+    }
+
+    /// Up to `max` events from a cursor on, all of a scope among them, in a log whose newest version is
+    /// `current`. What is read again costs as much as there are events of the scope.
+    pub(crate) fn read(&mut self, scope: &Scope, cursor: Cursor, current: u64, max: usize) -> Read {
         let Some(first) = cursor.checked_sub(self.first) else {
             return Read::Overrun;
         };
+        if *scope != Scope::All
+            && let Some(read) = self.read_scope(scope, cursor, current, max)
+        {
+            return read;
+        }
         let first = usize::try_from(first).unwrap_or(usize::MAX);
         let rest = self.events.iter().skip(first).take(max);
         let events: Vec<Arc<Event>> = rest.map(|entry| Arc::clone(&entry.event)).collect();
@@ -270,6 +224,45 @@ impl Log {
         }
     }
 
+    /// Reads by the index, which begins with the first read of a scope; `None` before that.
+    fn read_scope(
+        &mut self,
+        scope: &Scope,
+        cursor: Cursor,
+        current: u64,
+        max: usize,
+    ) -> Option<Read> {
+        let end = self.end();
+        let known = self.index.get_or_insert_with(scope, || ScopeLog {
+            since: end,
+            cursors: VecDeque::new(),
+            read_at: end,
+        });
+        known.read_at = end;
+        if cursor < known.since {
+            return None;
+        }
+        let start = known.cursors.partition_point(|it| *it < cursor);
+        let taken = known.cursors.range(start..).take(max);
+        let taken: Vec<Cursor> = taken.copied().collect();
+        let more = start + taken.len() < known.cursors.len();
+        let at = |cursor: &Cursor| {
+            let place = usize::try_from(cursor.checked_sub(self.first)?).ok()?;
+            Some(Arc::clone(&self.events.get(place)?.event))
+        };
+        let events: Vec<Arc<Event>> = taken.iter().filter_map(at).collect();
+        let (next, up_to) = match (taken.last(), events.last()) {
+            (Some(last), Some(event)) if more => (last + 1, event.version()),
+            _ => (end, current),
+        };
+        Some(Read::Events {
+            events,
+            next,
+            up_to,
+            more,
+        })
+    }
+
     /// The objects as of `version`, from the current ones; `None` if that is no longer known.
     pub(crate) fn rewind(&self, objects: &Objects, version: u64) -> Option<Objects> {
         if version < self.floor {
@@ -284,9 +277,24 @@ impl Log {
     }
 }
 
+impl ScopeLog {
+    fn push(&mut self, cursor: Cursor, first: Cursor) {
+        self.forget_before(first);
+        self.cursors.push_back(cursor);
+    }
+
+    fn forget_before(&mut self, first: Cursor) {
+        while self.cursors.front().is_some_and(|oldest| *oldest < first) {
+            self.cursors.pop_front();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::event_type::EventType;
     use super::super::kind::Kind;
+    use super::super::object::StoredObject;
     use super::*;
 
     fn object(name: &str, version: u64) -> Arc<StoredObject> {
@@ -357,13 +365,13 @@ mod tests {
 
     #[test]
     fn evicted_events_raise_the_floor_to_below_the_oldest_kept() {
-        let (objects, history) = story(1);
+        let (objects, mut history) = story(1);
         assert_eq!(history.floor(), 4);
         assert!(history.rewind(&objects, 3).is_none());
         assert!(history.rewind(&objects, 4).is_some());
         // A running watch that has read up to the last evicted event has missed nothing.
-        assert!(matches!(history.read(2, 5, 10), Read::Overrun));
-        let Read::Events { events, up_to, .. } = history.read(3, 5, 10) else {
+        assert!(matches!(history.read(&Scope::All, 2, 5, 10), Read::Overrun));
+        let Read::Events { events, up_to, .. } = history.read(&Scope::All, 3, 5, 10) else {
             panic!("overrun")
         };
         assert_eq!((events.len(), up_to), (1, 5));
@@ -371,8 +379,8 @@ mod tests {
 
     #[test]
     fn a_read_goes_on_where_the_last_one_ended() {
-        let (_, history) = story(10);
-        let read = |cursor| match history.read(cursor, 9, 3) {
+        let (_, mut history) = story(10);
+        let mut read = |cursor| match history.read(&Scope::All, cursor, 9, 3) {
             Read::Events {
                 events,
                 next,
@@ -381,9 +389,11 @@ mod tests {
             } => (events.len(), next, up_to),
             Read::Overrun => panic!("overrun"),
         };
-        assert_eq!(read(history.cursor_after(0)), (3, 3, 3));
+        assert_eq!(read(0), (3, 3, 3));
         assert_eq!(read(3), (1, 4, 9));
-        assert_eq!(read(history.cursor_after(20)), (0, 4, 9));
+        assert_eq!(read(4), (0, 4, 9));
+        assert_eq!(history.cursor_after(0), 0);
+        assert_eq!(history.cursor_after(20), 4);
     }
 
     #[test]
@@ -392,8 +402,11 @@ mod tests {
         history.expire(9);
         assert_eq!((history.floor(), history.len()), (9, 0));
         assert!(history.rewind(&objects, 8).is_none());
-        assert!(matches!(history.read(3, 9, 10), Read::Overrun));
-        assert!(matches!(history.read(4, 9, 10), Read::Events { .. }));
+        assert!(matches!(history.read(&Scope::All, 3, 9, 10), Read::Overrun));
+        assert!(matches!(
+            history.read(&Scope::All, 4, 9, 10),
+            Read::Events { .. }
+        ));
     }
 
     fn written(name: &str, version: u64) -> Arc<Event> {
@@ -434,5 +447,44 @@ mod tests {
         }
         // One event of version 2 is gone, so nothing may start below it.
         assert_eq!((log.floor(), log.cursor_after(2)), (2, 4));
+    }
+
+    #[test]
+    fn a_scope_is_read_without_the_events_of_others() {
+        let mut log = Log::new(0, limits(2_000));
+        let scope = Scope::Object("a".into());
+        let read = |log: &mut Log, cursor| match log.read(&scope, cursor, 9_999, 2) {
+            Read::Events {
+                events, next, more, ..
+            } => (
+                events.iter().map(|it| it.version()).collect::<Vec<_>>(),
+                next,
+                more,
+            ),
+            Read::Overrun => panic!("overrun"),
+        };
+        for version in 1..=4 {
+            log.push(written("b", version), Time::ZERO);
+        }
+        // The first read goes through everything; from then on the places are known.
+        assert_eq!(read(&mut log, 0), (vec![1, 2], 2, true));
+        assert_eq!(read(&mut log, 2), (vec![3, 4], 4, false));
+        for version in 5..=2_500 {
+            let name = if version % 500 == 0 { "a" } else { "b" };
+            log.push(written(name, version), Time::ZERO);
+        }
+        assert_eq!(
+            log.index.len(),
+            0,
+            "it was not read for as long as the log goes back"
+        );
+        let end = log.end();
+        assert_eq!(read(&mut log, end), (vec![], end, false));
+        for version in 2_501..=4_000 {
+            let name = if version % 500 == 0 { "a" } else { "b" };
+            log.push(written(name, version), Time::ZERO);
+        }
+        assert_eq!(read(&mut log, end), (vec![3_000, 3_500], 3_500, true));
+        assert_eq!(read(&mut log, 3_500), (vec![4_000], 4_000, false));
     }
 }

@@ -10,13 +10,15 @@
 //! | `object`, `source` | an object: its facts and its bytes, as a storage or a source has them |
 //! | `representations`, `json`, `encode`, `binary` | what an object is for clients, each made once |
 //! | `state`, `reading` | [`Collection`](state::Collection), and reading a state of it |
-//! | `log`, `seen` | the window of events, and what a watcher sees of an event |
+//! | `event`, `log`, `seen` | the window of events, and what a watcher sees of an event |
+//! | `scope` | which events can concern a watch |
 //! | `tombstones` | deletions that have left the window, for clients that were away for long |
 //! | `status`, `event_type` | what a client gets instead of an object; the types of events |
 
 pub(crate) mod binary;
 pub(crate) mod builtin;
 mod encode;
+pub(crate) mod event;
 pub(crate) mod event_type;
 pub(crate) mod json;
 pub(crate) mod kind;
@@ -27,6 +29,7 @@ pub(crate) mod query;
 pub(crate) mod reading;
 pub(crate) mod registry;
 pub(crate) mod representations;
+pub(crate) mod scope;
 pub(crate) mod seen;
 pub(crate) mod selector;
 pub(crate) mod source;

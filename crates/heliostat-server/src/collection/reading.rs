@@ -3,10 +3,12 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::event::Objects;
 use super::event_type::EventType;
-use super::log::{Cursor, Objects};
+use super::log::Cursor;
 use super::object::StoredObject;
 use super::options::{ListPlan, Read};
+use super::scope::Scope;
 use super::selector::Selection;
 use super::token::Continue;
 
@@ -39,6 +41,14 @@ pub(crate) struct Opening {
     pub(crate) epoch: u64,
 }
 
+/// Where a running watch reads on.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) epoch: u64,
+    pub(crate) scope: Scope,
+    pub(crate) cursor: Cursor,
+}
+
 /// Every matching object in key order.
 pub(crate) fn matching(objects: &Objects, selection: &Selection) -> Vec<Arc<StoredObject>> {
     from(objects, selection, "")
@@ -54,10 +64,16 @@ fn from<'a>(
     start: &str,
 ) -> impl Iterator<Item = &'a Arc<StoredObject>> {
     let prefix = selection.prefix();
-    let first = format!("{prefix}{start}");
+    // One object is looked up, and not searched for among all of its namespace.
+    let (first, only) = match selection.scope() {
+        Scope::Object(key) if start.is_empty() => (key.to_string(), Some(&**key)),
+        _ => (format!("{prefix}{start}"), None),
+    };
     objects
         .range::<_, str>((Bound::Included(first.as_str()), Bound::Unbounded))
-        .take_while(move |(key, _)| key.starts_with(prefix))
+        .take_while(move |(key, _)| {
+            key.starts_with(prefix) && only.is_none_or(|only| only == &***key)
+        })
         .map(|(_, object)| object)
 }
 

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use super::event::Event;
 use super::event_type::EventType;
-use super::log::Event;
 use super::object::StoredObject;
 use super::selector::Selection;
 

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use heliostat_core::time::Time;
 
+use super::event::{Event, Objects};
 use super::event_type::EventType;
-use super::log::{Cursor, Event, Log, LogLimits, Objects, Read as LogRead};
+use super::log::{Log, LogLimits, Read as LogRead};
 use super::object::StoredObject;
 use super::options::{ListPlan, Read, Start, WatchPlan};
-use super::reading::{Opening, Page, matching, page};
+use super::reading::{Opening, Page, Place, matching, page};
 use super::selector::Selection;
 use super::status::Status;
 use super::token::{At, Continue};
@@ -202,11 +203,11 @@ impl Collection {
         Some(difference)
     }
 
-    /// The next events for a watch of an epoch, in a collection that is complete up to `current`.
-    pub(crate) fn read(&self, epoch: u64, cursor: Cursor, current: u64, max: usize) -> LogRead {
-        if epoch != self.epoch {
+    /// The next events for a watch, in a collection that is complete up to `current`.
+    pub(crate) fn read(&mut self, place: &Place, current: u64, max: usize) -> LogRead {
+        if place.epoch != self.epoch {
             return LogRead::Overrun;
         }
-        self.log.read(cursor, current, max)
+        self.log.read(&place.scope, place.cursor, current, max)
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::event::Event;
 use super::event_type::EventType;
-use super::log::Event;
 
 /// What a deletion takes beside the object.
 const TOMBSTONE_BYTES: usize = 96;

@@ -18,10 +18,10 @@ use crate::api_server::fault::Fault;
 use crate::api_server::view::Renderer;
 use crate::collection::event_type::EventType;
 use crate::collection::kind::Kind;
-use crate::collection::log::{Cursor, Read};
+use crate::collection::log::Read;
 use crate::collection::object::StoredObject;
 use crate::collection::options::{Start, WatchPlan};
-use crate::collection::reading::Opening;
+use crate::collection::reading::{Opening, Place};
 use crate::collection::seen::seen;
 use crate::collection::status::Status;
 use crate::faults::{Order, Orders};
@@ -56,10 +56,9 @@ pub(crate) struct WatchStream {
     phase: Phase,
     /// The version up to which everything has been read.
     position: u64,
-    cursor: Cursor,
+    place: Place,
     /// Events up to this version are not for this watch: it began in the future.
     not_before: u64,
-    epoch: u64,
     events: VecDeque<(EventType, Arc<StoredObject>, Bytes)>,
     /// Why the event after those cannot be sent. It ends the watch.
     failure: Option<Status>,
@@ -126,7 +125,7 @@ impl WatchStream {
         let orders = state.faults.orders();
         let orders_seen = orders.borrow().serial();
         let mut stream = Self {
-            signal: state.served.subscribe(&kind),
+            signal: state.served.subscribe(&kind, plan.selection.scope()),
             served: Arc::clone(&state.served),
             shutdown: state.shutdown.clone(),
             orders,
@@ -136,9 +135,11 @@ impl WatchStream {
             bookmarked: false,
             phase: Phase::Live,
             position: 0,
-            cursor: 0,
+            place: Place {
+                scope: plan.selection.scope().clone(),
+                ..Place::default()
+            },
             not_before: 0,
-            epoch: 0,
             events: VecDeque::new(),
             failure: None,
             sent: 0,
@@ -183,9 +184,9 @@ impl WatchStream {
                 epoch,
             }) => {
                 self.not_before = not_before;
-                self.cursor = cursor;
+                self.place.cursor = cursor;
                 self.position = position;
-                self.epoch = epoch;
+                self.place.epoch = epoch;
                 match self.plan.start {
                     Start::Now(_) | Start::After(_) if initial.is_empty() => Phase::Live,
                     Start::State(_) | Start::Now(_) | Start::After(_) => Phase::Initial {
@@ -396,7 +397,7 @@ impl WatchStream {
     /// Reads the next batch of the history.
     fn read_ahead(&mut self) -> ReadAhead {
         let now = self.served.now();
-        let read = (self.served).read(&self.kind, self.epoch, self.cursor, BATCH_EVENTS);
+        let read = (self.served).read(&self.kind, &self.place, BATCH_EVENTS);
         let Read::Events {
             events,
             next,
@@ -406,7 +407,7 @@ impl WatchStream {
         else {
             return ReadAhead::Over;
         };
-        self.cursor = next;
+        self.place.cursor = next;
         self.position = self.position.max(up_to);
         let not_before = self.not_before;
         let events = events.into_iter();

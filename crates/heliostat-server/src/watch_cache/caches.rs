@@ -11,11 +11,12 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::collection::kind::Kind;
-use crate::collection::log::{Cursor, Read};
+use crate::collection::log::Read;
 use crate::collection::object::StoredObject;
 use crate::collection::options::{Freshness, ListPlan, WatchPlan};
-use crate::collection::reading::{Opening, Page};
+use crate::collection::reading::{Opening, Page, Place};
 use crate::collection::registry::Registry;
+use crate::collection::scope::Scope;
 use crate::collection::status::Status;
 use crate::served::{Check, Served, Wait};
 
@@ -121,16 +122,16 @@ impl Served for Caches {
         self.cache(kind)?.shared.lock().open_watch(plan)
     }
 
-    fn read(&self, kind: &Arc<Kind>, epoch: u64, cursor: Cursor, max: usize) -> Read {
+    fn read(&self, kind: &Arc<Kind>, place: &Place, max: usize) -> Read {
         match self.cache(kind) {
-            Ok(cache) => cache.shared.lock().read(epoch, cursor, max),
+            Ok(cache) => cache.shared.lock().read(place, max),
             Err(_) => Read::Overrun,
         }
     }
 
-    fn subscribe(&self, kind: &Kind) -> watch::Receiver<u64> {
+    fn subscribe(&self, kind: &Kind, scope: &Scope) -> watch::Receiver<u64> {
         match self.cache(kind) {
-            Ok(cache) => cache.shared.signal.subscribe(),
+            Ok(cache) => cache.shared.lock_signals().subscribe(scope),
             // A kind is looked up in the registry first, which has the kinds of the caches alone.
             Err(_) => watch::Sender::new(0).subscribe(),
         }

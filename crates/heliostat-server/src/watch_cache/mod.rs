@@ -32,6 +32,7 @@ use crate::collection::kind::Kind;
 use crate::collection::log::LogLimits;
 use crate::collection::representations::RepresentationCache;
 use crate::collection::source::SourceKind;
+use crate::signals::Signals;
 
 use proof::{Proofs, Proven, Questions};
 use state::{Arrival, CacheState, Replaced};
@@ -85,8 +86,7 @@ struct Shared {
     state: Mutex<CacheState>,
     /// The version up to which the cache is complete.
     version: watch::Sender<u64>,
-    /// Fires at every change; the value only counts.
-    signal: watch::Sender<u64>,
+    signals: Mutex<Signals>,
     representations: Arc<RepresentationCache>,
     started: Instant,
 }
@@ -110,7 +110,7 @@ impl WatchCache {
                 kind,
                 state: Mutex::new(CacheState::new(Arc::new(source), limits)),
                 version: watch::Sender::new(0),
-                signal: watch::Sender::new(0),
+                signals: Mutex::default(),
                 representations,
                 started: Instant::now(),
             }),
@@ -239,7 +239,7 @@ impl<T: ReadRaw + Send + Sync + 'static> Store<T> for CacheWriter {
     fn add(&mut self, entry: Entry<T>) -> Result<(), StoreError> {
         let now = self.shared.now();
         self.shared
-            .change(|state| state.write(arrival(entry), now))
+            .change(|state| state.write(&arrival(entry), now))
             .map_err(StoreError::new)
     }
 
@@ -247,7 +247,7 @@ impl<T: ReadRaw + Send + Sync + 'static> Store<T> for CacheWriter {
         let now = self.shared.now();
         let last = last_state.map(arrival);
         self.shared
-            .change(|state| state.delete(key.as_str(), last, now))
+            .change(|state| state.delete(key.as_str(), last.as_ref(), now))
             .map_err(StoreError::new)
     }
 
@@ -262,7 +262,7 @@ impl<T: ReadRaw + Send + Sync + 'static> Store<T> for CacheWriter {
         let (now, kind) = (self.shared.now(), self.shared.kind.qualified());
         let replaced = self
             .shared
-            .change(|state| state.replace(listed, &kept, version, now));
+            .change(|state| state.replace(&listed, &kept, version, now));
         match replaced.map_err(StoreError::new)? {
             Replaced::Loaded => debug!(kind, version, "the watch cache is loaded"),
             Replaced::Continued(events) => {
@@ -323,11 +323,21 @@ impl Shared {
     /// Changes the state and wakes those who watch.
     fn change<T>(&self, change: impl FnOnce(&mut CacheState) -> T) -> T {
         let mut state = self.lock();
+        let (epoch, end) = (state.collection().epoch(), state.collection().log().end());
         let result = change(&mut state);
         self.version.send_replace(state.version());
-        drop(state);
-        self.signal.send_modify(|count| *count += 1);
+        let collection = state.collection();
+        let mut signals = self.lock_signals();
+        match collection.epoch() == epoch {
+            true => signals.fire(collection.log().from(end)),
+            false => signals.fire_all(),
+        }
         result
+    }
+
+    /// Locked after the state, or alone.
+    fn lock_signals(&self) -> MutexGuard<'_, Signals> {
+        self.signals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, CacheState> {

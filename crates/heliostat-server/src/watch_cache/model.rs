@@ -22,6 +22,7 @@ use crate::collection::log::{Cursor, LogLimits, Read};
 use crate::collection::object::StoredObject;
 use crate::collection::options::{ListPlan, WatchPlan};
 use crate::collection::query::Query;
+use crate::collection::reading::Place;
 use crate::collection::representations::RepresentationCache;
 use crate::collection::seen::seen;
 use crate::collection::source::SourceKind;
@@ -122,7 +123,7 @@ fn arrival(key: &str, thing: &Thing) -> Arrival {
     let (namespace, name) = key.split_once('/').unwrap();
     let (version, uid, app) = (thing.version, thing.uid, thing.app);
     let text = format!(
-        r#"{{"metadata":{{"name":"{name}","namespace":"{namespace}","uid":"{uid}","resourceVersion":"{version}","labels":{{"app":"{app}"}}}}}}"#
+        r#"{{"metadata":{{"name":"{name}","namespace":"{namespace}","uid":"{uid}","resourceVersion":"{version}","labels":{{"app":"{app}"}}}},"spec":{{"nodeName":"n-{app}"}}}}"#
     );
     Arrival {
         header: Header {
@@ -162,7 +163,7 @@ struct World {
 }
 
 fn kind() -> Kind {
-    Kind::known("", "v1", "ConfigMap", "configmaps")
+    Kind::known("", "v1", "Pod", "pods")
 }
 
 fn app_of(object: &StoredObject) -> u64 {
@@ -202,12 +203,12 @@ impl World {
 
     fn relist(&mut self) -> Replaced {
         let listed = self.source.objects.iter();
-        let listed = listed.map(|(key, thing)| arrival(key, thing)).collect();
+        let listed: Vec<Arrival> = listed.map(|(key, thing)| arrival(key, thing)).collect();
         self.mirrored = self.source.happenings.len();
         let version = self.source.version;
         self.gaps.push((self.cache.version(), version));
         self.cache
-            .replace(listed, &BTreeSet::new(), version, Time::ZERO)
+            .replace(&listed, &BTreeSet::new(), version, Time::ZERO)
             .unwrap()
     }
 
@@ -219,11 +220,13 @@ impl World {
             self.mirrored += 1;
             match happening {
                 Happening::Wrote(key, thing) => {
-                    self.cache.write(arrival(&key, &thing), Time::ZERO).unwrap();
+                    self.cache
+                        .write(&arrival(&key, &thing), Time::ZERO)
+                        .unwrap();
                 }
                 Happening::Deleted(key, last) => {
                     let last = arrival(&key, &last);
-                    self.cache.delete(&key, Some(last), Time::ZERO).unwrap();
+                    self.cache.delete(&key, Some(&last), Time::ZERO).unwrap();
                 }
                 Happening::Moved(version) => self.cache.advance(version),
             }
@@ -297,12 +300,14 @@ impl World {
 }
 
 /// Namespaces and parameters that clients select by.
-const SELECTIONS: [(Option<&str>, &str); 6] = [
+const SELECTIONS: [(Option<&str>, &str); 8] = [
     (None, ""),
     (Some("ns-0"), ""),
     (Some("ns-1"), "fieldSelector=metadata.name%3Do-1"),
     (None, "labelSelector=app%3D1"),
     (Some("ns-0"), "labelSelector=app!%3D2"),
+    (None, "fieldSelector=spec.nodeName%3Dn-1"),
+    (Some("ns-1"), "fieldSelector=spec.nodeName%3Dn-2"),
     (None, ""),
 ];
 
@@ -353,6 +358,8 @@ impl Client {
                 "" => true,
                 "labelSelector=app%3D1" => app == 1,
                 "labelSelector=app!%3D2" => app != 2,
+                "fieldSelector=spec.nodeName%3Dn-1" => app == 1,
+                "fieldSelector=spec.nodeName%3Dn-2" => app == 2,
                 _ => name == "o-1",
             }
     }
@@ -442,12 +449,17 @@ impl Client {
             Mutant::KeepsWatchesAfterARewind => world.cache.collection().epoch(),
             _ => watch.epoch,
         };
+        let place = Place {
+            epoch,
+            scope: selection.scope().clone(),
+            cursor: watch.cursor,
+        };
         let Read::Events {
             events,
             next,
             up_to,
             ..
-        } = world.cache.read(epoch, watch.cursor, 3)
+        } = world.cache.read(&place, 3)
         else {
             self.watch = None;
             return false;
@@ -493,7 +505,8 @@ impl Client {
         }
         let known = self.known.get_or_insert_default();
         let fits = known.contains_key(&key) == (event_type != EventType::Added);
-        if !fits && self.query.starts_with("label") {
+        let is_by_key = self.query.is_empty() || self.query.contains("metadata.name");
+        if !fits && !is_by_key {
             return Err(format!("{what} does not fit what was sent before"));
         }
         match event_type {

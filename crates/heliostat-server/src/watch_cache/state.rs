@@ -11,11 +11,12 @@ use std::sync::Arc;
 use heliostat_core::object::Header;
 use heliostat_core::time::Time;
 
+use crate::collection::event::Objects;
 use crate::collection::event_type::EventType;
-use crate::collection::log::{Cursor, LogLimits, Objects, Read};
+use crate::collection::log::{LogLimits, Read};
 use crate::collection::object::StoredObject;
 use crate::collection::options::{ListPlan, Start, WatchPlan};
-use crate::collection::reading::{Opening, Page};
+use crate::collection::reading::{Opening, Page, Place};
 use crate::collection::source::{Content, SourceKind};
 use crate::collection::state::Collection;
 use crate::collection::status::Status;
@@ -66,8 +67,8 @@ impl CacheState {
     ///
     /// # Errors
     /// If it cannot be read, or comes out of order.
-    pub(crate) fn write(&mut self, arrival: Arrival, now: Time) -> Result<(), String> {
-        let object = self.read_object(&arrival, EventType::Modified)?;
+    pub(crate) fn write(&mut self, arrival: &Arrival, now: Time) -> Result<(), String> {
+        let object = self.read_object(arrival, EventType::Modified)?;
         let object = match self.collection.objects().get(&**object.key()) {
             Some(previous) if previous.version() == object.version() => return Ok(()),
             Some(previous) if previous.uid() == object.uid() => object.after(previous),
@@ -86,13 +87,13 @@ impl CacheState {
     pub(crate) fn delete(
         &mut self,
         key: &str,
-        last: Option<Arrival>,
+        last: Option<&Arrival>,
         now: Time,
     ) -> Result<(), String> {
         let Some(previous) = self.collection.objects().get(key).cloned() else {
             return Ok(());
         };
-        let last = last.map(|last| self.read_object(&last, EventType::Deleted));
+        let last = last.map(|last| self.read_object(last, EventType::Deleted));
         match last {
             // A source without deletion versions sends the state that is there.
             Some(Ok(last)) if last.version() > previous.version() => {
@@ -124,23 +125,23 @@ impl CacheState {
     /// If an object cannot be read; nothing has changed then.
     pub(crate) fn replace(
         &mut self,
-        listed: Vec<Arrival>,
+        listed: &[Arrival],
         kept: &BTreeSet<Box<str>>,
         version: u64,
         now: Time,
     ) -> Result<Replaced, String> {
         if !self.is_loaded {
-            self.load(&listed, version, self.collection.epoch())?;
+            self.load(listed, version, self.collection.epoch())?;
             return Ok(Replaced::Loaded);
         }
         let mut objects = BTreeMap::new();
-        for arrival in &listed {
+        for arrival in listed {
             let object = self.listed_object(arrival)?;
             objects.insert(Arc::clone(object.key()), object);
         }
         if version < self.version || self.has_forked(&objects) {
             self.abandoned = self.abandoned.max(self.version);
-            self.load(&listed, version, self.collection.epoch() + 1)?;
+            self.load(listed, version, self.collection.epoch() + 1)?;
             return Ok(Replaced::Rewound);
         }
         let changes = self.difference(objects, kept, version);
@@ -293,9 +294,9 @@ impl CacheState {
         self.collection.open_watch(plan, self.version)
     }
 
-    /// The next events for a watch of an epoch.
-    pub(crate) fn read(&self, epoch: u64, cursor: Cursor, max: usize) -> Read {
-        self.collection.read(epoch, cursor, self.version, max)
+    /// The next events for a watch.
+    pub(crate) fn read(&mut self, place: &Place, max: usize) -> Read {
+        self.collection.read(place, self.version, max)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::collection::log::{LogLimits, Read};
 use crate::collection::object::StoredObject;
 use crate::collection::options::{ListPlan, WatchPlan};
 use crate::collection::query::Query;
+use crate::collection::reading::{Opening, Place};
 use crate::collection::representations::RepresentationCache;
 use crate::collection::seen::seen;
 use crate::collection::source::SourceKind;
@@ -53,14 +54,23 @@ fn arrival((name, uid, version, app): Shown) -> Arrival {
 }
 
 fn replace(cache: &mut CacheState, listed: &[Shown], version: u64) -> Replaced {
-    let listed = listed.iter().copied().map(arrival).collect();
+    let listed: Vec<Arrival> = listed.iter().copied().map(arrival).collect();
     cache
-        .replace(listed, &BTreeSet::new(), version, Time::ZERO)
+        .replace(&listed, &BTreeSet::new(), version, Time::ZERO)
         .unwrap()
 }
 
 fn write(cache: &mut CacheState, shown: Shown) {
-    cache.write(arrival(shown), Time::ZERO).unwrap();
+    cache.write(&arrival(shown), Time::ZERO).unwrap();
+}
+
+/// Where a watch begins to read.
+fn place(opening: &Opening, plan: &WatchPlan) -> Place {
+    Place {
+        epoch: opening.epoch,
+        scope: plan.selection.scope().clone(),
+        cursor: opening.cursor,
+    }
 }
 
 /// A client that watches with a selector and keeps what it is sent.
@@ -117,7 +127,7 @@ impl Client {
     }
 
     /// Watches from the last version, and reads until nothing is left; `max` events at most.
-    fn follow(&mut self, cache: &CacheState, max: usize) -> Result<(), u16> {
+    fn follow(&mut self, cache: &mut CacheState, max: usize) -> Result<(), u16> {
         let plan = self.plan();
         let opening = cache.open_watch(&plan).map_err(|status| status.code())?;
         let mut left = max;
@@ -128,11 +138,11 @@ impl Client {
             left -= 1;
             self.tell(*event_type, object);
         }
-        let mut cursor = opening.cursor;
+        let mut place = place(&opening, &plan);
         loop {
             let Read::Events {
                 events, next, more, ..
-            } = cache.read(opening.epoch, cursor, 3)
+            } = cache.read(&place, 3)
             else {
                 panic!("a watch that was accepted is not overrun");
             };
@@ -149,7 +159,7 @@ impl Client {
                 self.version = cache.version();
                 return Ok(());
             }
-            cursor = next;
+            place.cursor = next;
         }
     }
 }
@@ -173,7 +183,7 @@ fn a_list_after_a_gap_becomes_events() {
         ("e", "5", 20, "x"),
     ];
     assert_eq!(replace(&mut cache, &second, 21), Replaced::Continued(5));
-    client.follow(&cache, usize::MAX).unwrap();
+    client.follow(&mut cache, usize::MAX).unwrap();
     assert_eq!(
         client.told,
         [
@@ -194,28 +204,26 @@ fn a_source_that_went_back_ends_every_watch() {
     let mut client = Client::listed(&cache, "");
     write(&mut cache, ("a", "1", 12, "x"));
     let opening = cache.open_watch(&client.plan()).unwrap();
-    client.follow(&cache, usize::MAX).unwrap();
+    let place = place(&opening, &client.plan());
+    client.follow(&mut cache, usize::MAX).unwrap();
     // A list at an older version.
     assert_eq!(
         replace(&mut cache, &[("a", "1", 3, "x")], 10),
         Replaced::Rewound
     );
-    assert!(matches!(
-        cache.read(opening.epoch, opening.cursor, 10),
-        Read::Overrun
-    ));
+    assert!(matches!(cache.read(&place, 10), Read::Overrun));
     assert_eq!(
-        client.follow(&cache, usize::MAX),
+        client.follow(&mut cache, usize::MAX),
         Err(410),
         "12 was in another history"
     );
     // A list that has run past the mirror, with another object under a version that was there.
     let mut client = Client::listed(&cache, "");
     write(&mut cache, ("a", "1", 12, "x"));
-    client.follow(&cache, usize::MAX).unwrap();
+    client.follow(&mut cache, usize::MAX).unwrap();
     let other = [("a", "1", 12, "y"), ("b", "2", 14, "x")];
     assert_eq!(replace(&mut cache, &other, 14), Replaced::Rewound);
-    assert_eq!(client.follow(&cache, usize::MAX), Err(410));
+    assert_eq!(client.follow(&mut cache, usize::MAX), Err(410));
 }
 
 #[test]
@@ -225,7 +233,7 @@ fn events_that_were_seen_before_are_nothing_and_old_ones_are_refused() {
     write(&mut cache, ("a", "1", 3, "x"));
     assert_eq!(cache.collection().log().len(), 0);
     let late = cache
-        .write(arrival(("b", "2", 9, "x")), Time::ZERO)
+        .write(&arrival(("b", "2", 9, "x")), Time::ZERO)
         .unwrap_err();
     assert_eq!(late, "ns/b comes at version 9 after version 10");
     cache.delete("ns/none", None, Time::ZERO).unwrap();
@@ -242,12 +250,12 @@ fn deletions_have_the_version_and_the_last_state_of_the_source() {
     );
     let mut client = Client::listed(&cache, "");
     let last = Some(arrival(("a", "1", 12, "x")));
-    cache.delete("ns/a", last, Time::ZERO).unwrap();
+    cache.delete("ns/a", last.as_ref(), Time::ZERO).unwrap();
     // One that could not be read, and one without a version of its own.
     cache.delete("ns/b", None, Time::ZERO).unwrap();
     let same = Some(arrival(("c", "3", 5, "x")));
-    cache.delete("ns/c", same, Time::ZERO).unwrap();
-    client.follow(&cache, usize::MAX).unwrap();
+    cache.delete("ns/c", same.as_ref(), Time::ZERO).unwrap();
+    client.follow(&mut cache, usize::MAX).unwrap();
     assert_eq!(
         client.told,
         ["DELETED a 12", "DELETED b 13", "DELETED c 14"]
