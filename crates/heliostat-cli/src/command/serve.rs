@@ -247,6 +247,11 @@ async fn server(
 ) -> CacheServer {
     let recorder = recorder.clone();
     let mut server = CacheServer::builder().metrics(move || recorder.render());
+    let documents = cluster.clone();
+    server = server.openapi(move |path| {
+        let cluster = documents.clone();
+        async move { document(&cluster, &path).await }
+    });
     if let Some(address) = cluster.server() {
         server = server.write_to(address);
     }
@@ -261,17 +266,23 @@ async fn server(
 
 /// The source's `/version`, which clients look at to know what it can do.
 async fn version(cluster: &Cluster) -> Option<String> {
-    let request = http::Request::get("/version").body(Vec::new()).ok()?;
-    let asked = timeout(VERSION_TIMEOUT, cluster.client().request_text(request)).await;
-    match asked {
-        Ok(Ok(version)) => Some(version),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the server did not say its version");
-            None
-        }
+    match timeout(VERSION_TIMEOUT, document(cluster, "/version")).await {
+        Ok(version) => version,
         Err(_) => {
             tracing::warn!("the server did not say its version in time");
             None
         }
     }
+}
+
+/// A document of the source, in JSON.
+async fn document(cluster: &Cluster, path: &str) -> Option<String> {
+    let request = http::Request::get(path).header(http::header::ACCEPT, "application/json");
+    let asked = cluster
+        .client()
+        .request_text(request.body(Vec::new()).ok()?);
+    let answer = asked.await;
+    answer
+        .inspect_err(|error| tracing::warn!(%error, path, "the server did not send a document"))
+        .ok()
 }

@@ -87,6 +87,12 @@ fn a_mirror_serves_what_its_source_has_with_its_versions() {
         mirror.get("/version").1,
         request(source.address(), "GET", "/version", None).1
     );
+    let openapi = request(source.address(), "GET", "/openapi/v3/apis/apps/v1", None).1;
+    assert_eq!(
+        mirror.get("/openapi/v3/apis/apps/v1").1,
+        openapi,
+        "also of what is not mirrored"
+    );
     assert!(mirror.get("/metrics").1.contains("reflector_"));
     assert_eq!(
         mirror

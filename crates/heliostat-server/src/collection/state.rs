@@ -4,6 +4,7 @@
 //! watch cache, which takes versions from its source. Both hand in the version up to which a collection
 //! is complete. Every change enters the objects and the log together.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use heliostat_core::time::Time;
@@ -26,6 +27,8 @@ pub(crate) struct Collection {
     log: Log,
     /// Deletions that have left the log, where clients may be away for longer than it goes back.
     tombstones: Option<Tombstones>,
+    /// Where what happened is only known as one step: the versions before and after.
+    gaps: VecDeque<(u64, u64)>,
     /// Counts what ends every open watch: restarts and rewinds.
     epoch: u64,
 }
@@ -37,7 +40,38 @@ impl Collection {
             objects,
             log: Log::new(floor, limits),
             tombstones: (limits.tombstone_bytes).map(|bytes| Tombstones::new(floor, bytes)),
+            gaps: VecDeque::new(),
             epoch,
+        }
+    }
+
+    /// Marks what is entered next, up to `after`, as one step from what was there at `before`.
+    pub(crate) fn skip(&mut self, before: u64, after: u64) {
+        let known_from = self.known_from();
+        self.gaps.retain(|(_, after)| *after > known_from);
+        if after > before + 1 {
+            self.gaps.push_back((before, after));
+        }
+    }
+
+    /// The smallest version from which a client can be brought up to date.
+    fn known_from(&self) -> u64 {
+        let tombstones = self.tombstones.as_ref().map(Tombstones::floor);
+        tombstones.map_or(self.log.floor(), |floor| floor.min(self.log.floor()))
+    }
+
+    /// Whether the state at a version never was known: a client that has it from elsewhere may have objects
+    /// that came and went inside of a gap.
+    fn is_in_gap(&self, version: u64) -> bool {
+        let mut gaps = self.gaps.iter();
+        gaps.any(|(before, after)| *before < version && version < *after)
+    }
+
+    /// The objects at a version; `None` if they are no longer known, or never were.
+    fn at(&self, version: u64) -> Option<Objects> {
+        match self.is_in_gap(version) {
+            true => None,
+            false => self.log.rewind(&self.objects, version),
         }
     }
 
@@ -117,7 +151,7 @@ impl Collection {
                 (self.objects.clone(), current)
             }
             Read::Exact(version) => {
-                let objects = self.log.rewind(&self.objects, *version);
+                let objects = self.at(*version);
                 (objects.ok_or_else(Status::exact_expired)?, *version)
             }
             Read::Continue(
@@ -127,7 +161,7 @@ impl Collection {
                 },
             ) => {
                 let expired = || Status::continue_expired(token.inconsistent());
-                let objects = self.log.rewind(&self.objects, *version);
+                let objects = self.at(*version);
                 (objects.ok_or_else(expired)?, *version)
             }
         };
@@ -161,6 +195,9 @@ impl Collection {
             Start::Now(_) => Ok(opening(Vec::new(), current)),
             Start::After(version) => {
                 let floor = self.log.floor();
+                if self.is_in_gap(version) {
+                    return Err(Status::too_old(version, floor));
+                }
                 if version >= floor {
                     return Ok(opening(Vec::new(), version));
                 }

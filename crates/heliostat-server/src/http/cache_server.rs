@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 
 use crate::faults::Injected;
 use crate::watch_cache::{Caches, WatchCache};
 
-use super::config::{Config, Documents, Metrics};
+use super::config::{Config, Documents, Fetch, Metrics};
 use super::listening::{Listening, Settings};
 
 /// Serves watch caches: get, list and watch, discovery and health, to unmodified clients of Kubernetes.
@@ -48,6 +49,7 @@ pub struct CacheServerBuilder {
     config: Config,
     version: Option<Bytes>,
     metrics: Option<Metrics>,
+    openapi: Option<Fetch>,
 }
 
 impl CacheServer {
@@ -59,6 +61,7 @@ impl CacheServer {
             config: Config::default(),
             version: None,
             metrics: None,
+            openapi: None,
         }
     }
 
@@ -122,6 +125,17 @@ impl CacheServerBuilder {
         self
     }
 
+    /// Where the documents under `/openapi/v3` come from, which `kubectl explain` reads: called with the path
+    /// and the query, it returns a document in JSON. Where it returns none, and by default, the documents
+    /// name the kinds without their fields.
+    pub fn openapi<F>(mut self, fetch: impl Fn(String) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Option<String>> + Send + 'static,
+    {
+        self.openapi = Some(Arc::new(move |path| fetch(path).boxed()));
+        self
+    }
+
     /// The time between bookmarks on a watch that allows them; the default is 60 s.
     pub fn bookmark_period(mut self, period: Duration) -> Self {
         self.config.bookmark_period = period;
@@ -152,6 +166,7 @@ impl CacheServerBuilder {
             documents: Documents {
                 version: self.version,
                 metrics: self.metrics,
+                openapi: self.openapi,
             },
         }
     }

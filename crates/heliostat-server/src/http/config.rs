@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 
 /// Time between bookmarks, as kube-apiserver has it.
 const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
@@ -39,6 +40,9 @@ impl Default for Config {
 /// Writes what `/metrics` answers.
 pub(crate) type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
+/// Fetches a document by its path and query; `None` if there is none.
+pub(crate) type Fetch = Arc<dyn Fn(String) -> BoxFuture<'static, Option<String>> + Send + Sync>;
+
 /// Documents that are not made of the kinds that are served.
 #[derive(Clone, Default)]
 pub(crate) struct Documents {
@@ -46,4 +50,6 @@ pub(crate) struct Documents {
     pub(crate) version: Option<Bytes>,
     /// `/metrics`; by default there is no such path.
     pub(crate) metrics: Option<Metrics>,
+    /// What is under `/openapi/v3`; the default is what the served kinds need at least.
+    pub(crate) openapi: Option<Fetch>,
 }

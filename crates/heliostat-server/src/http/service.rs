@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::api_server::discovery;
 use crate::api_server::fault::{Fault, Verb};
@@ -28,6 +29,9 @@ use super::config::{Config, Documents};
 use super::gauge::WatchGauge;
 use super::log::{RequestLog, RequestRecord};
 use super::{health, read, write};
+
+/// How long a document of the server behind a mirror may take.
+const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What all requests of a server share.
 pub(crate) struct ServerState {
@@ -122,6 +126,11 @@ async fn dispatch(state: &ServerState, request: Request<Incoming>, pretty: bool)
     let Route::Resource(target) = route else {
         if request.method() != Method::GET {
             return Err(Status::method_not_allowed(request.method().as_str(), "").into());
+        }
+        if matches!(route, Route::OpenApiIndex | Route::OpenApi(_))
+            && let Some(document) = openapi(state, request.uri()).await
+        {
+            return Ok(json(StatusCode::OK, document.into()));
         }
         let accept = text(request.headers(), header::ACCEPT).map(str::to_owned);
         let known = text(request.headers(), header::IF_NONE_MATCH);
@@ -280,6 +289,13 @@ fn document(
         (None, Route::Health(endpoint)) => health::answer(endpoint, &state.served.checks(), query),
         (None, _) => page_not_found(),
     }
+}
+
+/// The document of the server behind a mirror, if it has one and says so in time.
+async fn openapi(state: &ServerState, uri: &Uri) -> Option<String> {
+    let fetch = state.documents.openapi.as_ref()?;
+    let path = uri.path_and_query()?.as_str().to_owned();
+    timeout(DOCUMENT_TIMEOUT, fetch(path)).await.ok()?
 }
 
 fn metrics(state: &ServerState) -> Response<Body> {

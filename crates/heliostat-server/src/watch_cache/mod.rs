@@ -247,8 +247,8 @@ impl<T: ReadRaw + Send + Sync + 'static> Store<T> for CacheWriter {
         let now = self.shared.now();
         let last = last_state.map(arrival);
         self.shared
-            .change(|state| state.delete(key.as_str(), last.as_ref(), now))
-            .map_err(StoreError::new)
+            .change(|state| state.delete(key.as_str(), last.as_ref(), now));
+        Ok(())
     }
 
     fn commit(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Result<(), StoreError> {

@@ -144,6 +144,7 @@ enum Mutant {
     SwapsEvents,
     TellsDeletionsAsChanges,
     ForgetsTombstones,
+    IgnoresExpiry,
     ForgetsSelectors,
     SkipsARelist,
     KeepsWatchesAfterARewind,
@@ -226,7 +227,7 @@ impl World {
                 }
                 Happening::Deleted(key, last) => {
                     let last = arrival(&key, &last);
-                    self.cache.delete(&key, Some(&last), Time::ZERO).unwrap();
+                    self.cache.delete(&key, Some(&last), Time::ZERO);
                 }
                 Happening::Moved(version) => self.cache.advance(version),
             }
@@ -322,6 +323,8 @@ struct Client {
     /// It was sent a difference up to this version, which is one step.
     whole_from: u64,
     told: BTreeSet<(String, u64, &'static str)>,
+    /// It has a state from the source, in which deletions may have other versions.
+    is_from_elsewhere: bool,
     watch: Option<Watch>,
 }
 
@@ -374,6 +377,9 @@ impl Client {
             return Ok(());
         }
         if self.watch.is_none() {
+            if world.random.one_in(6) {
+                self.read_source(world);
+            }
             return self.open(world);
         }
         let count = world.random.below(5);
@@ -389,7 +395,23 @@ impl Client {
         let items = items.map(|it| (it.key().to_string(), (it.version(), app_of(it))));
         self.known = Some(items.collect());
         self.told.clear();
+        self.is_from_elsewhere = false;
         self.check(world, "the list")
+    }
+
+    /// Reads the state of a version at the source, to go on from it here.
+    fn read_source(&mut self, world: &mut World) {
+        let known = world.source.states.range(..=world.cache.version());
+        let known: Vec<(&u64, &State)> = known.collect();
+        let back = usize::try_from(world.random.below(12)).unwrap();
+        let (version, state) = known[known.len().saturating_sub(back + 1)];
+        let selected = state.iter().filter(|(key, it)| self.selects(key, it.app));
+        let selected = selected.map(|(key, it)| (key.clone(), (it.version, it.app)));
+        self.known = Some(selected.collect());
+        self.version = *version;
+        self.whole_from = 0;
+        self.told.clear();
+        self.is_from_elsewhere = true;
     }
 
     fn open(&mut self, world: &World) -> Result<(), String> {
@@ -409,6 +431,9 @@ impl Client {
                     position: opening.position,
                     waiting: initial.collect(),
                 });
+            }
+            Err(status) if status.code() == 410 && world.mutant == Mutant::IgnoresExpiry => {
+                self.version = world.cache.version();
             }
             Err(status) if status.code() == 410 => self.forget(),
             Err(status) => return Err(format!("{status:?}")),
@@ -506,7 +531,7 @@ impl Client {
         let known = self.known.get_or_insert_default();
         let fits = known.contains_key(&key) == (event_type != EventType::Added);
         let is_by_key = self.query.is_empty() || self.query.contains("metadata.name");
-        if !fits && !is_by_key {
+        if !fits && !is_by_key && !self.is_from_elsewhere {
             return Err(format!("{what} does not fit what was sent before"));
         }
         match event_type {
@@ -588,6 +613,7 @@ fn every_mutant_is_noticed() {
         Mutant::SwapsEvents,
         Mutant::TellsDeletionsAsChanges,
         Mutant::ForgetsTombstones,
+        Mutant::IgnoresExpiry,
         Mutant::ForgetsSelectors,
         Mutant::SkipsARelist,
         Mutant::KeepsWatchesAfterARewind,

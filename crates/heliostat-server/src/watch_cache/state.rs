@@ -81,34 +81,27 @@ impl CacheState {
     }
 
     /// Ends an object that was deleted at the source. `last` is its last state, if it could be read.
-    ///
-    /// # Errors
-    /// If it comes out of order.
-    pub(crate) fn delete(
-        &mut self,
-        key: &str,
-        last: Option<&Arrival>,
-        now: Time,
-    ) -> Result<(), String> {
+    pub(crate) fn delete(&mut self, key: &str, last: Option<&Arrival>, now: Time) {
         let Some(previous) = self.collection.objects().get(key).cloned() else {
-            return Ok(());
+            return;
         };
         let last = last.map(|last| self.read_object(last, EventType::Deleted));
-        match last {
-            // A source without deletion versions sends the state that is there.
-            Some(Ok(last)) if last.version() > previous.version() => {
-                self.check_order(&last)?;
+        let is_newer = |last: &StoredObject| {
+            last.version() > previous.version() && last.version() >= self.version
+        };
+        match last.and_then(Result::ok).filter(is_newer) {
+            Some(last) => {
                 self.version = last.version();
                 let last = Arc::new(last.after(&previous));
                 self.collection.remove_as(last, now);
             }
-            Some(_) | None => {
-                // Never later than it was: who has seen this version has seen the deletion.
+            // The version is not known, or is that of the state that was there: a source without versions
+            // for deletions. The deletion was not before the next version.
+            None => {
                 self.version += 1;
                 self.collection.remove(key, self.version, now);
             }
         }
-        Ok(())
     }
 
     /// Everything up to this version has been entered.
@@ -145,6 +138,7 @@ impl CacheState {
             return Ok(Replaced::Rewound);
         }
         let changes = self.difference(objects, kept, version);
+        self.collection.skip(self.version, version);
         let count = changes.len();
         for change in changes {
             match change {
