@@ -334,7 +334,6 @@ async fn mirrored(
     let server = CacheServer::builder()
         .cache(mirror.cache.clone())
         .cache(widgets.cache.clone())
-        .freshness_wait(Duration::from_millis(300))
         .build();
     (server.serve_local().await.unwrap(), mirror)
 }
