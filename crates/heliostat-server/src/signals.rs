@@ -47,3 +47,58 @@ impl Signals {
 fn count(signal: &mut watch::Sender<u64>) {
     signal.send_modify(|count| *count += 1);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collection::event_type::EventType;
+    use crate::collection::kind::Kind;
+    use crate::collection::object::StoredObject;
+
+    fn pod(name: &str, node: &str, version: u64) -> Arc<StoredObject> {
+        let kind = Kind::known("", "v1", "Pod", "pods");
+        let pod = serde_json::json!({"metadata": {"name": name}, "spec": {"nodeName": node}});
+        let pod = pod.as_object().unwrap();
+        let key = format!("ns/{name}").into();
+        Arc::new(StoredObject::encode(
+            &kind,
+            key,
+            pod,
+            version,
+            EventType::Added,
+        ))
+    }
+
+    #[test]
+    fn an_event_wakes_those_alone_whom_it_may_concern() {
+        let mut signals = Signals::default();
+        let scope = |index: usize| Scope::Object(format!("ns/{index}").into());
+        let mut objects: Vec<_> = (0..1_000).map(|it| signals.subscribe(&scope(it))).collect();
+        let others = [
+            Scope::All,
+            Scope::Namespace("ns".into()),
+            Scope::Field(0, "old".into()),
+            Scope::Field(0, "new".into()),
+            Scope::Namespace("other".into()),
+            Scope::Field(0, "other".into()),
+        ];
+        let others: Vec<_> = others
+            .iter()
+            .map(|scope| signals.subscribe(scope))
+            .collect();
+        let event = Event::written(pod("7", "new", 2), Some(pod("7", "old", 1)));
+        signals.fire(&[Arc::new(event)]);
+        let woken = |it: &watch::Receiver<u64>| it.has_changed().unwrap();
+        let awake = others.iter().map(woken).collect::<Vec<_>>();
+        assert_eq!(awake, [true, true, true, true, false, false]);
+        assert_eq!(objects.iter().filter(|it| woken(it)).count(), 1);
+        assert!(woken(&objects[7]));
+        // Scopes that are no longer watched go.
+        objects.clear();
+        drop(others);
+        let _all: Vec<_> = (0..1_100).map(|_| signals.subscribe(&Scope::All)).collect();
+        signals.sweep_at = 0;
+        let _one = signals.subscribe(&Scope::All);
+        assert_eq!(signals.scopes.len(), 1);
+    }
+}

@@ -56,8 +56,9 @@ impl Collection {
 
     /// The smallest version from which a client can be brought up to date.
     fn known_from(&self) -> u64 {
-        let tombstones = self.tombstones.as_ref().map(Tombstones::floor);
-        tombstones.map_or(self.log.floor(), |floor| floor.min(self.log.floor()))
+        let floor = self.log.floor();
+        let tombstones = self.tombstones.as_ref();
+        tombstones.map_or(floor, |it| it.floor().min(floor))
     }
 
     /// Whether the state at a version never was known: a client that has it from elsewhere may have objects

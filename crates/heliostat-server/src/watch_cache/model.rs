@@ -593,7 +593,7 @@ fn run(seed: u64, mutant: Mutant) -> Result<(), String> {
 /// As many as take a moment; `HELIOSTAT_MODEL_SEEDS` sets another number.
 fn seeds() -> u64 {
     let set = std::env::var("HELIOSTAT_MODEL_SEEDS").ok();
-    set.and_then(|it| it.parse().ok()).unwrap_or(300)
+    set.and_then(|it| it.parse().ok()).unwrap_or(150)
 }
 
 #[test]
