@@ -4,7 +4,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Parser, Subcommand};
 
-use crate::command::{apiserver, completions, convert, demo, get, mirror, top};
+use crate::command::{apiserver, completions, convert, demo, get, mirror, serve, top};
 use crate::log::Filter;
 
 /// The whole command line.
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     /// Serve a Kubernetes-style API from memory
     Apiserver(apiserver::ApiserverArgs),
+    /// Serve a mirror of a cluster to other clients, read-only
+    Serve(serve::ServeArgs),
     /// Convert objects between JSON, YAML and protobuf, as etcd stores them
     Convert(convert::ConvertArgs),
     /// Print a completion script for a shell
@@ -62,6 +64,7 @@ Examples:
   heliostat get pods -A --by spec.nodeName=n1 all pods of a node, from an index
   heliostat top pods,nodes -A                how the mirrors of both are doing, live
   heliostat apiserver --pods 500 --churn 20  a server to try things on
+  heliostat serve pods deployments.apps      a read-only API server over a mirror
   heliostat convert -o yaml value.bin        what etcd stores, readable
   heliostat completions fish                 for your shell";
 

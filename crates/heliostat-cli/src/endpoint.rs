@@ -36,7 +36,7 @@ const ITEMS_BUCKETS: &[f64] = &[
 ];
 
 /// How often the recorder tidies up what it has collected: its own suggestion.
-const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
+pub(crate) const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 
 /// How long a client may take to send its request, also the next one on the same connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,6 +58,15 @@ pub(crate) struct Endpoint {
     recorder: PrometheusHandle,
 }
 
+/// Records all metrics from now on.
+pub(crate) fn install_recorder() -> Result<PrometheusHandle, Failure> {
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Prefix("reflector_items".to_owned()), ITEMS_BUCKETS)?
+        .install_recorder()?;
+    Ok(recorder)
+}
+
 impl Endpoint {
     /// Listens and records; nothing is served yet.
     pub(crate) async fn bind(address: &str) -> Result<Self, Failure> {
@@ -67,10 +76,7 @@ impl Endpoint {
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
-        let recorder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS_BUCKETS)?
-            .set_buckets_for_metric(Matcher::Prefix("reflector_items".to_owned()), ITEMS_BUCKETS)?
-            .install_recorder()?;
+        let recorder = install_recorder()?;
         Ok(Self {
             listener,
             address: bound,

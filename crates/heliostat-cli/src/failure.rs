@@ -1,6 +1,7 @@
 //! Why a command failed: the cause, and what to do next.
 
 use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anstyle::AnsiColor;
@@ -25,6 +26,11 @@ pub(crate) enum Failure {
         #[source]
         error: io::Error,
     },
+    #[error(
+        "cannot serve on {address}: without TLS and authentication, anyone who reaches that address can \
+         read everything that is mirrored"
+    )]
+    NotLoopback { address: SocketAddr },
     #[error("{resource} cannot be printed whole from protobuf, which does not have all of them")]
     WholeInProtobuf { resource: String },
     #[error("where {path} of {resource} is in protobuf is not known here")]
@@ -81,7 +87,9 @@ impl Failure {
     /// What the program ends with: 2 for what cannot be asked for.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::WholeInProtobuf { .. } | Self::UnknownInProtobuf { .. } => ExitCode::from(2),
+            Self::WholeInProtobuf { .. }
+            | Self::UnknownInProtobuf { .. }
+            | Self::NotLoopback { .. } => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }
@@ -104,6 +112,9 @@ impl Failure {
     fn next_step(&self) -> Option<&'static str> {
         match self {
             Self::Source { error, .. } => next_step(error),
+            Self::NotLoopback { .. } => {
+                Some("choose a loopback address, for example 127.0.0.1:8001 or [::1]:8001")
+            }
             Self::WholeInProtobuf { .. } => Some(
                 "leave --encoding out or give --encoding json; with protobuf choose -o table or -o name",
             ),

@@ -31,7 +31,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use args::{Cli, Command};
-use command::{apiserver, completions, convert, demo, get, mirror, top};
+use command::{apiserver, completions, convert, demo, get, mirror, serve, top};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -65,6 +65,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Top(args) => Box::pin(top::run(*args)).await,
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Apiserver(args) => apiserver::run(args).await,
+        Command::Serve(args) => Box::pin(serve::run(args)).await,
         Command::Convert(args) => convert::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
     }

@@ -112,6 +112,18 @@ impl fmt::Display for ResourceVersion {
     }
 }
 
+/// Up to where a source proves that it has sent every change after some version.
+///
+/// The changes after that version, up to [`complete_up_to`](Self::complete_up_to), end with
+/// [`last_change`](Self::last_change): a mirror that has applied that one misses nothing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct VersionProgress {
+    /// The version of the last change, if there was any.
+    pub last_change: Option<u64>,
+    /// The version up to which there was no other.
+    pub complete_up_to: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

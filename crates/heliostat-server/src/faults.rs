@@ -15,9 +15,15 @@ use crate::handle::StorageHandle;
 /// expired, the server restarted, or its storage taken back to a backup.
 #[derive(Clone, Debug)]
 pub struct Faults {
+    injected: Injected,
+    storage: StorageHandle,
+}
+
+/// The faults and orders that requests and streams look at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Injected {
     book: Arc<Mutex<FaultBook>>,
     orders: watch::Sender<Orders>,
-    storage: StorageHandle,
 }
 
 /// What happens to streams that are open.
@@ -66,52 +72,51 @@ impl Orders {
 impl Faults {
     pub(crate) fn new(storage: StorageHandle) -> Self {
         Self {
-            book: Arc::default(),
-            orders: watch::Sender::new(Orders::default()),
+            injected: Injected::default(),
             storage,
         }
     }
 
     /// Adds a rule for requests to come.
     pub fn inject(&self, rule: FaultRule) -> FaultId {
-        self.book().add(rule)
+        self.injected.book().add(rule)
     }
 
     /// Takes a rule away.
     pub fn remove(&self, id: FaultId) {
-        self.book().remove(id);
+        self.injected.book().remove(id);
     }
 
     /// Takes all rules away. Requests and streams that are stalled stay so; see
     /// [`cut_watches`](Self::cut_watches).
     pub fn clear(&self) {
-        self.book().clear();
+        self.injected.book().clear();
     }
 
     /// How many requests a rule has applied to so far.
     pub fn hits(&self, id: FaultId) -> usize {
-        self.book().hits(id)
+        self.injected.book().hits(id)
     }
 
     /// Open watches go silent without closing: no events, no bookmarks, no end.
     pub fn stall_watches(&self, resource: Option<&str>) {
-        self.order(resource, Order::Stall);
+        self.injected.order(resource, Order::Stall);
     }
 
     /// Open watches break off in the middle of a frame; stalled requests lose their connection.
     pub fn cut_watches(&self, resource: Option<&str>) {
-        self.order(resource, Order::Cut);
+        self.injected.order(resource, Order::Cut);
     }
 
     /// Open watches send the changes up to now and end cleanly, as at their timeout; stalled requests lose
     /// their connection.
     pub fn close_watches(&self, resource: Option<&str>) {
-        self.order(resource, Order::Close);
+        self.injected.order(resource, Order::Close);
     }
 
     /// Open watches get an ERROR event with a 410 and end.
     pub fn expire_watches(&self, resource: Option<&str>) {
-        self.order(resource, Order::Expire);
+        self.injected.order(resource, Order::Expire);
     }
 
     /// Forgets the history of a resource, or of all: watches that start, and pages that go on, at
@@ -131,6 +136,12 @@ impl Faults {
         self.storage.change_all(|storage| storage.restore(backup));
     }
 
+    pub(crate) fn injected(&self) -> &Injected {
+        &self.injected
+    }
+}
+
+impl Injected {
     /// The faults of a request, which uses up their counts.
     pub(crate) fn take(&self, verb: Verb, resource: &str) -> Vec<Fault> {
         self.book().take(verb, resource)
@@ -140,7 +151,8 @@ impl Faults {
         self.orders.subscribe()
     }
 
-    fn order(&self, resource: Option<&str>, order: Order) {
+    /// Orders every open stream of a resource, or of all.
+    pub(crate) fn order(&self, resource: Option<&str>, order: Order) {
         self.orders.send_modify(|orders| {
             orders.serial += 1;
             orders

@@ -7,18 +7,28 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
-use crate::api_server::kind::{Kind, Object};
-use crate::api_server::object::StoredObject;
 use crate::api_server::patch::Patch;
 use crate::api_server::rules::DeleteOptions;
-use crate::api_server::status::Status;
 use crate::api_server::storage::{Backup, Storage};
 use crate::api_server::write::{Address, Part, Stamp, Writer};
+use crate::collection::kind::{Kind, Object};
+use crate::collection::log::Read;
+use crate::collection::object::StoredObject;
+use crate::collection::options::{Freshness, ListPlan, WatchPlan};
+use crate::collection::reading::{Opening, Page, Place};
+use crate::collection::registry::Registry;
+use crate::collection::scope::Scope;
+use crate::collection::status::Status;
+use crate::served::{Check, Served, Wait};
+use crate::signals::Signals;
 
 /// Where the server's time comes from.
 pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -59,7 +69,7 @@ struct Shared {
 struct Inner {
     storage: Storage,
     /// One for each kind that anyone has subscribed to; the value only counts.
-    signals: BTreeMap<String, watch::Sender<u64>>,
+    signals: BTreeMap<String, Signals>,
     entropy: Entropy,
 }
 
@@ -245,9 +255,7 @@ impl StorageHandle {
         let mut inner = self.lock();
         change(&mut inner.storage);
         self.shared.revision.send_replace(inner.storage.revision());
-        for signal in inner.signals.values() {
-            signal.send_modify(|count| *count += 1);
-        }
+        inner.signals.values_mut().for_each(Signals::fire_all);
     }
 
     /// Runs a write with a fresh stamp and wakes those who watch the kind.
@@ -265,6 +273,7 @@ impl StorageHandle {
             entropy: inner.entropy.next(),
         };
         let before = inner.storage.revision();
+        let end = inner.storage.end_of_events(kind);
         let result = write(
             &mut inner.storage,
             &Writer {
@@ -278,10 +287,12 @@ impl StorageHandle {
             self.shared.revision.send_replace(after);
             // A definition's end concerns the watches of the kind it defined.
             let wakes_all = kind.plural() == "customresourcedefinitions";
-            for (name, signal) in &inner.signals {
-                if wakes_all || name == kind.qualified() {
-                    signal.send_modify(|count| *count += 1);
-                }
+            if wakes_all {
+                inner.signals.values_mut().for_each(Signals::fire_all);
+            } else if inner.signals.contains_key(kind.qualified()) {
+                let events = inner.storage.events_from(kind, end);
+                let signals = inner.signals.get_mut(kind.qualified());
+                signals.into_iter().for_each(|it| it.fire(&events));
             }
         }
         result
@@ -296,38 +307,6 @@ impl StorageHandle {
         self.write(&kind, false, true, |storage, writer| {
             write(storage, &kind, writer)
         })
-    }
-
-    /// Looks at the storage.
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&Storage) -> T) -> T {
-        read(&self.lock().storage)
-    }
-
-    /// A signal that fires at every change of a kind. Subscribe, then read.
-    pub(crate) fn subscribe(&self, kind: &Kind) -> watch::Receiver<u64> {
-        let mut inner = self.lock();
-        let signal = inner.signals.entry(kind.qualified().to_owned());
-        signal.or_insert_with(|| watch::Sender::new(0)).subscribe()
-    }
-
-    /// Waits until the revision is at least `version`.
-    pub(crate) async fn reached(&self, version: u64) {
-        let mut revision = self.shared.revision.subscribe();
-        // The sender lives as long as `self`, so this cannot fail.
-        let _ = revision.wait_for(|current| *current >= version).await;
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        (self.shared.clock)()
-    }
-
-    /// A number below `bound`, or 0.
-    pub(crate) fn random_below(&self, bound: u64) -> u64 {
-        self.lock()
-            .entropy
-            .next_half()
-            .checked_rem(bound)
-            .unwrap_or(0)
     }
 
     fn kind(&self, resource: &str) -> Result<Arc<Kind>, Status> {
@@ -346,6 +325,79 @@ impl StorageHandle {
             .inner
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Served for StorageHandle {
+    fn registry(&self) -> Arc<Registry> {
+        Arc::clone(self.lock().storage.registry())
+    }
+
+    fn version(&self, _: &Kind) -> u64 {
+        self.revision()
+    }
+
+    fn check_loaded(&self, _: &Kind) -> Result<(), Status> {
+        Ok(())
+    }
+
+    fn wait_fresh(&self, _: &Kind, freshness: Freshness, patience: Duration) -> Option<Wait> {
+        // Nothing is newer than what the storage has.
+        let required = freshness.required();
+        let mut revision = self.shared.revision.subscribe();
+        if required <= *revision.borrow_and_update() {
+            return None;
+        }
+        let wait = async move {
+            let reached = revision.wait_for(|current| *current >= required);
+            let in_time = matches!(timeout(patience, reached).await, Ok(Ok(_)));
+            match in_time {
+                true => Ok(()),
+                false => Err(Status::too_large_version(required, *revision.borrow())),
+            }
+        };
+        Some(wait.boxed())
+    }
+
+    fn get(&self, kind: &Kind, key: &str) -> Option<Arc<StoredObject>> {
+        self.lock().storage.get(kind, key).cloned()
+    }
+
+    fn list(&self, kind: &Kind, plan: &ListPlan) -> Result<Page, Status> {
+        self.lock().storage.list(kind, plan)
+    }
+
+    fn open_watch(&self, kind: &Kind, plan: &WatchPlan) -> Result<Opening, Status> {
+        self.lock().storage.open_watch(kind, plan)
+    }
+
+    fn read(&self, kind: &Arc<Kind>, place: &Place, max: usize) -> Read {
+        self.lock().storage.read(kind, place, max)
+    }
+
+    fn subscribe(&self, kind: &Kind, scope: &Scope) -> watch::Receiver<u64> {
+        let mut inner = self.lock();
+        let signals = inner.signals.entry(kind.qualified().to_owned());
+        signals.or_default().subscribe(scope)
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        // Both hold whenever a request can be answered at all.
+        let checks = ["ping", "storage"].into_iter();
+        let check = |name: &str| Check {
+            name: name.to_owned(),
+            failure: None,
+        };
+        checks.map(check).collect()
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.shared.clock)()
+    }
+
+    fn random_below(&self, bound: u64) -> u64 {
+        let number = self.lock().entropy.next_half();
+        number.checked_rem(bound).unwrap_or(0)
     }
 }
 

@@ -52,22 +52,29 @@
 //! - No authentication: whoever can connect can write.
 //! - Of a CustomResourceDefinition the stored version is served, without conversion.
 //! - Subresources other than `status` do not exist.
-//! - The window is counted in events, not bytes: objects of a megabyte want a smaller one.
 //!
-//! Inside, `api_server` is pure (no socket, no clock) and decides everything; `http` is the only
+//! Inside, `collection` and `api_server` are pure (no socket, no clock) and decide everything; `http` is the only
 //! room that knows hyper; `handle` puts one lock around the storage.
 #![deny(missing_docs)]
 
 mod api_server;
+mod collection;
 mod faults;
 mod handle;
 mod http;
+mod served;
+mod signals;
+mod watch_cache;
 
 pub use api_server::fault::{Fault, FaultId, FaultRule, Verb};
-pub use api_server::kind::{Kind, Scope};
-pub use api_server::status::Status;
 pub use api_server::storage::Backup;
 pub use api_server::view::INITIAL_EVENTS_END;
+pub use collection::kind::{Kind, Scope};
+pub use collection::status::Status;
 pub use faults::Faults;
 pub use handle::{StorageHandle, Written};
-pub use http::{ApiServer, ApiServerBuilder, RequestRecord, RunningServer};
+pub use http::{
+    ApiServer, ApiServerBuilder, CacheServer, CacheServerBuilder, RequestRecord,
+    RunningCacheServer, RunningServer,
+};
+pub use watch_cache::{CacheStats, CacheWriter, WatchCache};

@@ -1,13 +1,16 @@
 //! Answers recorded from a real server, byte for byte: the same objects at the same versions are
-//! put in, the same requests are asked.
+//! put in, the same requests are asked; of a storage, and of watch caches that mirror it.
 
 mod common;
 
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Answer, Ask, open, send};
-use heliostat_server::{ApiServer, INITIAL_EVENTS_END, Kind, RunningServer, StorageHandle};
+use common::mirror::Mirror;
+use common::{Address, Answer, Ask, open, send};
+use heliostat_server::{
+    ApiServer, CacheServer, INITIAL_EVENTS_END, Kind, RunningCacheServer, StorageHandle,
+};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::Value;
@@ -101,7 +104,7 @@ fn request(name: &str) -> (String, String) {
     (path, accept.to_owned())
 }
 
-async fn ask(server: &RunningServer, name: &str) -> Answer {
+async fn ask(server: &impl Address, name: &str) -> Answer {
     let (path, accept) = request(name);
     send(
         server,
@@ -114,7 +117,7 @@ async fn ask(server: &RunningServer, name: &str) -> Answer {
     .await
 }
 
-async fn check(server: &RunningServer, names: &[(&str, u16)]) {
+async fn check(server: &impl Address, names: &[(&str, u16)]) {
     for (name, code) in names {
         let answer = ask(server, name).await;
         assert_eq!(answer.code.as_u16(), *code, "{name}");
@@ -175,7 +178,7 @@ fn change(storage: &StorageHandle) {
     }
 }
 
-async fn start(server: &RunningServer, name: &str) -> Incoming {
+async fn start(server: &impl Address, name: &str) -> Incoming {
     let (path, accept) = request(name);
     let ask = Ask {
         path: &path,
@@ -211,11 +214,46 @@ fn frames(name: &str, bytes: &[u8]) -> Vec<String> {
 /// sent, so they are left out; the one that ends the initial state is not.
 async fn check_watch(name: &str, body: Incoming) {
     let sent = body.collect().await.unwrap().to_bytes();
+    assert_eq!(frames(name, &sent), wanted_frames(name), "{name}");
+}
+
+fn wanted_frames(name: &str) -> Vec<String> {
     let depends_on_time =
         |frame: &String| frame.contains("BOOKMARK") && !frame.contains(INITIAL_EVENTS_END);
     let mut wanted = frames(name, &recorded_bytes(&format!("{name}.body")));
     wanted.retain(|frame| !depends_on_time(frame));
-    assert_eq!(frames(name, &sent), wanted, "{name}");
+    wanted
+}
+
+/// The same of a watch that goes on after what was recorded.
+async fn check_watch_start(name: &str, mut sent: Vec<u8>, mut body: Incoming) {
+    let wanted = recorded_bytes(&format!("{name}.body"));
+    let wanted = frames_bytes(name, &wanted, &wanted_frames(name));
+    while sent.len() < wanted {
+        let Some(frame) = body.frame().await else {
+            panic!("{name} ends after {}", shown(&sent));
+        };
+        let frame = frame.unwrap();
+        sent.extend_from_slice(&frame.into_data().unwrap());
+    }
+    assert_eq!(frames(name, &sent), wanted_frames(name), "{name}");
+}
+
+/// How many bytes these frames of a recording have.
+fn frames_bytes(name: &str, recording: &[u8], wanted: &[String]) -> usize {
+    if !name.contains("protobuf") {
+        return wanted.iter().map(|frame| frame.len() + 1).sum();
+    }
+    let mut bytes = 0;
+    let mut rest = recording;
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (frame, after) = after.split_at(u32::from_be_bytes(*length) as usize);
+        if wanted.contains(&shown(frame)) {
+            bytes += 4 + frame.len();
+        }
+        rest = after;
+    }
+    bytes
 }
 
 #[tokio::test]
@@ -250,6 +288,95 @@ async fn recorded_requests_get_the_recorded_answers() {
 
     reach(storage, 20_443);
     server.faults().expire_history(Some("configmaps"));
+    check(&server, EXPIRED).await;
+    server.shutdown().await;
+}
+
+/// The recorded changes, with the versions that they had.
+fn changes() -> Vec<(String, Value)> {
+    let recorded = recorded("watch-json.body");
+    let events = recorded
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let events = events.filter(|event| event["type"] != "BOOKMARK");
+    events
+        .map(|event| {
+            (
+                event["type"].as_str().unwrap().to_owned(),
+                event["object"].clone(),
+            )
+        })
+        .collect()
+}
+
+fn items(list: &str) -> Vec<Value> {
+    let list: Value = serde_json::from_str(&recorded(list)).unwrap();
+    list["items"].as_array().unwrap().clone()
+}
+
+/// A server over mirrors of both kinds at a version, with the mirror of the config maps, which had no
+/// objects at first.
+async fn mirrored(
+    storage: &StorageHandle,
+    first: u64,
+    version: u64,
+    maps: &[Value],
+) -> (RunningCacheServer, Mirror) {
+    reach(storage, version);
+    let widgets = Kind::custom("example.com", "v1", "Widget", "widgets");
+    let mut widgets = Mirror::new(widgets, storage);
+    widgets.replace(&items("list-cr-json.body"), version);
+    let mut mirror = Mirror::new(Kind::known("", "v1", "ConfigMap", "configmaps"), storage);
+    if first < version {
+        mirror.replace(&[], first);
+    }
+    mirror.replace(maps, version);
+    let server = CacheServer::builder()
+        .cache(mirror.cache.clone())
+        .cache(widgets.cache.clone())
+        .build();
+    (server.serve_local().await.unwrap(), mirror)
+}
+
+#[tokio::test]
+async fn recorded_requests_get_the_recorded_answers_from_a_watch_cache() {
+    let maps = items("list-json.body");
+    let source = ApiServer::builder().build();
+    let storage = source.storage();
+    let (server, mut mirror) = mirrored(storage, 1, 20_407, &maps).await;
+    check(&server, AT_REST).await;
+
+    reach(storage, 20_419);
+    mirror.bookmark(20_419);
+    let mut watches = Vec::new();
+    for name in WATCHES {
+        let mut body = start(&server, name).await;
+        let mut sent = Vec::new();
+        if !request(name).0.contains("resourceVersion=20407") {
+            // A state is read when the source has proven it, and that must be before the changes.
+            let frame = body.frame().await.unwrap().unwrap();
+            sent.extend_from_slice(&frame.into_data().unwrap());
+        }
+        watches.push((*name, sent, body));
+    }
+    for (event_type, object) in changes() {
+        let version = object["metadata"]["resourceVersion"].as_str().unwrap();
+        reach(storage, version.parse().unwrap());
+        match event_type.as_str() {
+            "DELETED" => mirror.delete(&object),
+            _ => mirror.write(&object),
+        }
+    }
+    for name in LATE_WATCHES {
+        watches.push((*name, Vec::new(), start(&server, name).await));
+    }
+    for (name, sent, body) in watches {
+        check_watch_start(name, sent, body).await;
+    }
+    server.shutdown().await;
+
+    // A mirror that was loaded later knows nothing of what was before.
+    let (server, _mirror) = mirrored(storage, 20_443, 20_443, &maps).await;
     check(&server, EXPIRED).await;
     server.shutdown().await;
 }

@@ -42,6 +42,10 @@ mod packed_pods;
 #[expect(dead_code, reason = "its main is not called")]
 mod pods_by_node;
 
+#[path = "../examples/serve_mirror.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod serve_mirror;
+
 use std::time::Duration;
 
 use heliostat::source::kube::Connection;
@@ -395,4 +399,41 @@ async fn a_controller_publishes_events() {
     .await;
     running.shutdown().await;
     server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_of_any_source_is_served_as_a_kubernetes_api() {
+    let source = MemorySource::<heliostat::RawObject>::new();
+    let create = |number: u32| {
+        let key = format!("acme/order-{number}").parse().unwrap();
+        source
+            .create(key, serve_mirror::order("acme", number, "new"))
+            .unwrap();
+    };
+    create(1);
+    let (mirror, server) = serve_mirror::serve(source.clone()).await.unwrap();
+    soon(mirror.wait_synced()).await.unwrap();
+    create(2);
+    let mut stream = TcpStream::connect(server.addr()).await.unwrap();
+    let path = "/apis/shop.example/v1/orders?labelSelector=state%3Dnew";
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    soon(stream.read_to_string(&mut answer)).await.unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let list: Value = serde_json::from_str(body).unwrap();
+    let names: Vec<&Value> = (list["items"].as_array().unwrap().iter())
+        .map(|item| &item["metadata"]["name"])
+        .collect();
+    assert_eq!(
+        names,
+        ["order-1", "order-2"],
+        "a read is not older than its request"
+    );
+    assert_eq!(
+        list["metadata"]["resourceVersion"],
+        source.revision().to_string()
+    );
+    server.shutdown().await;
+    mirror.shutdown().await;
 }

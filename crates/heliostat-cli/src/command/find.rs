@@ -11,7 +11,7 @@ use crate::duration;
 use crate::failure::{Failure, is_permanent};
 use crate::output::Kind;
 
-use super::selection::Selection;
+use super::selection::{ClusterArgs, Selection};
 use super::source::Source;
 use super::target::{Collection, Target, Wanted};
 
@@ -27,7 +27,7 @@ impl Target {
         if selection.etcd.is_given() {
             return selection.etcd_target(wanted).await;
         }
-        let (cluster, discovery) = reach(selection, wanted).await?;
+        let (cluster, discovery) = reach(&selection.cluster, wanted).await?;
         Self::resolve(selection, wanted, &cluster, &discovery)
     }
 
@@ -39,7 +39,7 @@ impl Target {
         if selection.etcd.is_given() {
             return selection.etcd_target(wanted).await;
         }
-        let (cluster, discovery) = reach(selection, wanted).await?;
+        let (cluster, discovery) = reach(&selection.cluster, wanted).await?;
         let served = wanted.resources.iter();
         let served = served.filter(|resource| discovery.resolve(resource).is_ok());
         let resources: Vec<String> = served.cloned().collect();
@@ -89,9 +89,12 @@ impl Target {
 }
 
 /// Connects and discovers, both within the time that there is.
-async fn reach(selection: &Selection, wanted: Wanted<'_>) -> Result<(Cluster, Discovery), Failure> {
+pub(crate) async fn reach(
+    cluster: &ClusterArgs,
+    wanted: Wanted<'_>,
+) -> Result<(Cluster, Discovery), Failure> {
     let started = Instant::now();
-    let connecting = selection.connection().connect();
+    let connecting = cluster.connection().connect();
     let cluster = match wanted.patience {
         // A kubeconfig may be a pipe, and a plugin may ask its user something.
         Some(patience) => match tokio::time::timeout(patience, connecting).await {

@@ -14,6 +14,8 @@ mod pace;
 
 pub(crate) mod get;
 
+pub(crate) mod serve;
+
 pub(crate) mod top;
 
 mod fleet;

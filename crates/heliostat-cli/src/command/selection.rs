@@ -50,6 +50,16 @@ pub(crate) struct Selection {
     #[arg(long, value_name = "FIELDS", help_heading = "What to mirror")]
     field_selector: Option<String>,
 
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+
+    #[command(flatten)]
+    pub(crate) etcd: EtcdArgs,
+}
+
+/// Which cluster.
+#[derive(Args, Debug)]
+pub(crate) struct ClusterArgs {
     /// The kubeconfig to use, in place of $KUBECONFIG and ~/.kube/config
     #[arg(long, value_name = "FILE", help_heading = "Where from")]
     kubeconfig: Option<PathBuf>,
@@ -62,17 +72,9 @@ pub(crate) struct Selection {
     /// no credentials are sent
     #[arg(short, long, value_name = "URL", help_heading = "Where from")]
     server: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) etcd: EtcdArgs,
 }
 
-impl Selection {
-    /// What is mirrored of an etcd. Without a namespace: all of them, since there is no context.
-    pub(crate) async fn etcd_target(&self, wanted: Wanted<'_>) -> Result<Target, Failure> {
-        self.etcd.target(wanted, &self.namespace).await
-    }
-
+impl ClusterArgs {
     /// How to reach the cluster.
     pub(crate) fn connection(&self) -> Connection {
         let mut connection = Connection::new();
@@ -86,6 +88,13 @@ impl Selection {
             connection = connection.server(url);
         }
         connection
+    }
+}
+
+impl Selection {
+    /// What is mirrored of an etcd. Without a namespace: all of them, since there is no context.
+    pub(crate) async fn etcd_target(&self, wanted: Wanted<'_>) -> Result<Target, Failure> {
+        self.etcd.target(wanted, &self.namespace).await
     }
 
     /// A source for each part of a resource that is mirrored: each namespace has versions of its own.

@@ -58,7 +58,8 @@ impl Wire {
             let mut paths = columns.chain(indexes);
             paths.find(|path| !is_known(kind, path))
         };
-        let is_json_alone = reads.is_whole() && !is_whole_in_protobuf(kind);
+        let is_json_alone =
+            reads.is_whole() && !is_whole_in_protobuf(&kind.api_version, &kind.kind);
         match self.encoding {
             Encoding::Json => Ok(WireEncoding::Json),
             Encoding::Auto if is_json_alone || unknown().is_some() => Ok(WireEncoding::Json),
@@ -85,9 +86,9 @@ impl Wire {
 /// True if protobuf has all that JSON has of objects of the kind.
 ///
 /// In stateful sets it lacks the kind and API version of the claim templates, which JSON has.
-fn is_whole_in_protobuf(kind: &Kind) -> bool {
-    let built_in = schema::kind(&kind.api_version, &kind.kind);
-    let is_stateful_set = (&*kind.api_version, &*kind.kind) == ("apps/v1", "StatefulSet");
+pub(super) fn is_whole_in_protobuf(api_version: &str, kind: &str) -> bool {
+    let built_in = schema::kind(api_version, kind);
+    let is_stateful_set = (api_version, kind) == ("apps/v1", "StatefulSet");
     built_in.is_some_and(schema::Kind::has_protobuf) && !is_stateful_set
 }
 

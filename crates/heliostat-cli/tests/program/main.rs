@@ -25,6 +25,8 @@ mod whole;
 
 mod kubectl;
 
+mod serve;
+
 mod configuration;
 
 #[path = "../../../heliostat/tests/etcd_server/mod.rs"]

@@ -11,12 +11,12 @@ use heliostat_kinds::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::kind::{Kind, Object};
 use super::media::{Encoding, media_types};
 use super::rules::DeleteOptions;
-use super::status::Status;
 use super::validate;
 use super::yaml;
+use crate::collection::kind::{Kind, Object};
+use crate::collection::status::Status;
 
 /// How many bytes of a body a message shows.
 const SUMMARY_BYTES: usize = 30;

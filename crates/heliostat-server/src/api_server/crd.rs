@@ -6,11 +6,11 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::kind::{Kind, Object};
-use super::object::text_of;
 use super::rules::time;
-use super::status::{Status, StatusCause};
 use super::storage::Storage;
+use crate::collection::kind::{Kind, Object};
+use crate::collection::object::text_of;
+use crate::collection::status::{Status, StatusCause};
 
 const CRDS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 

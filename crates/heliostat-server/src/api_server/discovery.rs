@@ -6,10 +6,10 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::kind::Kind;
 use super::patch;
-use super::registry::Registry;
 use super::route::GroupVersion;
+use crate::collection::kind::Kind;
+use crate::collection::registry::Registry;
 
 /// The Kubernetes minor version whose behaviour the server has.
 const MINOR: &str = "36";
@@ -29,6 +29,16 @@ const VERBS: &[&str] = &[
     "watch",
 ];
 const STATUS_VERBS: &[&str] = &["get", "patch", "update"];
+
+/// What can be done in a mirror, whose subresources are parts of the objects.
+const READ_VERBS: &[&str] = &["get", "list", "watch"];
+
+fn verbs(registry: &Registry) -> &'static [&'static str] {
+    match registry.is_read_only() {
+        true => READ_VERBS,
+        false => VERBS,
+    }
+}
 
 /// A document as one line of JSON with the newline at its end.
 pub(crate) fn line(document: &impl Serialize) -> Vec<u8> {
@@ -75,11 +85,12 @@ pub(crate) fn resources(registry: &Registry, of: &GroupVersion) -> Option<Vec<u8
             singular_name: kind.singular(),
             namespaced: kind.is_namespaced(),
             kind: kind.kind(),
-            verbs: VERBS,
+            verbs: verbs(registry),
             short_names: kind.short_names(),
             categories: kind.categories(),
         };
-        let status = kind.has_status().then(|| Resource {
+        let has_status = kind.has_status() && !registry.is_read_only();
+        let status = has_status.then(|| Resource {
             name: format!("{}/status", kind.plural()),
             singular_name: "",
             verbs: STATUS_VERBS,
@@ -216,7 +227,7 @@ pub(crate) fn aggregated(registry: &Registry, core: bool) -> Vec<u8> {
                 .map(|version| {
                     let resources: Vec<Value> = registry
                         .of_version(name, version)
-                        .map(|kind| aggregated_resource(kind))
+                        .map(|kind| aggregated_resource(kind, registry))
                         .collect();
                     json!({"version": version, "resources": resources, "freshness": "Current"})
                 })
@@ -232,14 +243,14 @@ pub(crate) fn aggregated(registry: &Registry, core: bool) -> Vec<u8> {
     }))
 }
 
-fn aggregated_resource(kind: &Kind) -> Value {
+fn aggregated_resource(kind: &Kind, registry: &Registry) -> Value {
     let response = json!({"group": kind.group(), "version": kind.version(), "kind": kind.kind()});
     let mut resource = json!({
         "resource": kind.plural(),
         "responseKind": response,
         "scope": if kind.is_namespaced() { "Namespaced" } else { "Cluster" },
         "singularResource": kind.singular(),
-        "verbs": VERBS,
+        "verbs": verbs(registry),
     });
     if !kind.short_names().is_empty() {
         resource["shortNames"] = json!(kind.short_names());
@@ -247,7 +258,7 @@ fn aggregated_resource(kind: &Kind) -> Value {
     if !kind.categories().is_empty() {
         resource["categories"] = json!(kind.categories());
     }
-    if kind.has_status() {
+    if kind.has_status() && !registry.is_read_only() {
         resource["subresources"] = json!([
             {"subresource": "status", "responseKind": response, "verbs": STATUS_VERBS},
         ]);

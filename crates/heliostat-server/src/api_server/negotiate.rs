@@ -4,9 +4,9 @@
 //! Clauses are tried by quality, those with wildcards last, and each against the encodings in the
 //! server's order. A clause with parameters that the server cannot satisfy is passed over.
 
-use super::kind::Kind;
 use super::media::{Encoding, media_types};
-use super::status::Status;
+use crate::collection::kind::Kind;
+use crate::collection::status::Status;
 
 /// The form in which objects are sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,6 +1,6 @@
 //! Which request a method and a path are: URLs into routes, without looking at what is served.
 
-use super::query::decode;
+use crate::collection::query::decode;
 
 /// A path, understood.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -9,6 +9,8 @@ pub(crate) enum Route {
     Root,
     /// `/version`
     Version,
+    /// `/metrics`
+    Metrics,
     /// `/healthz`, `/livez`, `/readyz`; the name is without the slash.
     Health(String),
     /// `/api`
@@ -58,6 +60,7 @@ impl Route {
         match parts.as_slice() {
             [""] => Self::Root,
             ["version"] => Self::Version,
+            ["metrics"] => Self::Metrics,
             [endpoint @ ("healthz" | "livez" | "readyz"), ..] => {
                 Self::Health((*endpoint).to_owned())
             }

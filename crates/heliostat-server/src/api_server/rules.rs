@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::kind::{Kind, Object};
-use super::object::{StoredObject, text_of};
-use super::status::{Status, StatusCause};
+use crate::collection::kind::{Kind, Object};
+use crate::collection::object::{StoredObject, text_of};
+use crate::collection::status::{Status, StatusCause};
 
 /// What a delete may say about itself.
 #[derive(Clone, Debug, Default, Deserialize)]

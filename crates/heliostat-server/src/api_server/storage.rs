@@ -7,61 +7,41 @@
 //! kind was registered. A kind that is defined again therefore knows no version before that.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::history::{Event, History, Objects, Read as HistoryRead};
-use super::kind::Kind;
-use super::object::StoredObject;
-use super::options::{ListPlan, Read, Start, WatchPlan};
-use super::registry::Registry;
-use super::selector::Selection;
-use super::status::Status;
-use super::token::{At, Continue};
+use heliostat_core::time::Time;
+
+use crate::collection::event::{Event, Objects};
+use crate::collection::kind::Kind;
+use crate::collection::log::{Cursor, LogLimits, Read as LogRead};
+use crate::collection::object::StoredObject;
+use crate::collection::options::{ListPlan, WatchPlan};
+use crate::collection::reading::{Opening, Page, Place};
+use crate::collection::registry::Registry;
+use crate::collection::state::Collection;
+use crate::collection::status::Status;
 
 /// Everything a server knows.
 #[derive(Debug)]
 pub(crate) struct Storage {
-    pub(super) registry: Registry,
+    registry: Arc<Registry>,
     collections: BTreeMap<String, Collection>,
     revision: u64,
-    /// Counts restarts and rewinds: a watch of an older epoch is over.
-    epoch: u64,
+    /// How many events of each kind are kept.
     window: usize,
+    /// The epoch of collections that are made from now on.
+    epoch: u64,
 }
 
-#[derive(Debug)]
-struct Collection {
-    objects: Objects,
-    history: History,
-}
-
-/// One page of a list.
-#[derive(Debug)]
-pub(crate) struct Page {
-    /// The version at which the items are consistent.
-    pub(crate) version: u64,
-    pub(crate) items: Vec<Arc<StoredObject>>,
-    /// The token that goes on, if there is more.
-    pub(crate) next: Option<String>,
-    /// How many keys remain, where that is known.
-    pub(crate) remaining: Option<usize>,
-}
-
-/// Where a watch stands after it was opened.
-#[derive(Debug)]
-pub(crate) struct Opening {
-    /// The initial state in key order; empty where none was asked for.
-    pub(crate) initial: Vec<Arc<StoredObject>>,
-    /// Changes after this version are to be delivered.
-    pub(crate) position: u64,
-    pub(crate) epoch: u64,
-}
+/// How many bytes the events of one kind may keep: an object may have 1.5 MB, and the window of events
+/// is counted.
+const LOG_BYTES_MAX: usize = 64 << 20;
 
 /// A copy of all objects at one revision, to go back to.
 #[derive(Clone, Debug)]
 pub struct Backup {
-    registry: Registry,
+    registry: Arc<Registry>,
     objects: BTreeMap<String, Objects>,
     revision: u64,
 }
@@ -78,31 +58,52 @@ impl Storage {
     pub(crate) fn new(window: usize) -> Self {
         // An empty etcd is at revision 1, and "0" must stay free: it means "any version".
         let revision = 1;
-        let registry = Registry::builtin();
-        let names = registry.kinds().iter().map(|kind| kind.qualified());
-        let collections = names
-            .map(|name| (name.to_owned(), Collection::new(revision)))
+        let registry = Arc::new(Registry::builtin());
+        let names: Vec<String> = registry
+            .kinds()
+            .iter()
+            .map(|kind| kind.qualified().to_owned())
             .collect();
-        Self {
+        let mut storage = Self {
             registry,
-            collections,
+            collections: BTreeMap::new(),
             revision,
-            epoch: 0,
             window: window.max(1),
+            epoch: 0,
+        };
+        for name in names {
+            let collection = storage.collection_of(Objects::new());
+            storage.collections.insert(name, collection);
         }
+        storage
+    }
+
+    /// A collection whose history begins now.
+    fn collection_of(&self, objects: Objects) -> Collection {
+        let limits = LogLimits {
+            events_max: self.window,
+            bytes: LOG_BYTES_MAX,
+            bytes_max: LOG_BYTES_MAX,
+            age: Duration::ZERO,
+            // A real server refuses what is older than its window.
+            tombstone_bytes: None,
+        };
+        Collection::new(objects, self.revision, self.epoch, limits)
     }
 
     /// Adds a kind, or replaces the one of that name.
     pub(crate) fn register(&mut self, kind: Kind) {
-        self.collections
-            .entry(kind.qualified().to_owned())
-            .or_insert_with(|| Collection::new(self.revision));
-        self.registry.register(kind);
+        if !self.collections.contains_key(kind.qualified()) {
+            let collection = self.collection_of(Objects::new());
+            self.collections
+                .insert(kind.qualified().to_owned(), collection);
+        }
+        Arc::make_mut(&mut self.registry).register(kind);
     }
 
     /// Takes a kind and all its objects away.
     pub(crate) fn unregister(&mut self, qualified: &str) {
-        self.registry.remove(qualified);
+        Arc::make_mut(&mut self.registry).remove(qualified);
         self.collections.remove(qualified);
     }
 
@@ -111,26 +112,18 @@ impl Storage {
         self.registry = backup.registry.clone();
         self.revision = backup.revision;
         self.epoch += 1;
-        self.collections = backup
-            .objects
-            .iter()
-            .map(|(name, objects)| {
-                let history = History::new(backup.revision);
-                (
-                    name.clone(),
-                    Collection {
-                        objects: objects.clone(),
-                        history,
-                    },
-                )
-            })
+        let objects = backup.objects.iter();
+        self.collections = objects
+            .map(|(name, objects)| (name.clone(), self.collection_of(objects.clone())))
             .collect();
     }
 
     /// Does what a restart of a server does to its watch cache: no history, every watch over.
     pub(crate) fn restart(&mut self) {
-        self.expire(None);
         self.epoch += 1;
+        for collection in self.collections.values_mut() {
+            collection.restart(self.revision);
+        }
     }
 
     /// Moves the revision on without a change, as writes to other kinds do.
@@ -142,7 +135,7 @@ impl Storage {
     pub(crate) fn expire(&mut self, qualified: Option<&str>) {
         for (name, collection) in &mut self.collections {
             if qualified.is_none_or(|wanted| wanted == name) {
-                collection.history.expire(self.revision);
+                collection.expire(self.revision);
             }
         }
     }
@@ -158,22 +151,15 @@ impl Storage {
             .get_mut(kind.qualified())
             .ok_or_else(Status::no_such_resource)?;
         self.revision += 1;
-        let key = Arc::clone(object.key());
-        let previous = collection.objects.insert(key, Arc::clone(&object));
-        collection
-            .history
-            .push(Arc::new(Event::written(object, previous)), self.window);
+        collection.write(object, Time::ZERO);
         Ok(())
     }
 
     /// Takes the next revision for the end of an object; returns its last state at that revision.
     pub(super) fn remove(&mut self, kind: &Kind, key: &str) -> Option<Arc<StoredObject>> {
-        let (version, window) = (self.revision + 1, self.window);
+        let version = self.revision + 1;
         let collection = self.collections.get_mut(kind.qualified())?;
-        let previous = collection.objects.remove(key)?;
-        let event = Event::deleted(previous, version);
-        let last = Arc::clone(event.object());
-        collection.history.push(Arc::new(event), window);
+        let last = collection.remove(key, version, Time::ZERO)?;
         self.revision = version;
         Some(last)
     }
@@ -184,7 +170,7 @@ impl Storage {
             .ok_or_else(Status::no_such_resource)
     }
 
-    pub(crate) fn registry(&self) -> &Registry {
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
         &self.registry
     }
 
@@ -193,16 +179,12 @@ impl Storage {
         self.revision
     }
 
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
     /// A copy of everything, sharing structure.
     pub(crate) fn backup(&self) -> Backup {
         let objects = self
             .collections
             .iter()
-            .map(|(name, it)| (name.clone(), it.objects.clone()))
+            .map(|(name, it)| (name.clone(), it.objects().clone()))
             .collect();
         Backup {
             registry: self.registry.clone(),
@@ -215,13 +197,14 @@ impl Storage {
     pub(crate) fn objects(&self, kind: &Kind) -> Objects {
         self.collections
             .get(kind.qualified())
-            .map(|it| it.objects.clone())
+            .map(|it| it.objects().clone())
             .unwrap_or_default()
     }
 
     /// One object by its storage key.
     pub(crate) fn get(&self, kind: &Kind, key: &str) -> Option<&Arc<StoredObject>> {
-        self.collections.get(kind.qualified())?.objects.get(key)
+        let collection = self.collections.get(kind.qualified())?;
+        collection.objects().get(key)
     }
 
     /// Answers a list whose required version has been reached.
@@ -230,31 +213,7 @@ impl Storage {
     /// 504 if it has not, 410 if the version it names is no longer known, 404 if the kind is no
     /// longer served.
     pub(crate) fn list(&self, kind: &Kind, plan: &ListPlan) -> Result<Page, Status> {
-        let required = plan.required_version();
-        if required > self.revision {
-            return Err(Status::too_large_version(required, self.revision));
-        }
-        let collection = self.collection(kind)?;
-        let (objects, version, start) = match &plan.read {
-            Read::AtLeast(_) | Read::Continue(Continue { at: At::Newest, .. }) => {
-                (collection.objects.clone(), self.revision, plan.start())
-            }
-            Read::Exact(version) => {
-                let objects = collection.at(*version).ok_or_else(Status::exact_expired)?;
-                (objects, *version, "")
-            }
-            Read::Continue(
-                token @ Continue {
-                    at: At::Version(version),
-                    ..
-                },
-            ) => {
-                let expired = || Status::continue_expired(token.inconsistent());
-                let objects = collection.at(*version).ok_or_else(expired)?;
-                (objects, *version, plan.start())
-            }
-        };
-        Ok(page(&objects, version, start, plan))
+        self.collection(kind)?.list(plan, self.revision)
     }
 
     /// Opens a watch whose required version has been reached: no change between the initial state
@@ -264,122 +223,38 @@ impl Storage {
     /// 504 if the required version has not been reached, 410 if the history does not go back far
     /// enough, 404 if the kind is no longer served. All belong into the stream as ERROR events.
     pub(crate) fn open_watch(&self, kind: &Kind, plan: &WatchPlan) -> Result<Opening, Status> {
-        let opening = |initial, position| Opening {
-            initial,
-            position,
-            epoch: self.epoch,
-        };
-        let collection = self.collection(kind)?;
-        match plan.start {
-            Start::State(required) if required > self.revision => {
-                Err(Status::too_large_version(required, self.revision))
-            }
-            Start::State(_) => Ok(opening(
-                matching(&collection.objects, &plan.selection),
-                self.revision,
-            )),
-            Start::Now => Ok(opening(Vec::new(), self.revision)),
-            Start::After(version) => {
-                let floor = collection.history.floor();
-                if version < floor {
-                    return Err(Status::too_old(version, floor));
-                }
-                Ok(opening(Vec::new(), version))
-            }
+        self.collection(kind)?.open_watch(plan, self.revision)
+    }
+
+    /// The next events for a watch. Nothing can be read of a kind that is no longer served as
+    /// it was.
+    pub(crate) fn read(&mut self, kind: &Arc<Kind>, place: &Place, max: usize) -> LogRead {
+        let collection = self.collections.get_mut(kind.qualified());
+        match collection.filter(|_| self.registry.serves(kind)) {
+            Some(collection) => collection.read(place, self.revision, max),
+            None => LogRead::Overrun,
         }
     }
 
-    /// The next events for a watch.
-    pub(crate) fn read(&self, kind: &Kind, position: u64, max: usize) -> HistoryRead {
-        match self.collections.get(kind.qualified()) {
-            Some(collection) => collection.history.read(position, self.revision, max),
-            None => HistoryRead::Overrun,
-        }
+    /// The events of a kind from a cursor on.
+    pub(crate) fn events_from(&self, kind: &Kind, cursor: Cursor) -> Vec<Arc<Event>> {
+        let collection = self.collections.get(kind.qualified());
+        let events = collection.map(|it| it.log().from(cursor).cloned().collect());
+        events.unwrap_or_default()
+    }
+
+    /// Where the next event of a kind goes.
+    pub(crate) fn end_of_events(&self, kind: &Kind) -> Cursor {
+        self.collections
+            .get(kind.qualified())
+            .map_or(0, |it| it.log().end())
     }
 
     /// How many events of a kind are kept.
     pub(crate) fn history_len(&self, kind: &Kind) -> usize {
         self.collections
             .get(kind.qualified())
-            .map_or(0, |it| it.history.len())
-    }
-}
-
-impl Collection {
-    /// A collection without objects, of which every version from `floor` on is known.
-    fn new(floor: u64) -> Self {
-        Self {
-            objects: Objects::new(),
-            history: History::new(floor),
-        }
-    }
-
-    /// The objects as of a version; `None` if that is no longer known.
-    fn at(&self, version: u64) -> Option<Objects> {
-        self.history.rewind(&self.objects, version)
-    }
-}
-
-impl ListPlan {
-    /// The first key that may come, relative to the selection's prefix.
-    fn start(&self) -> &str {
-        match &self.read {
-            Read::Continue(token) => &token.start,
-            Read::AtLeast(_) | Read::Exact(_) => "",
-        }
-    }
-}
-
-/// Every matching object in key order.
-pub(crate) fn matching(objects: &Objects, selection: &Selection) -> Vec<Arc<StoredObject>> {
-    from(objects, selection, "")
-        .filter(|object| selection.matches(object))
-        .cloned()
-        .collect()
-}
-
-/// The objects under the selection's prefix, from `start` on.
-fn from<'a>(
-    objects: &'a Objects,
-    selection: &'a Selection,
-    start: &str,
-) -> impl Iterator<Item = &'a Arc<StoredObject>> {
-    let prefix = selection.prefix();
-    let first = format!("{prefix}{start}");
-    objects
-        .range::<_, str>((Bound::Included(first.as_str()), Bound::Unbounded))
-        .take_while(move |(key, _)| key.starts_with(prefix))
-        .map(|(_, object)| object)
-}
-
-fn page(objects: &Objects, version: u64, start: &str, plan: &ListPlan) -> Page {
-    let selection = &plan.selection;
-    let mut rest = from(objects, selection, start).peekable();
-    let mut items = Vec::new();
-    let mut last = None;
-    while plan.limit.is_none_or(|limit| items.len() < limit) {
-        let Some(object) = rest.next() else { break };
-        last = Some(object);
-        if selection.matches(object) {
-            items.push(Arc::clone(object));
-        }
-    }
-    let next = rest.peek().and(last).map(|last| {
-        let key = last
-            .key()
-            .strip_prefix(selection.prefix())
-            .unwrap_or(last.key());
-        Continue::after(version, key)
-    });
-    let remaining = next
-        .as_ref()
-        .filter(|_| !selection.selects())
-        .map(|_| rest.count());
-    Page {
-        version,
-        items,
-        next,
-        remaining,
+            .map_or(0, |it| it.log().len())
     }
 }
 
@@ -390,13 +265,13 @@ mod tests {
     use jiff::Timestamp;
     use serde_json::{Value, json};
 
-    use super::super::event_type::EventType;
-    use super::super::history::Read as HistoryRead;
-    use super::super::query::Query;
     use super::super::rules::DeleteOptions;
-    use super::super::watch::seen;
     use super::super::write::{Address, Part, Stamp, Writer};
     use super::*;
+    use crate::collection::event_type::EventType;
+    use crate::collection::query::Query;
+    use crate::collection::seen::seen;
+    use crate::collection::selector::Selection;
 
     /// Key to content and version, as a client that sees everything knows it.
     type Model = BTreeMap<String, (Value, u64)>;
@@ -477,12 +352,22 @@ mod tests {
     }
 
     /// Applies what a watch from `start` tells, in batches, to what was there.
-    fn follow(storage: &Storage, start: u64, labels: &str, mut model: Model) -> Model {
+    fn follow(storage: &mut Storage, start: u64, labels: &str, mut model: Model) -> Model {
         let kind = kind(storage);
         let selection = selection(&kind, labels);
-        let mut position = start;
+        let query = format!("watch=1&resourceVersion={start}");
+        let plan = WatchPlan::parse(&kind, Some("ns"), &Query::parse(&query)).unwrap();
+        let opening = storage.open_watch(&kind, &plan).unwrap();
+        let mut place = Place {
+            epoch: opening.epoch,
+            scope: selection.scope().clone(),
+            cursor: opening.cursor,
+        };
         loop {
-            let HistoryRead::Events { events, up_to } = storage.read(&kind, position, 3) else {
+            let LogRead::Events {
+                events, next, more, ..
+            } = storage.read(&kind, &place, 3)
+            else {
                 panic!("a start that was accepted is never overrun");
             };
             for event in &events {
@@ -501,10 +386,10 @@ mod tests {
                     note(&mut model, &object);
                 }
             }
-            if up_to == storage.revision() {
+            if !more {
                 return model;
             }
-            position = up_to;
+            place.cursor = next;
         }
     }
 
@@ -528,14 +413,14 @@ mod tests {
             };
             assert_eq!(&past, state, "seed {seed}: the list at {version}");
             assert_eq!(
-                follow(&storage, *version, "", past),
+                follow(&mut storage, *version, "", past),
                 newest,
                 "seed {seed}: from {version}"
             );
             for labels in ["app=1", "app!=2"] {
                 let past = listed(&storage, *version, labels).unwrap();
                 let now = listed(&storage, storage.revision(), labels).unwrap();
-                let end = follow(&storage, *version, labels, past);
+                let end = follow(&mut storage, *version, labels, past);
                 assert_eq!(end, now, "seed {seed}: {labels} from {version}");
             }
             followed += 1;

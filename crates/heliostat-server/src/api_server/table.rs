@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::kind::{Kind, Object};
-use super::object::text_of;
+use crate::collection::kind::{Kind, Object};
+use crate::collection::object::text_of;
 
 /// One column.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -394,8 +394,8 @@ pub(crate) fn empty() -> Object {
 
 #[cfg(test)]
 mod tests {
-    use super::super::builtin;
     use super::*;
+    use crate::collection::builtin;
 
     #[test]
     fn ages_have_two_digits_of_meaning() {

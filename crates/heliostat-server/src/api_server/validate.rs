@@ -6,10 +6,10 @@ use std::fmt;
 use heliostat_kinds::schema;
 use serde_json::Value;
 
-use super::kind::{Kind, Object};
-use super::object::text_of;
 use super::rules::metadata_of;
-use super::status::{Status, StatusCause};
+use crate::collection::kind::{Kind, Object};
+use crate::collection::object::text_of;
+use crate::collection::status::{Status, StatusCause};
 
 /// Length of the part that `generateName` adds, and its alphabet: no vowels, no digits that look
 /// like letters, so that no words appear.

@@ -10,17 +10,16 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::binary::{self, Binary};
-use super::event_type::EventType;
-use super::history::Event;
-use super::kind::Kind;
 use super::media::Encoding;
 use super::negotiate::{Format, View};
-use super::object::StoredObject;
-use super::status::Status;
-use super::storage::Page;
 use super::table::{self, Columns, IncludeObject};
 use super::yaml;
+use crate::collection::binary::{self, Binary};
+use crate::collection::event_type::EventType;
+use crate::collection::kind::{Kind, Object};
+use crate::collection::object::StoredObject;
+use crate::collection::reading::Page;
+use crate::collection::status::Status;
 
 /// The annotation of the bookmark that ends an initial state, from KEP-3157.
 pub const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
@@ -73,30 +72,10 @@ impl Renderer {
         self.encoding
     }
 
-    /// The frame of an event under the type that the watcher sees, which may not be its own.
+    /// The frame of an object under the type that the watcher sees.
     ///
     /// # Errors
     /// A 500 for an object that the encoding cannot have.
-    pub(crate) fn event(
-        &mut self,
-        event: &Event,
-        event_type: EventType,
-        object: &StoredObject,
-        now: Timestamp,
-    ) -> Result<Bytes, Status> {
-        let own = event_type == event.event_type() && object.version() == event.version();
-        match &self.form {
-            Form::Partial if own && self.encoding != Encoding::Protobuf => {
-                Ok(event.partial_frame())
-            }
-            _ => self.object_frame(event_type, object, now),
-        }
-    }
-
-    /// The frame of an object.
-    ///
-    /// # Errors
-    /// As [`Renderer::event`].
     pub(crate) fn object_frame(
         &mut self,
         event_type: EventType,
@@ -107,8 +86,8 @@ impl Renderer {
             return Ok(self.binary(object)?.frame(event_type));
         }
         Ok(match &mut self.form {
-            Form::Object => object.frame(event_type),
-            Form::Partial => object.partial_frame(event_type),
+            Form::Object => object.json()?.line().frame(event_type),
+            Form::Partial => object.partial()?.frame(event_type),
             Form::Table {
                 columns,
                 include,
@@ -122,7 +101,7 @@ impl Renderer {
                     !*defined,
                 );
                 *defined = true;
-                write_row(&mut out, columns, *include, object, now);
+                write_row(&mut out, columns, *include, object, now)?;
                 out.extend_from_slice(b"]}");
                 event_type.frame(&out)
             }
@@ -132,7 +111,7 @@ impl Renderer {
     /// A bookmark at a version; `end` marks the end of the initial state.
     ///
     /// # Errors
-    /// As [`Renderer::event`].
+    /// As [`Renderer::object_frame`].
     pub(crate) fn bookmark(
         &mut self,
         version: u64,
@@ -188,20 +167,20 @@ impl Renderer {
     /// One object as a get or a write answers it; text ends with a newline.
     ///
     /// # Errors
-    /// As [`Renderer::event`].
+    /// As [`Renderer::object_frame`].
     pub(crate) fn single(&self, object: &StoredObject, now: Timestamp) -> Result<Vec<u8>, Status> {
         let mut out = Vec::new();
         if self.encoding == Encoding::Protobuf {
             return Ok(self.binary(object)?.object().to_vec());
         }
         match &self.form {
-            Form::Object => out.extend_from_slice(&object.json()),
-            Form::Partial => object.write_partial(&mut out),
+            Form::Object => out.extend_from_slice(&object.json_once()?.line().object()),
+            Form::Partial => object.json_once()?.write_partial(&mut out),
             Form::Table {
                 columns, include, ..
             } => {
                 open_table(&mut out, &version_member(object.version()), columns, true);
-                write_row(&mut out, columns, *include, object, now);
+                write_row(&mut out, columns, *include, object, now)?;
                 out.extend_from_slice(b"]}");
             }
         }
@@ -215,12 +194,12 @@ impl Renderer {
     /// A page of a list, as pieces.
     ///
     /// # Errors
-    /// As [`Renderer::event`]: what the encoding cannot have is found before the first piece.
+    /// As [`Renderer::object_frame`]: what the encoding cannot have is found before the first piece.
     pub(crate) fn list(self, page: Page, now: Timestamp) -> Result<ListPieces, Status> {
         let mut items_len = 0;
         if self.encoding == Encoding::Protobuf {
             for object in &page.items {
-                items_len += binary::item_len(self.binary(object)?.message());
+                items_len += self.item_len(object)?;
             }
         }
         let is_yaml = self.encoding == Encoding::Yaml;
@@ -240,12 +219,23 @@ impl Renderer {
     }
 
     /// The object in protobuf, in the form of the answer.
-    fn binary<'a>(&self, object: &'a StoredObject) -> Result<&'a Binary, Status> {
+    fn binary(&self, object: &StoredObject) -> Result<Binary, Status> {
         match &self.form {
             Form::Partial => object.partial_binary(),
             Form::Object | Form::Table { .. } => {
                 let kind = self.kind.protobuf();
                 object.binary(kind.ok_or_else(|| no_protobuf(&self.kind))?)
+            }
+        }
+    }
+
+    /// How many bytes an item of a list in protobuf has.
+    fn item_len(&self, object: &StoredObject) -> Result<usize, Status> {
+        match &self.form {
+            Form::Partial => Ok(binary::item_len(object.partial_binary()?.message())),
+            Form::Object | Form::Table { .. } => {
+                let kind = self.kind.protobuf();
+                object.message_item_len(kind.ok_or_else(|| no_protobuf(&self.kind))?)
             }
         }
     }
@@ -299,23 +289,31 @@ impl Renderer {
         }
     }
 
-    fn write_item(&self, out: &mut Vec<u8>, object: &StoredObject, now: Timestamp) {
+    fn write_item(
+        &self,
+        out: &mut Vec<u8>,
+        object: &StoredObject,
+        now: Timestamp,
+    ) -> Result<(), Status> {
         if self.encoding == Encoding::Protobuf {
-            // Every item was encoded before the head, and stays so.
-            if let Ok(binary) = self.binary(object) {
-                binary::write_item(out, binary.message());
+            match &self.form {
+                Form::Partial => binary::write_item(out, object.partial_binary()?.message()),
+                Form::Object | Form::Table { .. } => {
+                    let kind = self.kind.protobuf();
+                    let kind = kind.ok_or_else(|| no_protobuf(&self.kind))?;
+                    object.write_message_item(out, kind)?;
+                }
             }
-            return;
+            return Ok(());
         }
         match &self.form {
-            Form::Object => object.write_item(out),
-            Form::Partial => object.write_partial(out),
+            Form::Object => object.json_once()?.write_item(out),
+            Form::Partial => object.json_once()?.write_partial(out),
             Form::Table {
                 columns, include, ..
-            } => {
-                write_row(out, columns, *include, object, now);
-            }
+            } => write_row(out, columns, *include, object, now)?,
         }
+        Ok(())
     }
 }
 
@@ -399,7 +397,12 @@ impl Iterator for ListWriter {
             if self.next_item > 0 && self.renderer.encoding != Encoding::Protobuf {
                 out.push(b',');
             }
-            self.renderer.write_item(&mut out, object, self.now);
+            if let Err(status) = self.renderer.write_item(&mut out, object, self.now) {
+                // The head is out. A list that ends before its end is no list to any client.
+                tracing::error!(%status, "a list ends early");
+                self.state = Piece::Done;
+                return None;
+            }
             self.next_item += 1;
         }
         Some(out)
@@ -461,21 +464,25 @@ fn write_row(
     include: IncludeObject,
     object: &StoredObject,
     now: Timestamp,
-) {
+) -> Result<(), Status> {
+    let json = object.json_once()?;
+    let text = json.line().object();
+    let decoded: Object = serde_json::from_slice(&text).unwrap_or_default();
     out.extend_from_slice(b"{\"cells\":");
-    out.extend_from_slice(&columns.cells(&object.decode(), now));
+    out.extend_from_slice(&columns.cells(&decoded, now));
     match include {
         IncludeObject::Metadata => {
             out.extend_from_slice(b",\"object\":");
-            object.write_partial(out);
+            json.write_partial(out);
         }
         IncludeObject::Object => {
             out.extend_from_slice(b",\"object\":");
-            out.extend_from_slice(&object.json());
+            out.extend_from_slice(&text);
         }
         IncludeObject::None => {}
     }
     out.push(b'}');
+    Ok(())
 }
 
 fn partial_bookmark(version: u64, end: bool) -> String {

@@ -11,16 +11,17 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::crd;
-use super::event_type::EventType;
-use super::kind::{Kind, Object};
-use super::object::{StoredObject, text_of};
-use super::options;
 use super::patch::Patch;
-use super::query::Query;
 use super::rules::{self, DeleteOptions};
-use super::status::Status;
-use super::storage::{Storage, matching};
+use super::storage::Storage;
 use super::validate;
+use crate::collection::event_type::EventType;
+use crate::collection::kind::{Kind, Object};
+use crate::collection::object::{StoredObject, text_of};
+use crate::collection::options;
+use crate::collection::query::Query;
+use crate::collection::reading::matching;
+use crate::collection::status::Status;
 
 /// What a write needs from outside: the time, and entropy for uids and generated names.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use serde_saphyr::options::DuplicateKeyPolicy;
 
-use super::status::Status;
+use crate::collection::status::Status;
 
 /// Reads YAML as JSON. Of a key that comes twice the last value counts, as in JSON.
 ///

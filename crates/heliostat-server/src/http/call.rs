@@ -7,10 +7,10 @@ use http::header::{self, HeaderMap};
 use thiserror::Error;
 
 use crate::api_server::fault::{Fault, Verb};
-use crate::api_server::kind::Kind;
-use crate::api_server::query::Query;
 use crate::api_server::route::Target;
-use crate::api_server::status::Status;
+use crate::collection::kind::Kind;
+use crate::collection::query::Query;
+use crate::collection::status::Status;
 
 use super::body::Body;
 use super::state::ServerState;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::sync::watch;
 
-use crate::api_server::kind::Kind;
+use crate::collection::kind::Kind;
 
 /// Counts open watches by resource.
 #[derive(Clone, Debug)]

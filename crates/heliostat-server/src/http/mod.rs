@@ -2,9 +2,12 @@
 //! What is answered is decided in `api_server`.
 
 mod body;
+mod cache_server;
 mod call;
+mod config;
 mod gauge;
 mod health;
+mod listening;
 mod log;
 mod read;
 mod response;
@@ -16,5 +19,6 @@ mod timers;
 mod watch;
 mod write;
 
+pub use cache_server::{CacheServer, CacheServerBuilder, RunningCacheServer};
 pub use log::RequestRecord;
 pub use server::{ApiServer, ApiServerBuilder, RunningServer};

@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
-use tokio::time::timeout;
 
 use crate::api_server::fault::Fault;
 use crate::api_server::media::Encoding;
 use crate::api_server::negotiate::{Answer, negotiate};
-use crate::api_server::options::{self, ListPlan, WatchPlan};
-use crate::api_server::status::{Status, StatusCause};
-use crate::api_server::storage::Page;
 use crate::api_server::table::IncludeObject;
 use crate::api_server::view::Renderer;
+use crate::collection::options::{self, Freshness, ListPlan, WatchPlan};
+use crate::collection::reading::Page;
+use crate::collection::status::{Status, StatusCause};
 
 use super::body::{Body, gzipped, pieces, streamed};
 use super::call::{Call, Outcome, text};
@@ -38,30 +37,31 @@ pub(crate) fn renderer(call: &Call<'_>, answer: Answer) -> Result<Renderer, Stat
     Ok(Renderer::new(Arc::clone(&call.kind), format, include))
 }
 
-/// Waits until the storage has reached a version, but not for ever.
-async fn wait_for(call: &Call<'_>, version: u64) -> Result<(), Status> {
-    let storage = &call.state.storage;
-    match timeout(call.state.config.too_large_wait, storage.reached(version)).await {
-        Ok(()) => Ok(()),
-        Err(_) => Err(Status::too_large_version(version, storage.revision())),
+/// Waits until the collection is new enough, but not for ever.
+async fn wait_fresh(call: &Call<'_>, freshness: Freshness) -> Result<(), Status> {
+    let (served, patience) = (&call.state.served, call.state.config.too_large_wait);
+    served.check_loaded(&call.kind)?;
+    match served.wait_fresh(&call.kind, freshness, patience) {
+        Some(wait) => wait.await,
+        None => Ok(()),
     }
 }
 
 /// One object.
 pub(crate) async fn get(call: &Call<'_>, pretty: bool) -> Outcome {
     let renderer = renderer(call, Answer::Object)?;
-    wait_for(call, options::get_version(&call.query)?).await?;
+    wait_fresh(call, options::get_freshness(&call.query)?).await?;
     let name = call.target.name.as_deref().unwrap_or_default();
     let key = call
         .kind
         .key(call.target.namespace.as_deref().unwrap_or_default(), name);
-    let storage = &call.state.storage;
-    let object = storage.read(|storage| storage.get(&call.kind, &key).cloned());
+    let served = &call.state.served;
+    let object = served.get(&call.kind, &key);
     let mut object = object.ok_or_else(|| Status::not_found(&call.kind, name))?;
     if call.has_fault(&Fault::MalformedObject) {
         object = Arc::new(object.malformed(&call.kind));
     }
-    let mut bytes = renderer.single(&object, storage.now())?;
+    let mut bytes = renderer.single(&object, served.now())?;
     if call.has_fault(&Fault::InvalidJson) {
         bytes.insert(0, b'{');
     }
@@ -72,12 +72,12 @@ pub(crate) async fn get(call: &Call<'_>, pretty: bool) -> Outcome {
 pub(crate) async fn list(call: &Call<'_>, pretty: bool) -> Outcome {
     let renderer = renderer(call, Answer::List)?;
     let plan = ListPlan::parse(&call.kind, call.target.namespace.as_deref(), &call.query)?;
-    wait_for(call, plan.required_version()).await?;
-    let storage = &call.state.storage;
-    let page = storage.read(|storage| storage.list(&call.kind, &plan))?;
+    wait_fresh(call, plan.freshness()).await?;
+    let served = &call.state.served;
+    let page = served.list(&call.kind, &plan)?;
     let page = with_faults(call, page);
     let encoding = renderer.encoding();
-    let list = renderer.list(page, storage.now())?;
+    let list = renderer.list(page, served.now())?;
     let broken = call.has_fault(&Fault::InvalidJson).then(|| b"{".to_vec());
     let (small, list) = (list.is_small(), broken.into_iter().chain(list));
     let pretty = pretty && encoding == Encoding::Json;
@@ -146,6 +146,7 @@ pub(crate) fn watch(call: &Call<'_>) -> Outcome {
         let cause = StatusCause::forbidden("sendInitialEvents", text);
         return Err(Status::invalid_options(vec![cause]).into());
     }
+    call.state.served.check_loaded(&call.kind)?;
     let kind = Arc::clone(&call.kind);
     let media_type = renderer.encoding().watch_media_type();
     let stream = WatchStream::open(call.state, kind, plan, renderer, &call.faults);

@@ -6,8 +6,8 @@ use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 
 use crate::api_server::media::Encoding;
-use crate::api_server::status::Status;
 use crate::api_server::view::status_body;
+use crate::collection::status::Status;
 
 use super::body::{Body, indented, whole};
 

@@ -1,65 +1,27 @@
-//! Listening, connections and the end of them.
-//!
-//! One task accepts, one task serves each connection. Both are owned by the [`RunningServer`]:
-//! shutting down ends every watch, lets answers finish for a moment, closes what is left and waits
-//! for all of it.
+//! The embedded API server: its settings, and the handle of one that listens.
 
 use std::fmt;
-use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder as ConnectionBuilder;
 use jiff::Timestamp;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
-use tracing::debug;
+use tokio::net::TcpListener;
 
-use crate::api_server::kind::Kind;
 use crate::api_server::storage::Storage;
+use crate::collection::kind::Kind;
 use crate::faults::Faults;
 use crate::handle::{Clock, StorageHandle};
 
-use super::gauge::WatchGauge;
-use super::log::{RequestLog, RequestRecord};
-use super::service::serve;
-use super::state::{Config, ServerState};
+use super::config::{Config, Documents};
+use super::listening::{Listening, Settings};
+use super::log::RequestRecord;
 
 /// Events kept for each kind unless said otherwise. With two events a second it is more than an
 /// hour, with a hundred more than the minute between two bookmarks, so that an idle watcher can
 /// always resume.
 const EVENT_WINDOW: usize = 8_192;
-/// Time between bookmarks, as kube-apiserver has it.
-const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
-/// How long before its deadline a watch gets one more bookmark, as kube-apiserver does.
-const LAST_BOOKMARK_LEAD: Duration = Duration::from_secs(2);
-/// The least time a watch lasts that does not ask for one: `--min-request-timeout`.
-const WATCH_TIMEOUT: Duration = Duration::from_secs(1_800);
-/// How long a request waits for a version that is not there yet, as the watch cache does.
-const TOO_LARGE_WAIT: Duration = Duration::from_secs(3);
-/// How long answers may take to finish once the server stops.
-const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
-/// The pause after a connection that could not be accepted: when descriptors run out, trying at
-/// once would only burn a core.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long the headers of a request may take, and how long a connection may be without a request,
-/// as kube-apiserver has it for headers.
-const HEADERS_TIMEOUT: Duration = Duration::from_secs(32);
-/// How often an HTTP/2 client that sends nothing is asked whether it is still there, and how long it
-/// may take to answer: Go's HTTP/2 transport as Kubernetes sets it.
-const PING_PERIOD: Duration = Duration::from_secs(30);
-const PING_TIMEOUT: Duration = Duration::from_secs(15);
-/// Streams on one HTTP/2 connection, as kube-apiserver allows.
-const STREAMS_MAX: u32 = 100;
-/// Frame size for HTTP/2, as kube-apiserver has it.
-const FRAME_BYTES_MAX: u32 = 256 * 1024;
-
 /// An API server that does not listen yet: storage, faults and settings.
 #[derive(Clone, Debug)]
 pub struct ApiServer {
@@ -163,13 +125,7 @@ impl ApiServer {
         ApiServerBuilder {
             kinds: Vec::new(),
             event_window: EVENT_WINDOW,
-            config: Config {
-                bookmark_period: BOOKMARK_PERIOD,
-                last_bookmark_lead: LAST_BOOKMARK_LEAD,
-                watch_timeout: WATCH_TIMEOUT,
-                too_large_wait: TOO_LARGE_WAIT,
-                watch_list: true,
-            },
+            config: Config::default(),
             seed: None,
             clock: Arc::new(Timestamp::now),
         }
@@ -191,22 +147,17 @@ impl ApiServer {
     /// # Errors
     /// If the listener does not know its own address.
     pub fn serve(&self, listener: TcpListener) -> io::Result<RunningServer> {
-        let address = listener.local_addr()?;
-        let (shutdown, stops) = watch::channel(false);
-        let state = Arc::new(ServerState {
+        let settings = Settings {
+            served: Arc::new(self.storage.clone()),
+            writes: Ok(self.storage.clone()),
+            faults: self.faults.injected().clone(),
+            config: self.config.clone(),
+            documents: Documents::default(),
+        };
+        Ok(RunningServer {
+            listening: Listening::start(listener, settings)?,
             storage: self.storage.clone(),
             faults: self.faults.clone(),
-            gauge: WatchGauge::new(),
-            log: RequestLog::default(),
-            shutdown: stops,
-            config: self.config.clone(),
-            address,
-        });
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&state)));
-        Ok(RunningServer {
-            state,
-            shutdown,
-            accepting,
         })
     }
 
@@ -223,9 +174,9 @@ impl ApiServer {
 /// waits.
 #[must_use = "dropping it stops the server"]
 pub struct RunningServer {
-    state: Arc<ServerState>,
-    shutdown: watch::Sender<bool>,
-    accepting: JoinHandle<()>,
+    listening: Listening,
+    storage: StorageHandle,
+    faults: Faults,
 }
 
 impl fmt::Debug for RunningServer {
@@ -239,7 +190,7 @@ impl fmt::Debug for RunningServer {
 impl RunningServer {
     /// The address it listens on.
     pub fn addr(&self) -> SocketAddr {
-        self.state.address
+        self.listening.state().address
     }
 
     /// `http://` and the address.
@@ -249,17 +200,17 @@ impl RunningServer {
 
     /// The storage behind it.
     pub fn storage(&self) -> &StorageHandle {
-        &self.state.storage
+        &self.storage
     }
 
     /// Faults on demand.
     pub fn faults(&self) -> &Faults {
-        &self.state.faults
+        &self.faults
     }
 
     /// How many watches of a resource are open.
     pub fn open_watches(&self, resource: &str) -> usize {
-        self.state.gauge.count(resource)
+        self.listening.state().gauge.count(resource)
     }
 
     /// Waits until at least `count` watches of a resource are open.
@@ -267,7 +218,8 @@ impl RunningServer {
     /// # Cancel safety
     /// Nothing is lost when this is dropped.
     pub async fn wait_for_watches(&self, resource: &str, count: usize) {
-        self.state
+        self.listening
+            .state()
             .gauge
             .wait_for(resource, |open| open >= count)
             .await;
@@ -278,113 +230,26 @@ impl RunningServer {
     /// # Cancel safety
     /// Nothing is lost when this is dropped.
     pub async fn wait_for_no_watches(&self, resource: &str) {
-        self.state.gauge.wait_for(resource, |open| open == 0).await;
+        self.listening
+            .state()
+            .gauge
+            .wait_for(resource, |open| open == 0)
+            .await;
     }
 
     /// The last requests for resources, oldest first; at most 4,096.
     pub fn requests(&self) -> Vec<RequestRecord> {
-        self.state.log.all()
+        self.listening.state().log.all()
     }
 
     /// The same, and forgets them.
     pub fn take_requests(&self) -> Vec<RequestRecord> {
-        self.state.log.take()
+        self.listening.state().log.take()
     }
 
     /// Ends every watch, lets answers finish for half a second, closes all connections and the
     /// listener, and returns when all of that is done.
-    pub async fn shutdown(mut self) {
-        self.shutdown.send_replace(true);
-        // The task only ends by itself or by a panic, which has been reported.
-        let _ = (&mut self.accepting).await;
-    }
-}
-
-impl Drop for RunningServer {
-    fn drop(&mut self) {
-        self.shutdown.send_replace(true);
-    }
-}
-
-async fn accept(listener: TcpListener, state: Arc<ServerState>) {
-    let mut connections = JoinSet::new();
-    let mut shutdown = state.shutdown.clone();
-    loop {
-        // The end comes first; finished connections are taken out so that the set stays small.
-        let accepted = tokio::select! {
-            biased;
-            _ = shutdown.wait_for(|stops| *stops) => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(connection(stream, Arc::clone(&state)));
-            }
-            Err(error) => {
-                debug!(%error, "could not accept a connection");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-    drop(listener);
-    let all = async { while connections.join_next().await.is_some() {} };
-    if timeout(SHUTDOWN_GRACE, all).await.is_err() {
-        connections.shutdown().await;
-    }
-}
-
-async fn connection(stream: TcpStream, state: Arc<ServerState>) {
-    // Events are small and must not wait for an acknowledgement.
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "could not switch off delays");
-    }
-    let mut shutdown = state.shutdown.clone();
-    let mut builder = ConnectionBuilder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_TIMEOUT);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(PING_PERIOD)
-        .keep_alive_timeout(PING_TIMEOUT)
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_frame_size(FRAME_BYTES_MAX);
-    let requested = Notify::new();
-    let service = service_fn(|request| {
-        requested.notify_one();
-        serve(Arc::clone(&state), request)
-    });
-    let serving = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(serving);
-    let finished = tokio::select! {
-        biased;
-        _ = shutdown.wait_for(|stops| *stops) => None,
-        result = serving.as_mut() => Some(result),
-        () = is_silent(&requested) => {
-            debug!("a connection sent no request in time");
-            return;
-        }
-    };
-    let result = match finished {
-        Some(result) => result,
-        None => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
-    };
-    // Clients go away whenever they like, and faults make connections fail: neither is an error.
-    if let Err(error) = result {
-        debug!(%error, "a connection ended early");
-    }
-}
-
-/// Returns if the first request of a connection does not come in time; what hyper reads before it
-/// knows the protocol has no deadline of its own.
-async fn is_silent(requested: &Notify) {
-    if timeout(HEADERS_TIMEOUT, requested.notified()).await.is_ok() {
-        pending::<()>().await;
+    pub async fn shutdown(self) {
+        self.listening.shutdown().await;
     }
 }

@@ -1,18 +1,20 @@
 //! One request: from method and path to the room that answers it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{self, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 use crate::api_server::discovery;
 use crate::api_server::fault::{Fault, Verb};
-use crate::api_server::kind::{Kind, Scope};
 use crate::api_server::negotiate::{negotiate_status, wants_aggregated_discovery};
-use crate::api_server::query::Query;
 use crate::api_server::route::{Route, Target};
-use crate::api_server::status::Status;
+use crate::collection::kind::{Kind, Scope};
+use crate::collection::query::Query;
+use crate::collection::status::Status;
 use crate::faults::Order;
 
 use super::body::{Body, whole};
@@ -21,6 +23,9 @@ use super::log::RequestRecord;
 use super::response::{html, json, page_not_found, respond, status_response, too_many_requests};
 use super::state::ServerState;
 use super::{health, read, write};
+
+/// How long a document of the server behind a mirror may take.
+const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers a request.
 pub(crate) async fn serve(
@@ -43,18 +48,19 @@ async fn dispatch(state: &ServerState, request: Request<Incoming>, pretty: bool)
         if request.method() != Method::GET {
             return Err(Status::method_not_allowed(request.method().as_str(), "").into());
         }
+        if matches!(route, Route::OpenApiIndex | Route::OpenApi(_))
+            && let Some(document) = openapi(state, request.uri()).await
+        {
+            return Ok(json(StatusCode::OK, document.into()));
+        }
         let accept = text(request.headers(), header::ACCEPT).map(str::to_owned);
         let known = text(request.headers(), header::IF_NONE_MATCH);
         return Ok(document(state, &route, &query, accept.as_deref(), known));
     };
     let of = &target.of;
-    let kind = state.storage.read(|storage| {
-        storage
-            .registry()
-            .find(&of.group, &of.version, &target.plural)
-            .cloned()
-    });
-    let Some(kind) = kind else {
+    let registry = state.served.registry();
+    let kind = registry.find(&of.group, &of.version, &target.plural);
+    let Some(kind) = kind.cloned() else {
         return Ok(page_not_found());
     };
     let verb = verb(&kind, request.method(), &target, &query)?;
@@ -173,32 +179,52 @@ fn document(
     known: Option<&str>,
 ) -> Response<Body> {
     let aggregated = wants_aggregated_discovery(accept);
-    let found = state.storage.read(|storage| {
-        let registry = storage.registry();
-        match route {
-            Route::Root => Some(discovery::root(registry)),
-            Route::Version => Some(discovery::version()),
-            Route::CoreVersions if !aggregated => {
-                Some(discovery::core_versions(&state.address.to_string()))
-            }
-            Route::Groups if !aggregated => Some(discovery::groups(registry)),
-            Route::CoreVersions => Some(discovery::aggregated(registry, true)),
-            Route::Groups => Some(discovery::aggregated(registry, false)),
-            Route::Group(name) => discovery::group(registry, name),
-            Route::Resources(of) => discovery::resources(registry, of),
-            Route::OpenApiIndex => Some(discovery::openapi_index(registry)),
-            Route::OpenApi(of) => discovery::openapi(registry, of),
-            Route::Health(_) | Route::Resource(_) | Route::Unknown => None,
+    let registry = state.served.registry();
+    let registry = &*registry;
+    let version = || match &state.documents.version {
+        Some(version) => version.to_vec(),
+        None => discovery::version(),
+    };
+    let found = match route {
+        Route::Root => Some(discovery::root(registry)),
+        Route::Version => Some(version()),
+        Route::Metrics => None,
+        Route::CoreVersions if !aggregated => {
+            Some(discovery::core_versions(&state.address.to_string()))
         }
-    });
+        Route::Groups if !aggregated => Some(discovery::groups(registry)),
+        Route::CoreVersions => Some(discovery::aggregated(registry, true)),
+        Route::Groups => Some(discovery::aggregated(registry, false)),
+        Route::Group(name) => discovery::group(registry, name),
+        Route::Resources(of) => discovery::resources(registry, of),
+        Route::OpenApiIndex => Some(discovery::openapi_index(registry)),
+        Route::OpenApi(of) => discovery::openapi(registry, of),
+        Route::Health(_) | Route::Resource(_) | Route::Unknown => None,
+    };
     match (found, route) {
         (Some(bytes), Route::CoreVersions | Route::Groups) if aggregated => {
             aggregated_discovery(bytes, known)
         }
         (Some(bytes), _) => json(StatusCode::OK, bytes),
-        (None, Route::Health(endpoint)) => health::answer(endpoint, query),
+        (None, Route::Metrics) => metrics(state),
+        (None, Route::Health(endpoint)) => health::answer(endpoint, &state.served.checks(), query),
         (None, _) => page_not_found(),
     }
+}
+
+/// The document of the server behind a mirror, if it has one and says so in time.
+async fn openapi(state: &ServerState, uri: &Uri) -> Option<String> {
+    let fetch = state.documents.openapi.as_ref()?;
+    let path = uri.path_and_query()?.as_str().to_owned();
+    timeout(DOCUMENT_TIMEOUT, fetch(path)).await.ok()?
+}
+
+fn metrics(state: &ServerState) -> Response<Body> {
+    let Some(metrics) = &state.documents.metrics else {
+        return page_not_found();
+    };
+    let content_type = "text/plain; version=0.0.4; charset=utf-8";
+    respond(StatusCode::OK, content_type, whole(metrics()))
 }
 
 fn aggregated_discovery(bytes: Vec<u8>, known: Option<&str>) -> Response<Body> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api_server::options::WatchPlan;
+use crate::collection::options::WatchPlan;
 
 use super::state::ServerState;
 

@@ -14,18 +14,18 @@ use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
-use crate::api_server::event_type::EventType;
 use crate::api_server::fault::Fault;
-use crate::api_server::history::Read;
-use crate::api_server::kind::Kind;
-use crate::api_server::object::StoredObject;
-use crate::api_server::options::{Start, WatchPlan};
-use crate::api_server::status::Status;
-use crate::api_server::storage::Opening;
 use crate::api_server::view::Renderer;
-use crate::api_server::watch::seen;
+use crate::collection::event_type::EventType;
+use crate::collection::kind::Kind;
+use crate::collection::log::Read;
+use crate::collection::object::StoredObject;
+use crate::collection::options::{Start, WatchPlan};
+use crate::collection::reading::{Opening, Place};
+use crate::collection::seen::seen;
+use crate::collection::status::Status;
 use crate::faults::{Order, Orders};
-use crate::handle::StorageHandle;
+use crate::served::{Served, Wait};
 
 use super::body::BodyError;
 use super::gauge::WatchGuard;
@@ -40,7 +40,7 @@ const BATCH_BYTES: usize = 64 * 1024;
 
 /// Everything one open watch needs.
 pub(crate) struct WatchStream {
-    storage: StorageHandle,
+    served: Arc<dyn Served>,
     kind: Arc<Kind>,
     plan: WatchPlan,
     renderer: Renderer,
@@ -54,8 +54,11 @@ pub(crate) struct WatchStream {
     /// Whether the last frame was a bookmark: an overdue one precedes waiting events only once.
     bookmarked: bool,
     phase: Phase,
+    /// The version up to which everything has been read.
     position: u64,
-    epoch: u64,
+    place: Place,
+    /// Events up to this version are not for this watch: it began in the future.
+    not_before: u64,
     events: VecDeque<(EventType, Arc<StoredObject>, Bytes)>,
     /// Why the event after those cannot be sent. It ends the watch.
     failure: Option<Status>,
@@ -65,13 +68,12 @@ pub(crate) struct WatchStream {
 }
 
 /// Where the stream is in its life.
-#[derive(Debug)]
 enum Phase {
-    /// The asked version has not been reached; until the deadline it may be.
-    Opening { required: u64, deadline: Instant },
+    /// What is known is not yet as new as was asked for; it may become so.
+    Opening(Wait),
     /// The current state is being sent.
     Initial {
-        rest: std::vec::IntoIter<Arc<StoredObject>>,
+        rest: std::vec::IntoIter<(EventType, Arc<StoredObject>)>,
     },
     /// The initial state is out; its end mark is due.
     EndMark,
@@ -123,8 +125,8 @@ impl WatchStream {
         let orders = state.faults.orders();
         let orders_seen = orders.borrow().serial();
         let mut stream = Self {
-            signal: state.storage.subscribe(&kind),
-            storage: state.storage.clone(),
+            signal: state.served.subscribe(&kind, plan.selection.scope()),
+            served: Arc::clone(&state.served),
             shutdown: state.shutdown.clone(),
             orders,
             orders_seen,
@@ -133,7 +135,11 @@ impl WatchStream {
             bookmarked: false,
             phase: Phase::Live,
             position: 0,
-            epoch: 0,
+            place: Place {
+                scope: plan.selection.scope().clone(),
+                ..Place::default()
+            },
+            not_before: 0,
             events: VecDeque::new(),
             failure: None,
             sent: 0,
@@ -147,15 +153,14 @@ impl WatchStream {
             stream.plan.bookmarks = false;
         }
         if stream.faults.no_initial && stream.plan.watch_list {
-            stream.plan.start = Start::Now;
+            stream.plan.start = Start::Now(stream.plan.freshness());
         }
-        stream.phase = match stream.plan.start {
-            Start::State(required) if required > stream.storage.revision() => Phase::Opening {
-                required,
-                // tidy: allow(instants): a year at most
-                deadline: Instant::now() + state.config.too_large_wait.min(TIMEOUT_MAX),
-            },
-            _ => stream.opened(),
+        let patience = state.config.too_large_wait.min(TIMEOUT_MAX);
+        let freshness = stream.plan.freshness();
+        let wait = stream.served.wait_fresh(&stream.kind, freshness, patience);
+        stream.phase = match wait {
+            Some(wait) => Phase::Opening(wait),
+            None => stream.opened(),
         };
         stream
     }
@@ -169,23 +174,24 @@ impl WatchStream {
     }
 
     fn opened(&mut self) -> Phase {
-        match self
-            .storage
-            .read(|storage| storage.open_watch(&self.kind, &self.plan))
-        {
+        match self.served.open_watch(&self.kind, &self.plan) {
             Err(status) => Phase::Failing(status),
             Ok(Opening {
                 initial,
+                cursor,
                 position,
+                not_before,
                 epoch,
             }) => {
+                self.not_before = not_before;
+                self.place.cursor = cursor;
                 self.position = position;
-                self.epoch = epoch;
+                self.place.epoch = epoch;
                 match self.plan.start {
-                    Start::State(_) => Phase::Initial {
+                    Start::Now(_) | Start::After(_) if initial.is_empty() => Phase::Live,
+                    Start::State(_) | Start::Now(_) | Start::After(_) => Phase::Initial {
                         rest: initial.into_iter(),
                     },
-                    Start::Now | Start::After(_) => Phase::Live,
                 }
             }
         }
@@ -241,30 +247,37 @@ impl WatchStream {
         }
         self.phase = match order {
             Order::Close if !matches!(self.phase, Phase::Stalled) => {
-                self.closing = Some(self.storage.revision());
+                self.closing = Some(self.served.version(&self.kind));
                 return;
             }
             Order::Stall => Phase::Stalled,
             Order::Cut => Phase::Cutting,
             Order::Close | Order::End => Phase::Ended,
-            Order::Expire => {
-                Phase::Failing(Status::too_old(self.delivered(), self.storage.revision()))
-            }
+            Order::Expire => Phase::Failing(Status::too_old(
+                self.delivered(),
+                self.served.version(&self.kind),
+            )),
         };
     }
 
     /// One step: take the phase, do what is to be done in it, leave the next one.
     fn step(&mut self) -> Step {
-        if *self.shutdown.borrow() || self.is_past_deadline() {
+        if *self.shutdown.borrow() {
+            return self.step_shutdown();
+        }
+        if self.is_past_deadline() {
             return Step::End;
         }
         match std::mem::replace(&mut self.phase, Phase::Ended) {
-            Phase::Opening { required, deadline } => self.step_opening(required, deadline),
+            Phase::Opening(wait) => {
+                self.phase = Phase::Opening(wait);
+                Step::Wait
+            }
             Phase::Initial { rest } => self.step_initial(rest),
             Phase::EndMark => {
                 self.phase = Phase::Live;
                 self.timers.sent_bookmark();
-                let now = self.storage.now();
+                let now = self.served.now();
                 self.counted(|renderer, position| renderer.bookmark(position, true, now))
             }
             Phase::Live => self.step_live(),
@@ -279,11 +292,21 @@ impl WatchStream {
         }
     }
 
+    /// Ends the watch with a bookmark, from which the client resumes elsewhere.
+    fn step_shutdown(&mut self) -> Step {
+        let phase = std::mem::replace(&mut self.phase, Phase::Ended);
+        if !matches!(phase, Phase::Live) || !self.plan.bookmarks {
+            return Step::End;
+        }
+        let now = self.served.now();
+        self.counted(|renderer, version| renderer.bookmark(version, false, now))
+    }
+
     /// Whether the watch has lasted as long as it may, however much there is to send. What an
     /// injected fault does has no deadline.
     fn is_past_deadline(&self) -> bool {
         let serves = match self.phase {
-            Phase::Opening { .. } | Phase::Initial { .. } | Phase::EndMark | Phase::Live => true,
+            Phase::Opening(_) | Phase::Initial { .. } | Phase::EndMark | Phase::Live => true,
             Phase::Failing(_) | Phase::Cutting | Phase::Broken | Phase::Stalled | Phase::Ended => {
                 false
             }
@@ -297,27 +320,18 @@ impl WatchStream {
         waiting.map_or(self.position, |(_, object, _)| object.version() - 1)
     }
 
-    fn step_opening(&mut self, required: u64, deadline: Instant) -> Step {
-        let current = self.storage.revision();
-        if required <= current {
-            self.phase = self.opened();
-            return self.step();
-        }
-        if Instant::now() >= deadline {
-            self.phase = Phase::Failing(Status::too_large_version(required, current));
-            return self.step();
-        }
-        self.phase = Phase::Opening { required, deadline };
-        Step::Wait
-    }
-
-    fn step_initial(&mut self, mut rest: std::vec::IntoIter<Arc<StoredObject>>) -> Step {
-        let now = self.storage.now();
+    fn step_initial(
+        &mut self,
+        mut rest: std::vec::IntoIter<(EventType, Arc<StoredObject>)>,
+    ) -> Step {
+        let now = self.served.now();
         let mut out = Vec::new();
         while out.len() < BATCH_BYTES {
-            let Some(object) = rest.next() else { break };
+            let Some((event_type, object)) = rest.next() else {
+                break;
+            };
             let object = self.spoiled(object);
-            let frame = match self.renderer.object_frame(EventType::Added, &object, now) {
+            let frame = match self.renderer.object_frame(event_type, &object, now) {
                 Ok(frame) => frame,
                 Err(status) => return self.fail_after(out, status),
             };
@@ -331,7 +345,8 @@ impl WatchStream {
             self.phase = Phase::Initial { rest };
             return Step::Send(out.into());
         }
-        let marks = self.plan.bookmarks && !self.faults.no_end_mark;
+        let is_state = matches!(self.plan.start, Start::State(_));
+        let marks = is_state && self.plan.bookmarks && !self.faults.no_end_mark;
         self.phase = if marks { Phase::EndMark } else { Phase::Live };
         self.step()
     }
@@ -368,7 +383,7 @@ impl WatchStream {
         if due && (self.events.is_empty() || !self.bookmarked) {
             self.timers.sent_bookmark();
             self.bookmarked = true;
-            let now = self.storage.now();
+            let now = self.served.now();
             return self.counted(|renderer, version| renderer.bookmark(version, false, now));
         }
         match (self.take_events(), read) {
@@ -381,20 +396,24 @@ impl WatchStream {
 
     /// Reads the next batch of the history.
     fn read_ahead(&mut self) -> ReadAhead {
-        let now = self.storage.now();
-        let read = self.storage.read(|storage| {
-            let served = storage.registry().serves(&self.kind);
-            let over = !served || storage.epoch() != self.epoch;
-            (!over).then(|| storage.read(&self.kind, self.position, BATCH_EVENTS))
-        });
-        let Some(Read::Events { events, up_to }) = read else {
+        let now = self.served.now();
+        let read = (self.served).read(&self.kind, &self.place, BATCH_EVENTS);
+        let Read::Events {
+            events,
+            next,
+            up_to,
+            more,
+        } = read
+        else {
             return ReadAhead::Over;
         };
-        let full = events.len() == BATCH_EVENTS;
-        self.position = up_to;
-        for event in events {
+        self.place.cursor = next;
+        self.position = self.position.max(up_to);
+        let not_before = self.not_before;
+        let events = events.into_iter();
+        for event in events.filter(|event| event.version() > not_before) {
             if let Some((event_type, object)) = seen(&event, &self.plan.selection) {
-                match self.renderer.event(&event, event_type, &object, now) {
+                match self.renderer.object_frame(event_type, &object, now) {
                     Ok(frame) => self.events.push_back((event_type, object, frame)),
                     Err(status) => {
                         self.failure = Some(status);
@@ -403,7 +422,7 @@ impl WatchStream {
                 }
             }
         }
-        if full {
+        if more {
             ReadAhead::More
         } else {
             ReadAhead::Ready
@@ -440,7 +459,7 @@ impl WatchStream {
         frame: Bytes,
     ) -> Result<Bytes, Status> {
         if self.faults.malformed {
-            let now = self.storage.now();
+            let now = self.served.now();
             let object = self.spoiled(object);
             return self.renderer.object_frame(event_type, &object, now);
         }
@@ -467,7 +486,7 @@ impl WatchStream {
 
     fn step_cut(&mut self) -> Step {
         self.phase = Phase::Broken;
-        let now = self.storage.now();
+        let now = self.served.now();
         let bookmark = self.renderer.bookmark(self.delivered(), false, now);
         let mut frame = bookmark.unwrap_or_default();
         frame.truncate(frame.len() / 2);
@@ -490,12 +509,8 @@ impl WatchStream {
     async fn wait(&mut self) {
         let (silent, wake) = match &self.phase {
             Phase::Stalled => (true, None),
-            Phase::Opening { deadline, .. } => (false, Some((*deadline).min(self.timers.deadline))),
+            Phase::Opening(_) => (true, Some(self.timers.deadline)),
             _ => (false, Some(self.timers.next(self.plan.bookmarks))),
-        };
-        let required = match &self.phase {
-            Phase::Opening { required, .. } => Some(*required),
-            _ => None,
         };
         let timer = async {
             match wake {
@@ -503,19 +518,24 @@ impl WatchStream {
                 None => pending().await,
             }
         };
-        let reached = async {
-            match required {
-                Some(version) => self.storage.reached(version).await,
-                None => pending().await,
+        let fresh = async {
+            match &mut self.phase {
+                Phase::Opening(wait) => wait.await,
+                _ => pending().await,
             }
         };
-        tokio::select! {
+        let fresh = tokio::select! {
             biased;
-            _ = self.shutdown.wait_for(|stops| *stops) => {}
-            _ = self.orders.changed() => {}
-            () = reached => {}
-            _ = self.signal.changed(), if !silent => {}
-            () = timer => {}
+            _ = self.shutdown.wait_for(|stops| *stops) => None,
+            _ = self.orders.changed() => None,
+            fresh = fresh => Some(fresh),
+            _ = self.signal.changed(), if !silent => None,
+            () = timer => None,
+        };
+        match fresh {
+            Some(Ok(())) => self.phase = self.opened(),
+            Some(Err(status)) => self.phase = Phase::Failing(status),
+            None => {}
         }
     }
 }

@@ -13,12 +13,15 @@ use tokio::time::timeout;
 use crate::api_server::body::{self, Body, Received};
 use crate::api_server::fault::Verb;
 use crate::api_server::negotiate::{Answer, negotiate_status};
-use crate::api_server::object::StoredObject;
 use crate::api_server::patch::Patch;
 use crate::api_server::rules::DeleteOptions;
-use crate::api_server::status::{Status, StatusCause};
-use crate::api_server::storage::Page;
 use crate::api_server::write::{Address, Deleted, Part};
+use crate::collection::object::StoredObject;
+use crate::collection::reading::Page;
+use crate::collection::status::{Status, StatusCause};
+
+use crate::handle::StorageHandle;
+use crate::served::Served as _;
 
 use super::body as http_body;
 use super::call::{Call, Outcome, text};
@@ -33,13 +36,17 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Carries a write out.
 pub(crate) async fn write(call: &Call<'_>, body: Incoming, pretty: bool) -> Outcome {
+    let storage =
+        call.state.writes.as_ref().map_err(|write_to| {
+            Status::read_only(call.verb.as_str(), call.kind.plural(), write_to)
+        })?;
     let body = read_body(body).await?;
     match (call.verb, call.target.name.as_deref()) {
-        (Verb::Create, _) => create(call, &body, pretty),
-        (Verb::Update, Some(name)) => update(call, name, &body, pretty),
-        (Verb::Patch, Some(name)) => patch(call, name, &body, pretty),
-        (Verb::Delete, Some(name)) => delete(call, name, &body, pretty),
-        (Verb::Delete, None) => delete_collection(call, &body, pretty),
+        (Verb::Create, _) => create(call, storage, &body, pretty),
+        (Verb::Update, Some(name)) => update(call, storage, name, &body, pretty),
+        (Verb::Patch, Some(name)) => patch(call, storage, name, &body, pretty),
+        (Verb::Delete, Some(name)) => delete(call, storage, name, &body, pretty),
+        (Verb::Delete, None) => delete_collection(call, storage, &body, pretty),
         _ => Err(Status::no_such_resource().into()),
     }
 }
@@ -58,12 +65,11 @@ async fn read_body(body: Incoming) -> Result<Vec<u8>, Status> {
     }
 }
 
-fn create(call: &Call<'_>, body: &[u8], pretty: bool) -> Outcome {
+fn create(call: &Call<'_>, storage: &StorageHandle, body: &[u8], pretty: bool) -> Outcome {
     let Received { object, warnings } = object(call, body)?;
     let namespace = call.target.namespace.as_deref();
     let dry_run = dry_run(call, None)?;
     let renderer = renderer(call, Answer::Object)?;
-    let storage = &call.state.storage;
     let stored = storage.write(&call.kind, dry_run, false, |storage, writer| {
         storage.create(&call.kind, namespace, object, writer)
     })?;
@@ -72,55 +78,64 @@ fn create(call: &Call<'_>, body: &[u8], pretty: bool) -> Outcome {
     Ok(with_warnings(response, &warnings))
 }
 
-fn update(call: &Call<'_>, name: &str, body: &[u8], pretty: bool) -> Outcome {
+fn update(
+    call: &Call<'_>,
+    storage: &StorageHandle,
+    name: &str,
+    body: &[u8],
+    pretty: bool,
+) -> Outcome {
     let Received { object, warnings } = object(call, body)?;
     let dry_run = dry_run(call, None)?;
-    let stored = call
-        .state
-        .storage
-        .write(&call.kind, dry_run, false, |storage, writer| {
-            storage.update(&call.kind, address(call, name), object, writer)
-        })?;
+    let stored = storage.write(&call.kind, dry_run, false, |storage, writer| {
+        storage.update(&call.kind, address(call, name), object, writer)
+    })?;
     let response = changed(call, &stored, pretty)?;
     Ok(with_warnings(response, &warnings))
 }
 
-fn patch(call: &Call<'_>, name: &str, body: &[u8], pretty: bool) -> Outcome {
+fn patch(
+    call: &Call<'_>,
+    storage: &StorageHandle,
+    name: &str,
+    body: &[u8],
+    pretty: bool,
+) -> Outcome {
     let media_type = text(&call.headers, header::CONTENT_TYPE).unwrap_or_default();
     let patch = Patch::parse(&call.kind, media_type, body)?;
     let validation = field_validation(call)?;
     let dry_run = dry_run(call, None)?;
     let mut warnings = Vec::new();
-    let stored = call
-        .state
-        .storage
-        .write(&call.kind, dry_run, false, |storage, writer| {
-            let conform = |object| {
-                let received = body::conform(&call.kind, &object, validation)?;
-                warnings = received.warnings;
-                Ok(received.object)
-            };
-            storage.patch(&call.kind, address(call, name), &patch, conform, writer)
-        })?;
+    let stored = storage.write(&call.kind, dry_run, false, |storage, writer| {
+        let conform = |object| {
+            let received = body::conform(&call.kind, &object, validation)?;
+            warnings = received.warnings;
+            Ok(received.object)
+        };
+        storage.patch(&call.kind, address(call, name), &patch, conform, writer)
+    })?;
     let response = changed(call, &stored, pretty)?;
     Ok(with_warnings(response, &warnings))
 }
 
 fn changed(call: &Call<'_>, stored: &Arc<StoredObject>, pretty: bool) -> Outcome {
     let renderer = renderer(call, Answer::Object)?;
-    let bytes = renderer.single(stored, call.state.storage.now())?;
+    let bytes = renderer.single(stored, call.state.served.now())?;
     Ok(answer(StatusCode::OK, renderer.encoding(), bytes, pretty))
 }
 
-fn delete(call: &Call<'_>, name: &str, body: &[u8], pretty: bool) -> Outcome {
+fn delete(
+    call: &Call<'_>,
+    storage: &StorageHandle,
+    name: &str,
+    body: &[u8],
+    pretty: bool,
+) -> Outcome {
     let options = received(call, body).delete_options()?;
     let dry_run = dry_run(call, Some(&options))?;
-    let deleted = call
-        .state
-        .storage
-        .write(&call.kind, dry_run, false, |storage, writer| {
-            storage.delete(&call.kind, address(call, name), &options, writer)
-        })?;
+    let deleted = storage.write(&call.kind, dry_run, false, |storage, writer| {
+        storage.delete(&call.kind, address(call, name), &options, writer)
+    })?;
     match deleted {
         Deleted::Pending(object) => changed(call, &object, pretty),
         Deleted::Gone(object) => {
@@ -134,12 +149,16 @@ fn delete(call: &Call<'_>, name: &str, body: &[u8], pretty: bool) -> Outcome {
     }
 }
 
-fn delete_collection(call: &Call<'_>, body: &[u8], pretty: bool) -> Outcome {
+fn delete_collection(
+    call: &Call<'_>,
+    storage: &StorageHandle,
+    body: &[u8],
+    pretty: bool,
+) -> Outcome {
     let options = received(call, body).delete_options()?;
     let dry_run = dry_run(call, Some(&options))?;
     let namespace = call.target.namespace.as_deref();
     let renderer = renderer(call, Answer::List)?;
-    let storage = &call.state.storage;
     let items = storage.write(&call.kind, dry_run, false, |storage, writer| {
         storage.delete_collection(&call.kind, namespace, &call.query, writer)
     })?;

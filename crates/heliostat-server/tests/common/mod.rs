@@ -6,6 +6,7 @@
 )]
 #![allow(missing_debug_implementations, reason = "nothing prints a client")]
 
+pub mod mirror;
 pub mod program;
 
 use std::net::SocketAddr;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use heliostat_kinds::{from_message, schema};
-use heliostat_server::{ApiServer, RunningServer};
+use heliostat_server::{ApiServer, RunningCacheServer, RunningServer};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -62,11 +63,28 @@ pub struct Ask<'a> {
     pub http2: bool,
 }
 
+/// A server that listens.
+pub trait Address {
+    fn addr(&self) -> SocketAddr;
+}
+
+impl Address for RunningServer {
+    fn addr(&self) -> SocketAddr {
+        Self::addr(self)
+    }
+}
+
+impl Address for RunningCacheServer {
+    fn addr(&self) -> SocketAddr {
+        Self::addr(self)
+    }
+}
+
 /// Sends a request and returns the response with its body still open.
-pub fn open<'a>(
-    server: &RunningServer,
+pub fn open<'a, S: Address>(
+    server: &S,
     ask: Ask<'a>,
-) -> impl Future<Output = hyper::Result<http::Response<Incoming>>> + use<'a> {
+) -> impl Future<Output = hyper::Result<http::Response<Incoming>>> + use<'a, S> {
     open_at(server.addr(), ask)
 }
 
@@ -98,7 +116,7 @@ async fn open_at(address: SocketAddr, ask: Ask<'_>) -> hyper::Result<http::Respo
 }
 
 /// Sends a request and reads the whole answer.
-pub async fn send(server: &RunningServer, ask: Ask<'_>) -> Answer {
+pub async fn send(server: &impl Address, ask: Ask<'_>) -> Answer {
     let answer = async {
         let response = open(server, ask).await.unwrap();
         let (parts, body) = response.into_parts();
@@ -112,7 +130,7 @@ pub async fn send(server: &RunningServer, ask: Ask<'_>) -> Answer {
     timeout(PATIENCE, answer).await.expect("the server answers")
 }
 
-pub async fn get(server: &RunningServer, path: &str) -> Answer {
+pub async fn get(server: &impl Address, path: &str) -> Answer {
     send(
         server,
         Ask {
@@ -123,7 +141,7 @@ pub async fn get(server: &RunningServer, path: &str) -> Answer {
     .await
 }
 
-pub async fn get_as(server: &RunningServer, path: &str, accept: &str) -> Answer {
+pub async fn get_as(server: &impl Address, path: &str, accept: &str) -> Answer {
     send(
         server,
         Ask {
@@ -135,7 +153,7 @@ pub async fn get_as(server: &RunningServer, path: &str, accept: &str) -> Answer 
     .await
 }
 
-pub async fn with_body(server: &RunningServer, method: Method, path: &str, body: &Value) -> Answer {
+pub async fn with_body(server: &impl Address, method: Method, path: &str, body: &Value) -> Answer {
     let headers = &[("content-type", "application/json")];
     let body = serde_json::to_vec(body).unwrap();
     send(
@@ -151,15 +169,15 @@ pub async fn with_body(server: &RunningServer, method: Method, path: &str, body:
     .await
 }
 
-pub async fn post(server: &RunningServer, path: &str, body: &Value) -> Answer {
+pub async fn post(server: &impl Address, path: &str, body: &Value) -> Answer {
     with_body(server, Method::POST, path, body).await
 }
 
-pub async fn put(server: &RunningServer, path: &str, body: &Value) -> Answer {
+pub async fn put(server: &impl Address, path: &str, body: &Value) -> Answer {
     with_body(server, Method::PUT, path, body).await
 }
 
-pub async fn delete(server: &RunningServer, path: &str) -> Answer {
+pub async fn delete(server: &impl Address, path: &str) -> Answer {
     send(
         server,
         Ask {
@@ -171,7 +189,7 @@ pub async fn delete(server: &RunningServer, path: &str) -> Answer {
     .await
 }
 
-pub async fn patch(server: &RunningServer, path: &str, media_type: &str, body: &Value) -> Answer {
+pub async fn patch(server: &impl Address, path: &str, media_type: &str, body: &Value) -> Answer {
     let headers = &[("content-type", media_type)];
     let body = serde_json::to_vec(body).unwrap();
     send(
@@ -205,7 +223,7 @@ pub enum Next {
 }
 
 impl Watch {
-    pub async fn open(server: &RunningServer, path: &str) -> Self {
+    pub async fn open(server: &impl Address, path: &str) -> Self {
         Self::open_as(
             server,
             Ask {
@@ -216,7 +234,7 @@ impl Watch {
         .await
     }
 
-    pub async fn open_as(server: &RunningServer, ask: Ask<'_>) -> Self {
+    pub async fn open_as(server: &impl Address, ask: Ask<'_>) -> Self {
         let response = open(server, ask).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         let content_type = response.headers().get(CONTENT_TYPE);

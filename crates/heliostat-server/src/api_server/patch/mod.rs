@@ -7,8 +7,8 @@ mod strategic;
 
 use serde_json::Value;
 
-use super::kind::{Kind, Object};
-use super::status::{Status, StatusCause};
+use crate::collection::kind::{Kind, Object};
+use crate::collection::status::{Status, StatusCause};
 
 /// What the server accepts as a patch body.
 pub(crate) const MEDIA_TYPES: [&str; 3] = [

@@ -10,13 +10,14 @@ use tokio::time::advance;
 use super::*;
 use crate::api_server::media::Encoding;
 use crate::api_server::negotiate::{Format, View};
-use crate::api_server::query::Query;
 use crate::api_server::storage::Storage;
 use crate::api_server::table::IncludeObject;
-use crate::faults::Faults;
+use crate::collection::query::Query;
+use crate::faults::Injected;
+use crate::handle::StorageHandle;
+use crate::http::config::{Config, Documents};
 use crate::http::gauge::WatchGauge;
 use crate::http::log::RequestLog;
-use crate::http::state::Config;
 
 /// Two of these fill a piece, so that a third waits.
 const LARGE: usize = BATCH_BYTES * 2 / 3;
@@ -30,8 +31,10 @@ fn state(shutdown: &watch::Sender<bool>) -> ServerState {
     let storage = Storage::new(10_000);
     let storage = StorageHandle::new(storage, Arc::new(|| Timestamp::UNIX_EPOCH), Some(1));
     ServerState {
-        faults: Faults::new(storage.clone()),
-        storage,
+        faults: Injected::default(),
+        documents: Documents::default(),
+        served: Arc::new(storage.clone()),
+        writes: Ok(storage),
         gauge: WatchGauge::new(),
         log: RequestLog::default(),
         shutdown: shutdown.subscribe(),
@@ -46,11 +49,13 @@ fn state(shutdown: &watch::Sender<bool>) -> ServerState {
     }
 }
 
+fn storage(state: &ServerState) -> &StorageHandle {
+    state.writes.as_ref().unwrap()
+}
+
 fn open(state: &ServerState, query: &str) -> WatchStream {
-    let kind = state
-        .storage
-        .read(|storage| storage.registry().named("configmaps").cloned())
-        .unwrap();
+    let registry = state.served.registry();
+    let kind = registry.named("configmaps").cloned().unwrap();
     let plan = WatchPlan::parse(&kind, Some("ns"), &Query::parse(query)).unwrap();
     let format = Format {
         view: View::Object,
@@ -67,7 +72,7 @@ fn write(state: &ServerState, number: usize) {
             "metadata": {"name": format!("cm-{number}-{part}"), "namespace": "ns"},
             "data": {"k": "x".repeat(LARGE)},
         });
-        state.storage.create("configmaps", object).unwrap();
+        storage(state).create("configmaps", object).unwrap();
     }
 }
 
@@ -159,8 +164,8 @@ async fn closing_a_watch_that_never_pauses_sends_what_there_was_and_ends_it() {
     let state = state(&running);
     let watch = open(&state, "watch=1&timeoutSeconds=900&resourceVersion=1");
     write(&state, READS);
-    let there = state.storage.revision();
-    state.faults.close_watches(None);
+    let there = storage(&state).revision();
+    state.faults.order(None, Order::Close);
     let all = read_busy(&state, watch).await;
     assert!(all.last().is_some_and(|(_, version)| *version >= there));
     assert!(all.len() < 10, "{} events", all.len());
@@ -174,7 +179,7 @@ async fn changes_that_are_not_selected_let_other_tasks_run() {
     let mut watch = open(&state, query);
     for number in 0..2 * BATCH_EVENTS {
         let object = json!({"metadata": {"name": format!("cm-{number}"), "namespace": "ns"}});
-        state.storage.create("configmaps", object).unwrap();
+        storage(&state).create("configmaps", object).unwrap();
     }
     assert!(futures_util::poll!(std::pin::pin!(watch.next())).is_pending());
     let one_batch = 1 + BATCH_EVENTS as u64;

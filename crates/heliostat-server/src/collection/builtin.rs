@@ -2,6 +2,8 @@
 //!
 //! Short names, categories and selectable fields are those of kube-apiserver 1.36.
 
+use heliostat_kinds::schema;
+
 use super::kind::Kind;
 
 /// One row: group, version, kind, plural, short names (blank-separated), rules.
@@ -13,6 +15,36 @@ type Row = (
     &'static str,
     &'static [Rule],
 );
+
+impl Kind {
+    /// The built-in kind of these names, with its fields for selectors, its short names and its columns;
+    /// without a built-in kind a custom one, namespaced.
+    ///
+    /// ```
+    /// use heliostat_server::Kind;
+    ///
+    /// assert!(!Kind::known("apps", "v1", "Deployment", "deployments").is_custom());
+    /// assert!(Kind::known("example.com", "v1", "Widget", "widgets").is_custom());
+    /// ```
+    #[must_use]
+    pub fn known(group: &str, version: &str, kind: &str, plural: &str) -> Self {
+        let is_it =
+            |it: &Self| it.group() == group && it.version() == version && it.plural() == plural;
+        if let Some(known) = kinds().find(is_it) {
+            return known;
+        }
+        match schema::resource(group, version, plural) {
+            Some(resource) => {
+                let known = Self::builtin(group, version, kind, plural);
+                match resource.is_namespaced() {
+                    true => known,
+                    false => known.cluster_scoped(),
+                }
+            }
+            None => Self::custom(group, version, kind, plural),
+        }
+    }
+}
 
 #[derive(Clone, Copy)]
 enum Rule {

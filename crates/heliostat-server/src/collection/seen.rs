@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use super::event::Event;
 use super::event_type::EventType;
-use super::history::Event;
 use super::object::StoredObject;
 use super::selector::Selection;
 
@@ -24,11 +24,7 @@ pub(crate) fn seen(event: &Event, selection: &Selection) -> Option<(EventType, A
         (false, false) => None,
         (false, true) => Some((EventType::Added, Arc::clone(event.object()))),
         (true, true) => Some((EventType::Modified, Arc::clone(event.object()))),
-        (true, false) => {
-            let previous = event.previous()?;
-            let last = previous.at(event.version(), EventType::Deleted);
-            Some((EventType::Deleted, Arc::new(last)))
-        }
+        (true, false) => Some((EventType::Deleted, event.departed()?)),
     }
 }
 

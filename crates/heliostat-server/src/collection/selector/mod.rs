@@ -7,6 +7,7 @@ use heliostat_core::selector::{LabelSelector, SelectorError};
 
 use super::kind::Kind;
 use super::object::StoredObject;
+use super::scope::Scope;
 use super::status::Status;
 
 /// Both selectors and the namespace of a list or watch, as one question about an object.
@@ -16,6 +17,7 @@ pub(crate) struct Selection {
     prefix: String,
     labels: LabelSelector,
     fields: FieldSelector,
+    scope: Scope,
 }
 
 impl Selection {
@@ -30,13 +32,20 @@ impl Selection {
         labels: &str,
         fields: &str,
     ) -> Result<Self, Status> {
+        let fields = FieldSelector::parse(kind, fields)?;
         Ok(Self {
             prefix: namespace.map(|name| format!("{name}/")).unwrap_or_default(),
             labels: labels
                 .parse()
                 .map_err(|error: SelectorError| Status::bad_request(error.to_string()))?,
-            fields: FieldSelector::parse(kind, fields)?,
+            scope: scope(kind, namespace, &fields),
+            fields,
         })
+    }
+
+    /// The narrowest scope of everything that matches.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// Whether the object is asked for.
@@ -51,8 +60,27 @@ impl Selection {
         !self.labels.is_everything() || !self.fields.is_empty()
     }
 
+    /// Whether the keys of objects alone say which are asked for: an object that is asked for once always
+    /// was.
+    pub(crate) fn is_by_key(&self) -> bool {
+        self.labels.is_everything() && self.fields.is_by_key()
+    }
+
     /// The key prefix of all that can match.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
+    }
+}
+
+fn scope(kind: &Kind, namespace: Option<&str>, fields: &FieldSelector) -> Scope {
+    let namespace = namespace.or_else(|| fields.namespace());
+    let is_known = namespace.is_some() || !kind.is_namespaced();
+    match (fields.name(), fields.value(), namespace) {
+        (Some(name), _, namespace) if is_known => {
+            Scope::Object(kind.key(namespace.unwrap_or_default(), name).into())
+        }
+        (_, Some((index, value)), _) => Scope::Field(index, value.into()),
+        (_, None, Some(namespace)) if kind.is_namespaced() => Scope::Namespace(namespace.into()),
+        (_, None, _) => Scope::All,
     }
 }

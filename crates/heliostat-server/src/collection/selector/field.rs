@@ -63,6 +63,39 @@ impl FieldSelector {
         self.terms.is_empty()
     }
 
+    /// Whether every term is about the name or the namespace.
+    pub(crate) fn is_by_key(&self) -> bool {
+        let mut fields = self.terms.iter().map(|term| term.field);
+        fields.all(|field| matches!(field, Field::Name | Field::Namespace))
+    }
+
+    /// The name that an object must have.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.wanted(Field::Name)
+    }
+
+    /// The namespace that an object must be in.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.wanted(Field::Namespace)
+    }
+
+    /// A selectable field, by its number, and the value that it must have.
+    pub(crate) fn value(&self) -> Option<(usize, &str)> {
+        let equal = self.terms.iter().filter(|term| term.equal);
+        equal
+            .filter_map(|term| match term.field {
+                Field::Of(index) => Some((index, term.value.as_str())),
+                Field::Name | Field::Namespace => None,
+            })
+            .next()
+    }
+
+    fn wanted(&self, field: Field) -> Option<&str> {
+        let mut equal = self.terms.iter().filter(|term| term.equal);
+        let term = equal.find(|term| term.field == field)?;
+        Some(&term.value)
+    }
+
     /// Whether the object's fields meet every term.
     pub(crate) fn matches(&self, object: &StoredObject) -> bool {
         self.terms.iter().all(|term| {
@@ -149,9 +182,9 @@ fn unescape(value: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::builtin;
-    use super::super::super::event_type::EventType;
     use super::*;
+    use crate::collection::builtin;
+    use crate::collection::event_type::EventType;
 
     fn pods() -> Kind {
         builtin::kinds()

@@ -30,6 +30,12 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Every value of a key.
+    pub(crate) fn all(&self, key: &str) -> impl Iterator<Item = &str> {
+        let pairs = self.pairs.iter().filter(move |(known, _)| known == key);
+        pairs.map(|(_, value)| value.as_str())
+    }
+
     /// The first value of a key, empty if it is absent.
     pub(crate) fn text(&self, key: &str) -> &str {
         self.get(key).unwrap_or_default()

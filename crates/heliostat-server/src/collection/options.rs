@@ -15,11 +15,41 @@ use super::token::{At, Continue};
 const MATCH: &str = "resourceVersionMatch";
 const INITIAL: &str = "sendInitialEvents";
 
+/// How new what is read must be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Freshness {
+    /// Whatever there is.
+    Any,
+    /// At least this version.
+    AtLeast(u64),
+    /// Nothing that happened before the request is missing.
+    Newest,
+}
+
+impl Freshness {
+    /// The version that must have been reached, where one is named.
+    pub(crate) fn required(self) -> u64 {
+        match self {
+            Self::AtLeast(version) => version,
+            Self::Any | Self::Newest => 0,
+        }
+    }
+
+    /// What a version says as a parameter: none is the newest state, `0` any.
+    fn of(text: &str, version: u64) -> Self {
+        match (text, version) {
+            ("", _) => Self::Newest,
+            (_, 0) => Self::Any,
+            (_, version) => Self::AtLeast(version),
+        }
+    }
+}
+
 /// Which state a list reads.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Read {
-    /// The newest state, once it is at least this version (0: whatever there is).
-    AtLeast(u64),
+    /// The newest state, once it is new enough.
+    Current(Freshness),
     /// The state as of this version.
     Exact(u64),
     /// From `start` on, as of `at`.
@@ -37,10 +67,10 @@ pub(crate) struct ListPlan {
 /// Where a watch begins.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Start {
-    /// With the current state as ADDED events, once it is at least this version (0: at once).
-    State(u64),
-    /// With what comes from now on.
-    Now,
+    /// With the current state as ADDED events, once it is new enough.
+    State(Freshness),
+    /// With what comes from now on, once what is known is new enough.
+    Now(Freshness),
     /// With the first change after this version.
     After(u64),
 }
@@ -92,32 +122,30 @@ impl ListPlan {
                 selection,
             });
         }
-        let version = parse_version(version)
-            .map_err(|why| Status::bad_request(format!("invalid resource version: {why}")))?;
-        let read = match (matching, version, limit) {
+        let freshness = freshness(version)?;
+        let read = match (matching, freshness.required(), limit) {
             ("Exact", version, _) => Read::Exact(version),
             // The legacy rule: a version with a limit and without a match is exact.
             ("", version, Some(_)) if version > 0 => Read::Exact(version),
-            (_, version, _) => Read::AtLeast(version),
+            _ => Read::Current(freshness),
         };
-        // A watch cache answers version 0 from memory as a whole.
-        let whole = query.text("resourceVersion") == "0" && kind.has_watch_cache();
         Ok(Self {
             read,
-            limit: limit.filter(|_| !whole),
+            limit,
             selection,
         })
     }
 
-    /// The version that must have been reached before this list can be answered.
-    pub(crate) fn required_version(&self) -> u64 {
+    /// How new the state must be that this list is answered from.
+    pub(crate) fn freshness(&self) -> Freshness {
         match &self.read {
-            Read::AtLeast(version) | Read::Exact(version) => *version,
-            Read::Continue(Continue {
+            Read::Current(freshness) => *freshness,
+            Read::Exact(version)
+            | Read::Continue(Continue {
                 at: At::Version(version),
                 ..
-            }) => *version,
-            Read::Continue(Continue { at: At::Newest, .. }) => 0,
+            }) => Freshness::AtLeast(*version),
+            Read::Continue(Continue { at: At::Newest, .. }) => Freshness::Newest,
         }
     }
 }
@@ -138,11 +166,12 @@ impl WatchPlan {
         if !causes.is_empty() {
             return Err(Status::invalid_options(causes));
         }
-        let version = parse_version(query.text("resourceVersion")).map_err(Status::plain_error)?;
+        let text = query.text("resourceVersion");
+        let version = parse_version(text).map_err(Status::plain_error)?;
+        let freshness = Freshness::of(text, version);
         let start = match (initial, version) {
-            (Some(true), version) => Start::State(version),
-            (Some(false), 0) => Start::Now,
-            (None, 0) => Start::State(0),
+            (Some(true), _) | (None, 0) => Start::State(freshness),
+            (Some(false), 0) => Start::Now(freshness),
             (Some(false) | None, version) => Start::After(version),
         };
         let seconds = integer(query, "timeoutSeconds")?;
@@ -159,15 +188,28 @@ impl WatchPlan {
             timeout,
         })
     }
+
+    /// How new the state must be that this watch starts from.
+    pub(crate) fn freshness(&self) -> Freshness {
+        match self.start {
+            Start::State(freshness) | Start::Now(freshness) => freshness,
+            Start::After(_) => Freshness::Any,
+        }
+    }
 }
 
-/// The version that a get must not be older than.
+/// How new the state must be that a get is answered from.
 ///
 /// # Errors
 /// A 400 for what is not a version.
-pub(crate) fn get_version(query: &Query) -> Result<u64, Status> {
-    parse_version(query.text("resourceVersion"))
-        .map_err(|why| Status::bad_request(format!("invalid resource version: {why}")))
+pub(crate) fn get_freshness(query: &Query) -> Result<Freshness, Status> {
+    freshness(query.text("resourceVersion"))
+}
+
+fn freshness(text: &str) -> Result<Freshness, Status> {
+    let version = parse_version(text)
+        .map_err(|why| Status::bad_request(format!("invalid resource version: {why}")))?;
+    Ok(Freshness::of(text, version))
 }
 
 /// The selection of a delete collection, which has no other parameters of a list.
@@ -298,9 +340,18 @@ mod tests {
             list("resourceVersion=7&limit=3").unwrap().read,
             Read::Exact(7)
         );
-        assert_eq!(list("resourceVersion=7").unwrap().read, Read::AtLeast(7));
+        let at_least = |version| Read::Current(Freshness::AtLeast(version));
+        assert_eq!(list("resourceVersion=7").unwrap().read, at_least(7));
         let query = "resourceVersion=7&limit=3&resourceVersionMatch=NotOlderThan";
-        assert_eq!(list(query).unwrap().read, Read::AtLeast(7));
+        assert_eq!(list(query).unwrap().read, at_least(7));
+        assert_eq!(
+            list("limit=3").unwrap().read,
+            Read::Current(Freshness::Newest)
+        );
+        assert_eq!(
+            list("resourceVersion=0").unwrap().read,
+            Read::Current(Freshness::Any)
+        );
     }
 
     #[test]
@@ -317,13 +368,19 @@ mod tests {
     fn a_watch_starts_where_version_and_initial_events_say() {
         let sie = "&resourceVersionMatch=NotOlderThan&sendInitialEvents=";
         let table = [
-            ("watch=1".to_owned(), Start::State(0)),
-            ("resourceVersion=0".to_owned(), Start::State(0)),
+            ("watch=1".to_owned(), Start::State(Freshness::Newest)),
+            ("resourceVersion=0".to_owned(), Start::State(Freshness::Any)),
             ("resourceVersion=7".to_owned(), Start::After(7)),
-            (format!("resourceVersion=7{sie}true"), Start::State(7)),
+            (
+                format!("resourceVersion=7{sie}true"),
+                Start::State(Freshness::AtLeast(7)),
+            ),
             (format!("resourceVersion=7{sie}false"), Start::After(7)),
-            (format!("resourceVersion=0{sie}false"), Start::Now),
-            (format!("a{sie}false"), Start::Now),
+            (
+                format!("resourceVersion=0{sie}false"),
+                Start::Now(Freshness::Any),
+            ),
+            (format!("a{sie}false"), Start::Now(Freshness::Newest)),
         ];
         for (query, expected) in table {
             assert_eq!(watch(&query).unwrap().start, expected, "{query}");

@@ -10,6 +10,7 @@ use super::kind::Kind;
 #[derive(Clone, Debug)]
 pub(crate) struct Registry {
     kinds: Vec<Arc<Kind>>,
+    is_read_only: bool,
 }
 
 impl Registry {
@@ -17,7 +18,21 @@ impl Registry {
     pub(crate) fn builtin() -> Self {
         Self {
             kinds: builtin::kinds().map(Arc::new).collect(),
+            is_read_only: false,
         }
+    }
+
+    /// No kinds yet, and none that can be written.
+    pub(crate) fn read_only() -> Self {
+        Self {
+            kinds: Vec::new(),
+            is_read_only: true,
+        }
+    }
+
+    /// Whether objects can only be read.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     /// Adds a kind, or replaces the one of the same qualified name. A kind that has not changed
@@ -26,14 +41,18 @@ impl Registry {
         if self.kinds.iter().any(|known| **known == kind) {
             return;
         }
-        let kind = Arc::new(kind);
+        self.register_shared(&Arc::new(kind));
+    }
+
+    /// Adds a kind, or replaces the one of the same qualified name.
+    pub(crate) fn register_shared(&mut self, kind: &Arc<Kind>) {
         match self
             .kinds
             .iter_mut()
             .find(|known| known.qualified() == kind.qualified())
         {
-            Some(known) => *known = kind,
-            None => self.kinds.push(kind),
+            Some(known) => *known = Arc::clone(kind),
+            None => self.kinds.push(Arc::clone(kind)),
         }
     }
 

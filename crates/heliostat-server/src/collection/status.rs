@@ -200,6 +200,15 @@ impl Status {
         Self::failure(405, "MethodNotAllowed", message)
     }
 
+    /// 405 of a server that mirrors another one, which takes writes.
+    pub(crate) fn read_only(verb: &str, kind: &str, write_to: &str) -> Self {
+        let message = format!(
+            "{verb} is not supported on resources of kind {kind:?}: this server is a read-only mirror; \
+             write to {write_to}"
+        );
+        Self::failure(405, "MethodNotAllowed", message)
+    }
+
     /// 406: nothing in `Accept` can be produced.
     pub(crate) fn not_acceptable(message: impl Into<String>) -> Self {
         Self::failure(406, "NotAcceptable", message)
@@ -358,6 +367,32 @@ impl Status {
         };
         let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
         Self::failure(504, "Timeout", message).with_details(details)
+    }
+
+    /// 504: nothing proved in time that a version is the newest.
+    pub(crate) fn unproven_version(current: u64) -> Self {
+        let details = StatusDetails {
+            causes: vec![StatusCause {
+                reason: "ResourceVersionTooLarge".to_owned(),
+                message: "Too large resource version".to_owned(),
+                field: String::new(),
+            }],
+            retry_after_seconds: Some(1),
+            ..StatusDetails::default()
+        };
+        let message = format!(
+            "Timeout: the source of this mirror did not say in time whether version {current} is its \
+             newest; a request with resourceVersion=0 is answered from what is there"
+        );
+        Self::failure(504, "Timeout", message).with_details(details)
+    }
+
+    /// 400: a mirror that does not ask its source cannot answer a read that names no version.
+    pub(crate) fn no_consistent_reads(kind: &str) -> Self {
+        Self::bad_request(format!(
+            "this mirror answers no consistent reads of {kind}; name a version, or ask for any with \
+             resourceVersion=0"
+        ))
     }
 
     /// 504: the request was not complete in time.

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use heliostat_core::wire::protobuf::field::{Fields, Malformed, Value};
 use heliostat_kinds::{MAGIC, TextOptions, schema};
 
 use super::event_type::EventType;
@@ -20,7 +21,7 @@ const ENVELOPE_END: &[u8] = &[0x1a, 0, 0x22, 0];
 const BROKEN_LABELS: &[u8] = &[0x0a, 4, 0x5a, 2, 0x0a, 0x7f];
 
 /// An object as a frame of a watch; the object in its envelope and its message are parts of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Binary {
     event_type: EventType,
     frame: Bytes,
@@ -42,7 +43,8 @@ impl Binary {
         Ok(Self::new(event_type, kind, &message))
     }
 
-    fn new(event_type: EventType, kind: &'static schema::Kind, message: &[u8]) -> Self {
+    /// Puts the message of an object into its envelope and its frame.
+    pub(crate) fn new(event_type: EventType, kind: &'static schema::Kind, message: &[u8]) -> Self {
         let head = envelope_head(kind.api_version(), kind.name(), message.len());
         let object = head.len() + message.len() + ENVELOPE_END.len();
         let mut frame = frame_head(event_type, object);
@@ -77,6 +79,11 @@ impl Binary {
         self.frame.get(self.message.clone()).unwrap_or_default()
     }
 
+    /// How many bytes the frame has.
+    pub(crate) fn len(&self) -> usize {
+        self.frame.len()
+    }
+
     /// Returns the frame under a type: shared if it is the type that the object was encoded with.
     pub(crate) fn frame(&self, event_type: EventType) -> Bytes {
         if event_type == self.event_type {
@@ -94,6 +101,49 @@ fn message(kind: &'static schema::Kind, json: &[u8]) -> Result<Vec<u8>, String> 
     let options = TextOptions::new().with_kind(kind).without_envelope();
     let written = options.write_json(json, &mut out);
     written.map_err(|error| error.to_string())?;
+    Ok(out)
+}
+
+/// The number of the metadata in every object, and of the version in the metadata.
+const METADATA: u32 = 1;
+const RESOURCE_VERSION: u32 = 6;
+
+/// Returns the message of an object under another version, in the place of its own.
+///
+/// # Errors
+/// If the bytes are no message.
+pub(crate) fn with_version(message: &[u8], version: u64) -> Result<Vec<u8>, Malformed> {
+    let mut out = Vec::with_capacity(message.len() + 8);
+    for field in Fields::of(message) {
+        let field = field?;
+        match field.value {
+            Value::Bytes(metadata) if field.number == METADATA => {
+                let metadata = metadata_with_version(metadata, version)?;
+                bytes_field(&mut out, 1, &metadata);
+            }
+            _ => out.extend_from_slice(field.bytes),
+        }
+    }
+    Ok(out)
+}
+
+fn metadata_with_version(metadata: &[u8], version: u64) -> Result<Vec<u8>, Malformed> {
+    let digits = version.to_string();
+    let mut out = Vec::with_capacity(metadata.len() + digits.len() + 2);
+    let mut is_written = false;
+    for field in Fields::of(metadata) {
+        let field = field?;
+        if field.number >= RESOURCE_VERSION && !is_written {
+            bytes_field(&mut out, 6, digits.as_bytes());
+            is_written = true;
+        }
+        if field.number != RESOURCE_VERSION {
+            out.extend_from_slice(field.bytes);
+        }
+    }
+    if !is_written {
+        bytes_field(&mut out, 6, digits.as_bytes());
+    }
     Ok(out)
 }
 
@@ -193,7 +243,33 @@ fn varint(out: &mut Vec<u8>, mut value: usize) {
 }
 
 /// How many bytes a run of bytes has as a field below 16.
-fn bytes_field_len(length: usize) -> usize {
+pub(crate) fn bytes_field_len(length: usize) -> usize {
     let bits = (usize::BITS - length.leading_zeros()).max(1);
     1 + bits.div_ceil(7) as usize + length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_version_changes_the_version_and_nothing_else() {
+        let kind = builtin("v1", "ConfigMap");
+        let text = |version: &str| {
+            format!(
+                r#"{{"metadata":{{"name":"a","uid":"u","resourceVersion":"{version}","labels":{{"a":"b"}}}},"data":{{"k":"v"}}}}"#
+            )
+        };
+        let message = |version: &str| message(kind, text(version).as_bytes()).unwrap();
+        for version in [7, 20_393, u64::MAX] {
+            let moved = with_version(&message("20392"), version).unwrap();
+            assert_eq!(moved, message(&version.to_string()));
+        }
+        let name_only = [0x0a, 3, 0x0a, 1, b'a'];
+        assert_eq!(
+            with_version(&name_only, 5).unwrap(),
+            [0x0a, 6, 0x0a, 1, b'a', 0x32, 1, b'5']
+        );
+        assert!(with_version(&[0x0a, 9], 5).is_err());
+    }
 }
