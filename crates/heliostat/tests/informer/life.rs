@@ -59,10 +59,10 @@ async fn i_14_a_mirror_that_stops_before_it_is_synced_never_is() {
         registration.wait_synced(Duration::MAX),
         stops.shutdown()
     );
-    assert_eq!(
-        waited.unwrap_err().to_string(),
-        "the informer a collection in memory has stopped"
-    );
+    let error = waited.unwrap_err();
+    assert_eq!(error.to_string(), "not synced: a collection in memory");
+    let reason = error.cause().source().unwrap().to_string();
+    assert_eq!(reason, "the informer a collection in memory has stopped");
     assert!(handler_waited.is_err());
     assert!(!informer.is_synced() && !registration.is_synced());
 }

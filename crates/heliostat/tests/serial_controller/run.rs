@@ -183,7 +183,7 @@ async fn i_02_an_empty_collection_is_synced_and_a_controller_that_never_runs_is_
     drop(never);
     let error = handle.wait_synced(Duration::MAX).await.unwrap_err();
     assert!(
-        error.to_string().contains("stopped before it was synced"),
+        format!("{error:?}").contains("SerialControllerStopped"),
         "{error}"
     );
     handle.stopped().await;

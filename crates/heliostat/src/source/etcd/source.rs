@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::cluster::Cluster;
 use super::decode::{Decode, DecoderMaker, KeyValue, PlainDecoder, Reader};
 use super::document::document;
+use super::failure::expired;
 use super::followed::Followed;
 use super::keys::{Keys, Prefix};
 use super::list::{Listing, Question, Wanted};
@@ -313,11 +314,16 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
             }
         };
         let cluster_id = listing.pin().cluster_id;
-        if is_whole && let Some(before) = self.followed.adopt(cluster_id) {
+        if let Some(before) = self.followed.adopt(cluster_id) {
             tracing::warn!(
                 "{what}: cluster {cluster_id:x} answers in the place of cluster {before:x}; its objects replace \
                  those that were mirrored"
             );
+            // This list may be the proof of the history before a watch, which would then go on in the
+            // other cluster; the next one is a new list.
+            let message =
+                format!("{what}: cluster {before:x} is replaced by cluster {cluster_id:x}");
+            return Err(expired(message).into());
         }
         Ok(listing)
     }
