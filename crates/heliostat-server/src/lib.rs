@@ -37,6 +37,7 @@
 //! | [`ApiServer`], [`ApiServerBuilder`], [`RunningServer`] | settings; listening; the end of it |
 //! | [`StorageHandle`] | reading and writing in process, bulk loads, the exact current state |
 //! | [`Faults`], [`Fault`], [`FaultRule`] | failures on demand, for requests and for open streams |
+//! | [`WatchCache`], [`CacheServer`] | a mirror of a source that a reflector feeds, and a read-only server over such mirrors |
 //! | [`Kind`] | what is served |
 //! | [`Status`] | what a client gets instead of an object |
 //!
@@ -54,7 +55,8 @@
 //! - Subresources other than `status` do not exist.
 //!
 //! Inside, `collection` and `api_server` are pure (no socket, no clock) and decide everything; `http` is the only
-//! room that knows hyper; `handle` puts one lock around the storage.
+//! room that knows hyper; `handle` puts one lock around the storage, `watch_cache` one around each mirror,
+//! and `served` is what `http` knows of both.
 #![deny(missing_docs)]
 
 mod api_server;

@@ -122,7 +122,7 @@ impl WatchCache {
     /// Answers consistent reads, those that name no version: `newest` returns the newest version of the
     /// source, read after the call; `progress` returns up to where the changes after a version are
     /// complete. Without it such reads are refused after a wait, since nothing proves that the cache is as
-    /// new as its source.
+    /// new as its source. This is a setting of the returned handle: serve that one.
     #[must_use]
     pub fn consistent_reads<N, P, E>(
         mut self,
@@ -138,7 +138,8 @@ impl WatchCache {
         self
     }
 
-    /// Says why the first list has not come, for `/readyz?verbose`: what failed last. One line.
+    /// Says why the first list has not come, for `/readyz?verbose`: what failed last. This is a setting of
+    /// the returned handle.
     #[must_use]
     pub fn explained_by(
         mut self,
