@@ -55,7 +55,7 @@ impl Chain {
             cache.consistent_reads(move || newest.newest(), move |at| progress.progress(at));
         let server = CacheServer::builder().cache(cache).build();
         let server = server.serve_local().await.unwrap();
-        soon(mirror.wait_synced()).await.unwrap();
+        soon(mirror.wait_synced(Duration::MAX)).await.unwrap();
         Self {
             source,
             mirror,
@@ -119,7 +119,7 @@ async fn watches_of_a_cache_go_on_while_its_source_restarts() {
         .unwrap();
     let (reflector, maps) = Reflector::with_indexer(KubeSource::<ConfigMap>::new(&cluster));
     let client = reflector.start();
-    soon(client.wait_synced()).await.unwrap();
+    soon(client.wait_synced(Duration::MAX)).await.unwrap();
     let lists = client.status().counts.lists + client.status().counts.watches;
 
     // The source forgets its history and ends its watches; objects change meanwhile.
