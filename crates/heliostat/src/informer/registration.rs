@@ -52,6 +52,7 @@ impl<T: Send + Sync + 'static> Registration<T> {
         handler: impl EventHandler<T>,
     ) -> Self {
         let teller = Teller {
+            informer: Arc::clone(&inner.name),
             handler,
             slot: Arc::clone(&slot),
             in_a_row: 0,
@@ -170,6 +171,8 @@ pub(super) async fn join(task: JoinHandle<()>, name: &str) {
 
 /// Tells a handler what waits in its slot, one notification after the other.
 struct Teller<T, H> {
+    /// The informer's name, for logs.
+    informer: Arc<str>,
     handler: H,
     slot: Arc<Slot<T>>,
     /// How many it has been told since others of its thread had their turn.
@@ -213,9 +216,11 @@ impl<T: Send + Sync + 'static, H: EventHandler<T>> Teller<T, H> {
         if let Err(panic) = outcome {
             self.slot.panicked();
             tracing::error!(
+                informer = %self.informer,
                 handler = %self.slot.name(),
                 object = notifications.last_key().map(tracing::field::debug),
                 panic = %printable(crate::contain::panic_message(&*panic)),
+                resume_in = ?PANIC_PAUSE,
                 "a handler panicked; it goes on with the next notification"
             );
             tokio::select! {
