@@ -54,8 +54,8 @@
 //! - **Several changes of one revision come from etcd alone.** Its source remembers a revision in which a
 //!   watch was cut, and begins the next watch with all of it; in between the mirror holds a part of the
 //!   revision. Where it is cut, changes come again, which the promises allow for that revision and no other.
-//! - **Another cluster is known by its name.** A source that reads etcd refuses to watch it from a version
-//!   of the one before. Without the name no client could notice a cluster whose revisions are higher.
+//! - **Another cluster is known by its name.** A source that reads etcd refuses the first request that one
+//!   answers. Without the name no client could notice a cluster whose revisions are higher.
 //! - **Handlers stop only one by one.** That a whole informer stops, with or without telling what
 //!   waits, is a matter of tasks, which the model does not have; so is a lock.
 //! - **A panic costs a handler a second.** What it was told counts as told.

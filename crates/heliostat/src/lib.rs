@@ -105,6 +105,10 @@ mod log_limit;
 
 mod sync;
 
+#[cfg(test)]
+#[path = "../tests/recorder/mod.rs"]
+mod recorder;
+
 pub use budget::RequestBudget;
 pub use controller::builder::Controller;
 pub use heliostat_core::error::SourceError;

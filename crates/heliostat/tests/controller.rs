@@ -4,6 +4,8 @@
 //! embedded server.
 #![cfg(all(feature = "memory", feature = "kube"))]
 
+mod recorder;
+
 #[path = "controller/support.rs"]
 mod support;
 

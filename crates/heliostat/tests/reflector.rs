@@ -3,6 +3,8 @@
 //! Time is tokio's paused clock: it moves only when nothing else can.
 #![cfg(feature = "memory")]
 
+mod recorder;
+
 #[path = "reflector/support.rs"]
 mod support;
 

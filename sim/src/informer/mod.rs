@@ -258,10 +258,10 @@ impl Informer {
         self.log.note(self.works, &before, self.store.view());
         let outcome = self.spoil(outcome);
         self.count(&outcome);
-        self.put(|fanout, now| fanout.tell(now, outcome));
+        self.put(|fanout, now| fanout.notify(now, outcome));
         self.queue.processed();
         if self.queue.is_synced() && !self.is_synced {
-            self.tell_synced();
+            self.notify_synced();
         }
         self.waits_since = (!self.is_drained()).then_some(self.now);
         Some(before)
@@ -278,7 +278,7 @@ impl Informer {
         self.in_work = self.queue.pop();
     }
 
-    fn tell_synced(&mut self) {
+    fn notify_synced(&mut self) {
         self.is_synced = true;
         let times = match self.mutant {
             Some(Mutant::SyncedTwice) => 2,
@@ -286,7 +286,7 @@ impl Informer {
             Some(_) | None => 1,
         };
         for _ in 0..times {
-            self.put(Fanout::tell_synced);
+            self.put(Fanout::notify_synced);
         }
         for listener in self
             .listeners

@@ -20,8 +20,6 @@ use crate::scenario::EtcdPlan;
 pub(super) struct Remembered {
     /// The cluster that it follows.
     cluster: usize,
-    /// The lowest revision of a list from that cluster: no version of the mirror is older.
-    since: u64,
     /// Revisions of which some changes were delivered, and others not.
     cut: BTreeSet<u64>,
 }
@@ -33,41 +31,27 @@ const BEHIND_MAX: Duration = Duration::from_secs(15);
 const COMPACTION_AFTER_PAGE: Duration = Duration::from_secs(1);
 
 impl Server {
-    /// The source of a mirror has a whole list from the present cluster.
-    pub(super) fn adopt_cluster(
+    /// True if another cluster answers than the one that the source of the mirror follows: the request is
+    /// refused, whatever it is, and the source follows that cluster once it has heard so.
+    ///
+    /// A list is refused as well, since it may be the proof of the history before a watch: the mirror would
+    /// go on watching another cluster from a version that is not of it.
+    pub(super) fn is_another_cluster(
         &mut self,
         around: &mut Surroundings<'_>,
-        client: usize,
-        revision: u64,
-    ) {
-        let cluster = around.world.cluster_of(around.world.current());
-        let remembered = self.remembered.entry(client).or_default();
-        if remembered.cluster != cluster {
-            around.coverage.count(Seen::OtherClusterAdopted);
-            *remembered = Remembered {
-                cluster,
-                since: revision,
-                cut: BTreeSet::new(),
-            };
-        }
-        // The cluster may have been restored from a backup.
-        remembered.since = remembered.since.min(revision);
-    }
-
-    /// True if a mirror's version is not one of the cluster that would be watched.
-    pub(super) fn is_of_another_cluster(
-        &mut self,
-        around: &mut Surroundings<'_>,
-        client: usize,
-        version: u64,
+        id: ConnectionId,
     ) -> bool {
+        let (Some(_), Some(connection)) = (&self.plan.etcd, self.connections.get_mut(&id)) else {
+            return false;
+        };
         let cluster = around.world.cluster_of(around.world.current());
-        let remembered = self.remembered.entry(client).or_default();
-        let is_other = remembered.cluster != cluster || version < remembered.since;
-        if is_other {
-            around.coverage.count(Seen::OtherClusterRefused);
+        let remembered = self.remembered.entry(connection.client).or_default();
+        if remembered.cluster == cluster || self.mutant == Some(Mutant::IgnoresClusters) {
+            return false;
         }
-        is_other && self.mutant != Some(Mutant::IgnoresClusters)
+        around.coverage.count(Seen::OtherClusterRefused);
+        connection.other_cluster = Some(cluster);
+        true
     }
 
     /// After which revision a watch must begin to go on after this version, and up to which revision it
@@ -105,6 +89,17 @@ impl Server {
         {
             let origin = carried.origin;
             connection.within = origin.is_inner.then_some(origin.revision);
+        }
+    }
+
+    /// The source has heard the last answer of a connection.
+    pub(super) fn follow_cluster(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get(&id)
+            && let Some(cluster) = connection.other_cluster.filter(|_| !connection.aborted)
+        {
+            let cut = BTreeSet::new();
+            self.remembered
+                .insert(connection.client, Remembered { cluster, cut });
         }
     }
 

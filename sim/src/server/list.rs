@@ -43,6 +43,10 @@ impl Server {
         } else {
             draw(&self.faults.body, self.faults.body_chance, &mut self.rng)
         };
+        if self.is_another_cluster(around, id) {
+            let status = Status::failure(410, "Expired", "another cluster answers");
+            return self.refuse(around, id, Some(status.into()));
+        }
         let page = match self.resolve(around, options, fault) {
             Ok(page) => page,
             Err(status) => return self.refuse(around, id, Some((*status).into())),
@@ -56,14 +60,7 @@ impl Server {
             let lasts = std::time::Duration::from_secs(ENDLESS_SECONDS);
             self.endless_until = around.now + lasts;
         }
-        if self.plan.etcd.is_some() {
-            let is_whole = options.object.is_none() && options.continue_token.is_none();
-            if let Some(connection) = self.connections.get(&id).filter(|_| is_whole) {
-                let client = connection.client;
-                self.adopt_cluster(around, client, page.revision);
-            }
-            self.compact_between_pages(around);
-        }
+        self.compact_between_pages(around);
         let parts = self.body(around, &page, options, fault);
         let origin = Origin {
             timeline: 0,

@@ -144,6 +144,7 @@ impl Server {
         self.note_delivery(id, carried);
         if carried.answer.is_last() {
             self.note_cut(id);
+            self.follow_cluster(id);
             self.connections.remove(&id);
         }
         Some(who)

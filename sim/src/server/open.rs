@@ -22,6 +22,8 @@ pub(super) struct Connection {
     pub(super) stream: Option<Stream>,
     /// The revision of which the client has some changes and others not.
     pub(super) within: Option<u64>,
+    /// The cluster for which the request is refused: the source followed another one.
+    pub(super) other_cluster: Option<usize>,
 }
 
 impl Connection {
@@ -37,6 +39,7 @@ impl Connection {
             aborted: false,
             stream: None,
             within: None,
+            other_cluster: None,
         }
     }
 }

@@ -71,7 +71,7 @@ impl Server {
             return;
         };
         let reads_etcd = self.plan.etcd.is_some();
-        let is_foreign = reads_etcd && self.is_of_another_cluster(around, client, asked);
+        let is_foreign = self.is_another_cluster(around, id);
         let (position, again) = match reads_etcd {
             true => self.resumes_after(around, client, asked),
             false => (asked, 0),

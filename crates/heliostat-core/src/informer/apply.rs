@@ -1,7 +1,7 @@
-//! What a change at the source means here: applied to a store, and put in the words of handlers.
+//! Applies changes of the source to a store and returns the notifications for handlers.
 //!
-//! The store is always changed first. Whoever is told of a change finds it, or a newer one, in the
-//! store.
+//! The store is always changed first: a handler that is notified of a change finds it, or a newer one, in
+//! the store.
 
 use std::sync::Arc;
 
@@ -19,28 +19,28 @@ use crate::version::ResourceVersion;
 
 /// A store that changes are applied to.
 pub trait Target<T> {
-    /// Puts an object in; gives the state that it had before.
+    /// Adds or replaces an object and returns its previous state.
     fn upsert(&mut self, entry: Entry<T>) -> Option<Entry<T>>;
 
-    /// Takes an object out; gives its last state here.
+    /// Removes an object and returns its last state.
     fn remove(&mut self, key: &ObjectKey) -> Option<Entry<T>>;
 
-    /// Puts a collected set in the place of all that is there, in one step; gives the state before.
+    /// Replaces all objects by the staged ones in one step, and returns the previous state.
     fn replace(&mut self, staging: Staging<T>, version: &ResourceVersion) -> Snapshot<T>;
 
     /// Moves the version of the store.
     fn move_version(&mut self, version: &ResourceVersion);
 
-    /// The present state.
+    /// Returns the current state.
     fn snapshot(&self) -> Snapshot<T>;
 }
 
-/// Applies what came out of a queue to a store. `tells_unchanged` asks for the objects, too, that a
-/// list found as they were.
+/// Applies an element of a queue to a store. `reports_unchanged` includes objects that a list found
+/// unchanged.
 pub fn apply<T>(
     target: &mut impl Target<T>,
     popped: Popped<T>,
-    tells_unchanged: bool,
+    reports_unchanged: bool,
 ) -> Outcome<T> {
     let is_in_initial_list = popped.is_in_initial_list;
     let outcome = match popped.work {
@@ -60,7 +60,7 @@ pub fn apply<T>(
                     &before,
                     &after,
                     is_in_initial_list,
-                    tells_unchanged,
+                    reports_unchanged,
                 ))
             }
         }
@@ -76,7 +76,7 @@ pub fn apply<T>(
     outcome
 }
 
-/// Applies one change. An object that was not here has not gone from here: its end is not told.
+/// Applies one change. The deletion of an object that the store does not have is not reported.
 fn apply_delta<T>(
     target: &mut impl Target<T>,
     delta: Delta<T>,
@@ -101,7 +101,7 @@ fn apply_delta<T>(
                 Deletion::Tombstone { last, .. } => last.unwrap_or_else(|| known.clone()),
             };
             Some(if is_other_life(&known, &last) {
-                // What came in between never came here: what was here went unseen.
+                // The deletion is of a later object of this name; that of the known one was not observed.
                 Notification::Deleted {
                     last: known,
                     tombstone: true,
@@ -120,7 +120,7 @@ pub fn differences<T>(
     before: &Snapshot<T>,
     after: &Snapshot<T>,
     is_in_initial_list: bool,
-    tells_unchanged: bool,
+    reports_unchanged: bool,
 ) -> Vec<Notification<T>> {
     let mut gone = Vec::new();
     let mut here = Vec::new();
@@ -136,7 +136,7 @@ pub fn differences<T>(
         Difference::Changed { old, new } => here.push(updated(old, new)),
         Difference::Unchanged(entry) => here.push(updated(entry, entry)),
     };
-    if tells_unchanged {
+    if reports_unchanged {
         before.compare(after).for_each(&mut sort);
     } else {
         before.differences(after).for_each(&mut sort);

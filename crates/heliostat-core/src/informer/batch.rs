@@ -33,12 +33,12 @@ pub(super) enum Content<T> {
 pub(super) struct ChangesCursor<T> {
     batch: Arc<[Notification<T>]>,
     next: usize,
-    /// False to leave out what only says that nothing changed.
+    /// False to leave out notifications of unchanged objects.
     with_syncs: bool,
 }
 
-/// A walk through a state, a few objects at a time, so that a handler costs no memory for what it
-/// has not been told yet.
+/// A walk through a state, a few objects at a time, so that objects that wait for a handler take no memory
+/// of their own.
 pub(super) struct StateCursor<T> {
     snapshot: Snapshot<T>,
     telling: Telling,
@@ -78,9 +78,9 @@ impl<T> BufferedBatch<T> {
     /// Returns the next notification; none when all have been delivered.
     #[expect(
         clippy::should_implement_trait,
-        reason = "what it gives is borrowed from the batch"
+        reason = "the notification is borrowed from the batch"
     )]
-    // Many handlers ask often: what nearly all batches are must be all that is inlined.
+    // Called often by many handlers: only the common case is inlined.
     #[inline]
     pub fn next(&mut self) -> Option<NotificationRef<'_, T>> {
         if !self.is_plain {
@@ -109,7 +109,7 @@ impl<T> BufferedBatch<T> {
         }
     }
 
-    /// True if [`next`](Self::next) has something to give.
+    /// Returns true if [`next`](Self::next) returns a notification.
     #[inline]
     pub fn has_next(&mut self) -> bool {
         match &mut self.content {
@@ -118,7 +118,7 @@ impl<T> BufferedBatch<T> {
         }
     }
 
-    /// What object the notification was about that [`next`](Self::next) gave last.
+    /// Returns the key of the object of the last notification.
     #[must_use]
     pub fn last_key(&self) -> Option<&ObjectKey> {
         match &self.content {

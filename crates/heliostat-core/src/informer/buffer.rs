@@ -1,8 +1,8 @@
-//! `HandlerBuffer`: what one handler has not been told yet.
+//! `HandlerBuffer`: the notifications that wait for one handler.
 //!
-//! What is waiting lies in batches and states that the handler shares with the mirror and with all
-//! other handlers, so a handler that keeps up costs next to nothing. One that does not either keeps
-//! everything, or, with a limit, folds what waits into one slot for each object.
+//! They are stored in batches and states that the handler shares with the mirror and all other handlers, so a
+//! handler that keeps up takes almost no memory. The buffer of a slow one keeps everything, or, with a limit,
+//! folds its notifications into one slot for each object.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -24,18 +24,18 @@ pub enum Buffering {
     /// Everything up to a number of notifications, and beyond it the newest state of each object.
     ///
     /// At most `limit` changes wait, or a single batch of them, or one change for each object that is
-    /// in the mirror or that the handler still believes to be. A whole state of the mirror that is to
-    /// be told first, because the handler has just come or a resync is due, does not count: its memory
-    /// is the mirror's. A deletion is never lost, and an object that came and went before the handler
-    /// was told of it is not told at all. The order of one object's notifications stands, and objects
-    /// are told in the order in which they first changed.
+    /// in the mirror or that the handler still knows. A whole state of the mirror that is delivered first,
+    /// to a new handler or at a resync, does not count: its memory is the mirror's. A deletion is never lost,
+    /// and an object that was created and deleted before its delivery is not delivered at all. The
+    /// notifications of one object stay in order, and objects are delivered in the order of their first
+    /// change.
     Coalescing {
         /// How many changes may wait before they are folded together.
         limit: usize,
     },
 }
 
-/// How an object is told that went and came again under its name: same key, other uid.
+/// How an object is delivered that was deleted and created again under its name: same key, other uid.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Recreation {
@@ -46,28 +46,28 @@ pub enum Recreation {
     AsDeleteAndAdd,
 }
 
-/// What one handler has not been told yet, in the order in which it will be.
+/// The notifications that wait for one handler, in the order of their delivery.
 ///
-/// Whoever distributes calls [`changes`](Self::changes), [`initial`](Self::initial),
+/// The mirror calls [`changes`](Self::changes), [`initial`](Self::initial),
 /// [`resync`](Self::resync) and [`synced`](Self::synced); the handler's task calls
-/// [`take`](Self::take) and tells what is in the batch before it takes the next.
+/// [`take`](Self::take) and delivers the batch before it takes the next.
 pub struct HandlerBuffer<T> {
     buffering: Buffering,
     recreation: Recreation,
     pieces: VecDeque<Piece<T>>,
-    /// How many notifications lie in `pieces`.
+    /// Number of notifications in `pieces`.
     pending: usize,
     coalesced: Coalesced<T>,
 }
 
-/// Something that waits as it came.
+/// Notifications that wait unfolded.
 struct Piece<T> {
     since: Time,
     content: Content<T>,
 }
 
 impl<T> HandlerBuffer<T> {
-    /// Nothing is waiting.
+    /// Creates an empty buffer.
     #[must_use]
     pub fn new(buffering: Buffering, recreation: Recreation) -> Self {
         Self {
@@ -79,23 +79,22 @@ impl<T> HandlerBuffer<T> {
         }
     }
 
-    /// These changes were made, in this order. `with_syncs` tells whether the handler wants those that
-    /// only say that nothing changed.
+    /// Adds changes, in this order. `with_syncs` includes notifications of unchanged objects.
     pub fn changes(&mut self, now: Time, batch: Arc<[Notification<T>]>, with_syncs: bool) {
         self.push(now, Content::changes(batch, with_syncs));
     }
 
-    /// This is what is there; the handler is to be told all of it as new.
+    /// Adds the current state; delivered to the handler as additions.
     pub fn initial(&mut self, now: Time, state: Snapshot<T>) {
         self.push(now, Content::state(state, Telling::Initial));
     }
 
-    /// This is what is there; the handler is to be told all of it again.
+    /// Adds the current state; delivered to the handler as a resync.
     pub fn resync(&mut self, now: Time, state: Snapshot<T>) {
         self.push(now, Content::state(state, Telling::Sync));
     }
 
-    /// All of the initial state has been handed over before this.
+    /// Adds the end of the initial state.
     pub fn synced(&mut self, now: Time) {
         self.push(
             now,
@@ -103,7 +102,7 @@ impl<T> HandlerBuffer<T> {
         );
     }
 
-    /// What the handler is to be told next; none if nothing is waiting.
+    /// Takes the next notifications; none if none waits.
     pub fn take(&mut self) -> Option<BufferedBatch<T>> {
         let splits = self.recreation == Recreation::AsDeleteAndAdd;
         if let Some((since, notification)) = self.coalesced.pop() {
@@ -115,40 +114,40 @@ impl<T> HandlerBuffer<T> {
         Some(BufferedBatch::new(piece.since, piece.content, splits))
     }
 
-    /// Drops all that is waiting.
+    /// Drops all notifications.
     pub fn clear(&mut self) {
         self.pieces = VecDeque::new();
         self.pending = 0;
         self.coalesced = Coalesced::default();
     }
 
-    /// How many notifications are waiting, or slots where they were folded together.
+    /// Returns the number of waiting notifications, or of slots where they are folded.
     #[must_use]
     pub fn len(&self) -> usize {
         self.pending + self.coalesced.len()
     }
 
-    /// True if nothing is waiting.
+    /// Returns true if no notification waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many notifications were folded into others since the start.
+    /// Returns the number of notifications that were folded into others since the start.
     #[must_use]
     pub const fn folded(&self) -> u64 {
         self.coalesced.folded()
     }
 
-    /// Since when the one has been waiting that is told next.
+    /// Returns since when the next notification has been waiting.
     #[must_use]
     pub fn waiting_since(&self) -> Option<Time> {
         let piece = self.pieces.front().map(|piece| piece.since);
         self.coalesced.waiting_since().or(piece)
     }
 
-    /// How many of those that wait lie in a state of the mirror that is told first: they take no memory
-    /// of their own.
+    /// Returns how many of the waiting notifications are in a state of the mirror that is delivered first: they
+    /// take no memory of their own.
     #[must_use]
     pub fn in_first_state(&self) -> usize {
         match self.pieces.front() {

@@ -1,8 +1,8 @@
-//! `Coalesced`: what a handler has not been told yet, folded into one slot for each object.
+//! `Coalesced`: the waiting notifications of a handler, folded into one slot for each object.
 //!
-//! A slot knows two things: what the handler believes of the object, and what is true. Whatever
-//! happens in between changes only the second, so a slot costs the same after one change and after a
-//! million. A slot whose object the handler does not know, and that is gone, has nothing to tell.
+//! A slot has the last state that the handler knows of the object, and the current one. Changes replace only
+//! the second, so a slot takes the same memory after one change and after a million. The slot of a deleted
+//! object that the handler does not know is removed.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map;
@@ -11,16 +11,16 @@ use crate::notification::Notification;
 use crate::object::{Entry, ObjectKey};
 use crate::time::Time;
 
-/// One slot for each object that has something to tell, in the order of their first change.
+/// One slot for each object with a waiting notification, in the order of their first change.
 pub(super) struct Coalesced<T> {
     slots: BTreeMap<ObjectKey, Slot<T>>,
-    /// What is told when; each slot is in here once.
+    /// The order of delivery; each slot is in here once.
     order: BTreeMap<u64, Turn>,
     next_turn: u64,
     folded: u64,
 }
 
-/// Whose turn it is.
+/// An element of the order.
 enum Turn {
     Object(ObjectKey),
     Synced(Time),
@@ -29,7 +29,7 @@ enum Turn {
 struct Slot<T> {
     turn: u64,
     since: Time,
-    /// The state that the handler was told last; none if it does not know the object.
+    /// The last state that was delivered to the handler; none if it does not know the object.
     believed: Option<Entry<T>>,
     truth: Truth<T>,
 }
@@ -99,7 +99,7 @@ impl<T> Coalesced<T> {
         }
     }
 
-    /// What is told next, and since when it has been waiting.
+    /// Returns the next notification, and since when it has been waiting.
     pub(super) fn pop(&mut self) -> Option<(Time, Notification<T>)> {
         let (_, turn) = self.order.pop_first()?;
         let key = match turn {
@@ -108,7 +108,7 @@ impl<T> Coalesced<T> {
         };
         let slot = self.slots.remove(&key);
         debug_assert!(slot.is_some(), "every turn has its slot");
-        slot.map(|slot| (slot.since, slot.told()))
+        slot.map(|slot| (slot.since, slot.into_notification()))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -139,8 +139,8 @@ impl<T> Coalesced<T> {
 }
 
 impl<T> Slot<T> {
-    /// Takes a newer truth in. An object of the initial list that changes before it is told is told
-    /// in its new state, and still belongs to that list.
+    /// Takes a newer state. An object of the initial list that changes before it is delivered is delivered in
+    /// its new state, and still belongs to that list.
     fn learn(&mut self, newer: Truth<T>) {
         let was_initial = matches!(
             self.truth,
@@ -166,9 +166,9 @@ impl<T> Slot<T> {
         self.believed.is_none() && matches!(self.truth, Truth::Gone { .. })
     }
 
-    fn told(self) -> Notification<T> {
+    fn into_notification(self) -> Notification<T> {
         match (self.believed, self.truth) {
-            // What came and went again under the name was never told, so its end is not either.
+            // An object that was created and deleted meanwhile was not delivered, and its deletion is not.
             (Some(believed), Truth::Gone { last, .. }) if is_other_life(&believed, &last) => {
                 Notification::Deleted {
                     last: believed,

@@ -1,7 +1,7 @@
-//! `Fanout`: who listens, and who is due to be told again.
+//! `Fanout`: the handlers of a mirror, and which of them are due for a resync.
 //!
-//! One resync period for the mirror (the *check period*), and one for each handler. The mirror looks
-//! every check period which handlers are due, and only those are told what did not change.
+//! The mirror has one resync period (the *check period*), and each handler has its own. Every check period the
+//! mirror determines which handlers are due; only those are notified of unchanged objects.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,26 +13,26 @@ use crate::notification::Notification;
 use crate::store::snapshot::Snapshot;
 use crate::time::Time;
 
-/// The shortest period in which a handler can be told again: a resync walks the whole mirror.
+/// The shortest resync period of a handler: a resync walks the whole mirror.
 pub const RESYNC_PERIOD_MIN: Duration = Duration::from_secs(1);
 
 /// A handler among the handlers of one mirror.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct HandlerId(u64);
 
-/// What handlers are to be told.
+/// What handlers are notified of.
 pub enum Outcome<T> {
-    /// Changes, in their order. Those that only say that nothing changed are among them.
+    /// Changes, in their order, with those that report an unchanged object.
     Changes(Vec<Notification<T>>),
     /// The first content of a store that was empty.
     Initial(Snapshot<T>),
-    /// All objects are told again to those who are due.
+    /// All objects, which are delivered again to the handlers that are due.
     Resync(Snapshot<T>),
 }
 
-/// Where what a handler is to be told is put.
+/// The place of the buffer of one handler.
 pub trait Sink<T> {
-    /// Puts something into the handler's buffer, and wakes the handler where that is needed.
+    /// Puts something into the handler's buffer, and wakes the handler if needed.
     fn put(&mut self, put: impl FnOnce(&mut HandlerBuffer<T>));
 }
 
@@ -49,7 +49,7 @@ impl<T> Sink<T> for HandlerBuffer<T> {
 pub struct Fanout<S> {
     members: BTreeMap<HandlerId, Member<S>>,
     next_id: u64,
-    /// What handlers get that ask for nothing in particular.
+    /// The period of handlers without one of their own.
     default_period: Duration,
     check_period: Duration,
     started: bool,
@@ -60,12 +60,13 @@ struct Member<S> {
     requested: Duration,
     effective: Duration,
     next_resync: Time,
-    /// Due at the last check: told what did not change, until the next check.
+    /// Due at the last check: notified of unchanged objects until the next check.
     is_due: bool,
 }
 
 impl<S> Fanout<S> {
-    /// No handlers yet. With a `period` of zero, only handlers that ask for resyncs get them.
+    /// Creates a fan-out without handlers. With a `period` of zero, only handlers that ask for resyncs get
+    /// them.
     #[must_use]
     pub const fn new(period: Duration) -> Self {
         Self {
@@ -77,12 +78,11 @@ impl<S> Fanout<S> {
         }
     }
 
-    /// Somebody listens from now on. Without a period of its own a handler gets the mirror's.
+    /// Adds a handler. Without a period of its own it gets the mirror's.
     ///
-    /// A period of zero means never; one below [`RESYNC_PERIOD_MIN`] is raised to it. A mirror that does
-    /// not check yet checks from now on in the period of the first handler that has one. Otherwise a
-    /// shorter period than the mirror's shortens the mirror's, for all, before the start; after it the
-    /// mirror's stands, and a shorter one is raised to it.
+    /// A period of zero means never; one below [`RESYNC_PERIOD_MIN`] is raised to it. A mirror without a
+    /// check period takes that of the first handler that has one. Before the start, a shorter period shortens
+    /// the mirror's, for all handlers; after it, a shorter one is raised to the mirror's.
     pub fn add(&mut self, now: Time, period: Option<Duration>, sink: S) -> HandlerId {
         let requested = match period.unwrap_or(self.default_period) {
             Duration::ZERO => Duration::ZERO,
@@ -109,24 +109,24 @@ impl<S> Fanout<S> {
         id
     }
 
-    /// Nobody listens there any more. Nothing happens if that was so already.
+    /// Removes a handler and returns its sink; none if it was removed before.
     pub fn remove(&mut self, id: HandlerId) -> Option<S> {
         self.members.remove(&id).map(|member| member.sink)
     }
 
-    /// Nobody listens any more.
+    /// Removes all handlers and returns their sinks.
     pub fn clear(&mut self) -> impl Iterator<Item = S> + use<S> {
         let members = std::mem::take(&mut self.members);
         members.into_values().map(|member| member.sink)
     }
 
-    /// The mirror starts: its check period stands, if it has one.
+    /// Starts the mirror: its check period, if it has one, no longer changes.
     pub const fn start(&mut self) {
         self.started = true;
     }
 
-    /// Looks who is due; true if anybody is. Those who are due are told what the coming resync says,
-    /// and what lists find unchanged, until the next check.
+    /// Determines which handlers are due, and returns true if any is. Until the next check those are notified
+    /// of the coming resync and of objects that a list finds unchanged.
     pub fn check_resync(&mut self, now: Time) -> bool {
         let mut any = false;
         for member in self.members.values_mut() {
@@ -139,54 +139,53 @@ impl<S> Fanout<S> {
         any
     }
 
-    /// How often the mirror looks who is due; zero for never.
+    /// Returns how often the mirror checks which handlers are due; zero for never.
     #[must_use]
     pub const fn check_period(&self) -> Duration {
         self.check_period
     }
 
-    /// The period of a handler, as it was negotiated; zero for never, none for who does not listen.
+    /// Returns the effective period of a handler; zero for never, none for a handler that is not here.
     #[must_use]
     pub fn period(&self, id: HandlerId) -> Option<Duration> {
         self.members.get(&id).map(|member| member.effective)
     }
 
-    /// All sinks, to look at, in the order in which the handlers came.
+    /// Returns all sinks, in the order in which the handlers were added.
     pub fn iter(&self) -> impl Iterator<Item = &S> {
         self.members.values().map(|member| &member.sink)
     }
 
-    /// Lets somebody at the sink of one handler, if it still listens.
+    /// Calls a function with the sink of one handler, if it is here.
     pub fn with_sink(&mut self, id: HandlerId, with: impl FnOnce(&mut S)) {
         if let Some(member) = self.members.get_mut(&id) {
             with(&mut member.sink);
         }
     }
 
-    /// True if anybody is due.
+    /// Returns true if any handler is due.
     #[must_use]
     pub fn is_anyone_due(&self) -> bool {
         self.members.values().any(|member| member.is_due)
     }
 
-    /// How many listen.
+    /// Returns the number of handlers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// True if nobody listens.
+    /// Returns true if there is no handler.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 }
 
-/// What is told.
+/// Notifications.
 impl<S> Fanout<S> {
-    /// Somebody listens from now on to a mirror that holds something already: it is told `state` as
-    /// new, and if the mirror has been [told to be synced](Self::tell_synced), that this was all. See
-    /// [`add`](Self::add) for the period.
+    /// Adds a handler to a mirror that has a state already: `state` is delivered to it as additions, followed
+    /// by [`Notification::Synced`] if the mirror is synced. See [`add`](Self::add) for the period.
     pub fn add_late<T>(
         &mut self,
         now: Time,
@@ -207,13 +206,13 @@ impl<S> Fanout<S> {
         self.add(now, period, sink)
     }
 
-    /// Tells everybody what became of the store; those who are not due, only what changed.
-    pub fn tell<T>(&mut self, now: Time, outcome: Outcome<T>)
+    /// Notifies all handlers of what happened to the store; those that are not due, only of changes.
+    pub fn notify<T>(&mut self, now: Time, outcome: Outcome<T>)
     where
         S: Sink<T>,
     {
         match outcome {
-            Outcome::Changes(changes) => self.tell_changes(now, changes),
+            Outcome::Changes(changes) => self.notify_changes(now, changes),
             Outcome::Initial(state) => {
                 for member in self.members.values_mut() {
                     member.sink.put(|buffer| buffer.initial(now, state.clone()));
@@ -227,8 +226,8 @@ impl<S> Fanout<S> {
         }
     }
 
-    /// Tells everybody that all of the initial list has been told.
-    pub fn tell_synced<T>(&mut self, now: Time)
+    /// Notifies all handlers that the initial list is complete.
+    pub fn notify_synced<T>(&mut self, now: Time)
     where
         S: Sink<T>,
     {
@@ -237,7 +236,7 @@ impl<S> Fanout<S> {
         }
     }
 
-    fn tell_changes<T>(&mut self, now: Time, changes: Vec<Notification<T>>)
+    fn notify_changes<T>(&mut self, now: Time, changes: Vec<Notification<T>>)
     where
         S: Sink<T>,
     {
@@ -278,7 +277,7 @@ impl<T> fmt::Debug for Outcome<T> {
     }
 }
 
-/// A handler cannot be told more often than the mirror looks.
+/// A handler cannot have more resyncs than the mirror has checks.
 fn effective(requested: Duration, check_period: Duration) -> Duration {
     if requested.is_zero() || check_period.is_zero() {
         Duration::ZERO

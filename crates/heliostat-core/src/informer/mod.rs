@@ -1,9 +1,9 @@
-//! One mirror, many listeners: what is told to whom, when, and how much of it is kept for later.
+//! One mirror, many handlers: which notifications each gets, when, and how many are buffered.
 //!
 //! ```text
 //! OrderedFifo ─pop_batch─▶ apply ─▶ the store, and an Outcome
 //!                                        │
-//!                             Fanout::tell ─▶ HandlerBuffer of each handler ─take─▶ BufferedBatch
+//!                             Fanout::notify ─▶ HandlerBuffer of each handler ─take─▶ BufferedBatch
 //! ```
 //!
 //! Pure bookkeeping: the tasks that call handlers, and the locks, are around it.

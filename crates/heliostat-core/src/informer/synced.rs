@@ -1,12 +1,12 @@
 //! `SyncTracker`: whether all of the initial list has been handled.
 //!
-//! True from when the source has announced the end of its initial list and whatever was given out
-//! has been handled, and true ever after: what a relist brings later does not take it back.
+//! True once the source has announced the end of its initial list and all elements handed out before have
+//! been handled. It stays true: a later relist does not reset it.
 
-/// Counts what was given out and not yet handled, for one owner, who hands it out in order.
+/// Counts the elements that were handed out in order and not yet handled.
 ///
 /// Announce the end of the initial list after its last object was counted as
-/// [`started`](Self::started): an object that is counted later is one of the time after.
+/// [`started`](Self::started): an object that is counted later is not part of it.
 ///
 /// ```
 /// use heliostat_core::informer::synced::SyncTracker;

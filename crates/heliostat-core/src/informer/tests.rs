@@ -233,7 +233,7 @@ fn p_07_p_12_p_13_a_late_handler_is_told_the_present_first_and_then_that_this_wa
     let shared = fanout.add_late(Time::ZERO, None, buffer(0), store.snapshot(), true);
     // What changes after the handler came is told after what was there.
     store.add(entry("n0000", "u", 2)).unwrap();
-    fanout.tell(Time::ZERO, Outcome::Changes(vec![updated("n0001", 1, 2)]));
+    fanout.notify(Time::ZERO, Outcome::Changes(vec![updated("n0001", 1, 2)]));
     let mut buffer = fanout.remove(shared).unwrap();
     let told = words(&mut buffer);
     assert_eq!(told.len(), 601);
@@ -253,7 +253,7 @@ fn p_03_p_04_a_resync_reaches_those_who_are_due() {
     let not = fanout.add(Time::ZERO, Some(2 * second), buffer(0));
     fanout.start();
     assert!(fanout.check_resync(Time::ZERO + second));
-    fanout.tell(Time::ZERO + second, Outcome::Resync(store.snapshot()));
+    fanout.notify(Time::ZERO + second, Outcome::Resync(store.snapshot()));
     assert_eq!(words(&mut fanout.remove(due).unwrap()), ["~a@1>1"]);
     assert!(words(&mut fanout.remove(not).unwrap()).is_empty());
 }
@@ -414,11 +414,11 @@ impl World {
             if only_bookmark {
                 assert!(matches!(&outcome, Outcome::Changes(changes) if changes.is_empty()));
             }
-            self.fanout.tell(Time::ZERO, outcome);
+            self.fanout.notify(Time::ZERO, outcome);
             self.queue.processed();
             if self.queue.is_synced() && !self.synced {
                 self.synced = true;
-                self.fanout.tell_synced(Time::ZERO);
+                self.fanout.notify_synced(Time::ZERO);
             }
         }
     }

@@ -1,9 +1,9 @@
-//! `Delta`: one change of one object, as a source told it.
+//! `Delta`: one change of one object, as the source reported it.
 
 use crate::object::{Entry, ObjectKey};
 
-/// A change of one object, as the source told it. What it means for a store is decided by whoever
-/// applies it: an object that is `Added` may be there already.
+/// A change of one object, as the source reported it. What it changes in a store depends on the store: an
+/// object that is `Added` may be there already.
 #[derive(Debug)]
 pub enum Delta<T> {
     /// The object came.
@@ -14,14 +14,14 @@ pub enum Delta<T> {
     Deleted(Deletion<T>),
     /// The object is in a list that took the place of all that was known.
     Replaced(Entry<T>),
-    /// The object is as it was, and is told again because of a resync.
+    /// The object is unchanged and is delivered again by a resync.
     Sync(Entry<T>),
 }
 
 /// How the end of an object is known.
 #[derive(Debug)]
 pub enum Deletion<T> {
-    /// The source told of it, with the object's last state.
+    /// The source reported it, with the last state of the object.
     Observed(Entry<T>),
     /// Only found out: a list no longer had the object, or its end could not be understood. Client-go
     /// calls this `DeletedFinalStateUnknown`.

@@ -1,8 +1,8 @@
 //! `FifoState`: the newest state of each object that has changed, in the order in which they first did.
 //!
-//! For who wants to know what to look at and not what happened: however often an object changes
-//! before its turn, it is given out once, as it is then. An object that went is not given out at all;
-//! who must know of ends takes a queue of deltas.
+//! For consumers that need the latest state, not the history: however often an object changes before its turn,
+//! it is returned once, in its latest state. A deleted object is not returned at all; consumers that need
+//! deletions use a queue of deltas.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -11,14 +11,14 @@ use crate::object::{Entry, ObjectKey};
 use crate::store::{History, Staging, Store, StoreError};
 use crate::version::ResourceVersion;
 
-/// How many places of the line may be empty before those that nobody needs are taken out, beyond the
-/// number of objects that wait. Small beside any mirror, large enough that a sweep is rare.
+/// The number of empty places in the line, beyond the number of waiting objects, at which they are removed.
+/// Small beside any mirror, large enough that a sweep is rare.
 const HOLES_MAX: usize = 1024;
 
-/// The newest state of each object, first come, first served.
+/// The newest state of each object, in the order of their first change.
 ///
-/// Fed as a [`Store`] by a reflector, or by hand. [`pop`](Self::pop) gives the object whose turn it
-/// is; [`processed`](Self::processed) says that it has been dealt with.
+/// A reflector or another owner writes to it as a [`Store`]. [`pop`](Self::pop) returns the next object;
+/// [`processed`](Self::processed) reports that it has been processed.
 ///
 /// There is no limit but the number of objects: each waits once.
 ///
@@ -54,7 +54,7 @@ pub struct FifoState<T> {
     is_closed: bool,
 }
 
-/// What a [`FifoState`] gave out.
+/// What [`FifoState::pop`] returned.
 #[derive(Debug)]
 pub struct Popped<T> {
     /// The object.
@@ -75,9 +75,8 @@ impl<T> FifoState<T> {
         }
     }
 
-    /// Puts an object at the end of the line, unless one of its key waits: that one stays. Tells
-    /// whether the object was taken. To put back what was popped and could not be dealt with: a newer
-    /// state that came meanwhile wins.
+    /// Puts an object at the end of the line, unless one of its key waits, and returns true if it did. Use it
+    /// to put back an object that could not be processed: a newer state that came meanwhile wins.
     pub fn add_if_absent(&mut self, entry: Entry<T>) -> bool {
         self.population.fed();
         let is_absent = !self.waiting.contains_key(entry.key());
@@ -87,7 +86,7 @@ impl<T> FifoState<T> {
         is_absent
     }
 
-    /// The object whose turn it is; none if nothing waits. A closed queue gives out what is left.
+    /// Returns the next object; none if none waits. A closed queue returns the rest.
     pub fn pop(&mut self) -> Option<Popped<T>> {
         while let Some(key) = self.line.pop_front() {
             let Some(entry) = self.waiting.remove(&key) else {
@@ -102,14 +101,13 @@ impl<T> FifoState<T> {
         None
     }
 
-    /// What was popped has been dealt with. Once for each [`pop`](Self::pop) that gave something:
-    /// the queue is synced when the last object of the first list has been dealt with.
+    /// Reports that a popped object has been processed. Call it once for each [`pop`](Self::pop) that returned
+    /// one: the queue is synced when the last object of the first list has been processed.
     pub fn processed(&mut self) {
         self.population.processed();
     }
 
-    /// Ends the queue for those who wait for more: it will not be waited for any longer. Objects that
-    /// come afterwards are still taken and given out.
+    /// Closes the queue, which ends all waits for it. Objects that are added afterwards are still returned.
     pub const fn close(&mut self) {
         self.is_closed = true;
     }
@@ -172,8 +170,8 @@ impl<T> FifoState<T> {
         is_new
     }
 
-    /// Takes holes out of the line when they are many: a producer that adds and deletes while nobody
-    /// pops must not let it grow.
+    /// Removes empty places from the line when they are many, so that adding and deleting without a consumer
+    /// does not grow it.
     fn sweep(&mut self) {
         if self.line.len() <= 2 * self.waiting.len() + HOLES_MAX {
             return;
@@ -329,7 +327,7 @@ impl Population {
         }
     }
 
-    /// An object was given out; tells whether it belongs to the first list.
+    /// An object was popped; returns true if it belongs to the first list.
     fn popped(&mut self, key: &ObjectKey) -> bool {
         let Self::Initial {
             ahead,
@@ -668,7 +666,7 @@ mod tests {
         assert_eq!(drain(&mut queue), [1, 2, 4]);
     }
 
-    /// The reference put an object back on request of who popped it until 0.32.
+    /// Until 0.32 the reference put an object back on request of the consumer.
     #[test]
     fn an_object_that_is_put_back_is_given_out_again() {
         let mut queue = FifoState::new();

@@ -6,21 +6,21 @@ use crate::object::{Entry, ObjectKey};
 use crate::store::StoreError;
 use crate::store::snapshot::Snapshot;
 
-/// What the store at the far end of a queue holds. A queue asks it which objects a list no longer
-/// has, and what to tell again at a resync.
+/// The content of the store at the far end of a queue. A queue reads it to find the objects that a list no
+/// longer has, and those that a resync delivers again.
 ///
-/// A function that gives the store's present [`Snapshot`] is one.
+/// A function that returns the store's current [`Snapshot`] implements it.
 pub trait KnownObjects<T>: Send {
     /// The object of this key, if it is there.
     ///
     /// # Errors
-    /// If the store cannot say. Its answer is then taken for "I know nothing of it".
+    /// If the store cannot be read. The object then counts as unknown.
     fn known(&self, key: &ObjectKey) -> Result<Option<Entry<T>>, StoreError>;
 
     /// All keys.
     ///
     /// # Errors
-    /// If the store cannot say; the replace or the resync that asked then fails.
+    /// If the store cannot be read; the replace or the resync then fails.
     fn known_keys(&self) -> Result<Vec<ObjectKey>, StoreError>;
 }
 

@@ -14,7 +14,7 @@ pub(super) fn vanished<T>(
     let gone = keys.into_iter().filter(|key| !is_elsewhere(key));
     Ok(gone
         .map(|key| {
-            // A store that cannot say costs the last state, not the deletion.
+            // If the store cannot be read, the last state is missing, not the deletion.
             let last = known.known(&key).ok().flatten();
             tombstone(key, last)
         })

@@ -1,8 +1,7 @@
-//! Queues that turn changes into work: between whoever knows what changed and whoever acts on it.
+//! Queues that turn changes into work.
 //!
-//! Each queue is a plain struct for one owner, who hands in the time and is told what to do next.
-//! Nothing waits in here: a pop of an empty queue gives nothing, and whoever shares a queue between
-//! tasks brings the waiting along.
+//! Each queue is a plain struct with one owner, which passes the time in and gets the next element. Nothing
+//! waits in here: a pop of an empty queue returns none, and a wrapper that tasks share adds the waiting.
 
 pub mod delta;
 

@@ -11,7 +11,7 @@ use std::fmt;
 /// which their keys came. Every operation takes logarithmic time.
 ///
 /// For an order that the type of the rank does not have, rank by a type that has it:
-/// [`std::cmp::Reverse`] gives the largest first, a tuple breaks ties.
+/// [`std::cmp::Reverse`] puts the largest first, a tuple breaks ties.
 ///
 /// There is no limit but the number of keys: each waits once.
 ///
@@ -44,13 +44,13 @@ struct Ranked<T, R> {
     number: u64,
 }
 
-/// A queue is closed: it takes nothing more, and what was in it has been given out.
+/// A queue is closed: it accepts nothing, and all of its items have been popped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the queue is closed")]
 pub struct Closed;
 
 impl<K: Clone + Ord, T, R: Clone + Ord> PriorityFifoState<K, T, R> {
-    /// An empty queue whose order is that of what `rank` gives.
+    /// Creates an empty queue, ordered by the results of `rank`.
     pub fn new(rank: impl Fn(&T) -> R + Send + 'static) -> Self {
         Self {
             items: BTreeMap::new(),
@@ -61,8 +61,8 @@ impl<K: Clone + Ord, T, R: Clone + Ord> PriorityFifoState<K, T, R> {
         }
     }
 
-    /// Puts an item in, in the place of the one of the same key, which is given back; its turn
-    /// follows from its new rank.
+    /// Adds an item or replaces the one of the same key, and returns that; its turn follows from its new
+    /// rank.
     ///
     /// # Errors
     /// If the queue is closed.
@@ -84,8 +84,7 @@ impl<K: Clone + Ord, T, R: Clone + Ord> PriorityFifoState<K, T, R> {
         Ok(old.map(|old| old.item))
     }
 
-    /// Puts an item in unless there is one of the same key: that one stays. Tells whether the item
-    /// was taken.
+    /// Adds an item unless there is one of the same key, and returns true if it did.
     ///
     /// # Errors
     /// If the queue is closed.
@@ -117,7 +116,7 @@ impl<K: Clone + Ord, T, R: Clone + Ord> PriorityFifoState<K, T, R> {
         self.take_out(key).map(|ranked| ranked.item)
     }
 
-    /// Takes the smallest item out; none if there is nothing. A closed queue gives out what is left.
+    /// Takes the smallest item; none if there is none. A closed queue returns the rest.
     pub fn pop(&mut self) -> Option<(K, T)> {
         let (_, key) = self.turns.pop_first()?;
         let ranked = self.items.remove(&key)?;

@@ -1,8 +1,8 @@
 //! Rate limiters: how long a key should wait before it is worked again.
 //!
 //! A limiter keeps a number for each key that failed, from its first failure until it is forgotten:
-//! whoever is done with a key says [`forget`](RateLimiter::forget), or the number stays for ever. None
-//! of them draws randomness: keys that failed together come back together, and the bucket of the
+//! call [`forget`](RateLimiter::forget) for a key that is done, or its number is kept for ever. None of
+//! them draws randomness: keys that failed together come back together, and the bucket of the
 //! default spreads them.
 
 use std::collections::BTreeMap;
@@ -64,7 +64,7 @@ impl<K: Clone + Ord> Failures<K> {
         }
     }
 
-    /// Counts a failure, and tells how many there were before it.
+    /// Counts a failure and returns the number of failures before it.
     fn count(&mut self, key: &K) -> u32 {
         match self.counts.get_mut(key) {
             Some(count) => {
@@ -231,13 +231,13 @@ impl<K: Clone + Ord + Send> RateLimiter<K> for FastSlow<K> {
     }
 }
 
-/// The longest of what several limiters say; each of them counts.
+/// The longest delay of several limiters; each of them counts.
 pub struct MaxOf<K> {
     limiters: Vec<Box<dyn RateLimiter<K>>>,
 }
 
 impl<K> MaxOf<K> {
-    /// The longest of what these say; with none of them, no key waits.
+    /// Creates the longest of these; without any, no key waits.
     #[must_use]
     pub fn new(limiters: impl IntoIterator<Item = Box<dyn RateLimiter<K>>>) -> Self {
         Self {
@@ -272,7 +272,7 @@ impl<K> fmt::Debug for MaxOf<K> {
     }
 }
 
-/// What another limiter says, but never longer than a given time.
+/// The delay of another limiter, but never longer than a given time.
 #[derive(Clone, Debug)]
 pub struct MaxWait<L> {
     limiter: L,
@@ -280,7 +280,7 @@ pub struct MaxWait<L> {
 }
 
 impl<L> MaxWait<L> {
-    /// What `limiter` says, at most `max`.
+    /// Creates a limiter with the delay of `limiter`, at most `max`.
     pub const fn new(limiter: L, max: Duration) -> Self {
         Self { limiter, max }
     }

@@ -1,4 +1,4 @@
-//! `EventHandler`: the trait of a listener; and listeners made of functions.
+//! `EventHandler`: the trait of a handler, and handlers made of functions.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -9,11 +9,10 @@ use heliostat_core::object::{Entry, ObjectKey};
 
 use super::notifications::NotificationBatch;
 
-/// Listens to a mirror.
+/// Handles the notifications of a mirror.
 ///
-/// NotificationBatch come one after the other, in the order of the changes, each when the one before has
-/// been handled; a handler that takes its time delays nobody but itself. Write a method as an `async
-/// fn`, whether or not it waits for anything:
+/// Notifications are delivered in the order of the changes, each when the one before has been handled; a
+/// slow handler delays no other. Write a method as an `async fn`, whether or not it waits for anything:
 ///
 /// ```
 /// use heliostat::{Entry, EventHandler};
@@ -30,10 +29,10 @@ use super::notifications::NotificationBatch;
 /// }
 /// ```
 ///
-/// A panic is caught, reported and counted. The handler is then told the next notification, after a
-/// second; it must not leave its own state broken.
+/// A panic is caught, logged and counted. The next notification is delivered a second later, so a panic
+/// must not leave the handler's own state broken.
 pub trait EventHandler<T: Send + Sync>: Send + 'static {
-    /// The object is new here. `is_in_initial_list` says that it was there before the handler was.
+    /// An object was added. `is_in_initial_list` is true if the mirror had it before the handler was added.
     fn on_add(
         &mut self,
         _entry: &Entry<T>,
@@ -42,25 +41,25 @@ pub trait EventHandler<T: Send + Sync>: Send + 'static {
         std::future::ready(())
     }
 
-    /// The object has another state, or (with two equal versions) is told again.
+    /// An object changed, or (with twice the same object) is delivered again by a resync.
     fn on_update(&mut self, _old: &Entry<T>, _new: &Entry<T>) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 
-    /// The object is no longer here. `tombstone` says that its end was not seen: `last` is then only
-    /// the last state that was known here.
+    /// An object was deleted. `tombstone` is true if the deletion itself was not observed: `last` is then
+    /// only the last known state.
     fn on_delete(&mut self, _last: &Entry<T>, _tombstone: bool) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 
-    /// All that was there when the handler came has been told. Comes once.
+    /// The whole initial state has been delivered. Called once.
     fn on_synced(&mut self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 
-    /// Some notifications wait. As it comes, this gives each of them to the method that is for it.
+    /// Handles the waiting notifications. By default it calls the method for each of them.
     ///
-    /// Write it for a handler that has something to do once for many of them, such as taking a lock:
+    /// Implement it for a handler that does something once for many of them, such as taking a lock:
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -72,8 +71,8 @@ pub trait EventHandler<T: Send + Sync>: Send + 'static {
     /// impl<T: Send + Sync> EventHandler<T> for Changes {
     ///     async fn on_notifications(&mut self, waiting: &mut NotificationBatch<'_, T>) {
     ///         let mut changes = self.0.lock().unwrap();
-    ///         while let Some(told) = waiting.next() {
-    ///             if let NotificationRef::Updated { new, .. } = told {
+    ///         while let Some(next) = waiting.next() {
+    ///             if let NotificationRef::Updated { new, .. } = next {
     ///                 changes.push(new.key().to_string());
     ///             }
     ///         }
@@ -81,16 +80,16 @@ pub trait EventHandler<T: Send + Sync>: Send + 'static {
     /// }
     /// ```
     ///
-    /// What it leaves is told in the next call; where it takes none, the first counts as told, so that
-    /// there is an end to it. After a panic the next call begins behind the notification that was in
-    /// hand. A [`Filtered`] calls the single methods of the handler in it, never this.
+    /// Notifications it does not read are delivered again; if it reads none, the first counts as handled, so
+    /// that it makes progress. After a panic the next call starts behind the notification in hand. A
+    /// [`Filtered`] calls the single methods of its handler, never this one.
     fn on_notifications(
         &mut self,
         waiting: &mut NotificationBatch<'_, T>,
     ) -> impl Future<Output = ()> + Send {
         async move {
-            while let Some(told) = waiting.next() {
-                match told {
+            while let Some(next) = waiting.next() {
+                match next {
                     NotificationRef::Added {
                         entry,
                         is_in_initial_list,
@@ -106,7 +105,7 @@ pub trait EventHandler<T: Send + Sync>: Send + 'static {
     }
 }
 
-/// A listener made of plain functions; those that are not given are skipped.
+/// A handler made of functions; events without a function are skipped.
 ///
 /// ```
 /// use heliostat::HandlerFuncs;
@@ -130,7 +129,7 @@ type OnDelete<T> = Box<dyn FnMut(&Entry<T>, bool) + Send>;
 type OnSynced = Box<dyn FnMut() + Send>;
 
 impl<T> HandlerFuncs<T> {
-    /// Listens to nothing yet.
+    /// Creates a handler without functions.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -213,11 +212,10 @@ impl<T> fmt::Debug for HandlerFuncs<T> {
     }
 }
 
-/// Passes on to another listener only what concerns the objects that a function accepts.
+/// A handler that passes on the notifications of the objects that a function accepts.
 ///
-/// An object that begins to be accepted is told as new, one that ceases to be as deleted. The keys of
-/// what was passed on are remembered, so the deletion of an object is passed on whatever its last
-/// state looks like.
+/// An object that starts to be accepted is added, one that stops is deleted. The keys of the accepted
+/// objects are kept, so that a deletion is passed on whatever the last state is.
 pub struct Filtered<F, H> {
     accepts: F,
     inner: H,
@@ -225,7 +223,7 @@ pub struct Filtered<F, H> {
 }
 
 impl<F, H> Filtered<F, H> {
-    /// Passes on to `inner` what `accepts` says yes to.
+    /// Creates a handler that passes on to `inner` the objects for which `accepts` returns true.
     pub fn new(accepts: F, inner: H) -> Self {
         Self {
             accepts,

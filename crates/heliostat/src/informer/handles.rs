@@ -8,8 +8,8 @@ use super::shared_informer::SharedInformer;
 use crate::store::{GroupResource, Lister};
 
 impl<T: Send + Sync + 'static> SharedInformer<T> {
-    /// Reads the store by label selectors and names; the objects are of this resource: `pods`,
-    /// `deployments.apps`. A lister keeps the mirror running.
+    /// Returns a lister, which reads the store by label selectors and names; the objects are of this
+    /// resource: `pods`, `deployments.apps`. A lister keeps the mirror running.
     #[must_use]
     pub fn lister(&self, resource: impl Into<GroupResource>) -> Lister<T> {
         Lister::new(self.indexer(), resource).keep_alive(self.clone())
@@ -29,7 +29,7 @@ pub(crate) struct WeakInformer<T: Send + Sync + 'static> {
 }
 
 impl<T: Send + Sync + 'static> WeakInformer<T> {
-    /// The informer, if somebody still has it.
+    /// Returns the informer, if there is still a handle that keeps it running.
     pub(crate) fn upgrade(&self) -> Option<SharedInformer<T>> {
         let inner = self.inner.upgrade()?;
         Some(SharedInformer { inner })

@@ -3,7 +3,7 @@
 //! | metric | type | what |
 //! |---|---|---|
 //! | `informer_queued_items` | gauge | changes that wait between the reflector and the store |
-//! | `informer_processing_latency_seconds` | histogram | applying and telling one batch |
+//! | `informer_processing_latency_seconds` | histogram | applying one batch and notifying the handlers of it |
 
 use std::time::Duration;
 

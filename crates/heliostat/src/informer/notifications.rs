@@ -25,7 +25,7 @@ pub struct NotificationBatch<'a, T> {
     in_hand: InHand,
 }
 
-/// What has been given last.
+/// The notification that was returned last.
 #[derive(Clone, Copy, PartialEq)]
 enum InHand {
     Nothing,
@@ -52,7 +52,7 @@ impl<'a, T> NotificationBatch<'a, T> {
     /// Returns the next notification; none when all have been returned, or the listener has ended.
     #[expect(
         clippy::should_implement_trait,
-        reason = "what it gives is borrowed from here"
+        reason = "the notification is borrowed from here"
     )]
     #[inline]
     pub fn next(&mut self) -> Option<NotificationRef<'_, T>> {
@@ -60,23 +60,23 @@ impl<'a, T> NotificationBatch<'a, T> {
         if self.left == 0 || self.slot.is_over() {
             return None;
         }
-        let told = self.batch.next()?;
+        let next = self.batch.next()?;
         self.left -= 1;
-        self.in_hand = match told {
+        self.in_hand = match next {
             NotificationRef::Synced => InHand::Synced,
             NotificationRef::Added { .. }
             | NotificationRef::Updated { .. }
             | NotificationRef::Deleted { .. } => InHand::Change,
         };
-        Some(told)
+        Some(next)
     }
 
-    /// How many have been given.
+    /// Number of notifications that have been returned.
     pub(super) const fn given(&self) -> usize {
         self.limit - self.left
     }
 
-    /// The object of what was given last; none if nothing was, or it was of no object.
+    /// The object of the last notification; none if there was none, or it has no object.
     pub(super) fn last_key(&self) -> Option<&ObjectKey> {
         match self.in_hand {
             InHand::Change => self.batch.last_key(),
@@ -84,7 +84,7 @@ impl<'a, T> NotificationBatch<'a, T> {
         }
     }
 
-    /// What was given last has been handled.
+    /// Counts the last notification as handled.
     #[inline]
     fn settle(&mut self) {
         let in_hand = std::mem::replace(&mut self.in_hand, InHand::Nothing);

@@ -1,17 +1,17 @@
-//! What a handler may choose.
+//! `HandlerOptions`: how a handler or a subscription is notified.
 
 use std::time::Duration;
 
 use heliostat_core::informer::{Buffering, Recreation};
 
-/// How a handler or a subscription wants to be told.
+/// How a handler or a subscription is notified.
 ///
 /// ```
 /// use std::time::Duration;
 /// use heliostat::HandlerOptions;
 ///
-/// // Told everything again every ten minutes; if it falls 1,000 notifications behind, only the newest
-/// // state of each object is kept for it.
+/// // A resync every ten minutes; if it falls 1,000 notifications behind, only the newest state of each
+/// // object is kept for it.
 /// let options = HandlerOptions::new()
 ///     .name("dashboard")
 ///     .resync_period(Duration::from_secs(600))
@@ -27,7 +27,7 @@ pub struct HandlerOptions {
 }
 
 impl HandlerOptions {
-    /// The mirror's resync period, everything is kept, a recreated object is an update.
+    /// Creates the defaults: the mirror's resync period, an unbounded buffer, a recreated object is an update.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -41,19 +41,18 @@ impl HandlerOptions {
         self
     }
 
-    /// How often the handler gets everything again; zero for never. By default the period of the
-    /// informer. Rounded up to a second. In a running informer it is also rounded up to the period in
-    /// which that checks for resyncs: its own, or the shortest that a handler had at the start, or else
-    /// that of the first handler that asked for one. Each resync costs the handler one walk through the
-    /// mirror.
+    /// Sets how often all objects are delivered again; zero for never. By default the period of the
+    /// informer. Rounded up to a second, and in a running informer to the period at which that checks for
+    /// resyncs: its own, or the shortest of a handler at the start, or else that of the first handler that
+    /// asked for one. Each resync walks through the mirror once for the handler.
     #[must_use]
     pub const fn resync_period(mut self, period: Duration) -> Self {
         self.resync_period = Some(period);
         self
     }
 
-    /// Bounds what is kept for the handler: beyond `limit` waiting notifications, only the newest
-    /// state of each object. No deletion is lost by that. See [`Buffering::Coalescing`].
+    /// Bounds the buffer of the handler: beyond `limit` waiting notifications, only the newest state of each
+    /// object is kept. No deletion is lost. See [`Buffering::Coalescing`].
     #[must_use]
     pub const fn coalescing(mut self, limit: usize) -> Self {
         self.buffering = Buffering::Coalescing { limit };
@@ -67,7 +66,7 @@ impl HandlerOptions {
         self
     }
 
-    /// How an object is told that went and came again under its name.
+    /// Sets how an object is delivered that was deleted and created again under its name.
     #[must_use]
     pub const fn recreation(mut self, recreation: Recreation) -> Self {
         self.recreation = recreation;

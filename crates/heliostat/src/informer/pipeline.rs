@@ -1,8 +1,8 @@
 //! `Pipeline`: from the queue that a reflector fills, through the store, to the handlers' slots.
 //!
-//! Whoever holds the stage works: takes a batch from the queue, applies it, tells it. That is usually
-//! the informer's own task, beside the reflector's; when the queue is congested the reflector's task
-//! does it too, so that a source that is faster than the store is held up where it reads.
+//! The task that holds the stage takes a batch from the queue, applies it and notifies the handlers.
+//! Usually that is the informer's own task, beside the reflector's; when the queue is congested the
+//! reflector's task does it too, which slows down a source that is faster than the store.
 //!
 //! Lock order: stage, then queue or slots. Nothing is awaited under a lock.
 
@@ -73,7 +73,7 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         &self.indexer
     }
 
-    /// True once the first complete content is in the store and has been told.
+    /// True once the first complete content is in the store and has been passed to the handlers.
     pub(super) fn is_synced(&self) -> bool {
         *self.progress.borrow() == Progress::Synced
     }
@@ -111,10 +111,10 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         self.stage().fanout.check_period()
     }
 
-    /// A handler listens from now on, beginning with what is there; none if nothing more will come.
+    /// Adds a handler, whose notifications begin with the current state; none if the mirror is over.
     pub(super) fn add(&self, period: Option<Duration>, slot: &Arc<Slot<T>>) -> Option<HandlerId> {
-        // The stage is where changes are told, so this is a clean cut between the state so far and
-        // the changes from now on.
+        // Notifications are made under the stage, so this is a clean cut between the state and the changes
+        // after it.
         let mut stage = self.stage();
         stage.writer.as_ref()?;
         let now = self.now();
@@ -124,14 +124,14 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         Some(stage.fanout.add_late(now, period, sink, state, is_synced))
     }
 
-    /// Nothing that changes after this is put into the handler's slot.
+    /// Removes a handler: no later change is put into its slot.
     pub(super) fn remove(&self, id: HandlerId) {
         let slot = self.stage().fanout.remove(id);
-        // Dropped here, where the stage is free again: it may be the last to hold what waits in it.
+        // Dropped after the stage is released: it may own the last references to waiting objects.
         drop(slot);
     }
 
-    /// Works until the queue is closed and all that was in it has been told.
+    /// Works until the queue is closed and all of its content has been applied.
     pub(super) async fn run(self: Arc<Self>) {
         loop {
             // Asked before the work, not after it: what is queued last is queued before the close.
@@ -178,7 +178,7 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         let begun = Instant::now();
         let now = Time::since_start(begun - self.started);
         let outcome = apply(writer, popped, stage.fanout.is_anyone_due());
-        stage.fanout.tell(now, outcome);
+        stage.fanout.notify(now, outcome);
         let is_synced = {
             let mut queue = self.queue();
             queue.processed();
@@ -186,7 +186,7 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         };
         if is_synced && !stage.is_synced {
             stage.is_synced = true;
-            stage.fanout.tell_synced(now);
+            stage.fanout.notify_synced(now);
             self.progress.send_replace(Progress::Synced);
         }
         if let Some(metrics) = &stage.metrics {
@@ -200,7 +200,7 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
     pub(super) fn end(&self, state: ListenerState) -> Vec<Arc<Slot<T>>> {
         self.close_queue();
         let mut stage = self.stage();
-        // Dropping the writer tells those who wait for the store.
+        // Dropping the writer ends the waits for the store.
         stage.writer = None;
         self.progress.send_if_modified(|progress| {
             let gives_up = *progress == Progress::Filling;
@@ -261,8 +261,7 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
 }
 
 impl<T> Pipeline<T> {
-    /// Nothing more comes from the reflector; what is queued is worked off by whoever runs the
-    /// pipeline.
+    /// Closes the queue; the task that runs the pipeline applies the rest of it.
     fn close_queue(&self) {
         self.queue().close();
         self.queued.notify_one();

@@ -1,4 +1,4 @@
-//! `Registration`: a handler that listens; and the task that tells it.
+//! `Registration`: a registered handler, and the task that notifies it.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -22,7 +22,7 @@ use super::slot::{HandlerStatus, ListenerState, Slot};
 /// logs: the time that client-go takes, too.
 const PANIC_PAUSE: Duration = Duration::from_secs(1);
 
-/// A handler that listens. Dropping it ends that without waiting; see [`detach`](Self::detach).
+/// A registered handler. Dropping it removes the handler without waiting; see [`detach`](Self::detach).
 ///
 /// It keeps its mirror running, as the informer itself does.
 #[must_use = "dropping the registration removes the handler"]
@@ -35,7 +35,7 @@ pub struct Registration<T: Send + Sync + 'static> {
     task: Option<JoinHandle<()>>,
 }
 
-/// The handler came to its end before it had been told all that was there when it came.
+/// The handler ended before it had handled the whole initial state.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the handler {name} ended before it was synced")]
 pub struct HandlerGone {
@@ -51,14 +51,14 @@ impl<T: Send + Sync + 'static> Registration<T> {
         slot: Arc<Slot<T>>,
         handler: impl EventHandler<T>,
     ) -> Self {
-        let teller = Teller {
+        let notifier = Notifier {
             informer: Arc::clone(&inner.name),
             handler,
             slot: Arc::clone(&slot),
             in_a_row: 0,
             _ended: Ended(Arc::clone(&slot)),
         };
-        let task = runtime.spawn(teller.run());
+        let task = runtime.spawn(notifier.run());
         Self {
             pipeline: Arc::clone(&inner.pipeline),
             inner: Some(inner),
@@ -80,7 +80,7 @@ impl<T: Send + Sync + 'static> Registration<T> {
         self.pipeline.status_of(&self.slot)
     }
 
-    /// True once the handler has been told, and has handled, all that was there when it came.
+    /// Returns true once the handler has handled the whole initial state.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         *self.slot.synced().borrow()
@@ -96,18 +96,18 @@ impl<T: Send + Sync + 'static> Registration<T> {
     /// # Cancel safety
     /// Cancel safe.
     pub async fn ended(&self) {
-        // An error says that the slot is gone, and so its handler.
+        // An error means that the slot and its handler are gone.
         let _ = self.slot.ended().wait_for(|ended| *ended).await;
     }
 
-    /// Removes the handler. It is told nothing more, what is waiting for it is dropped, and a call
-    /// that is under way is not waited for. Nothing happens if it has ended already.
+    /// Removes the handler. It gets no more notifications, those that wait for it are dropped, and a call
+    /// under way is not awaited. Does nothing if the handler has ended.
     pub fn remove(self) {
         drop(self);
     }
 
-    /// Removes the handler, as [`remove`](Self::remove) does, and waits for the end of the call that
-    /// is under way: after it the handler is gone.
+    /// Removes the handler, as [`remove`](Self::remove) does, and waits for the call under way; the handler
+    /// is then dropped.
     pub async fn shutdown(mut self) {
         self.leave();
         if let Some(task) = self.task.take() {
@@ -115,7 +115,7 @@ impl<T: Send + Sync + 'static> Registration<T> {
         }
     }
 
-    /// Lets the handler listen for as long as the informer runs. It no longer keeps it running.
+    /// Keeps the handler for as long as the informer runs; it no longer keeps the informer running.
     pub fn detach(mut self) {
         self.inner = None;
         self.task = None;
@@ -162,38 +162,38 @@ async fn synced<T>(slot: &Slot<T>) -> Result<(), HandlerGone> {
     }
 }
 
-/// Waits for a task's end; tells of one that failed, which ours do not.
+/// Waits for a task's end, and logs a task that failed, which ours do not.
 pub(super) async fn join(task: JoinHandle<()>, name: &str) {
     if let Err(error) = task.await {
         tracing::error!(%name, %error, "the task failed");
     }
 }
 
-/// Tells a handler what waits in its slot, one notification after the other.
-struct Teller<T, H> {
+/// Calls a handler with the notifications in its slot, one after the other.
+struct Notifier<T, H> {
     /// The informer's name, for logs.
     informer: Arc<str>,
     handler: H,
     slot: Arc<Slot<T>>,
-    /// How many it has been told since others of its thread had their turn.
+    /// Number of notifications since other tasks of the thread last ran.
     in_a_row: usize,
-    /// Dropped last: whoever waits for the handler's end finds that it has been dropped. It is here
-    /// and not in the task, which a runtime may drop before its first step.
+    /// Dropped last, so that the handler is dropped when a wait for its end returns. It is here and not in
+    /// the task, which a runtime may drop before its first step.
     _ended: Ended<T>,
 }
 
-impl<T: Send + Sync + 'static, H: EventHandler<T>> Teller<T, H> {
+impl<T: Send + Sync + 'static, H: EventHandler<T>> Notifier<T, H> {
     async fn run(mut self) {
         let slot = Arc::clone(&self.slot);
         while let Some(batch) = poll_fn(|context| slot.poll_take(Some(context))).await {
-            self.tell_all(batch).await;
+            self.notify_all(batch).await;
             slot.put_down();
         }
     }
 
-    async fn tell_all(&mut self, mut batch: BufferedBatch<T>) {
+    async fn notify_all(&mut self, mut batch: BufferedBatch<T>) {
         while batch.has_next() && !self.slot.is_over() {
-            self.tell_some(&mut batch).await;
+            self.notify_some(&mut batch).await;
             if self.in_a_row == TOLD_IN_A_ROW {
                 self.in_a_row = 0;
                 tokio::task::yield_now().await;
@@ -201,11 +201,11 @@ impl<T: Send + Sync + 'static, H: EventHandler<T>> Teller<T, H> {
         }
     }
 
-    /// One call of the handler: a panic in it costs what it had in hand, and no more.
-    async fn tell_some(&mut self, batch: &mut BufferedBatch<T>) {
+    /// Calls the handler once: a panic loses the notification in hand, and no other.
+    async fn notify_some(&mut self, batch: &mut BufferedBatch<T>) {
         let limit = TOLD_IN_A_ROW - self.in_a_row;
         let mut notifications = NotificationBatch::new(batch, &self.slot, limit);
-        // The handler's own state may be broken by its panic; that is its business, as its docs say.
+        // A panic may break the handler's own state; `EventHandler` says so.
         let call = AssertUnwindSafe(self.handler.on_notifications(&mut notifications));
         let outcome = call.catch_unwind().await;
         if notifications.given() == 0 {
@@ -224,7 +224,7 @@ impl<T: Send + Sync + 'static, H: EventHandler<T>> Teller<T, H> {
                 "a handler panicked; it goes on with the next notification"
             );
             tokio::select! {
-                // Who is over needs no rest.
+                // A handler that has ended needs no pause.
                 biased;
                 () = poll_fn(|context| self.slot.poll_over(context)) => {}
                 () = tokio::time::sleep(PANIC_PAUSE) => {}
@@ -233,13 +233,13 @@ impl<T: Send + Sync + 'static, H: EventHandler<T>> Teller<T, H> {
     }
 }
 
-/// Says that the handler has ended, however it does.
+/// Records that the handler has ended, however it does.
 struct Ended<T>(Arc<Slot<T>>);
 
 impl<T> Drop for Ended<T> {
     fn drop(&mut self) {
         self.0.put_down();
-        // Nothing is to pile up for a handler that nobody tells any more.
+        // Nothing must accumulate for a handler without a task.
         self.0.decide(ListenerState::Ends);
         self.0.end();
     }

@@ -27,8 +27,8 @@ use super::registration::Registration;
 use super::slot::{HandlerStatus, ListenerState, Slot};
 use super::subscription::Subscription;
 
-/// One mirror that many listen to. A clone is another handle to the same mirror; when the last handle,
-/// registration and subscription is gone, the mirror stops.
+/// One mirror with many handlers and subscriptions. A clone is another handle to the same mirror; the mirror
+/// stops when the last handle, registration and subscription is dropped.
 ///
 /// ```
 /// # #[cfg(feature = "memory")]
@@ -77,13 +77,13 @@ impl InformerStopped {
 }
 
 impl<T: Send + Sync + 'static> SharedInformer<T> {
-    /// An informer with the default options, not started.
+    /// Creates an informer with the default options, not started.
     #[track_caller]
     pub fn new<S: ListerWatcher<Object = T>>(source: S) -> Self {
         Self::builder(source).build()
     }
 
-    /// An informer to be set up.
+    /// Creates a builder, to set options.
     #[track_caller]
     pub fn builder<S: ListerWatcher<Object = T>>(source: S) -> InformerBuilder<S> {
         let pipeline = Arc::new(Pipeline::new(IndexerWriter::with_namespace_index()));
@@ -95,8 +95,8 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
         }
     }
 
-    /// Starts the mirror on the present tokio runtime. Nothing happens if that was done before, or if
-    /// the informer has been stopped.
+    /// Starts the mirror on the current tokio runtime. Does nothing if the informer was started before or
+    /// has been stopped.
     ///
     /// # Panics
     /// If called outside a tokio runtime, as [`tokio::spawn`] does.
@@ -117,7 +117,7 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
         }
     }
 
-    /// Lets a handler listen, from what is there now. See [`HandlerOptions`] for the defaults.
+    /// Adds a handler, which is notified of the current state first. See [`HandlerOptions`] for the defaults.
     ///
     /// # Errors
     /// If the informer has been stopped.
@@ -131,7 +131,7 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
         self.add_handler_with(handler, &HandlerOptions::new())
     }
 
-    /// Lets a handler listen as `options` say. The same options may be used for several handlers.
+    /// Adds a handler with options. The same options may be used for several handlers.
     ///
     /// # Errors
     /// If the informer has been stopped.
@@ -155,8 +155,8 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
         Ok(Registration::start(&runtime, inner, id, slot, handler))
     }
 
-    /// Listens with a stream, from what is there now; everything is kept for it. See
-    /// [`subscribe_with`](Self::subscribe_with) for one whose memory is bounded.
+    /// Returns a stream of notifications, which begins with the current state. Its buffer is unbounded: see
+    /// [`subscribe_with`](Self::subscribe_with) for a bounded one.
     ///
     /// # Errors
     /// If the informer has been stopped.
@@ -164,7 +164,7 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
         self.subscribe_with(&HandlerOptions::new())
     }
 
-    /// Listens with a stream as `options` say.
+    /// Returns a stream of notifications with options.
     ///
     /// # Errors
     /// If the informer has been stopped.
@@ -178,7 +178,7 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
         Ok(Subscription::new(Arc::clone(&self.inner), id, slot))
     }
 
-    /// The store, to read at any time, and to add indexes to.
+    /// Returns the store, to read and to add indexes.
     #[must_use]
     pub fn indexer(&self) -> &Indexer<T> {
         self.inner.pipeline.indexer()
@@ -190,20 +190,20 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
         &self.inner.name
     }
 
-    /// True from the start on, also after the stop.
+    /// Returns true once the informer has been started, also after it has stopped.
     #[must_use]
     pub fn is_started(&self) -> bool {
         !matches!(*self.inner.life(), Life::Created(_))
     }
 
-    /// True once the mirror has been stopped, or has come to its end by itself, which it does only for
+    /// Returns true once the mirror has been stopped, or has stopped by itself, which it does only for
     /// [`RejectPolicy::Stop`](crate::reflector::RejectPolicy::Stop).
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         matches!(*self.inner.life(), Life::Stopped(_)) || self.inner.pipeline.is_over()
     }
 
-    /// True once the store has had its first complete content. That says nothing of the handlers; see
+    /// Returns true once the store has had its first complete content. Handlers may be behind it: see
     /// [`Registration::is_synced`].
     #[must_use]
     pub fn is_synced(&self) -> bool {
@@ -219,7 +219,7 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
         }
     }
 
-    /// How the mirror is doing. Before the start it is idle; after the stop it says how all ended.
+    /// Returns the status of the mirror. It is idle before the start, and the last one after the stop.
     #[must_use]
     pub fn status(&self) -> ReflectorStatus {
         let status = self.inner.life().status();
@@ -229,7 +229,7 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
         status
     }
 
-    /// The status as a value that can be awaited for changes; none unless the mirror is running.
+    /// Returns the status as a value that can be awaited for changes; none unless the mirror is running.
     #[must_use]
     pub fn watch_status(&self) -> Option<watch::Receiver<ReflectorStatus>> {
         match &*self.inner.life() {
@@ -238,43 +238,43 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
         }
     }
 
-    /// The version that the mirror has reached at the source; unset before the start. The store may
+    /// Returns the version that the mirror has reached at the source; unset before the start. The store may
     /// be a little behind it: see [`Indexer::resource_version`].
     #[must_use]
     pub fn last_sync_resource_version(&self) -> ResourceVersion {
         self.status().resource_version
     }
 
-    /// How many changes wait between the reflector and the store.
+    /// Returns the number of changes that wait between the reflector and the store.
     #[must_use]
     pub fn queue_depth(&self) -> usize {
         self.inner.pipeline.queue_depth()
     }
 
-    /// How long the oldest of them has been waiting; none if none is.
+    /// Returns how long the oldest of them has been waiting; none if none waits.
     #[must_use]
     pub fn queue_age(&self) -> Option<Duration> {
         self.inner.pipeline.queue_age()
     }
 
-    /// How the handlers and subscriptions are doing, in the order in which they came.
+    /// Returns the status of each handler and subscription, in the order in which they were added.
     #[must_use]
     pub fn handlers(&self) -> Vec<HandlerStatus> {
         self.inner.pipeline.handlers()
     }
 
-    /// Stops the mirror, and waits for the calls of handlers that are under way. What waits for
-    /// handlers is dropped; the store keeps what it holds. Nothing happens if that was done before.
+    /// Stops the mirror and waits for the calls of handlers that are under way. Notifications that wait are
+    /// dropped; the store keeps its objects. Does nothing if the informer has stopped.
     ///
-    /// Called by a handler, it would wait for itself.
+    /// A handler that calls it waits for itself.
     pub async fn shutdown(&self) {
         self.end(ListenerState::Ends).await;
     }
 
-    /// Stops the mirror, and waits until everybody who has a handler here has been told everything
-    /// that came before. Streams end when they have given the last of it.
+    /// Stops the mirror and waits until every handler has handled all notifications. Streams end after their
+    /// last notification.
     ///
-    /// Called by a handler, it would wait for itself.
+    /// A handler that calls it waits for itself.
     pub async fn drain(&self) {
         self.end(ListenerState::Finishes).await;
     }
@@ -305,12 +305,12 @@ impl<T: Send + Sync + 'static> SharedInformer<T> {
         }
         if let Life::Running { mirror, worker } = life {
             // Its end closes the queue, and that, when all is worked off, ends the worker: also when
-            // nobody waits for it here any more.
+            // this wait is dropped.
             mirror.shutdown().await;
             super::registration::join(worker, &self.inner.name).await;
         }
         for slot in pipeline.end(state) {
-            // An error says that the slot is gone, and so its handler.
+            // An error means that the slot and its handler are gone.
             let _ = slot.ended().wait_for(|ended| *ended).await;
         }
     }
@@ -339,7 +339,7 @@ impl<T: Send + Sync + 'static> fmt::Debug for SharedInformer<T> {
     }
 }
 
-/// An informer to be set up. What is set here stands once it is built.
+/// The options of a [`SharedInformer`].
 pub struct InformerBuilder<S: ListerWatcher> {
     reflector: Reflector<S, QueueWriter<S::Object>>,
     pipeline: Arc<Pipeline<S::Object>>,
@@ -347,23 +347,23 @@ pub struct InformerBuilder<S: ListerWatcher> {
 }
 
 impl<S: ListerWatcher> InformerBuilder<S> {
-    /// The name in logs, status and metrics; by default what the source says of itself.
+    /// Sets the name in logs, status and metrics; by default the description of the source.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.reflector = self.reflector.name(name);
         self
     }
 
-    /// The options of the reflector: page size, timeouts, watch-list, backoff. A resync period in
-    /// them does not count; see [`resync_period`](Self::resync_period).
+    /// Sets the options of the reflector: page size, timeouts, watch-list, backoff. A resync period in them is
+    /// ignored; see [`resync_period`](Self::resync_period).
     #[must_use]
     pub fn config(mut self, config: ReflectorConfig) -> Self {
         self.reflector = self.reflector.config(config);
         self
     }
 
-    /// How often handlers get everything again that ask for no period of their own; zero, the default,
-    /// for never.
+    /// Sets how often all objects are delivered again to handlers without a period of their own; zero, the
+    /// default, for never.
     #[must_use]
     pub const fn resync_period(mut self, period: Duration) -> Self {
         self.resync_period = period;
@@ -384,7 +384,7 @@ impl<S: ListerWatcher> InformerBuilder<S> {
         self
     }
 
-    /// Changes every object before it comes in: the store and all handlers see the changed one. See
+    /// Changes every object before it is stored: the store and all handlers see the changed one. See
     /// [`Reflector::transform`].
     #[must_use]
     pub fn transform<E: fmt::Display>(
@@ -398,7 +398,7 @@ impl<S: ListerWatcher> InformerBuilder<S> {
         self
     }
 
-    /// Is told of every failed round; see [`Reflector::on_error`].
+    /// Sets a function that is called for every failed round; see [`Reflector::on_error`].
     #[must_use]
     pub fn on_error(mut self, handler: impl FnMut(&WatchError<'_>) + Send + 'static) -> Self {
         self.reflector = self.reflector.on_error(handler);
@@ -418,7 +418,7 @@ impl<S: ListerWatcher> InformerBuilder<S> {
         Ok(self)
     }
 
-    /// The informer, not started.
+    /// Creates the informer, not started.
     #[must_use]
     pub fn build(self) -> SharedInformer<S::Object> {
         let Self {

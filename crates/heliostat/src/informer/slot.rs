@@ -25,7 +25,7 @@ pub(super) struct Slot<T> {
     panics: AtomicU64,
     in_hand: InHand,
     synced: watch::Sender<bool>,
-    /// No task tells the handler, or no longer.
+    /// No task calls the handler, or no longer.
     ended: watch::Sender<bool>,
 }
 
@@ -40,16 +40,16 @@ pub(super) enum ListenerState {
     Ends = 2,
 }
 
-/// What the handler has taken and has not been notified of yet.
+/// The notifications that the handler has taken and not handled yet.
 #[derive(Default)]
 struct InHand {
     /// How many notifications it will have handled in all after these.
     until: AtomicU64,
-    /// Since when, in microseconds of the mirror's clock; one more, so that zero says nothing.
+    /// Since when, in microseconds of the mirror's clock, plus one; zero for none.
     since: AtomicU64,
 }
 
-/// How one handler is doing.
+/// The status of one handler.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HandlerStatus {
@@ -59,18 +59,18 @@ pub struct HandlerStatus {
     pub pending: usize,
     /// How long the oldest of them has been waiting; zero if none is.
     pub lag: Duration,
-    /// How many it has been told.
+    /// How many it has handled.
     pub told: u64,
-    /// How many it will never be told, because newer ones took their place.
+    /// How many were replaced by newer ones before they were delivered.
     pub folded: u64,
     /// How often it panicked.
     pub panics: u64,
-    /// True once it has been told all that was there when it came.
+    /// True once it has handled the whole initial state.
     pub synced: bool,
 }
 
 impl<T> Slot<T> {
-    /// An empty slot. `has_task` says that somebody will call [`end`](Self::end).
+    /// Creates an empty slot. `has_task` means that a task will call [`end`](Self::end).
     pub(super) fn new(name: Arc<str>, options: &HandlerOptions, has_task: bool) -> Self {
         Self {
             name,
@@ -98,12 +98,12 @@ impl<T> Slot<T> {
         self.taker.wake();
     }
 
-    /// True if the handler is to be told nothing more.
+    /// True if the handler gets no more notifications.
     pub(super) fn is_over(&self) -> bool {
         self.state.load(Ordering::Acquire) == ListenerState::Ends as u8
     }
 
-    /// Waits until the handler is to be told nothing more.
+    /// Waits until the handler gets no more notifications.
     pub(super) fn poll_over(&self, context: &Context<'_>) -> Poll<()> {
         // In the order of `poll_take`, and in its place: only the handler's own task waits here.
         self.taker.register(context.waker());
@@ -114,13 +114,13 @@ impl<T> Slot<T> {
         }
     }
 
-    /// The next batch; none when the handler has come to its end. Without a context it is a look
-    /// only: who waits here goes on waiting.
+    /// Returns the next batch; none when the handler has ended. Without a context it only looks: the waiter
+    /// stays registered.
     pub(super) fn poll_take(
         &self,
         context: Option<&Context<'_>>,
     ) -> Poll<Option<BufferedBatch<T>>> {
-        // Whoever puts something in wakes after that: either it is seen here, or the waker is.
+        // The mirror wakes after it puts something in: either this look sees it, or it sees the waker.
         if let Some(context) = context {
             self.taker.register(context.waker());
         }
@@ -151,7 +151,7 @@ impl<T> Slot<T> {
         self.told.load(Ordering::Relaxed)
     }
 
-    /// The batch has been told, or will not be told further.
+    /// The batch has been delivered, or will not be delivered further.
     pub(super) fn put_down(&self) {
         self.in_hand.drop_all();
     }
@@ -160,12 +160,12 @@ impl<T> Slot<T> {
         self.panics.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The handler has been told all that was there when it came.
+    /// The handler has handled the whole initial state.
     pub(super) fn reach_synced(&self) {
         self.synced.send_replace(true);
     }
 
-    /// The handler has come to its end.
+    /// The handler has ended.
     pub(super) fn end(&self) {
         self.ended.send_replace(true);
     }

@@ -1,4 +1,4 @@
-//! `Subscription`: a listener as a stream.
+//! `Subscription`: notifications as a stream.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,9 +13,9 @@ use super::mirror::Inner;
 use super::notifications::{NotificationBatch, TOLD_IN_A_ROW};
 use super::slot::{HandlerStatus, ListenerState, Slot};
 
-/// What a mirror tells, as a stream; see [`SharedInformer::subscribe`](super::SharedInformer::subscribe).
+/// The notifications of a mirror as a stream; see [`SharedInformer::subscribe`](super::SharedInformer::subscribe).
 ///
-/// The stream ends when the informer is stopped; what is waiting is then dropped, unless the informer
+/// The stream ends when the informer stops; waiting notifications are then dropped, unless the informer
 /// is [drained](super::SharedInformer::drain). Dropping the stream ends the subscription.
 ///
 /// It keeps its mirror running, as the informer itself does.
@@ -25,7 +25,7 @@ pub struct Subscription<T: Send + Sync + 'static> {
     id: HandlerId,
     slot: Arc<Slot<T>>,
     batch: Option<BufferedBatch<T>>,
-    /// How many had been told in all when the tasks beside this one last had their turn.
+    /// Number of all notifications when the other tasks of the thread last ran.
     turn_at: u64,
 }
 
@@ -40,27 +40,27 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         }
     }
 
-    /// The next notification; none when the stream has ended.
+    /// Returns the next notification; none when the stream has ended.
     ///
     /// # Cancel safety
-    /// Cancel safe: a notification is taken only when it is given.
+    /// Cancel safe: a notification is taken only when it is returned.
     pub async fn recv(&mut self) -> Option<Notification<T>> {
         std::future::poll_fn(|context| self.poll_in_turn(context)).await
     }
 
-    /// The next notifications, to be looked at where they lie; none when the stream has ended. What is
-    /// not looked at comes again.
+    /// Returns the next notifications, borrowed; none when the stream has ended. Those that are not read
+    /// are delivered again.
     ///
-    /// Cheaper than [`recv`](Self::recv) where much comes or many listen: what is given away there takes
-    /// a share in each object, and all threads that do so at the same time wait for each other.
+    /// Cheaper than [`recv`](Self::recv) for many notifications or subscribers: that clones a pointer to each
+    /// object, and threads that do so at once wait for each other.
     ///
     /// ```
     /// # use heliostat::Subscription;
     /// # use heliostat::informer::NotificationRef;
     /// async fn newest(mut events: Subscription<String>) {
     ///     while let Some(mut waiting) = events.recv_many().await {
-    ///         while let Some(told) = waiting.next() {
-    ///             if let NotificationRef::Added { entry, .. } | NotificationRef::Updated { new: entry, .. } = told {
+    ///         while let Some(next) = waiting.next() {
+    ///             if let NotificationRef::Added { entry, .. } | NotificationRef::Updated { new: entry, .. } = next {
     ///                 println!("{} {}", entry.key(), entry.object);
     ///             }
     ///         }
@@ -69,7 +69,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     /// ```
     ///
     /// # Cancel safety
-    /// Cancel safe: a notification is taken only when it is given.
+    /// Cancel safe: a notification is taken only when it is returned.
     pub async fn recv_many(&mut self) -> Option<NotificationBatch<'_, T>> {
         let in_a_row = self.slot.told() - self.turn_at;
         let mut left =
@@ -84,7 +84,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         Some(NotificationBatch::new(batch, &self.slot, left))
     }
 
-    /// The next notification, if one is waiting.
+    /// Returns the next notification, if one is waiting.
     pub fn try_recv(&mut self) -> Option<Notification<T>> {
         match self.poll_notification(None) {
             Poll::Ready(notification) => notification,
@@ -92,13 +92,13 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         }
     }
 
-    /// How the subscription is doing.
+    /// Returns the status of the subscription.
     #[must_use]
     pub fn status(&self) -> HandlerStatus {
         self.inner.pipeline.status_of(&self.slot)
     }
 
-    /// Whoever reads through a backlog must still let the tasks beside it have their turn.
+    /// A reader of a long backlog still lets the other tasks of its thread run.
     fn poll_in_turn(&mut self, context: &mut Context<'_>) -> Poll<Option<Notification<T>>> {
         let turn = ready!(coop::poll_proceed(context));
         let notification = ready!(self.poll_notification(Some(context)));
@@ -133,8 +133,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         }
     }
 
-    /// Whether the batch in hand has something to tell, which may take a while to say; if not, nothing
-    /// more will come.
+    /// Waits until the batch in hand has a notification; false if the stream has ended.
     fn poll_waiting(&mut self, context: &Context<'_>) -> Poll<bool> {
         loop {
             if self.slot.is_over() {
@@ -154,7 +153,7 @@ impl<T: Send + Sync + 'static> Subscription<T> {
         }
     }
 
-    /// What has been told is no longer kept alive.
+    /// Drops the batch, which keeps its objects alive.
     fn put_down(&mut self) {
         self.batch = None;
         self.slot.put_down();

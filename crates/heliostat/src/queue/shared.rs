@@ -1,8 +1,8 @@
-//! A queue that tasks share: its lock, and who is woken when.
+//! `Shared`: the lock of a queue that tasks share, and its wake-ups.
 //!
 //! All that is concurrent about the queues is in here. What keeps a waiter from being missed: it is
 //! on the list of those to wake before it looks at the queue, so whatever changes after its look
-//! wakes it. A waiter that is woken and then gives up passes the word on, which [`Notify`] sees to.
+//! wakes it. A waiter that is woken and then dropped passes the wake-up on, which [`Notify`] does.
 
 use std::fmt;
 use std::pin::pin;
@@ -14,9 +14,9 @@ use crate::sync::{Mutex, MutexGuard, Notify, PoisonError};
 /// See the module.
 pub(crate) struct Shared<Q> {
     queue: Mutex<Q>,
-    /// Those who wait for something to take.
+    /// Waiters for something to take.
     takers: Notify,
-    /// Those who wait for all to be over.
+    /// Waiters for the end of all work.
     watchers: Notify,
 }
 
@@ -41,8 +41,8 @@ impl<Q> Shared<Q> {
 
     /// The queue, for one call of it.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Q> {
-        // Ranks and rate limiters of the user's run under the lock before the queue changes, so a
-        // panic in one of them leaves a sound queue.
+        // Ranks and rate limiters of the user run under the lock before the queue changes, so a panic in
+        // one of them leaves the queue intact.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -66,7 +66,7 @@ impl<Q> Shared<Q> {
     /// # Cancel safety
     /// Cancel safe: `look` takes something only in the very poll that returns it.
     pub(crate) async fn take<R>(&self, look: impl FnMut(&mut Q) -> Look<R>) -> R {
-        // Whoever always finds something must still let the tasks beside it have their turn.
+        // A task that always finds something still lets the other tasks of its thread run.
         tokio::task::coop::consume_budget().await;
         self.wait(&self.takers, look).await
     }

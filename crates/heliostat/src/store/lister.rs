@@ -245,14 +245,10 @@ impl<T> Lister<T> {
     /// # Errors
     /// If it is not in the mirror.
     pub fn get(&self, name: &str) -> Result<Entry<T>, NotFound> {
-        self.get_in("", name)
+        self.find("", name)
     }
 
-    /// The object of this name in a namespace.
-    ///
-    /// # Errors
-    /// If it is not in the mirror.
-    pub fn get_in(&self, namespace: &str, name: &str) -> Result<Entry<T>, NotFound> {
+    fn find(&self, namespace: &str, name: &str) -> Result<Entry<T>, NotFound> {
         let found = self.store().get(&ObjectKey::namespaced(namespace, name));
         found.ok_or_else(|| NotFound::new(self.resource.clone(), name))
     }
@@ -346,7 +342,7 @@ impl<T> NamespaceLister<T> {
     /// # Errors
     /// If it is not in the mirror.
     pub fn get(&self, name: &str) -> Result<Entry<T>, NotFound> {
-        self.lister.get_in(&self.namespace, name)
+        self.lister.find(&self.namespace, name)
     }
 
     /// The namespace.

@@ -1,6 +1,18 @@
 //! The details of stores: what an author of one needs, and the parts of an
 //! [`Indexer`], a [`Snapshot`] and a [`Lister`].
 //!
+//! # Ways to read one object
+//!
+//! | to have | use |
+//! |---|---|
+//! | the object with its header | [`Indexer::get`] |
+//! | the object alone, at the least cost | [`Indexer::get_object`] |
+//! | a packed object, decoded | [`Indexer::get_decoded`] |
+//! | several answers of one state | [`Snapshot::get`](crate::Snapshot::get) |
+//! | Kubernetes' `not found` | [`Lister::get`], [`NamespaceLister::get`] |
+//!
+//! # A store of your own
+//!
 //! A store of your own implements three methods of [`Store`] and is fed by a
 //! [`Reflector`](crate::Reflector):
 //!

@@ -1,7 +1,7 @@
 //! `DeltaFifoState`: what happened to each object since it was last looked at, in one piece.
 //!
-//! An object has its place in line from its first change on; later changes join it there. Who takes
-//! an object gets all that happened to it, the oldest first.
+//! An object has its place in line from its first change on; later changes join it there. A pop returns all
+//! changes of an object, the oldest first.
 
 #[cfg(test)]
 mod tests;
@@ -26,12 +26,12 @@ use crate::version::ResourceVersion;
 /// queue is synced when all of the first list have been processed.
 ///
 /// Any number of objects may be in work at a time, but none of them twice: what happens to an object
-/// in work waits until that has been processed. What is in work counts as known, though the store at
-/// the far end does not have it yet: its end is told, and a resync does not tell it again.
+/// in work waits until that has been processed. An object in work counts as known, though the store at the
+/// far end does not have it yet: its deletion is queued, and a resync does not queue it again.
 ///
 /// Changes are not merged: five updates are five deltas. Only of two deletions in a row one is left,
-/// the one that was seen if one was. So an object that changes for ever and is never taken out takes
-/// memory for ever; the length and the age of the queue tell.
+/// the observed one if there is one. So an object that changes and is never popped grows without bound;
+/// watch the length and the age of the queue.
 ///
 /// ```
 /// use heliostat_core::object::{Entry, Header, ObjectKey};
@@ -59,7 +59,7 @@ use crate::version::ResourceVersion;
 pub struct DeltaFifoState<T> {
     waiting: BTreeMap<ObjectKey, Waiting<T>>,
     line: VecDeque<ObjectKey>,
-    /// What was taken out and has not been processed, with the newest that was told of it.
+    /// The objects in work, with the newest reported change of each.
     in_work: BTreeMap<ObjectKey, InWork<T>>,
     known: Option<Box<dyn KnownObjects<T>>>,
     listed: Listed,
@@ -78,7 +78,7 @@ pub enum Listed {
     /// As [`Delta::Replaced`].
     #[default]
     AsReplaced,
-    /// As [`Delta::Sync`], for those who make no difference between a list and a resync.
+    /// As [`Delta::Sync`], for consumers that handle a list as a resync.
     AsSync,
 }
 
@@ -121,8 +121,8 @@ impl<T> DeltaFifoState<T> {
         }
     }
 
-    /// Tells what the store at the far end holds: a list then says which of it is gone, and a resync
-    /// tells it again. Without it, the deletion of an object that is not queued is left out.
+    /// Sets the content of the store at the far end: a list then deletes what it no longer has, and a resync
+    /// queues it again. Without it, the deletion of an object that is not queued is left out.
     #[must_use]
     pub fn known(mut self, known: impl KnownObjects<T> + 'static) -> Self {
         self.known = Some(Box::new(known));
@@ -137,7 +137,7 @@ impl<T> DeltaFifoState<T> {
     }
 
     /// Changes every object before it is queued, last states included; not what is only found to be
-    /// gone, and not what a resync tells again, which has been changed before. An object that it
+    /// gone, and not the objects of a resync, which have been changed before. An object that it
     /// refuses is not queued, and a list with such an object not at all.
     #[must_use]
     pub fn transform(
@@ -148,13 +148,13 @@ impl<T> DeltaFifoState<T> {
         self
     }
 
-    /// Tells the time, for [`age`](Self::age).
+    /// Sets the time, for [`age`](Self::age).
     pub const fn set_now(&mut self, now: Time) {
         self.now = now;
     }
 
     /// Takes out the object whose turn it is, with all that happened to it; none if there is none, or
-    /// if all that wait are in work. A closed queue gives what it has.
+    /// if all that wait are in work. A closed queue returns the rest.
     pub fn pop(&mut self) -> Option<Deltas<T>> {
         let is_free = |key: &ObjectKey| !self.in_work.contains_key(key);
         let key = self.line.remove(self.line.iter().position(is_free)?)?;
@@ -223,7 +223,7 @@ impl<T> DeltaFifoState<T> {
         self.bookmark.as_ref()
     }
 
-    /// No more will be queued, says the writing end. What is queued can still be taken out.
+    /// Closes the writing end. What is queued can still be popped.
     pub const fn close(&mut self) {
         self.is_closed = true;
     }
@@ -296,13 +296,13 @@ impl<T> DeltaFifoState<T> {
             .map_err(|reason| StoreError::new(format!("the transform of {key} failed: {reason}")))
     }
 
-    /// The newest that was told of an object and that the store need not have yet.
+    /// Returns the newest reported change of an object, which the store may not have yet.
     fn newest(&self, key: &ObjectKey) -> Option<&Delta<T>> {
         let waiting = self.waiting.get(key).and_then(|it| it.deltas.last());
         waiting.or_else(|| self.in_work.get(key).map(|it| &it.newest))
     }
 
-    /// True if the end of an object need not be told: nobody knows it.
+    /// Returns true if the deletion of an object is left out, because the object is unknown.
     fn is_unknown(&self, key: &ObjectKey) -> bool {
         if self.newest(key).is_some() {
             return false;
@@ -361,7 +361,7 @@ impl<T: Send + Sync> Store<T> for DeltaFifoState<T> {
         Ok(())
     }
 
-    /// Left out if nobody knows the object: it is neither queued, nor in work, nor in the store.
+    /// Left out if the object is unknown: neither queued, nor in work, nor in the store.
     fn delete(&mut self, key: &ObjectKey, last_state: Option<Entry<T>>) -> Result<(), StoreError> {
         self.population.begin();
         if self.is_unknown(key) {

@@ -1,7 +1,7 @@
 //! `OrderedFifo`: every change in the order in which it came, across all objects.
 //!
-//! Nothing is merged and nothing is left out, so whoever takes everything out sees the history as the
-//! source told it. A whole list is one element ([`OrderedFifo::atomic`]), or is taken apart into one
+//! Nothing is merged and nothing is left out, so the consumer sees the history as the source reported it. A
+//! whole list is one element ([`OrderedFifo::atomic`]), or is taken apart into one
 //! change for each object ([`OrderedFifo::itemized`]).
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ pub enum Work<T> {
     Changes(Vec<Delta<T>>),
     /// A whole list takes the place of all that is known.
     ReplacedAll(ReplacedAll<T>),
-    /// Everything that is known is told again.
+    /// Every known object is delivered again.
     SyncAll,
     /// All up to this version has been queued before.
     Bookmark(ResourceVersion),
@@ -102,7 +102,7 @@ pub enum Work<T> {
 /// A whole list.
 #[derive(Debug)]
 pub struct ReplacedAll<T> {
-    /// Its objects. Whoever applies them gives them to
+    /// Its objects, for
     /// [`prepare_replace`](crate::store::indexer::IndexedObjects::prepare_replace) of the store.
     pub staging: Staging<T>,
     /// The version at which the list was true.
@@ -121,7 +121,7 @@ impl<T> OrderedFifo<T> {
     }
 
     /// A queue in which a list is taken apart: first the end of what it no longer has, of all that is
-    /// queued or known, then each of its objects. A resync tells every known object again.
+    /// queued or known, then each of its objects. A resync queues every known object again.
     pub fn itemized(known: impl KnownObjects<T> + 'static) -> Self {
         Self::new(Replacing::Itemized(Box::new(known)))
     }
@@ -150,7 +150,7 @@ impl<T> OrderedFifo<T> {
     }
 
     /// Changes every object before it is queued, last states included; not what is only found to be
-    /// gone, and not what a resync tells again, which has been changed before. An object that it
+    /// gone, and not the objects of a resync, which have been changed before. An object that it
     /// refuses is not queued, and a list with such an object not at all.
     #[must_use]
     pub fn transform(
@@ -161,7 +161,7 @@ impl<T> OrderedFifo<T> {
         self
     }
 
-    /// Tells the time, for [`age`](Self::age).
+    /// Sets the time, for [`age`](Self::age).
     pub const fn set_now(&mut self, now: Time) {
         self.now = now;
     }
@@ -206,7 +206,7 @@ impl<T> OrderedFifo<T> {
         self.population.processed(count);
     }
 
-    /// No more will be queued, says the writing end. What is queued can still be taken out.
+    /// Closes the writing end. What is queued can still be popped.
     pub const fn close(&mut self) {
         self.is_closed = true;
     }
@@ -242,14 +242,14 @@ impl<T> OrderedFifo<T> {
         Some(self.now.saturating_since(since))
     }
 
-    /// True if two whole batches are waiting: whoever writes should let the reader catch up.
+    /// Returns true if two whole batches are waiting: the writer should let the reader catch up.
     #[must_use]
     pub fn is_congested(&self) -> bool {
         self.elements.len() >= self.batch_size.saturating_mul(2)
     }
 
     fn take(&mut self, max: usize) -> Option<Popped<T>> {
-        // A reader that never says so is taken at its next word.
+        // A reader that never reported an element as processed has processed it when it pops the next.
         self.processed();
         let is_in_initial_list = !self.population.is_synced();
         let Element {
@@ -352,8 +352,7 @@ impl<T: Send + Sync> Store<T> for OrderedFifo<T> {
         Ok(())
     }
 
-    /// Queued whether or not anything is known of the object: an ordered queue tells what the source
-    /// told.
+    /// Queued whether or not the object is known: an ordered queue reports what the source reported.
     fn delete(&mut self, key: &ObjectKey, last_state: Option<Entry<T>>) -> Result<(), StoreError> {
         self.population.begin();
         let deletion = match last_state {

@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use super::Priority;
 use crate::time::Time;
 
-/// Who asked for a delay. A key can wait for one of each.
+/// The origin of a delay. A key can wait for one of each.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Cause {
     /// The caller asked for the key at a later time. Only that time ends the wait.
     Request,
     /// Work on the key ended in a retry or with a time to look again. The next work ends the wait.
     Outcome,
-    /// The caller waits for the key to be quiet. Asking again begins the wait anew; the next work ends
-    /// it.
+    /// The caller waits for the key to be quiet. Asking again restarts the wait; the next work ends it.
     Debounce,
 }
 

@@ -1,9 +1,9 @@
 //! `WorkQueueState`: which key is worked next, and which must wait.
 //!
-//! A key is a promise that somebody will look at what it names, not a message: asking for it twice
-//! before it is looked at is asking once. The queue holds each key at most once in line, gives it to
-//! one worker at a time, and remembers that it was asked for while it was being worked. Keys that
-//! failed, or that should be looked at later, wait beside the line until their time.
+//! A key is a request to look at the object it names, not a message: two requests before it is worked are
+//! one. The queue has each key at most once in line, hands it to one worker at a time, and remembers requests
+//! that come while it is being worked. Keys that failed, or that are requested for later, wait beside the line
+//! until their time.
 //!
 //! The invariants: a key is in line or in work, never both; a key that was added before a close is
 //! worked once more, whatever was happening to it; and a key that is in line, or will be as soon as its
@@ -39,7 +39,7 @@ pub use priority::Priority;
 ///
 /// # Delays
 ///
-/// [`add_after`](Self::add_after) asks for a time that stands whatever happens before it. An outcome
+/// [`add_after`](Self::add_after) asks for a time that nothing before it changes. An outcome
 /// asks for a time that the next outcome replaces, and that ends as soon
 /// as the key is to be worked for another reason. controller-runtime and kube-rs do the same.
 ///
@@ -118,7 +118,7 @@ pub enum Addition {
 }
 
 impl Addition {
-    /// True if somebody will work the key who would not have without this.
+    /// Returns true if this request causes one more piece of work.
     #[must_use]
     pub const fn is_new(self) -> bool {
         matches!(self, Self::Queued | Self::Noted)
@@ -159,7 +159,7 @@ enum Phase {
 }
 
 impl<K: Clone + Ord> WorkQueueState<K> {
-    /// An empty queue that delays keys as `limiter` says.
+    /// Creates an empty queue with this rate limiter.
     pub fn new(limiter: impl RateLimiter<K> + 'static) -> Self {
         Self {
             line: Line::new(),
@@ -285,20 +285,20 @@ impl<K: Clone + Ord> WorkQueueState<K> {
         }
     }
 
-    /// How long a key still waits because its work failed or asked for a later look.
+    /// Returns how long a key still waits because its work failed or asked for a later look.
     #[must_use]
     pub fn retry_in(&self, now: Time, key: &K) -> Option<Duration> {
         self.delays.outcome(key).map(|at| at - now)
     }
 
-    /// The key is done, well or for good: its failures no longer count. It says nothing about whether
-    /// the key is in line.
+    /// The key is done, whether it succeeded or not: its failures no longer count. The key stays in line if it
+    /// is there.
     pub fn forget(&mut self, key: &K) {
         self.limiter.forget(key);
     }
 
-    /// Asks for the keys whose time has come, and tells how many of them are new as
-    /// [`Addition::is_new`] says.
+    /// Asks for the keys whose time has come, and returns how many of them are
+    /// [new](Addition::is_new).
     pub fn handle_timeout(&mut self, now: Time) -> usize {
         let mut new = 0;
         while let Some((key, priority)) = self.delays.pop_due(now) {

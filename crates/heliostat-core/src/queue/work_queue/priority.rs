@@ -15,7 +15,7 @@ impl Priority {
     /// What just changed. The default.
     pub const NORMAL: Self = Self(0);
 
-    /// What somebody waits for.
+    /// What a person waits for.
     pub const HIGH: Self = Self(100);
 
     /// A priority of one's own.

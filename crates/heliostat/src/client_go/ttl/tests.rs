@@ -45,12 +45,12 @@ async fn s_32_a_lister_returns_no_expired_object() {
     let leases = store.lister("leases");
     writer.upsert(entry("a", 5));
     writer.upsert(entry("b", 50));
-    assert!(leases.get_in("n", "a").is_ok());
+    assert!(leases.namespace("n").get("a").is_ok());
     pass(6).await;
     let missing = leases.namespace("n").get("a").err().unwrap();
     assert_eq!(missing.to_string(), r#"leases "a" not found"#);
     assert!(leases.by_index("seconds", "5").unwrap().is_empty());
-    assert!(leases.get_in("n", "b").is_ok());
+    assert!(leases.namespace("n").get("b").is_ok());
 }
 
 #[tokio::test(start_paused = true)]

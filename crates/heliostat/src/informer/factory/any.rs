@@ -1,4 +1,4 @@
-//! `AnyInformer`: an informer without its type; and how a factory knows one without holding it.
+//! `AnyInformer`: an informer without its type, and a reference that does not keep it running.
 
 use std::any::Any;
 use std::fmt;
@@ -12,8 +12,8 @@ use crate::informer::{HandlerStatus, SharedInformer, WeakInformer};
 use crate::reflector::ReflectorStatus;
 use crate::wait::{Check, NotSynced};
 
-/// A [`SharedInformer`], whatever it mirrors: for health checks, metrics and whoever shows how all
-/// mirrors of a program are doing. Only informers are such.
+/// A [`SharedInformer`] of any type: for health checks, metrics and views of all mirrors of a program. It is
+/// implemented by informers alone.
 pub trait AnyInformer: fmt::Debug + Send + Sync + sealed::Sealed {
     /// The name in logs, status and metrics.
     fn name(&self) -> &str;
@@ -126,9 +126,9 @@ mod sealed {
     impl<T: Send + Sync + 'static> Sealed for super::SharedInformer<T> {}
 }
 
-/// An informer that a factory can find again while somebody else holds it.
+/// An informer that a factory finds again while it is in use.
 pub(super) trait Known: Send + Sync {
-    /// The informer, if there still is one.
+    /// Returns the informer, if it is in use.
     fn upgrade(&self) -> Option<Box<dyn AnyInformer>>;
 
     /// A [`WeakInformer`] of the type of its objects.

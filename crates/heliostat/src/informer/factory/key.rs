@@ -1,10 +1,10 @@
-//! `InformerKey`: what tells the informers of a factory apart.
+//! `InformerKey`: the identity of an informer in a factory.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// What an informer is of, as text. Within a factory, two informers are one if their keys and the types
-/// of their objects are the same.
+/// The identity of an informer, as text. Within a factory, there is one informer for each key and type of
+/// object.
 ///
 /// With the feature `kube`, [`InformerKey::kube`] is the key of a Kubernetes kind in a scope; for sources
 /// of your own any text will do.

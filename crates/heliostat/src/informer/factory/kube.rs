@@ -122,7 +122,7 @@ mod tests {
             InformerKey::kube::<Node>(&Scope::all().namespace("shop")),
             InformerKey::kube::<Node>(&Scope::all())
         );
-        // The form of the objects is told apart by their type.
+        // The type of the objects is not part of the key.
         assert_eq!(
             InformerKey::kube::<PartialObjectMeta<Pod>>(&web),
             InformerKey::kube::<Pod>(&web)

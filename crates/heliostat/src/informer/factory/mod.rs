@@ -1,8 +1,8 @@
-//! `SharedInformerFactory`: one mirror for each thing that is mirrored, shared by all who ask.
+//! `SharedInformerFactory`: one informer for each collection, shared by all of its users.
 //!
-//! The factory knows its informers and does not hold them: an informer runs for as long as somebody has
-//! it, a registration, a subscription or a lister of it. When the last of those is gone its mirror
-//! stops, and asking again makes a new one.
+//! The factory does not keep its informers running: an informer runs for as long as there is a handle, a
+//! registration, a subscription or a lister of it. When the last of those is dropped its mirror stops, and
+//! the next request creates a new one.
 
 mod any;
 
@@ -32,12 +32,12 @@ pub use any::AnyInformer;
 pub use key::InformerKey;
 pub use options::FactoryOptions;
 
-/// Makes informers, and gives the same one to all who ask for the same thing: the same type of object
-/// under the same key. A clone is another handle to the same factory.
+/// Creates informers and returns the same one for the same type of object and key. A clone is another
+/// handle to the same factory.
 ///
-/// `C` is what the informers are made of: with the feature `kube`, a
-/// [`Cluster`](crate::source::kube::Cluster) gives informers of its kinds by type and
-/// [`Scope`](crate::source::kube::Scope); without one, every informer is given its source.
+/// `C` is where sources come from: with the feature `kube`, a factory of a
+/// [`Cluster`](crate::source::kube::Cluster) creates informers by type and
+/// [`Scope`](crate::source::kube::Scope); without a cluster, the caller passes each source.
 ///
 /// ```
 /// # #[cfg(feature = "memory")]
@@ -51,7 +51,7 @@ pub use options::FactoryOptions;
 /// let colours = MemorySource::<String>::new();
 /// let factory = SharedInformerFactory::new();
 ///
-/// // Two who need the same, and do not know of each other.
+/// // Two parts of a program need the same collection.
 /// let one = factory.informer_for("colours", || colours.clone())?;
 /// let other = factory.informer_for("colours", || colours.clone())?;
 ///
@@ -68,12 +68,12 @@ pub use options::FactoryOptions;
 ///
 /// # How long informers live
 ///
-/// | who | does |
+/// | | |
 /// |---|---|
 /// | handles, registrations, subscriptions, listers | keep their informer running |
-/// | the factory, or its end | nothing: informers that are in use go on |
-/// | [`remove`](Self::remove) | stops one informer for everybody |
-/// | [`shutdown`](Self::shutdown) | stops all of them, and gives no more |
+/// | the factory, or dropping it | changes nothing: informers in use go on |
+/// | [`remove`](Self::remove) | stops one informer for all of its users |
+/// | [`shutdown`](Self::shutdown) | stops all informers and creates no more |
 #[derive(Clone)]
 pub struct SharedInformerFactory<C = ()> {
     shared: Arc<Shared>,
@@ -91,7 +91,7 @@ struct Shared {
     phase: watch::Sender<Phase>,
 }
 
-/// The type of object is part of the identity: a key may stand for a kind in more than one form.
+/// The type of object is part of the identity: one key can name a kind in more than one form.
 type Identity = (InformerKey, TypeId);
 
 #[derive(Default)]
@@ -104,23 +104,23 @@ struct Registry {
 enum Phase {
     Open,
     ShuttingDown,
-    /// All informers have come to their end.
+    /// All informers have ended.
     Over,
 }
 
-/// The factory has been shut down: it gives no more informers.
+/// The factory has been shut down and creates no more informers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the informer factory has been shut down")]
 pub struct FactoryShutDown;
 
 impl SharedInformerFactory {
-    /// A factory with the default options, for sources of any sort.
+    /// Creates a factory with the default options, for sources of any kind.
     #[must_use]
     pub fn new() -> Self {
         Self::with_options(FactoryOptions::new())
     }
 
-    /// A factory for sources of any sort.
+    /// Creates a factory for sources of any kind.
     #[must_use]
     pub fn with_options(options: FactoryOptions) -> Self {
         Self::of((), options)
@@ -139,8 +139,8 @@ impl<C> SharedInformerFactory<C> {
         }
     }
 
-    /// The informer of this key: the one that there is, or a new one over `source`, not started. Two
-    /// sources under one key must be of the same things.
+    /// Returns the informer of this key, or a new one over `source`, not started. Two sources under one key
+    /// must be of the same collection.
     ///
     /// # Errors
     /// If the factory has been shut down.
@@ -153,8 +153,8 @@ impl<C> SharedInformerFactory<C> {
         self.informer_with(key, source, |builder| builder)
     }
 
-    /// As [`informer_for`](Self::informer_for); a new informer is set up by `setup`, which finds the
-    /// factory's options set. An informer that there is already stays as it is.
+    /// As [`informer_for`](Self::informer_for); `setup` sets the options of a new informer, on top of those of
+    /// the factory. An existing informer stays as it is.
     ///
     /// # Errors
     /// If the factory has been shut down.
@@ -169,7 +169,7 @@ impl<C> SharedInformerFactory<C> {
         if let Some(informer) = self.shared.find(&identity)? {
             return Ok(informer);
         }
-        // Made outside the lock: what the caller gave may ask the factory for another informer.
+        // Created outside the lock: the functions of the caller may request another informer.
         let builder = self
             .shared
             .options
@@ -177,8 +177,8 @@ impl<C> SharedInformerFactory<C> {
         self.shared.insert(identity, setup(builder).build())
     }
 
-    /// Starts every informer that has not been started, and does not wait for anything. Call it again
-    /// when there are new ones. After a shutdown it does nothing.
+    /// Starts every informer that has not been started, without waiting. Call it again when there are new
+    /// ones. After a shutdown it does nothing.
     ///
     /// # Panics
     /// If called outside a tokio runtime, as [`tokio::spawn`] does.
@@ -220,8 +220,7 @@ impl<C> SharedInformerFactory<C> {
         wait_until("informers", stop, checks).await
     }
 
-    /// Every informer that is in use, whatever it mirrors, in the order of their keys. An informer goes
-    /// on for as long as it is held here.
+    /// Returns every informer in use, in the order of their keys. Each keeps its mirror running.
     #[must_use]
     pub fn informers(&self) -> Vec<Box<dyn AnyInformer>> {
         let mut registry = self.shared.registry();
@@ -233,15 +232,15 @@ impl<C> SharedInformerFactory<C> {
             }
             None => false,
         });
-        // The lock is given back before an informer can be dropped: its last handle may be here.
+        // The lock is released before an informer can be dropped: this may be its last handle.
         drop(registry);
         informers
     }
 
-    /// Stops the informer of this key, for everybody who uses it, and waits for its end. Asking for the
-    /// key again makes a new one. False if there was none.
+    /// Stops the informer of this key for all of its users and waits for its end. The next request for the
+    /// key creates a new one. Returns false if there was none.
     ///
-    /// A kind that is no longer served is taken out like this; nobody else is disturbed.
+    /// Use it for a kind that is no longer served; other informers go on.
     pub async fn remove<T: Send + Sync + 'static>(&self, key: &InformerKey) -> bool {
         let identity = (key.clone(), TypeId::of::<T>());
         let known = self.shared.registry().known.remove(&identity);
@@ -254,10 +253,10 @@ impl<C> SharedInformerFactory<C> {
         }
     }
 
-    /// Stops every informer and waits for their ends: of the mirrors, and of what handlers were doing.
-    /// From now on the factory gives and starts none. May be called again, and then waits, too.
+    /// Stops every informer and waits until their mirrors and handlers have ended. The factory then creates
+    /// and starts no more. A second call waits, too.
     ///
-    /// Called by a handler, it would wait for itself.
+    /// A handler that calls it waits for itself.
     ///
     /// # Cancel safety
     /// Cancel safe: the shutdown goes on by itself.
@@ -276,7 +275,7 @@ impl<C> SharedInformerFactory<C> {
         let _ = phase.wait_for(|phase| *phase == Phase::Over).await;
     }
 
-    /// True once a shutdown has begun.
+    /// Returns true once a shutdown has begun.
     #[must_use]
     pub fn is_shut_down(&self) -> bool {
         self.shared.registry().shuts_down
@@ -307,7 +306,7 @@ impl<C> fmt::Debug for SharedInformerFactory<C> {
 }
 
 impl Shared {
-    /// The informer that there is. One that has been stopped is none.
+    /// Returns the informer, unless it has been stopped.
     fn find<T: Send + Sync + 'static>(
         &self,
         identity: &Identity,
@@ -316,14 +315,14 @@ impl Shared {
         Ok(found.filter(|informer: &SharedInformer<T>| !informer.is_stopped()))
     }
 
-    /// Makes an informer known, unless somebody was faster: theirs is given then.
+    /// Registers an informer and returns it, or the one that another caller registered first.
     fn insert<T: Send + Sync + 'static>(
         &self,
         identity: Identity,
         made: SharedInformer<T>,
     ) -> Result<SharedInformer<T>, FactoryShutDown> {
-        // Declared before the lock, so dropped after it: its last handle may be here, and with it go
-        // objects of the user's.
+        // Declared before the lock, so dropped after it: this may be its last handle, and dropping it drops
+        // objects of the user.
         let found: Option<SharedInformer<T>>;
         let mut registry = self.registry();
         found = registry.upgrade(&identity)?;
@@ -337,7 +336,7 @@ impl Shared {
         }
     }
 
-    /// From now on there are no more informers. False if that was so before.
+    /// Ends the creation of informers. False if that was done before.
     fn begin_shutdown(&self) -> bool {
         let mut registry = self.registry();
         if registry.shuts_down {
@@ -350,13 +349,13 @@ impl Shared {
     }
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
-        // Nothing of the user's runs under it.
+        // No code of the user runs under it.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Registry {
-    /// The informer that somebody holds, stopped or not.
+    /// Returns the informer if it is in use, stopped or not.
     fn upgrade<T: Send + Sync + 'static>(
         &self,
         identity: &Identity,

@@ -1,4 +1,4 @@
-//! `FactoryOptions`: what every informer of a factory begins with.
+//! `FactoryOptions`: the defaults of the informers of a factory.
 
 use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
@@ -12,10 +12,10 @@ use crate::budget::RequestBudget;
 use crate::informer::InformerBuilder;
 use crate::list_watch::ListerWatcher;
 
-/// What every informer of a factory begins with.
+/// The defaults of the informers of a factory.
 ///
-/// The order is: these options, then the [`setup`](Self::setup) of the type of source, then what the
-/// caller of [`informer_with`](super::SharedInformerFactory::informer_with) sets. The later stands.
+/// The order is: these options, then the [`setup`](Self::setup) of the type of source, then the setup of
+/// [`informer_with`](super::SharedInformerFactory::informer_with). Later ones override earlier ones.
 ///
 /// ```
 /// # #[cfg(feature = "memory")]
@@ -29,7 +29,7 @@ use crate::list_watch::ListerWatcher;
 ///
 /// let options = FactoryOptions::new()
 ///     .resync_period(Duration::from_secs(600))
-///     // Texts are told again more often, and kept in lower case.
+///     // Texts are resynced more often, and stored in lower case.
 ///     .setup::<MemorySource<String>>(|builder| {
 ///         builder
 ///             .resync_period(Duration::from_secs(60))
@@ -69,15 +69,15 @@ impl FactoryOptions {
         self
     }
 
-    /// How often handlers are told everything again that ask for nothing else; zero, the default, for
-    /// never. See [`InformerBuilder::resync_period`].
+    /// Sets how often all objects are delivered again to handlers without a period of their own; zero, the
+    /// default, for never. See [`InformerBuilder::resync_period`].
     #[must_use]
     pub const fn resync_period(mut self, period: Duration) -> Self {
         self.resync_period = period;
         self
     }
 
-    /// The budget that the lists of all informers share. By default they share one of their own; give
+    /// Sets the budget that the lists of all informers share. By default they share one of their own; set
     /// one to share it with other reflectors of the process.
     #[must_use]
     pub fn budget(mut self, budget: RequestBudget) -> Self {
@@ -85,15 +85,15 @@ impl FactoryOptions {
         self
     }
 
-    /// Lets every informer list when it wants.
+    /// Removes the budget: every informer lists at once.
     #[must_use]
     pub fn without_budget(mut self) -> Self {
         self.budget = None;
         self
     }
 
-    /// Sets up every informer over this type of source: a transform, another resync period, indexes. A
-    /// second one of the same type takes the place of the first.
+    /// Sets options of every informer over this type of source: a transform, another resync period, indexes. A
+    /// second setup of the same type replaces the first.
     #[must_use]
     pub fn setup<S: ListerWatcher>(
         mut self,

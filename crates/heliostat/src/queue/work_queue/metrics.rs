@@ -19,8 +19,8 @@ use heliostat_core::queue::WorkQueueState;
 use heliostat_core::time::Time;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-/// How often the gauges that grow with time are told while nothing happens, as in Kubernetes: finer
-/// than any scrape.
+/// How often the gauges that grow with time are updated while nothing happens, as in Kubernetes: more
+/// often than any scrape.
 pub(super) const REFRESH_PERIOD: Duration = Duration::from_millis(500);
 
 pub(super) struct WorkQueueMetrics {

@@ -1,7 +1,7 @@
-//! `WorkQueue`: keys to be worked, shared between those who ask and those who work.
+//! `WorkQueue`: keys to be worked, shared between producers and workers.
 //!
-//! What is worked next is decided in [`heliostat_core::queue::work_queue`]; here is the waiting. Those
-//! who wait for a key sleep until the next delayed key is due, so there is no task behind the queue.
+//! [`heliostat_core::queue::work_queue`] decides what is worked next; this module waits. Workers that wait
+//! for a key sleep until the next delayed key is due, so the queue has no task of its own.
 
 mod metrics;
 mod process;
@@ -31,11 +31,11 @@ pub use work::Work;
 /// Keys to be worked: each once, by one worker at a time. A clone is another handle to the same
 /// queue.
 ///
-/// Put the key of whatever changed in, as often as you like: it is worked once. Whoever works it looks
-/// at the present state of what it names, and does what that needs; a key that changes meanwhile is
-/// worked again afterwards. A key that fails comes back later and later, see [`rate_limit`]; other
-/// keys do not wait for it. Urgent keys go first, and every eighth turn goes to whoever has been in
-/// line for longest; see [`heliostat_core::queue::WorkQueueState`] for the order.
+/// Add the key of an object that changed, as often as you like: it is worked once. The worker reads the
+/// current state of the object; a key that is added meanwhile is worked again afterwards. A key that fails
+/// is worked again after a growing delay, see [`rate_limit`]; other keys do not wait for it. Urgent keys go
+/// first, and every eighth turn goes to the key that has waited longest; see
+/// [`heliostat_core::queue::WorkQueueState`] for the order.
 ///
 /// The queue holds each key once, so its size is that of what can change.
 ///
@@ -47,7 +47,7 @@ pub use work::Work;
 ///
 /// use heliostat::{Action, Entry, Header, IndexerWriter, ObjectKey, WorkQueue};
 ///
-/// // What a reflector or an informer would do: keep the store true, and ask for what changed.
+/// // What a reflector or an informer does: fill the store, and add what changed.
 /// let writer = IndexerWriter::<String>::new();
 /// let pods = writer.indexer();
 /// let queue = WorkQueue::builder().name("pods").build();
@@ -66,7 +66,7 @@ pub use work::Work;
 ///             let pod = pods.get(&key);
 ///             async move {
 ///                 let Some(pod) = pod else {
-///                     return Ok(Action::Done); // It is gone.
+///                     return Ok(Action::Done); // It has been deleted.
 ///                 };
 ///                 // Make the world as the pod wants it; on an error the key comes back later.
 ///                 println!("{} is {}", pod.key(), pod.object);
@@ -99,13 +99,13 @@ struct Inner<K> {
 }
 
 impl<K: Clone + Ord + Send + 'static> WorkQueue<K> {
-    /// An empty queue without a name, with the default rate limiter.
+    /// Creates an empty queue without a name, with the default rate limiter.
     #[must_use]
     pub fn new() -> Self {
         Self::builder().build()
     }
 
-    /// A queue of one's own making.
+    /// Creates a builder, to set options.
     pub fn builder() -> WorkQueueBuilder<K> {
         WorkQueueBuilder {
             name: None,
@@ -131,7 +131,7 @@ impl<K: Clone + Ord> WorkQueue<K> {
     }
 
     /// Asks for a key to be worked after a delay. If a key is delayed more than once, the earliest
-    /// deadline wins. The delay stands whatever happens to the key before.
+    /// deadline wins. Working the key earlier does not end the delay.
     pub fn add_after(&self, key: K, delay: Duration) {
         self.inner.ask(
             |queue, now| queue.add_after(now, key, Priority::NORMAL, delay),
@@ -139,8 +139,8 @@ impl<K: Clone + Ord> WorkQueue<K> {
         );
     }
 
-    /// Asks for a key to be worked once it was not asked for in this way for `quiet`: each call begins
-    /// the wait anew. A key that changes more often than that is not worked while it does.
+    /// Asks for a key to be worked once it was not asked for in this way for `quiet`: each call restarts the
+    /// wait. A key that changes more often than that is not worked while it does.
     pub fn add_debounced(&self, key: K, priority: impl Into<Priority>, quiet: Duration) {
         let priority = priority.into();
         self.inner.ask(
@@ -281,7 +281,7 @@ impl<K: Clone + Ord> Inner<K> {
         let now = self.now();
         let timeout = queue.poll_timeout();
         let addition = add(&mut queue, now);
-        // Those who wait sleep until the first key is due: they must know if that is sooner now.
+        // Waiting workers sleep until the first key is due: they must know if that is sooner now.
         let is_sooner = match (queue.poll_timeout(), timeout) {
             (Some(new), Some(old)) => new < old,
             (new, _) => new.is_some(),
@@ -350,7 +350,7 @@ impl<K: Clone + Ord> Inner<K> {
         self.shared.wake_watchers();
     }
 
-    /// Tells the metrics that grow with time.
+    /// Updates the metrics that grow with time.
     fn refresh(&self) {
         if let Some(metrics) = &self.metrics {
             let queue = self.shared.lock();
@@ -386,7 +386,7 @@ impl<K> fmt::Debug for WorkQueue<K> {
     }
 }
 
-/// What may be chosen about a [`WorkQueue`].
+/// The options of a [`WorkQueue`].
 #[must_use = "it does nothing until it is built"]
 pub struct WorkQueueBuilder<K> {
     name: Option<Arc<str>>,
@@ -399,8 +399,8 @@ impl<K: Clone + Ord + Send + 'static> WorkQueueBuilder<K> {
     /// `workqueue_depth`, `workqueue_adds_total`, `workqueue_queue_duration_seconds`,
     /// `workqueue_work_duration_seconds`, `workqueue_unfinished_work_seconds`,
     /// `workqueue_longest_running_processor_seconds` and `workqueue_retries_total`, as Kubernetes'
-    /// controllers have them, with the label `name`. The two that grow while nothing happens are told
-    /// every half second as long as [`WorkQueue::process`] runs.
+    /// controllers have them, with the label `name`. The two that grow with time are updated every half
+    /// second as long as [`WorkQueue::process`] runs.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self

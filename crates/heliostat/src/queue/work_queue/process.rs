@@ -1,7 +1,7 @@
 //! Workers: tasks that take a key, let the user's code work it, and settle the outcome.
 //!
-//! The user's code can fail, panic and be cancelled. In every case the work ends and the key comes
-//! back: after a failure or a panic as the rate limiter says, after a cancellation at once.
+//! The user's code can fail, panic and be cancelled. In every case the work ends and the key is worked
+//! again: after the delay of the rate limiter for a failure or a panic, at once for a cancellation.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;

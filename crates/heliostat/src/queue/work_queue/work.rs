@@ -30,7 +30,7 @@ impl<K: Clone + Ord> Work<K> {
         Self { inner, taken }
     }
 
-    /// Ends the work as `action` says.
+    /// Ends the work with this outcome.
     pub fn settle(self, action: Action) {
         let (key, priority) = (&self.taken.key, self.taken.priority);
         match action {

@@ -105,7 +105,7 @@ fn h_04_a_namespace_needs_no_index_and_looks_at_its_own_objects_only() {
 #[test]
 fn h_05_an_object_is_found_by_its_name() {
     let (lister, _) = lister(3);
-    assert_eq!(lister.get_in("n2", "2").unwrap().object.number, 2);
+    assert_eq!(lister.namespace("n2").get("2").unwrap().object.number, 2);
     let n1 = lister.namespace("n1");
     assert_eq!(n1.name(), "n1");
     assert_eq!(n1.get("1").unwrap().object.number, 1);
@@ -141,7 +141,8 @@ fn h_05_what_is_missing_is_told_as_the_server_tells_it() {
         ),
     ] {
         let error = Lister::new(&store, resource)
-            .get_in("n", name)
+            .namespace("n")
+            .get(name)
             .err()
             .unwrap();
         assert_eq!(error.to_string(), text);
