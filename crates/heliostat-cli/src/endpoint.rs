@@ -91,47 +91,54 @@ impl Endpoint {
 
     /// Serves until it is dropped.
     pub(crate) async fn serve(self, ready: impl Fn() -> bool + Send + Sync + 'static) {
-        let shared = Arc::new(Shared {
+        let shared = Shared {
             recorder: self.recorder,
             ready: Box::new(ready),
-        });
-        let mut open: Connections<AbortHandle> = Connections::new();
-        let mut tasks = JoinSet::new();
-        let mut upkeep = tokio::time::interval(UPKEEP_PERIOD);
-        loop {
-            tokio::select! {
-                _ = upkeep.tick() => shared.recorder.run_upkeep(),
-                Some(_) = tasks.join_next() => open.retain(|task| !task.is_finished()),
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, peer)) => {
-                        let task = tasks.spawn(serve_connection(stream, Arc::clone(&shared)));
-                        if let Some(oldest) = open.add(peer.ip(), task) {
-                            oldest.abort();
-                        }
-                    }
-                    Err(error) => {
-                        tracing::debug!(%error, "could not accept a connection for metrics");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                },
-            }
-        }
+            header_timeout: HEADER_TIMEOUT,
+        };
+        serve(self.listener, Arc::new(shared)).await;
     }
 }
 
 struct Shared {
     recorder: PrometheusHandle,
     ready: Box<dyn Fn() -> bool + Send + Sync>,
+    header_timeout: Duration,
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let mut open: Connections<AbortHandle> = Connections::new();
+    let mut tasks = JoinSet::new();
+    let mut upkeep = tokio::time::interval(UPKEEP_PERIOD);
+    loop {
+        tokio::select! {
+            _ = upkeep.tick() => shared.recorder.run_upkeep(),
+            Some(_) = tasks.join_next() => open.retain(|task| !task.is_finished()),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    let task = tasks.spawn(serve_connection(stream, Arc::clone(&shared)));
+                    if let Some(oldest) = open.add(peer.ip(), task) {
+                        oldest.abort();
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "could not accept a connection for metrics");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
 }
 
 async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
+    let header_timeout = shared.header_timeout;
     let service = service_fn(|request| {
         let answer = shared.answer(&request);
         async move { Ok::<_, Infallible>(answer) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(header_timeout)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let served = match timeout(CONNECTION_LIFETIME, &mut connection).await {
@@ -175,4 +182,47 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let plain = http::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::connections::{CONNECTIONS_MAX, CONNECTIONS_PER_PEER_MAX};
+    use super::*;
+
+    /// Bounds a test that would otherwise hang.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn the_oldest_silent_connections_are_closed_and_the_newest_are_served() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Shared {
+            recorder: PrometheusBuilder::new().build_recorder().handle(),
+            ready: Box::new(|| true),
+            // Only a new connection closes a silent one.
+            header_timeout: Duration::from_secs(24 * 60 * 60),
+        };
+        let server = tokio::spawn(serve(listener, Arc::new(shared)));
+        let mut connections = Vec::new();
+        for _ in 0..2 * CONNECTIONS_MAX {
+            connections.push(TcpStream::connect(address).await.unwrap());
+        }
+        let newest = connections.split_off(connections.len() - CONNECTIONS_PER_PEER_MAX);
+        for mut silent in connections {
+            let closed = timeout(PATIENCE, silent.read(&mut [0])).await;
+            // A reset is an end as well.
+            assert_eq!(closed.expect("it is closed").unwrap_or(0), 0);
+        }
+        for mut connection in newest {
+            let request = b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+            connection.write_all(request).await.unwrap();
+            let mut answer = String::new();
+            let read = connection.read_to_string(&mut answer);
+            timeout(PATIENCE, read).await.unwrap().unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        }
+        server.abort();
+    }
 }

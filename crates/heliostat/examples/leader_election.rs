@@ -22,7 +22,7 @@ use kube_client::api::{Patch, PatchParams, PostParams};
 use kube_client::{Api, Client};
 use kube_core::{ObjectMeta, ResourceExt as _};
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// One of the replicas that want the lease.
 #[derive(Clone, Debug)]
@@ -33,71 +33,114 @@ pub struct Candidate {
     pub lease: String,
     /// The name of this replica: that of its pod.
     pub identity: String,
-    /// How long a lease is valid without a renewal. Renewals and tries are a third of this apart.
+    /// How long a lease is valid without a renewal. Renewals and tries are a sixth of this apart, and a
+    /// request may take a quarter of it.
     pub duration: Duration,
 }
 
+/// The lease as this replica holds it.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The lease as it was written last.
+    pub lease: Lease,
+    /// The instant before the request of the last renewal. Other replicas see the renewal later, so none
+    /// takes the lease within its duration from here on.
+    pub renewed: Instant,
+}
+
 impl Candidate {
-    /// Waits until the lease is ours, and returns it.
-    pub async fn acquire(&self) -> Result<Lease, kube_client::Error> {
+    /// Waits until the lease is ours. Requests that fail are tried again.
+    pub async fn acquire(&self) -> Held {
         // The clocks of replicas differ. So the lease has expired when *we* have seen no renewal of it
         // for its duration, whatever the times in it are.
         let mut seen = (None, Instant::now());
         loop {
-            let taken = match self.leases.get_opt(&self.lease).await? {
-                None => self.write(Lease::default()).await,
-                Some(lease) => {
-                    if seen.0 != lease.resource_version() {
-                        seen = (lease.resource_version(), Instant::now());
-                    }
-                    let holder = lease
-                        .spec
-                        .as_ref()
-                        .and_then(|it| it.holder_identity.as_deref());
-                    let is_free = holder.is_none_or(|holder| holder == self.identity);
-                    if is_free || seen.1.elapsed() >= self.duration {
-                        self.write(lease).await
-                    } else {
-                        Ok(None)
-                    }
-                }
-            };
-            if let Some(lease) = taken? {
-                return Ok(lease);
+            match self.try_acquire(&mut seen).await {
+                Ok(Some(held)) => return held,
+                Ok(None) => {}
+                Err(error) => println!("{} cannot take the lease: {error}", self.identity),
             }
-            sleep(self.duration / 3).await;
+            sleep(self.pause()).await;
         }
     }
 
-    /// Renews the lease until it is lost: another replica has it, or it could not be renewed for two
-    /// thirds of its duration. The last third is for the calls that are under way.
-    pub async fn keep(&self, mut lease: Lease) {
-        let mut renewed = Instant::now();
-        while renewed.elapsed() < self.duration * 2 / 3 {
-            sleep(self.duration / 3).await;
-            match timeout(self.duration / 3, self.write(lease.clone())).await {
-                Ok(Ok(Some(next))) => (lease, renewed) = (next, Instant::now()),
-                Ok(Ok(None)) => return,
-                // The server did not answer; it may do so the next time.
-                Ok(Err(_)) | Err(_) => {}
+    /// Takes the lease if it is free, ours or expired. `seen` is its last version and when that was read.
+    async fn try_acquire(
+        &self,
+        seen: &mut (Option<String>, Instant),
+    ) -> Result<Option<Held>, Box<dyn Error + Send + Sync>> {
+        let lease = self.read().await?.unwrap_or_default();
+        let version = lease.resource_version();
+        if seen.0 != version {
+            *seen = (version, Instant::now());
+        }
+        let is_free = holder_of(&lease).is_none_or(|holder| holder == self.identity);
+        if !is_free && seen.1.elapsed() < self.duration {
+            return Ok(None);
+        }
+        let renewed = Instant::now();
+        let written = self.write(lease).await?;
+        Ok(written.map(|lease| Held { lease, renewed }))
+    }
+
+    /// Renews the lease until it is lost: another replica has it, or two thirds of its duration have
+    /// passed since the last renewal. The last third is for the calls that are under way.
+    pub async fn keep(&self, mut held: Held) {
+        let limit = self.duration * 2 / 3;
+        while let Ok(Some(next)) = timeout_at(held.renewed + limit, self.renew(held.lease)).await {
+            held = next;
+        }
+    }
+
+    /// Renews the lease, with as many requests as that takes; none if another replica has it.
+    async fn renew(&self, mut lease: Lease) -> Option<Held> {
+        loop {
+            sleep(self.pause()).await;
+            let renewed = Instant::now();
+            match self.write(lease.clone()).await {
+                Ok(Some(lease)) => return Some(Held { lease, renewed }),
+                // Another replica wrote the lease, or we did and the answer was lost.
+                Ok(None) => match self.read().await {
+                    Ok(Some(read)) if holder_of(&read) == Some(&*self.identity) => lease = read,
+                    Ok(_) => return None,
+                    Err(error) => println!("{} cannot read the lease: {error}", self.identity),
+                },
+                Err(error) => println!("{} cannot renew the lease: {error}", self.identity),
             }
         }
+    }
+
+    /// The time between renewals, and between tries.
+    fn pause(&self) -> Duration {
+        self.duration / 6
+    }
+
+    /// Waits for an answer, but not so long that no other request could follow.
+    async fn answer<T>(
+        &self,
+        request: impl Future<Output = Result<T, kube_client::Error>>,
+    ) -> Result<T, Box<dyn Error + Send + Sync>> {
+        Ok(timeout(self.duration / 4, request).await??)
+    }
+
+    async fn read(&self) -> Result<Option<Lease>, Box<dyn Error + Send + Sync>> {
+        self.answer(self.leases.get_opt(&self.lease)).await
     }
 
     /// Gives the lease up, so that no other replica has to wait until it expires.
-    pub async fn release(&self) -> Result<(), kube_client::Error> {
-        let Some(mut lease) = self.leases.get_opt(&self.lease).await? else {
+    pub async fn release(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let Some(mut lease) = self.read().await? else {
             return Ok(());
         };
         let spec = lease.spec.get_or_insert_default();
         if spec.holder_identity.take().as_deref() == Some(&*self.identity) {
-            self.replace(&lease).await?;
+            self.answer(self.replace(&lease)).await?;
         }
         Ok(())
     }
 
     /// Writes the lease with us as its holder; none if another replica wrote it after it was read.
-    async fn write(&self, mut lease: Lease) -> Result<Option<Lease>, kube_client::Error> {
+    async fn write(&self, mut lease: Lease) -> Result<Option<Lease>, Box<dyn Error + Send + Sync>> {
         let now = MicroTime(Timestamp::now());
         let spec = lease.spec.get_or_insert_default();
         if spec.holder_identity.as_deref() != Some(&*self.identity) {
@@ -107,7 +150,7 @@ impl Candidate {
         spec.holder_identity = Some(self.identity.clone());
         spec.lease_duration_seconds = i32::try_from(self.duration.as_secs()).ok();
         spec.renew_time = Some(now);
-        self.replace(&lease).await
+        self.answer(self.replace(&lease)).await
     }
 
     /// Creates or replaces the lease, if it still is as it was read.
@@ -134,6 +177,12 @@ impl Candidate {
     }
 }
 
+/// The replica that holds a lease. client-go gives a lease up with an empty name.
+fn holder_of(lease: &Lease) -> Option<&str> {
+    let holder = lease.spec.as_ref()?.holder_identity.as_deref();
+    holder.filter(|holder| !holder.is_empty())
+}
+
 /// Runs the controller while this replica is the leader, until `stop` ends or the lease is lost. A
 /// replica that lost it returns; start it anew, as Kubernetes does with a pod that ends.
 pub async fn run(
@@ -142,8 +191,8 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Box<dyn Error>> {
     let mut stop = Box::pin(stop);
-    let lease = tokio::select! {
-        lease = candidate.acquire() => lease?,
+    let held = tokio::select! {
+        held = candidate.acquire() => held,
         () = &mut stop => return Ok(()),
     };
     println!("{} is the leader", candidate.identity);
@@ -152,12 +201,13 @@ pub async fn run(
         .shutdown_on(async move {
             tokio::select! {
                 () = stop => {}
-                () = leads.keep(lease) => {}
+                () = leads.keep(held) => {}
             }
         })
         .run(sign, (client, candidate.identity.clone()))
         .await?;
-    Ok(candidate.release().await?)
+    candidate.release().await?;
+    Ok(())
 }
 
 /// Writes the name of the leader into every ConfigMap with the label `sign`.

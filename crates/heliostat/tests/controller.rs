@@ -9,6 +9,13 @@ mod recorder;
 #[path = "controller/support.rs"]
 mod support;
 
+#[path = "reflector/lines.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod lines;
+
+#[path = "controller/lines_of_a_queue.rs"]
+mod lines_of_a_queue;
+
 #[path = "controller/reconcile.rs"]
 mod reconcile;
 

@@ -34,6 +34,9 @@ mod finalizer_controller;
 #[expect(dead_code, reason = "its main is not called")]
 mod leader_election;
 
+#[path = "examples/lease.rs"]
+mod lease;
+
 #[path = "../examples/packed_pods.rs"]
 #[expect(dead_code, reason = "its main is not called")]
 mod packed_pods;

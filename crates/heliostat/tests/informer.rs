@@ -29,6 +29,10 @@ mod removal;
 #[path = "informer/life.rs"]
 mod life;
 
+#[path = "reflector/lines.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod lines;
+
 #[path = "informer/panics.rs"]
 mod panics;
 

@@ -9,6 +9,10 @@ mod support;
 #[path = "serial_controller/run.rs"]
 mod run;
 
+#[path = "reflector/lines.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod lines;
+
 #[path = "serial_controller/retry.rs"]
 mod retry;
 

@@ -120,6 +120,12 @@ impl<T> Backlog<T> {
         delay
     }
 
+    /// Returns how often an object failed in a row, as the rate limiter counts.
+    #[must_use]
+    pub fn failures(&self, key: &ObjectKey) -> u32 {
+        self.limiter.failures(key)
+    }
+
     /// Records a success: earlier failures of the object no longer count.
     pub fn handle_success(&mut self, work: &Work<T>) {
         self.had_turn(work);

@@ -52,6 +52,7 @@ impl<T: Send + Sync + 'static> Registration<T> {
         handler: impl EventHandler<T>,
     ) -> Self {
         let notifier = Notifier {
+            informer: Arc::clone(&inner.name),
             handler,
             slot: Arc::clone(&slot),
             in_a_row: 0,
@@ -170,6 +171,8 @@ pub(super) async fn join(task: JoinHandle<()>, name: &str) {
 
 /// Calls a handler with the notifications in its slot, one after the other.
 struct Notifier<T, H> {
+    /// The informer's name, for logs.
+    informer: Arc<str>,
     handler: H,
     slot: Arc<Slot<T>>,
     /// Number of notifications since other tasks of the thread last ran.
@@ -213,9 +216,11 @@ impl<T: Send + Sync + 'static, H: EventHandler<T>> Notifier<T, H> {
         if let Err(panic) = outcome {
             self.slot.panicked();
             tracing::error!(
+                informer = %self.informer,
                 handler = %self.slot.name(),
                 object = notifications.last_key().map(tracing::field::debug),
                 panic = %printable(crate::contain::panic_message(&*panic)),
+                resume_in = ?PANIC_PAUSE,
                 "a handler panicked; it goes on with the next notification"
             );
             tokio::select! {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use heliostat::{Entry, HandlerFuncs};
 
+use crate::lines::Lines;
 use crate::support::{Log, caught_up, key, listing, settle, source};
 
 /// Counts its additions, and panics in each.
@@ -90,4 +91,27 @@ async fn p_14_a_handler_goes_on_after_its_panic() {
     source.create(key("good"), String::new()).unwrap();
     caught_up(&source, &informer).await;
     assert_eq!(log.words(), ["good"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p_14_the_line_over_a_panic_names_informer_handler_object_and_delay() {
+    let lines = Lines::collect();
+    let source = source(&["a"]);
+    let informer = listing(&source).name("things").build();
+    let (_, handler) = panicking();
+    let registration = informer.add_handler(handler).unwrap();
+    informer.start();
+    registration.wait_synced(Duration::MAX).await.unwrap();
+    let [line] = &lines.with("a handler panicked")[..] else {
+        panic!("one line: {:#?}", lines.all());
+    };
+    for word in [
+        "ERROR",
+        "informer=things",
+        " handler=",
+        " object=",
+        "resume_in=1s",
+    ] {
+        assert!(line.contains(word), "no {word} in {line}");
+    }
 }

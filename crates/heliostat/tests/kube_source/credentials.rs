@@ -150,15 +150,39 @@ async fn what_a_plugin_says_is_logged_while_the_terminal_is_in_use() {
     cluster.clone().set_interactive(false);
     list_once(&cluster).await.unwrap();
     assert_eq!(lines_of(&runs), 2);
-    let said = lines.with("a credential plugin says: ");
+    let said = lines.with("a credential plugin writes: ");
     let texts: Vec<&str> = said
         .iter()
-        .filter_map(|line| line.split_once("says: "))
+        .filter_map(|line| line.split_once("writes: "))
         .map(|it| it.1)
         .collect();
     assert!(texts[0].starts_with(r"open\u{1b}[2J this"), "{texts:?}");
     assert!(texts[1].starts_with("and"), "{texts:?}");
     assert_eq!(texts.len(), 2);
+    for line in &said {
+        assert!(line.contains("user=\"user "), "{line}");
+        assert!(line.contains(" command=/bin/sh "), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn the_lines_of_one_plugin_do_not_hold_back_those_of_another() {
+    let lines = Lines::collect();
+    let server = accepting("Bearer t2").await;
+    let script = "; for n in 1 2 3 4 5 6 7 8 9; do echo line >&2; done";
+    for name in ["first", "second"] {
+        lines.clear();
+        let (_, user) = counting_and(name, "{status: {token: t$n}}", script);
+        let path = of_user(&format!("{name}.yaml"), &server.url, &user);
+        let cluster = Connection::new().kubeconfig(&path).connect().await.unwrap();
+        cluster.clone().set_interactive(false);
+        list_once(&cluster).await.unwrap();
+        drop(cluster);
+        assert_eq!(lines.with("writes: line").len(), 5, "{name}");
+        let held_back = lines.with("were held back");
+        assert!(held_back[0].contains("lines=4"), "{held_back:?}");
+        assert!(held_back[0].contains("owner=\"user "), "{held_back:?}");
+    }
 }
 
 #[tokio::test]

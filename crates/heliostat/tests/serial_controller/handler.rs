@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::support::*;
+use crate::lines::Lines;
 
 fn run(
     controller: SerialController<Source>,
@@ -152,6 +153,7 @@ async fn i_12_a_handler_is_told_in_order_and_when_all_was_told() {
 
 #[tokio::test(start_paused = true)]
 async fn i_03_i_12_a_handler_that_panics_is_told_the_next_after_a_second() {
+    let lines = Lines::collect();
     let source = source(&["a", "b"]);
     let record = Record::default();
     let start = tokio::time::Instant::now();
@@ -166,6 +168,12 @@ async fn i_03_i_12_a_handler_that_panics_is_told_the_next_after_a_second() {
     handle.wait_synced(Duration::MAX).await.unwrap();
     assert_eq!(record.take(), ["0 a", "1 b"]);
     assert_eq!(handle.counts().panicked, 1);
+    let [line] = &lines.with("the handler panicked")[..] else {
+        panic!("one line: {:#?}", lines.all());
+    };
+    for word in ["ERROR", "controller=", " object=", "resume_in=1s"] {
+        assert!(line.contains(word), "no {word} in {line}");
+    }
     assert_eq!(store.len(), 2);
     handle.stop();
     task.await.unwrap();

@@ -9,6 +9,7 @@ use heliostat::queue::PerKeyExponential;
 use tokio::time::Instant;
 
 use super::support::*;
+use crate::lines::{Lines, field};
 
 /// What is tried again after one second, two, four, ..
 fn controller(source: &Source) -> SerialController<Source> {
@@ -132,4 +133,26 @@ async fn i_03_a_stop_does_not_wait_for_what_is_to_be_tried_again() {
     assert_eq!(stopped.elapsed(), Duration::ZERO);
     assert!(handle.is_synced(), "each object had its turn");
     assert_eq!(handle.counts().waiting, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_over_failures_name_the_attempt_and_the_delay_and_are_limited() {
+    let lines = Lines::collect();
+    let names: Vec<String> = (0..20).map(|number| format!("bad-{number:02}")).collect();
+    let source = source(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let controller = controller(&source);
+    let handle = controller.handle();
+    let run = tokio::spawn(controller.run(async |_: &[Delta<String>], _: bool| Err("told to")));
+    settle(Duration::from_millis(7500)).await;
+    handle.stop();
+    run.await.unwrap();
+    let failed = lines.with("processing failed; retrying");
+    let fields = |name| -> Vec<&str> { failed.iter().filter_map(|it| field(it, name)).collect() };
+    // At the start and after seven seconds; those after one and three are held back.
+    let expected = [["1"; 5], ["4"; 5]].concat();
+    assert_eq!(fields("attempt"), expected, "{failed:#?}");
+    assert_eq!(fields("retry_in"), [["1s"; 5], ["8s"; 5]].concat());
+    assert_eq!(fields("held_back")[5], "55");
+    let rest = lines.with("were held back");
+    assert!(rest[0].contains("kind=\"failed\" lines=15"), "{rest:?}");
 }

@@ -379,11 +379,10 @@ fn f_07_a_list_does_not_share_with_a_store_that_is_in_an_earlier_history() {
 #[test]
 fn f_07_a_list_does_not_share_with_the_store_while_one_of_another_history_is_queued() {
     let mut store = IndexedObjects::new();
-    let of_value = |value: u64| Entry::new(entry("x", 1).header, value);
     let mut fifo = FifoState::atomic();
-    let queue = |fifo: &mut FifoState, store: &IndexedObjects<u64>, history, value| {
+    let queue = |fifo: &mut FifoState, store: &IndexedObjects<u64>, history, name, value| {
         let mut staging = fifo.begin_replace_on(store.view()).in_history(history);
-        staging.stage(of_value(value));
+        staging.stage(Entry::new(entry(name, 1).header, value));
         fifo.commit(staging, &1.into()).unwrap();
     };
     let work = |fifo: &mut FifoState, store: &mut IndexedObjects<u64>| {
@@ -392,14 +391,18 @@ fn f_07_a_list_does_not_share_with_the_store_while_one_of_another_history_is_que
         };
         store.commit(all.staging, &all.version).unwrap();
         fifo.processed();
-        *store.view().get(&"x".parse().unwrap()).unwrap().object
+        let objects = store.view().iter();
+        objects
+            .map(|it| (it.key().to_string(), *it.object))
+            .collect::<Vec<_>>()
     };
-    queue(&mut fifo, &store, History::Unknown, 7);
-    queue(&mut fifo, &store, History::Unknown, 8);
-    assert_eq!(work(&mut fifo, &mut store), 7);
-    queue(&mut fifo, &store, History::Same, 8);
-    assert_eq!(work(&mut fifo, &mut store), 8);
-    assert_eq!(work(&mut fifo, &mut store), 8);
+    queue(&mut fifo, &store, History::Unknown, "x", 7);
+    queue(&mut fifo, &store, History::Unknown, "y", 8);
+    assert_eq!(work(&mut fifo, &mut store), [("x".to_owned(), 7)]);
+    // Of the history of `y`, in which `x` of the same version is another object.
+    queue(&mut fifo, &store, History::Same, "x", 9);
+    assert_eq!(work(&mut fifo, &mut store), [("y".to_owned(), 8)]);
+    assert_eq!(work(&mut fifo, &mut store), [("x".to_owned(), 9)]);
 }
 
 #[test]

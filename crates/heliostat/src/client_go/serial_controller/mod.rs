@@ -32,6 +32,7 @@ use tokio::time::Instant;
 
 use crate::contain::panic_message;
 use crate::list_watch::ListerWatcher;
+use crate::log_limit::LineLimit;
 use crate::reflector::{Reflector, ReflectorHandle};
 use crate::store::{Indexer, IndexerWriter};
 
@@ -182,6 +183,7 @@ impl<S: ListerWatcher> SerialController<S> {
             feed: Arc::clone(&running.feed),
             store: running.store,
             backlog: Backlog::new(limiter),
+            lines: LineLimit::new(Some(running.alive.0.name().into())),
             control: Arc::clone(&running.alive.0),
             started: Instant::now(),
             is_fed: false,
@@ -256,6 +258,8 @@ struct Worker<T: Send + Sync + 'static> {
     store: IndexerWriter<T>,
     backlog: Backlog<T>,
     control: Arc<Control>,
+    /// Limits the lines about changes that failed: as many objects can fail as there are.
+    lines: LineLimit,
     started: Instant,
     /// The first complete list has come in.
     is_fed: bool,
@@ -347,7 +351,7 @@ impl<T: Send + Sync + 'static> Worker<T> {
         result: std::thread::Result<Result<(), impl fmt::Display>>,
     ) {
         let counters = &self.control.counters;
-        let reason = match result {
+        let (kind, reason) = match result {
             Ok(Ok(())) => {
                 Counters::add_one(&counters.succeeded);
                 self.backlog.handle_success(&work);
@@ -355,22 +359,26 @@ impl<T: Send + Sync + 'static> Worker<T> {
             }
             Ok(Err(error)) => {
                 Counters::add_one(&counters.failed);
-                error.to_string()
+                ("failed", error.to_string())
             }
             Err(panic) => {
                 Counters::add_one(&counters.panicked);
-                panic_message(&*panic)
+                ("panicked", panic_message(&*panic))
             }
         };
         let key = work.key.clone();
         let delay = self.backlog.handle_failure(self.now(), work);
-        tracing::warn!(
-            controller = %self.control.name(),
-            key = %printable(&key),
-            retry_in = ?delay,
-            error = %printable(&reason),
-            "processing failed and is tried again"
-        );
+        if let Some(held_back) = self.lines.admit(kind) {
+            tracing::warn!(
+                controller = %self.control.name(),
+                key = %printable(&key),
+                attempt = self.backlog.failures(&key),
+                retry_in = ?delay,
+                held_back,
+                error = %printable(&reason),
+                "processing {kind}; retrying"
+            );
+        }
     }
 
     fn publish(&self) {

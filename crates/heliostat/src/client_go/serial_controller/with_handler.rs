@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use heliostat_core::event::Rejection;
 use heliostat_core::informer::{Notification, Outcome, apply};
 use heliostat_core::printable::printable;
+use tracing::field::debug;
 
 use super::handle::{Control, Counters};
 use super::{Running, SerialController};
@@ -129,7 +130,9 @@ async fn tell<T: Send + Sync + 'static>(
             Counters::add_one(&control.counters.panicked);
             tracing::error!(
                 controller = %control.name(),
+                object = notification.key().map(debug),
                 panic = %printable(panic_message(&*panic)),
+                resume_in = ?PANIC_PAUSE,
                 "the handler panicked; it goes on with the next notification"
             );
             tokio::time::sleep(PANIC_PAUSE).await;

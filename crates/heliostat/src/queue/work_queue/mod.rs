@@ -21,6 +21,7 @@ use heliostat_core::time::Time;
 use tokio::time::Instant;
 
 use super::shared::{Look, Shared};
+use crate::log_limit::LineLimit;
 use metrics::WorkQueueMetrics;
 
 pub use process::Action;
@@ -92,6 +93,8 @@ struct Inner<K> {
     shared: Shared<machine::WorkQueueState<K>>,
     name: Option<Arc<str>>,
     metrics: Option<WorkQueueMetrics>,
+    /// Limits the lines about work that failed: as many keys can fail as there are.
+    lines: LineLimit,
     started: Instant,
 }
 
@@ -420,6 +423,7 @@ impl<K: Clone + Ord + Send + 'static> WorkQueueBuilder<K> {
             inner: Arc::new(Inner {
                 shared: Shared::new(machine::WorkQueueState::new(limiter)),
                 metrics: self.name.as_deref().map(WorkQueueMetrics::new),
+                lines: LineLimit::new(self.name.clone()),
                 name: self.name,
                 started: Instant::now(),
             }),

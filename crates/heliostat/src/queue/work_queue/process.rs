@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use heliostat_core::printable::printable;
 use tokio::task::JoinSet;
+use tracing::field::debug;
 
 use super::metrics::REFRESH_PERIOD;
 use super::{Work, WorkQueue};
@@ -155,7 +156,8 @@ where
         number: u32,
         result: std::thread::Result<Result<Action, Failure>>,
     ) {
-        let queue = self.queue.inner.name.as_deref();
+        let inner = &self.queue.inner;
+        let queue = inner.name.as_deref();
         let Some(key) = attempt.key().cloned() else {
             return;
         };
@@ -166,6 +168,9 @@ where
                     Action::Done | Action::Retry => work.settle(then),
                     Action::After(delay) => work.retry_after(delay),
                 });
+                let Some(held_back) = inner.lines.admit("failed") else {
+                    return;
+                };
                 let retry_in = match then {
                     Action::Done => None,
                     Action::After(_) | Action::Retry => self.queue.retry_in(&key),
@@ -175,22 +180,27 @@ where
                     queue,
                     ?key,
                     attempt = number,
-                    ?retry_in,
+                    retry_in = retry_in.map(debug),
+                    held_back,
                     ?error,
                     "work failed"
                 );
             }
             Err(panic) => {
                 attempt.settle(Work::retry);
+                let Some(held_back) = inner.lines.admit("panicked") else {
+                    return;
+                };
                 let retry_in = self.queue.retry_in(&key);
                 let panic = printable(panic_message(&*panic));
                 tracing::error!(
                     queue,
                     ?key,
                     attempt = number,
-                    ?retry_in,
+                    retry_in = retry_in.map(debug),
+                    held_back,
                     ?panic,
-                    "work panicked; it is retried"
+                    "work panicked"
                 );
             }
         }

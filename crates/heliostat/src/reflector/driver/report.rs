@@ -300,17 +300,17 @@ impl<S: ListerWatcher, W: Store<S::Object>> Driver<S, W> {
     }
 
     fn watch_failed(&mut self, error: &SourceError, relist: bool, retry_in: Option<Duration>) {
-        let next = if relist {
-            "the next request is a list"
-        } else {
-            "it is opened again"
+        let next = match (retry_in, relist) {
+            (None, _) => "",
+            (Some(_), true) => "; the next request is a list",
+            (Some(_), false) => "; it is opened again",
         };
         let name = &self.options.name;
-        let message = format!("a watch of {name} failed: {error}; {next}");
+        let message = format!("a watch of {name} failed: {error}{next}");
         let failures = self.failed(error.class(), message);
         line!(
             self, Info, info, error.class(), failures, retry_in = retry_in.map(debug), %error,
-            "a watch failed; {next}"
+            "a watch failed{next}"
         );
     }
 
@@ -439,11 +439,12 @@ pub(crate) fn log_watch_error(failed: &WatchError<'_>) {
             );
         }
         RoundError::Source(_) | RoundError::Store(_) => {
+            let next = retry_in.map_or("", |_| "; retrying");
             let retry_in = retry_in.map(debug);
             let doing = doing(*phase);
             tracing::warn!(
                 reflector, request, attempt, failures, retry_in, %error,
-                "{doing} {reflector} failed; retrying"
+                "{doing} {reflector} failed{next}"
             );
         }
     }

@@ -37,7 +37,7 @@ pub(super) struct CodecMaker<T> {
     encodings: Encodings,
 }
 
-type Make<T> = dyn Fn(Encoding, ManagedFields) -> AnyCodec<T> + Send + Sync;
+type Make<T> = dyn Fn(Encoding, ManagedFields, &str) -> AnyCodec<T> + Send + Sync;
 
 /// What becomes of `metadata.managedFields`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,6 +61,16 @@ impl<T> CodecMaker<T> {
         encodings: Encodings,
         make: impl Fn(Encoding, ManagedFields) -> AnyCodec<T> + Send + Sync + 'static,
     ) -> Self {
+        Self::of_request(encodings, move |encoding, managed_fields, _| {
+            make(encoding, managed_fields)
+        })
+    }
+
+    /// As [`new`](Self::new), for codecs that name the request in logs.
+    fn of_request(
+        encodings: Encodings,
+        make: impl Fn(Encoding, ManagedFields, &str) -> AnyCodec<T> + Send + Sync + 'static,
+    ) -> Self {
         let make = Arc::new(make);
         Self { make, encodings }
     }
@@ -80,14 +90,15 @@ impl<T> CodecMaker<T> {
         self.encodings
     }
 
-    /// A codec for an answer in this encoding, if there is one.
+    /// A codec for an answer in this encoding, if there is one. `request` is for logs.
     pub(super) fn make(
         &self,
         encoding: Encoding,
         managed_fields: ManagedFields,
+        request: &str,
     ) -> Option<AnyCodec<T>> {
         let can = self.encodings.has(encoding);
-        can.then(|| (self.make)(encoding, managed_fields))
+        can.then(|| (self.make)(encoding, managed_fields, request))
     }
 }
 
@@ -103,14 +114,16 @@ where
             return Self::of_json(move || json_codec(expected.clone()));
         };
         let warning = UnknownFieldsWarning::of::<K>(&expected);
-        Self::new(
+        Self::of_request(
             Encodings::Both,
-            move |encoding, managed_fields| match encoding {
+            move |encoding, managed_fields, request| match encoding {
                 Encoding::Json => pruning(json_codec(expected.clone()), managed_fields),
                 Encoding::Protobuf => {
                     let mut codec = ProtobufCodec::of_kind(kind).expecting(expected.clone());
                     if let Some(warning) = warning.clone() {
-                        codec = codec.reporting_unknown_fields(move |fields| warning.log(fields));
+                        let request = request.to_owned();
+                        codec = codec
+                            .reporting_unknown_fields(move |fields| warning.log(&request, fields));
                     }
                     AnyCodec::new(match managed_fields {
                         ManagedFields::Kept => codec,
@@ -160,11 +173,11 @@ impl UnknownFieldsWarning {
         })
     }
 
-    fn log(&self, fields: &[String]) {
+    fn log(&self, request: &str, fields: &[String]) {
         if !self.is_logged.swap(true, Ordering::Relaxed) {
             let (kind, fields) = (&self.kind, fields.join(", "));
             tracing::warn!(
-                %kind, %fields,
+                request, %kind, %fields,
                 "objects have fields that Kubernetes {KUBERNETES_VERSION} does not, and they are dropped; \
                  WireEncoding::Json keeps them"
             );

@@ -322,7 +322,9 @@ impl<T: 'static> KubeSource<T> {
         };
         self.reader.meter.answered(answer.encoding);
         let managed_fields = ManagedFields::of(self.collection.scope());
-        let codec = self.codec.make(answer.encoding, managed_fields);
+        let codec = self
+            .codec
+            .make(answer.encoding, managed_fields, &self.line());
         let codec =
             codec.ok_or_else(|| negotiation::cannot_decode(&self.collection, answer.encoding))?;
         let codec = match self.form {

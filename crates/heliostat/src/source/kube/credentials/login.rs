@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 
+use crate::log_limit::LineLimit;
 use crate::source::kube::config::{Login, file};
 
 use super::shared::{Identity, Obtained};
@@ -41,15 +42,20 @@ impl Login {
 pub(super) async fn obtain(
     login: &Login,
     may_interact: bool,
+    lines: &LineLimit,
 ) -> Result<Obtained, CredentialsError> {
-    let obtained = try_obtain(login, may_interact).await;
+    let obtained = try_obtain(login, may_interact, lines).await;
     obtained.map_err(|reason| CredentialsError {
         user: login.user.clone(),
         reason,
     })
 }
 
-async fn try_obtain(login: &Login, may_interact: bool) -> Result<Obtained, Reason> {
+async fn try_obtain(
+    login: &Login,
+    may_interact: bool,
+    lines: &LineLimit,
+) -> Result<Obtained, Reason> {
     let mut obtained = Obtained {
         authorization: authorization(login).await?,
         identity: None,
@@ -65,7 +71,7 @@ async fn try_obtain(login: &Login, may_interact: bool) -> Result<Obtained, Reaso
     if let Some(exec) = &login.exec
         && login.runs_plugin()
     {
-        let issued = plugin::run(exec, may_interact).await?;
+        let issued = plugin::run(exec, may_interact, lines).await?;
         obtained.authorization = issued.authorization;
         obtained.identity = issued.identity.or(obtained.identity);
         obtained.refresh_after = [issued.refresh_after, obtained.refresh_after]

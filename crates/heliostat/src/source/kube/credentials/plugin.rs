@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::process::Command;
 
+use crate::log_limit::LineLimit;
 use crate::source::kube::config::{Exec, InteractiveMode, lenient};
 
 use super::login::header;
@@ -30,7 +31,11 @@ const REFRESH_MIN: Duration = Duration::from_secs(1);
 
 /// Runs a plugin once and reads all that it prints: token, certificate, key and time. It is asked not to
 /// use the terminal unless `may_interact`.
-pub(super) async fn run(exec: &Exec, may_interact: bool) -> Result<Obtained, Reason> {
+pub(super) async fn run(
+    exec: &Exec,
+    may_interact: bool,
+    lines: &LineLimit,
+) -> Result<Obtained, Reason> {
     let command = exec.command.as_deref().unwrap_or_default();
     let failed = |problem| Reason::Plugin {
         command: command.to_owned(),
@@ -54,7 +59,7 @@ pub(super) async fn run(exec: &Exec, may_interact: bool) -> Result<Obtained, Rea
         info["spec"]["cluster"] = cluster.clone();
     }
     program.env("KUBERNETES_EXEC_INFO", info.to_string());
-    let output = process::run(program, terminal, exec.install_hint.as_deref())
+    let output = process::run(program, terminal, exec.install_hint.as_deref(), lines)
         .await
         .map_err(failed)?;
     let status = parse(&output).map_err(|reason| failed(PluginProblem::Malformed(reason)))?;

@@ -8,7 +8,7 @@ use heliostat_core::printable::printable;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 
-use crate::log_limit;
+use crate::log_limit::LineLimit;
 use crate::source::kube::config::file::BYTES_MAX;
 
 use super::PluginProblem;
@@ -36,11 +36,13 @@ pub(super) enum Terminal {
     InUse,
 }
 
-/// Runs a program to its end and returns what it printed. A dropped future ends the program.
+/// Runs a program to its end and returns what it printed. A dropped future ends the program. The owner of
+/// `lines` is the user whose credentials it obtains.
 pub(super) async fn run(
     mut command: Command,
     terminal: Terminal,
     install_hint: Option<&str>,
+    lines: &LineLimit,
 ) -> Result<Vec<u8>, PluginProblem> {
     let (input, error) = match terminal {
         Terminal::Lent => (Stdio::inherit(), Stdio::inherit()),
@@ -59,7 +61,12 @@ pub(super) async fn run(
         error,
     })?;
     let sink = if terminal == Terminal::InUse {
-        Sink::Log(String::new())
+        let command = command.as_std().get_program();
+        Sink::Log(Log {
+            lines,
+            command: command.to_string_lossy().into_owned(),
+            rest: String::new(),
+        })
     } else {
         Sink::Stderr
     };
@@ -69,7 +76,7 @@ pub(super) async fn run(
     }
 }
 
-async fn wait(mut child: Child, sink: Sink) -> Result<Vec<u8>, PluginProblem> {
+async fn wait(mut child: Child, sink: Sink<'_>) -> Result<Vec<u8>, PluginProblem> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let output = async {
         let mut bytes = Vec::new();
@@ -99,7 +106,7 @@ async fn wait(mut child: Child, sink: Sink) -> Result<Vec<u8>, PluginProblem> {
 }
 
 /// Passes on what comes, escaped, and returns its last line.
-async fn pass_on(mut input: impl AsyncRead + Unpin, mut sink: Sink) -> io::Result<String> {
+async fn pass_on(mut input: impl AsyncRead + Unpin, mut sink: Sink<'_>) -> io::Result<String> {
     let mut shown = 0;
     let mut escaper = Escaper::default();
     let mut kept: Vec<u8> = Vec::new();
@@ -173,13 +180,20 @@ fn escape_lines(bytes: &[u8]) -> String {
 }
 
 /// Where escaped text goes.
-enum Sink {
+enum Sink<'a> {
     Stderr,
-    /// With the start of a line whose end has not come yet.
-    Log(String),
+    Log(Log<'a>),
 }
 
-impl Sink {
+/// The log, as what a plugin writes goes there.
+struct Log<'a> {
+    lines: &'a LineLimit,
+    command: String,
+    /// The start of a line whose end has not come yet.
+    rest: String,
+}
+
+impl Sink<'_> {
     async fn show(&mut self, text: String) {
         match self {
             Self::Stderr => {
@@ -190,11 +204,11 @@ impl Sink {
                 };
                 let _ = tokio::task::spawn_blocking(write).await;
             }
-            Self::Log(rest) => {
-                rest.push_str(&text);
-                while let Some((line, after)) = rest.split_once('\n') {
-                    log_line(line);
-                    *rest = after.to_owned();
+            Self::Log(log) => {
+                log.rest.push_str(&text);
+                while let Some((line, after)) = log.rest.split_once('\n') {
+                    log.write(line);
+                    log.rest = after.to_owned();
                 }
             }
         }
@@ -202,17 +216,25 @@ impl Sink {
 
     /// Logs a last line without an end.
     fn finish(self) {
-        if let Self::Log(rest) = self {
-            log_line(&rest);
+        if let Self::Log(log) = self {
+            log.write(&log.rest);
         }
     }
 }
 
-fn log_line(line: &str) {
-    if !line.is_empty()
-        && let Some(held_back) = log_limit::admit("plugin")
-    {
-        tracing::warn!(held_back, "a credential plugin says: {}", printable(line));
+impl Log<'_> {
+    fn write(&self, line: &str) {
+        if !line.is_empty()
+            && let Some(held_back) = self.lines.admit("plugin")
+        {
+            tracing::warn!(
+                user = self.lines.owner(),
+                command = %printable(&self.command),
+                held_back,
+                "a credential plugin writes: {}",
+                printable(line)
+            );
+        }
     }
 }
 
@@ -223,7 +245,7 @@ mod tests {
     async fn shell(script: &str) -> Result<Vec<u8>, PluginProblem> {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
-        run(command, Terminal::Withheld, None).await
+        run(command, Terminal::Withheld, None, &LineLimit::new(None)).await
     }
 
     #[tokio::test]
@@ -236,7 +258,8 @@ mod tests {
         let failed = shell("echo a >&2; echo b >&2; exit 3").await.unwrap_err();
         assert_eq!(failed.to_string(), "it failed with exit status: 3: b");
         let hint = Some("get it at example.com");
-        let missing = run(Command::new("/nonexistent/x"), Terminal::Withheld, hint).await;
+        let (command, lines) = (Command::new("/nonexistent/x"), LineLimit::new(None));
+        let missing = run(command, Terminal::Withheld, hint, &lines).await;
         let text = missing.unwrap_err().to_string();
         assert!(text.ends_with("; get it at example.com"), "{text}");
     }

@@ -11,6 +11,7 @@ use heliostat_core::printable::printable;
 use http::HeaderValue;
 use tokio::time::Instant;
 
+use crate::log_limit::LineLimit;
 use crate::source::kube::config::Login;
 
 use super::CredentialsError;
@@ -61,6 +62,8 @@ pub(in super::super) struct Credentials {
     state: Arc<Mutex<State>>,
     /// Whether a plugin may use the terminal.
     may_interact: Arc<AtomicBool>,
+    /// Limits the lines that a plugin writes.
+    lines: Arc<LineLimit>,
 }
 
 #[derive(Default)]
@@ -77,6 +80,7 @@ struct State {
 impl Credentials {
     pub(in super::super) fn new(login: Login) -> Self {
         Self {
+            lines: Arc::new(LineLimit::new(Some(login.user.as_str().into()))),
             login: Arc::new(login),
             state: Arc::default(),
             may_interact: Arc::new(AtomicBool::new(true)),
@@ -159,7 +163,7 @@ impl Credentials {
         let this = self.clone();
         let attempt = async move {
             let may_interact = this.may_interact.load(Ordering::Relaxed);
-            let obtained = obtain(&this.login, may_interact).await;
+            let obtained = obtain(&this.login, may_interact, &this.lines).await;
             let mut state = this.state();
             state.attempt = None;
             let outcome = match obtained {
