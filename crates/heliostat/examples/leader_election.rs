@@ -24,6 +24,9 @@ use kube_core::{ObjectMeta, ResourceExt as _};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+/// Any error.
+pub type Failure = Box<dyn Error + Send + Sync>;
+
 /// One of the replicas that want the lease.
 #[derive(Clone, Debug)]
 pub struct Candidate {
@@ -68,7 +71,7 @@ impl Candidate {
     async fn try_acquire(
         &self,
         seen: &mut (Option<String>, Instant),
-    ) -> Result<Option<Held>, Box<dyn Error + Send + Sync>> {
+    ) -> Result<Option<Held>, Failure> {
         let lease = self.read().await?.unwrap_or_default();
         let version = lease.resource_version();
         if seen.0 != version {
@@ -119,16 +122,16 @@ impl Candidate {
     async fn answer<T>(
         &self,
         request: impl Future<Output = Result<T, kube_client::Error>>,
-    ) -> Result<T, Box<dyn Error + Send + Sync>> {
+    ) -> Result<T, Failure> {
         Ok(timeout(self.duration / 4, request).await??)
     }
 
-    async fn read(&self) -> Result<Option<Lease>, Box<dyn Error + Send + Sync>> {
+    async fn read(&self) -> Result<Option<Lease>, Failure> {
         self.answer(self.leases.get_opt(&self.lease)).await
     }
 
     /// Gives the lease up, so that no other replica has to wait until it expires.
-    pub async fn release(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+    pub async fn release(&self) -> Result<(), Failure> {
         let Some(mut lease) = self.read().await? else {
             return Ok(());
         };
@@ -140,7 +143,7 @@ impl Candidate {
     }
 
     /// Writes the lease with us as its holder; none if another replica wrote it after it was read.
-    async fn write(&self, mut lease: Lease) -> Result<Option<Lease>, Box<dyn Error + Send + Sync>> {
+    async fn write(&self, mut lease: Lease) -> Result<Option<Lease>, Failure> {
         let now = MicroTime(Timestamp::now());
         let spec = lease.spec.get_or_insert_default();
         if spec.holder_identity.as_deref() != Some(&*self.identity) {
@@ -189,7 +192,7 @@ pub async fn run(
     client: Client,
     candidate: Candidate,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<(), Failure> {
     let mut stop = Box::pin(stop);
     let held = tokio::select! {
         held = candidate.acquire() => held,
@@ -227,7 +230,7 @@ async fn sign(
 }
 
 /// A server with one ConfigMap to sign, in place of a cluster.
-pub async fn stand_in() -> Result<RunningServer, Box<dyn Error>> {
+pub async fn stand_in() -> Result<RunningServer, Failure> {
     let server = ApiServer::builder().build();
     let letter =
         json!({"metadata": {"name": "letter", "namespace": "shop", "labels": {"sign": ""}}});
@@ -236,13 +239,13 @@ pub async fn stand_in() -> Result<RunningServer, Box<dyn Error>> {
 }
 
 /// A client of the server. For your own cluster: `Client::try_default()`.
-pub fn client_of(server: &RunningServer) -> Result<Client, Box<dyn Error>> {
+pub fn client_of(server: &RunningServer) -> Result<Client, Failure> {
     let config = kube_client::Config::new(server.url().parse()?);
     Ok(Client::try_from(config)?)
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Failure> {
     let server = stand_in().await?;
     let client = client_of(&server)?;
     println!("kubectl --server {} get leases -A --watch", server.url());

@@ -183,7 +183,7 @@ impl<S: ListerWatcher> SerialController<S> {
             feed: Arc::clone(&running.feed),
             store: running.store,
             backlog: Backlog::new(limiter),
-            lines: LineLimit::new(Some(running.alive.0.name().into())),
+            lines: LineLimit::new(Some(Arc::clone(running.alive.0.name()))),
             control: Arc::clone(&running.alive.0),
             started: Instant::now(),
             is_fed: false,

@@ -33,6 +33,7 @@ impl Loop {
                 control: Arc::new(Control::new("test")),
                 started: Instant::now(),
                 is_fed: false,
+                lines: LineLimit::new(None),
             },
         }
     }

@@ -8,7 +8,6 @@ use futures_util::FutureExt;
 use heliostat_core::event::Rejection;
 use heliostat_core::informer::{Notification, Outcome, apply};
 use heliostat_core::printable::printable;
-use tracing::field::debug;
 
 use super::handle::{Control, Counters};
 use super::{Running, SerialController};

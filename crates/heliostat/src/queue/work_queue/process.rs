@@ -11,7 +11,6 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use heliostat_core::printable::printable;
 use tokio::task::JoinSet;
-use tracing::field::debug;
 
 use super::metrics::REFRESH_PERIOD;
 use super::{Work, WorkQueue};
