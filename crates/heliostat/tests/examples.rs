@@ -415,7 +415,7 @@ async fn a_mirror_of_any_source_is_served_as_a_kubernetes_api() {
     };
     create(1);
     let (mirror, server) = serve_mirror::serve(source.clone()).await.unwrap();
-    soon(mirror.wait_synced()).await.unwrap();
+    soon(mirror.wait_synced(Duration::MAX)).await.unwrap();
     create(2);
     let mut stream = TcpStream::connect(server.addr()).await.unwrap();
     let path = "/apis/shop.example/v1/orders?labelSelector=state%3Dnew";
