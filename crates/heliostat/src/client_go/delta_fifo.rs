@@ -137,7 +137,10 @@ impl<T: Send + Sync> DeltaFifo<T> {
     /// # Cancel safety
     /// Cancel safe.
     pub async fn wait_synced(&self, limit: Duration) -> Result<(), NotSynced> {
-        let synced = async { Ok::<_, Infallible>(self.synced().await) };
+        let synced = async {
+            self.synced().await;
+            Ok::<_, Infallible>(())
+        };
         wait_synced("", limit, [Check::new("the queue", synced)]).await
     }
 

@@ -45,8 +45,11 @@ struct UnknownFields {
     /// Set when the first is passed over.
     seen: AtomicBool,
     /// Called once.
-    report: Option<Box<dyn FnOnce(&[String]) + Send>>,
+    report: Option<Box<Report>>,
 }
+
+/// Is called with the paths of the fields.
+type Report = dyn FnOnce(&[String]) + Send;
 
 /// How the message of an object becomes a value.
 enum Decode<K> {
