@@ -15,6 +15,8 @@ mod compare;
 
 mod data;
 
+mod etcd;
+
 mod fanout;
 
 mod heliostat_client;
@@ -66,6 +68,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
             keep("stalled", stalled::run(&Default::default(), runs).await?);
             keep("packed", packed::run(&Default::default(), runs).await?);
             keep("kinds", kinds::run(&Default::default(), runs)?);
+            keep("etcd", etcd::run(&Default::default(), runs).await?);
         }
         Some(Command::Compare(options)) => {
             keep("compare", compare::run(&options, runs).await?);
@@ -85,8 +88,12 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         Some(Command::Kinds(options)) => {
             keep("kinds", kinds::run(&options, runs)?);
         }
+        Some(Command::Etcd(options)) => {
+            keep("etcd", etcd::run(&options, runs).await?);
+        }
         Some(Command::Serve { listen, served }) => return packed::serve(listen, served).await,
         Some(Command::Client(options)) => return client::run(options).await,
+        Some(Command::EtcdClient(options)) => return etcd::run_client(options).await,
         Some(Command::FanoutClient(options)) => return fanout::run_client(options).await,
         Some(Command::ReadsClient(options)) => return reads::run_client(&options),
         Some(Command::StalledClient(options)) => return stalled::run_client(options).await,
@@ -127,6 +134,8 @@ enum Command {
     Packed(packed::Options),
     /// Typed objects and JSON from protobuf, beside serde_json.
     Kinds(kinds::Options),
+    /// A mirror of a registry in a real etcd, beside a client that drops what it reads.
+    Etcd(etcd::Options),
     /// Serve recorded pods, then updates of them, on loopback.
     Serve {
         /// Where to listen; the address is printed.
@@ -140,6 +149,9 @@ enum Command {
     /// One measured process of `fanout`.
     #[command(hide = true)]
     FanoutClient(fanout::ClientOptions),
+    /// One measured process of `etcd`.
+    #[command(hide = true)]
+    EtcdClient(etcd::ClientOptions),
     /// One measured process of `reads`.
     #[command(hide = true)]
     ReadsClient(reads::ClientOptions),

@@ -5,7 +5,7 @@
 
 mod pictures;
 
-mod pods;
+pub(crate) mod pods;
 
 mod reads;
 

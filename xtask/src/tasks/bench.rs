@@ -9,8 +9,8 @@ use crate::workspace::Workspace;
 /// Run the benchmarks in release mode
 ///
 /// Without a part: all of them, in about an hour. The parts are `compare` (sync and updates of typed
-/// objects), `fanout`, `reads`, `stalled`, `packed` (wire speed and memory of packed mirrors), and `kinds` (typed objects and JSON from
-/// protobuf).
+/// objects), `fanout`, `reads`, `stalled`, `packed` (wire speed and memory of packed mirrors), `kinds` (typed objects and JSON from
+/// protobuf), and `etcd` (a mirror of a registry in a real etcd).
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The allocator of the measured processes

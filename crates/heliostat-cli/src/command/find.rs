@@ -76,7 +76,7 @@ impl Target {
                 let kind = Arc::clone(&kind);
                 collections.push(Collection {
                     kind,
-                    source: Source::Kube(source),
+                    source: Source::Kube(Box::new(source)),
                     is_watchable: found.is_watchable(),
                 });
             }

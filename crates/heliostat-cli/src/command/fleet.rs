@@ -317,7 +317,7 @@ fn source(
     options: &FleetOptions<'_>,
 ) -> Result<Source<RawObject>, Failure> {
     let source = match collection.source.clone() {
-        Source::Kube(source) => source,
+        Source::Kube(source) => *source,
         // What is stored is in the encoding in which it is stored.
         source @ Source::Etcd(_) => return Ok(source),
     };
@@ -328,10 +328,11 @@ fn source(
     };
     let encoding = wire.encoding(kind, &reads, options.indexes)?;
     let source = source.encoding(encoding);
-    Ok(Source::Kube(match wire.keeps_managed_fields() {
+    let source = match wire.keeps_managed_fields() {
         true => source,
         false => source.without_managed_fields(),
-    }))
+    };
+    Ok(Source::Kube(Box::new(source)))
 }
 
 /// The informer of a source, with its indexes.

@@ -10,7 +10,7 @@ use crate::output::Stored;
 
 /// A source of either kind.
 pub(crate) enum Source<T> {
-    Kube(KubeSource<T>),
+    Kube(Box<KubeSource<T>>),
     Etcd(EtcdSource<T>),
 }
 
@@ -47,7 +47,7 @@ impl Source<RawObject> {
     /// The same objects, packed.
     pub(crate) fn packed(self, packing: &Packing<RawObject>) -> Source<Stored> {
         match self {
-            Self::Kube(source) => Source::Kube(source.packed(packing)),
+            Self::Kube(source) => Source::Kube(Box::new(source.packed(packing))),
             Self::Etcd(source) => Source::Etcd(source.packed(packing)),
         }
     }

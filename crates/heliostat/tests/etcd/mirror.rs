@@ -102,6 +102,34 @@ async fn values_of_megabytes_and_many_pages_are_mirrored() {
     assert_eq!(mirror.counts().failures, 0);
 }
 
+/// With both states of each key the answer is larger than the server sends at once.
+#[tokio::test]
+async fn a_revision_that_comes_in_fragments_is_delivered_whole() {
+    let Some(member) = Member::start(Version::Newest).await else {
+        return;
+    };
+    let client = member.client();
+    let mirror = Mirror::start(&connect([&member]).await).await;
+    let keys: Vec<String> = (0..14).map(|number| format!("/app/{number}")).collect();
+    let mut revision = 0;
+    for byte in [b'a', b'b', b'c'] {
+        let value = vec![byte; 100 << 10];
+        let puts: Vec<Put<'_>> = keys
+            .iter()
+            .map(|key| Put {
+                key: key.as_bytes(),
+                value: &value,
+                lease: None,
+            })
+            .collect();
+        revision = client.put_all(&puts).await;
+    }
+    mirror.equals_after(&client, revision).await;
+    let revision = client.delete_prefix(PREFIX).await;
+    mirror.equals_after(&client, revision).await;
+    assert_eq!((mirror.relists(), mirror.counts().failures), (0, 0));
+}
+
 #[tokio::test]
 async fn keys_that_are_no_text_and_the_whole_store_can_be_mirrored() {
     let Some(member) = Member::start(Version::Newest).await else {

@@ -67,7 +67,7 @@ impl Asking {
     pub(super) fn new(interval: Option<Duration>) -> Self {
         Self {
             interval: interval.unwrap_or_default(),
-            due: interval.map(|interval| Instant::now() + interval),
+            due: interval.and_then(next_due),
             unanswered: 0,
         }
     }
@@ -80,8 +80,8 @@ impl Asking {
     /// Something came on the watch.
     pub(super) fn heard(&mut self) {
         self.unanswered = 0;
-        if let Some(due) = &mut self.due {
-            *due = Instant::now() + self.interval;
+        if self.is_on() {
+            self.due = next_due(self.interval);
         }
     }
 
@@ -92,7 +92,7 @@ impl Asking {
             return Due::GiveUp;
         }
         self.unanswered += 1;
-        self.due = Some(Instant::now() + self.interval);
+        self.due = next_due(self.interval);
         Due::Ask
     }
 
@@ -100,6 +100,11 @@ impl Asking {
     pub(super) const fn is_on(&self) -> bool {
         self.due.is_some()
     }
+}
+
+/// None for an interval that does not come to an end.
+fn next_due(interval: Duration) -> Option<Instant> {
+    Instant::now().checked_add(interval)
 }
 
 #[cfg(test)]

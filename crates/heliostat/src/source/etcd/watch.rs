@@ -130,7 +130,9 @@ impl<T: Send + Sync + 'static> Watching<T> {
             allow_bookmarks: question.allow_bookmarks,
             asking: Asking::new(interval),
             demand,
-            end: question.timeout.map(|timeout| Instant::now() + timeout),
+            end: question
+                .timeout
+                .and_then(|timeout| Instant::now().checked_add(timeout)),
             is_over: false,
         })
     }
