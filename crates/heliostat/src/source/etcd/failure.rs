@@ -251,6 +251,17 @@ pub(super) fn expired(message: String) -> Status {
     Status::failure(410, "Expired", message)
 }
 
+/// A request that another cluster answers than the one that the source follows.
+pub(super) fn other_cluster(what: &str, followed: u64, other: u64) -> Status {
+    tracing::warn!(
+        "{what}: cluster {other:x} answers in the place of cluster {followed:x}; its objects replace those \
+         that were mirrored"
+    );
+    expired(format!(
+        "{what}: cluster {other:x} answers in the place of cluster {followed:x}; its revisions are others"
+    ))
+}
+
 /// A version that the cluster has not reached, in the form that API servers use.
 pub(super) fn too_large(message: String) -> Status {
     let cause = StatusCause {

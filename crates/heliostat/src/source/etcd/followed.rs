@@ -18,19 +18,20 @@ struct State {
 }
 
 impl Followed {
-    /// The source follows this cluster from now on; returns the one that it followed before, if that is
-    /// another one.
-    pub(super) fn adopt(&self, cluster_id: u64) -> Option<u64> {
+    /// Notes which cluster answered a request.
+    ///
+    /// # Errors
+    /// The cluster that the source followed so far, if it is another one. The request must fail, so that
+    /// the state is listed again; the source follows the new cluster from then on.
+    pub(super) fn follow(&self, cluster_id: u64) -> Result<(), u64> {
         let mut state = self.lock();
-        let before = state.cluster_id.replace(cluster_id);
-        let before = before.filter(|before| *before != cluster_id)?;
-        state.cut.clear();
-        Some(before)
-    }
-
-    /// The cluster that the source follows, which is this one if it follows none.
-    pub(super) fn cluster_or(&self, cluster_id: u64) -> u64 {
-        *self.lock().cluster_id.get_or_insert(cluster_id)
+        match state.cluster_id.replace(cluster_id) {
+            Some(before) if before != cluster_id => {
+                state.cut.clear();
+                Err(before)
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// True if the source follows a cluster.
@@ -71,9 +72,10 @@ mod tests {
         assert_eq!(followed.start_after(7), 8);
         followed.cut(7);
         assert_eq!((followed.start_after(7), followed.start_after(8)), (7, 9));
-        assert_eq!(followed.adopt(1), None);
+        assert_eq!(followed.follow(1), Ok(()));
         assert_eq!(followed.start_after(7), 7);
-        assert_eq!(followed.adopt(2), Some(1));
+        assert_eq!(followed.follow(2), Err(1));
+        assert_eq!(followed.follow(2), Ok(()));
         assert_eq!(
             followed.start_after(7),
             8,

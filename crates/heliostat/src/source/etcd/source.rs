@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use super::cluster::Cluster;
 use super::decode::{Decode, DecoderMaker, KeyValue, PlainDecoder, Reader};
 use super::document::document;
+use super::failure::other_cluster;
 use super::followed::Followed;
 use super::keys::{Keys, Prefix};
 use super::list::{Listing, Question, Wanted};
@@ -312,14 +313,12 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
                 Listing::open(&self.cluster, &what, question, self.lane()).await?
             }
         };
+        // A list may be the proof of the history before a watch, so it is refused as a watch is.
         let cluster_id = listing.pin().cluster_id;
-        if is_whole && let Some(before) = self.followed.adopt(cluster_id) {
-            tracing::warn!(
-                "{what}: cluster {cluster_id:x} answers in the place of cluster {before:x}; its objects replace \
-                 those that were mirrored"
-            );
+        match self.followed.follow(cluster_id) {
+            Ok(()) => Ok(listing),
+            Err(before) => Err(other_cluster(&what, before, cluster_id).into()),
         }
-        Ok(listing)
     }
 
     /// The list of the oldest state. If that is compacted before it is listed, there is a newer one.

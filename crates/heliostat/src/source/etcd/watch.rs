@@ -8,13 +8,14 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use heliostat_core::error::SourceError;
 use heliostat_core::event::WatchEvent;
+use heliostat_core::status::Status;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::assembly::{Assembly, Said};
 use super::cluster::{Answered, Cluster, Unanswered};
 use super::decode::Reader;
-use super::failure::{Failure, Remedy, cancelled, expired};
+use super::failure::{Failure, Remedy, cancelled, expired, other_cluster};
 use super::followed::Followed;
 use super::grpc::{Endpoint, Token, WatchCall};
 use super::message::{
@@ -41,7 +42,6 @@ pub(super) struct Watching<T> {
     what: Arc<str>,
     endpoint: Endpoint,
     call: WatchCall,
-    cluster_id: u64,
     assembly: Assembly,
     reader: Reader<T>,
     /// Whole revisions that are not delivered yet.
@@ -83,7 +83,7 @@ enum Happened {
 /// A watch that an endpoint has accepted.
 struct Accepted {
     call: WatchCall,
-    cluster_id: u64,
+    cluster_id: Option<u64>,
     /// The server's version, if it was asked for.
     version: Option<String>,
 }
@@ -110,10 +110,7 @@ impl<T: Send + Sync + 'static> Watching<T> {
             cluster_id,
             version,
         } = answer;
-        let followed_id = followed.cluster_or(cluster_id);
-        if followed_id != cluster_id {
-            return Err(other_cluster(what, &endpoint, followed_id, cluster_id).into());
-        }
+        follow(followed, what, &endpoint, cluster_id)?;
         let interval = question.progress_interval.filter(|_| asks);
         let interval = interval.filter(|_| can_be_asked(&endpoint, version.as_deref()));
         Ok(Self {
@@ -121,7 +118,6 @@ impl<T: Send + Sync + 'static> Watching<T> {
             what: Arc::clone(what),
             endpoint,
             call,
-            cluster_id,
             assembly: Assembly::new(start),
             reader,
             ready: VecDeque::new(),
@@ -195,12 +191,9 @@ impl<T: Send + Sync + 'static> Watching<T> {
 
     fn receive(&mut self, response: WatchResponse) -> Option<Result<WatchEvent<T>, SourceError>> {
         self.asking.heard();
-        if let Some(header) = &response.header
-            && header.cluster_id != self.cluster_id
-        {
+        let cluster_id = response.cluster_id();
+        if let Err(status) = follow(&self.followed, &self.what, &self.endpoint, cluster_id) {
             self.is_over = true;
-            let (followed, other) = (self.cluster_id, header.cluster_id);
-            let status = other_cluster(&self.what, &self.endpoint, followed, other);
             return Some(Ok(WatchEvent::Error(status)));
         }
         let ready = &mut self.ready;
@@ -333,7 +326,7 @@ async fn accept(
     };
     Ok(Accepted {
         call,
-        cluster_id: response.header.unwrap_or_default().cluster_id,
+        cluster_id: response.cluster_id(),
         version,
     })
 }
@@ -350,17 +343,20 @@ fn can_be_asked(endpoint: &Endpoint, version: Option<&str>) -> bool {
     can
 }
 
-fn other_cluster(
+/// Fails if another cluster answers than the one that the source follows. A response without a name, such
+/// as a gRPC proxy makes for the second watch of a range, is of the cluster that is followed.
+fn follow(
+    followed: &Followed,
     what: &str,
     endpoint: &Endpoint,
-    followed: u64,
-    other: u64,
-) -> heliostat_core::status::Status {
-    let url = &endpoint.url;
-    expired(format!(
-        "{what} at {url}: cluster {other:x} answers in the place of cluster {followed:x}; its revisions are \
-         others"
-    ))
+    cluster_id: Option<u64>,
+) -> Result<(), Status> {
+    let Some(cluster_id) = cluster_id else {
+        return Ok(());
+    };
+    followed.follow(cluster_id).map_err(|before| {
+        other_cluster(&format!("{what} at {}", endpoint.url), before, cluster_id)
+    })
 }
 
 async fn until(time: Option<Instant>) {
