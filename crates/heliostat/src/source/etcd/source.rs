@@ -299,8 +299,7 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
         let what = self.what("listing");
         let question = match self.question(options)? {
             Some(question) => question,
-            // No key has such a name. The version is asked for all the same, with a key that cannot be
-            // in the answer: it ends where it begins.
+            // No key has such a name. The version is asked for all the same.
             None => self.nothing(),
         };
         let is_whole = options.object.is_none() && options.continue_token.is_none();
@@ -341,10 +340,10 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
     }
 
     fn nothing(&self) -> Question {
-        let (first, _) = self.keys.range();
+        let (first, end) = self.keys.empty_range();
         Question {
-            end: first.clone(),
             first,
+            end,
             state: Wanted::NotOlderThan(0),
             limit: None,
         }
