@@ -13,6 +13,8 @@ pub(super) struct Followed(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     cluster_id: Option<u64>,
+    /// Number of demands for progress that were passed on.
+    demands: u64,
     /// Revisions of which some events were delivered, and others not.
     cut: BTreeSet<u64>,
 }
@@ -37,6 +39,16 @@ impl Followed {
     /// True if the source follows a cluster.
     pub(super) fn has_begun(&self) -> bool {
         self.lock().cluster_id.is_some()
+    }
+
+    /// Returns true if there were more demands for progress than were passed on to a server.
+    pub(super) fn has_demand(&self, demands: u64) -> bool {
+        self.lock().demands < demands
+    }
+
+    /// Notes that a server was asked for its progress, after this number of demands.
+    pub(super) fn note_demand(&self, demands: u64) {
+        self.lock().demands = demands;
     }
 
     /// A watch ends in the middle of a revision.
@@ -81,6 +93,15 @@ mod tests {
             8,
             "another cluster has other revisions"
         );
+    }
+
+    #[test]
+    fn a_demand_is_kept_until_it_is_passed_on() {
+        let followed = Followed::default();
+        assert!(!followed.has_demand(0));
+        assert!(followed.has_demand(2));
+        followed.note_demand(2);
+        assert!(!followed.has_demand(2) && followed.has_demand(3));
     }
 
     #[test]

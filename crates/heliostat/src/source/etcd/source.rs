@@ -215,7 +215,8 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
     }
 
     /// How often a watch without events asks how far it is, so that its version follows the cluster's.
-    /// Default 10 s. `None` waits for what the server sends by itself, by default every ten minutes.
+    /// Default 10 s, at least 100 ms, at most 1 h. `None` waits for what the server sends by itself, by
+    /// default every ten minutes, and for what is [requested](Self::request_progress).
     ///
     /// A server that cannot be asked (etcd before 3.4.31 and 3.5.13, a gRPC proxy) is noticed.
     #[must_use]
@@ -224,8 +225,8 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
         self
     }
 
-    /// Asks now how far an open watch is. The answer is a bookmark, once the watch has delivered
-    /// everything before it.
+    /// Asks now how far an open watch is; between two watches, the next one. The answer is a bookmark,
+    /// once the watch has delivered everything before it.
     pub fn request_progress(&self) {
         self.demand.send_modify(|demands| *demands += 1);
     }

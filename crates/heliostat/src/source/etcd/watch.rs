@@ -50,8 +50,10 @@ pub(super) struct Watching<T> {
     within: Option<u64>,
     followed: Arc<Followed>,
     allow_bookmarks: bool,
+    /// True if the server answers requests for progress.
+    can_be_asked: bool,
     asking: Asking,
-    /// Asks for progress now.
+    /// Number of demands for progress so far.
     demand: watch::Receiver<u64>,
     end: Option<Instant>,
     is_over: bool,
@@ -62,6 +64,8 @@ enum Ready {
     /// An event of a revision, and whether it is the last one.
     Event(Box<Event>, u64, Position),
     Bookmark(u64),
+    /// A revision that is too large to be held.
+    TooLarge(u64),
     Compacted(u64),
     Cancelled(String),
 }
@@ -96,11 +100,15 @@ impl<T: Send + Sync + 'static> Watching<T> {
         question: WatchQuestion,
         reader: Reader<T>,
         followed: &Arc<Followed>,
-        demand: watch::Receiver<u64>,
+        mut demand: watch::Receiver<u64>,
     ) -> Result<Self, SourceError> {
+        // A demand that was made between two watches is for this one.
+        if followed.has_demand(*demand.borrow()) {
+            demand.mark_changed();
+        }
         let start = followed.start_after(question.after);
         let create = question.create(start);
-        let asks = question.allow_bookmarks && question.progress_interval.is_some();
+        let asks = question.allow_bookmarks;
         let opened = cluster.ask(what, |endpoint, token| {
             accept(endpoint, token, create.clone(), asks)
         });
@@ -111,8 +119,8 @@ impl<T: Send + Sync + 'static> Watching<T> {
             version,
         } = answer;
         follow(followed, what, &endpoint, cluster_id)?;
-        let interval = question.progress_interval.filter(|_| asks);
-        let interval = interval.filter(|_| can_be_asked(&endpoint, version.as_deref()));
+        let can_be_asked = asks && can_be_asked(&endpoint, version.as_deref());
+        let interval = question.progress_interval.filter(|_| can_be_asked);
         Ok(Self {
             cluster: cluster.clone(),
             what: Arc::clone(what),
@@ -124,6 +132,7 @@ impl<T: Send + Sync + 'static> Watching<T> {
             within: None,
             followed: Arc::clone(followed),
             allow_bookmarks: question.allow_bookmarks,
+            can_be_asked,
             asking: Asking::new(interval),
             demand,
             end: question
@@ -166,7 +175,10 @@ impl<T: Send + Sync + 'static> Watching<T> {
                     return Some(Err(self.broken(status)));
                 }
                 Happened::End => self.is_over = true,
-                Happened::ProgressDemanded => self.ask_for_progress(),
+                Happened::ProgressDemanded => {
+                    self.followed.note_demand(*self.demand.borrow());
+                    self.ask_for_progress();
+                }
                 Happened::ProgressDue => match self.asking.elapsed() {
                     Due::Ask => self.ask_for_progress(),
                     Due::GiveUp => self.say_that_progress_is_swallowed(),
@@ -178,13 +190,13 @@ impl<T: Send + Sync + 'static> Watching<T> {
 
     async fn happens(&mut self) -> Happened {
         let (end, due) = (self.end, self.asking.due());
-        let is_asked = self.asking.is_on();
+        let can_be_asked = self.can_be_asked;
         tokio::select! {
             // The end comes first, so that a busy watch ends in time; everything that has come is delivered.
             biased;
             () = until(end) => Happened::End,
             response = self.call.responses.next() => Happened::Response(response),
-            Ok(()) = self.demand.changed(), if is_asked => Happened::ProgressDemanded,
+            Ok(()) = self.demand.changed(), if can_be_asked => Happened::ProgressDemanded,
             () = until(due) => Happened::ProgressDue,
         }
     }
@@ -213,6 +225,7 @@ impl<T: Send + Sync + 'static> Watching<T> {
                 ready.push_back(Ready::Bookmark(revision));
             }
             Said::Progress(_) => {}
+            Said::TooLarge(revision) => ready.push_back(Ready::TooLarge(revision)),
             Said::Compacted(oldest) => ready.push_back(Ready::Compacted(oldest)),
             Said::Cancelled(reason) => ready.push_back(Ready::Cancelled(reason)),
         });
@@ -231,6 +244,13 @@ impl<T: Send + Sync + 'static> Watching<T> {
                 resource_version: revision.into(),
                 initial_events_end: false,
             })),
+            // The state after it can be listed, page by page.
+            Ready::TooLarge(revision) => {
+                self.is_over = true;
+                let (what, url) = (&self.what, &self.endpoint.url);
+                let message = format!("{what} at {url}: the events of revision {revision} are too large");
+                Some(Ok(WatchEvent::Error(expired(message))))
+            }
             Ready::Compacted(oldest) => {
                 self.is_over = true;
                 let (what, url) = (&self.what, &self.endpoint.url);
