@@ -119,6 +119,14 @@ impl Endpoint {
         within(self.timeout, call.responses.message()).await
     }
 
+    /// Fails if something takes longer than an answer may.
+    pub(super) async fn in_time<R>(
+        &self,
+        answer: impl Future<Output = Result<R, Status>>,
+    ) -> Result<R, Status> {
+        within(self.timeout, answer).await
+    }
+
     async fn unary<Q, A>(
         &self,
         path: &'static str,

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::cluster::{Cluster, RangeFailure};
 use super::decode::Reader;
 use super::failure::{expired, too_large};
-use super::keys::after;
+use super::keys::{after, escape};
 use super::message::{RangeRequest, RangeResponse, ResponseHeader, signed, unsigned};
 use super::token::{ContinueToken, Pin};
 use crate::list_watch::ListStream;
@@ -316,6 +316,7 @@ async fn fetch(
     loop {
         match cluster.range(what, request.clone()).await {
             Ok(page) => {
+                check_keys(&request, &page)?;
                 let bytes = |sum: usize, pair: &super::message::Pair| {
                     sum + pair.key.len() + pair.value.len()
                 };
@@ -329,6 +330,26 @@ async fn fetch(
             }
             Err(RangeFailure::TooLarge(error) | RangeFailure::Error(error)) => return Err(error),
         }
+    }
+}
+
+/// Fails unless the keys of a page are in its range, in order, and the next page begins after them.
+fn check_keys(request: &RangeRequest, page: &RangeResponse) -> Result<(), DecodeError> {
+    let is_in_range = |key: &[u8]| match &*request.range_end {
+        [] => key == request.key,
+        [0] => key >= &*request.key,
+        end => key >= &*request.key && key < end,
+    };
+    if let Some(stray) = page.pairs.iter().find(|pair| !is_in_range(&pair.key)) {
+        let key = escape(&stray.key);
+        return Err(malformed(&format!("the key {key} is not in the range")));
+    }
+    if !page.pairs.is_sorted_by(|one, next| one.key < next.key) {
+        return Err(malformed("its keys are not in order"));
+    }
+    match page.more && page.pairs.is_empty() {
+        true => Err(malformed("it has no keys although there are more")),
+        false => Ok(()),
     }
 }
 
@@ -349,7 +370,44 @@ fn malformed(reason: &str) -> DecodeError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::message::Pair;
     use super::*;
+
+    #[test]
+    fn a_page_that_does_not_lead_to_the_next_one_is_malformed() {
+        let check = |end: &'static [u8], keys: &[&'static str], more: bool| {
+            let request = RangeRequest {
+                key: "/a/m".into(),
+                range_end: end.into(),
+                ..RangeRequest::default()
+            };
+            let pair = |key: &&'static str| Pair {
+                key: (*key).into(),
+                ..Pair::default()
+            };
+            let page = RangeResponse {
+                pairs: keys.iter().map(pair).collect(),
+                more,
+                ..RangeResponse::default()
+            };
+            check_keys(&request, &page).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(b"/a0", &["/a/m", "/a/n"], true), Ok(()));
+        assert_eq!(check(b"/a0", &[], false), Ok(()));
+        assert_eq!(check(b"\0", &["/z"], true), Ok(()));
+        assert_eq!(check(b"", &["/a/m"], false), Ok(()));
+        for (end, keys, more) in [
+            (b"/a0".as_slice(), [].as_slice(), true),
+            (b"/a0", &["/a/l"], true),
+            (b"/a0", &["/a0"], false),
+            (b"/a0", &["/a/n", "/a/m"], false),
+            (b"/a0", &["/a/n", "/a/n"], true),
+            (b"\0", &["/a/l"], false),
+            (b"", &["/a/n"], false),
+        ] {
+            assert!(check(end, keys, more).is_err(), "{keys:?}");
+        }
+    }
 
     #[test]
     fn pages_have_the_size_that_their_values_allow() {
