@@ -214,6 +214,9 @@ mod tests {
         assert_eq!(pods.clone().in_namespace("a").etcd_key(&elsewhere), None);
         assert_eq!(nodes.etcd_key(&elsewhere), None);
         assert_eq!(pods.etcd_key(&ObjectKey::cluster("x")), None);
-        assert_eq!(pods.in_namespace("a").etcd_key(&ObjectKey::cluster("x")), None);
+        assert_eq!(
+            pods.in_namespace("a").etcd_key(&ObjectKey::cluster("x")),
+            None
+        );
     }
 }

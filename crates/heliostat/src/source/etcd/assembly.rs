@@ -211,7 +211,10 @@ mod tests {
             assembly.take(large(revision), |said| out.push(said));
         }
         let is_whole = |said: &Said| matches!(said, Said::Revision(_, events) if events.len() == 1);
-        assert!(out.iter().all(is_whole), "the bytes are those of one revision");
+        assert!(
+            out.iter().all(is_whole),
+            "the bytes are those of one revision"
+        );
         out.clear();
         for _ in 0..8 {
             assembly.take(large(20), |said| out.push(said));

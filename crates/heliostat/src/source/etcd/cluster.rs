@@ -98,7 +98,10 @@ impl Cluster {
                     let endpoint = endpoint.clone();
                     return Ok(Answered { endpoint, answer });
                 }
-                Err(failure) if failure.remedy() == Remedy::OtherEndpoint => {
+                // A member that refuses a new token may be behind the one that made it.
+                Err(failure)
+                    if matches!(failure.remedy(), Remedy::OtherEndpoint | Remedy::NewToken) =>
+                {
                     tracing::debug!(%failure, "an etcd endpoint does not answer");
                     failures.push(failure);
                 }
@@ -133,14 +136,19 @@ impl Cluster {
         R: Send,
     {
         let failed = |status| Failure::new(&endpoint.url, what, status);
-        let token = self.token(endpoint).await?;
-        match call(endpoint.clone(), token).await.map_err(failed) {
-            Err(failure) if failure.remedy() == Remedy::NewToken => {
-                self.drop_token();
-                let token = self.token(endpoint).await?;
-                call(endpoint.clone(), token).await.map_err(failed)
+        let mut is_renewed = false;
+        loop {
+            let token = self.token(endpoint).await?;
+            match call(endpoint.clone(), token.clone()).await.map_err(failed) {
+                Err(failure) if failure.remedy() == Remedy::NewToken => {
+                    self.drop_token(token.as_ref());
+                    if is_renewed {
+                        return Err(failure);
+                    }
+                    is_renewed = true;
+                }
+                answered => return answered,
             }
-            answered => answered,
         }
     }
 
@@ -172,9 +180,9 @@ impl Cluster {
         }
     }
 
-    /// The token is asked for again when it is needed.
-    pub(super) fn drop_token(&self) {
-        *self.lock() = None;
+    /// Forgets a token that was refused, unless there is a newer one. The next request asks for another.
+    pub(super) fn drop_token(&self, refused: Option<&Token>) {
+        self.lock().take_if(|token| Some(&*token) == refused);
     }
 
     fn known_token(&self) -> Option<Token> {
@@ -223,5 +231,21 @@ impl fmt::Debug for Cluster {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_token_is_forgotten_and_a_newer_one_kept() {
+        let cluster = Cluster::new(Vec::new(), None);
+        let (old, new) = (Token::from_static("old"), Token::from_static("new"));
+        *cluster.lock() = Some(new.clone());
+        cluster.drop_token(Some(&old));
+        assert_eq!(cluster.known_token(), Some(new.clone()));
+        cluster.drop_token(Some(&new));
+        assert_eq!(cluster.known_token(), None);
     }
 }

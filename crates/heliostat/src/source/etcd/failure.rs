@@ -12,6 +12,8 @@ use heliostat_core::status::{
 };
 use tonic::Code;
 
+use super::message::WatchResponse;
+
 /// A call that one endpoint did not answer with what was asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
@@ -107,6 +109,10 @@ impl Failure {
         }
         if self.says(INVALID_TOKEN) || self.says(NO_USER) || self.says(WRONG_PASSWORD) {
             return self.api(401, "Unauthorized");
+        }
+        if self.says(OLD_AUTH_STORE) {
+            // The member has not applied a change of users that others have.
+            return self.transport(TransportErrorKind::Closed).into();
         }
         match self.status.code() {
             Code::Unauthenticated => self.api(401, "Unauthorized"),
@@ -241,6 +247,17 @@ pub(super) fn cancelled(reason: &str) -> tonic::Status {
     tonic::Status::new(code, reason)
 }
 
+/// The error of a watch that the server cancels in its first response.
+pub(super) fn refusal(response: &WatchResponse) -> tonic::Status {
+    let reason = &response.cancel_reason;
+    match response.compact_revision {
+        oldest @ 1.. => tonic::Status::out_of_range(format!(
+            "{COMPACTED}; the oldest that is left is {oldest}: {reason}"
+        )),
+        _ => cancelled(reason),
+    }
+}
+
 /// The causes of an error, the deepest last.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(error.source(), |&cause| Error::source(cause))
@@ -361,6 +378,34 @@ mod tests {
         let reason = "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token";
         let failure = Failure::new(&"a".into(), &"watching /x/".into(), cancelled(reason));
         assert_eq!(failure.remedy(), Remedy::NewToken);
+    }
+
+    #[test]
+    fn a_watch_that_is_refused_for_a_compacted_revision_is_expired() {
+        let refused = |compact_revision, cancel_reason: &str| {
+            let response = WatchResponse {
+                canceled: true,
+                compact_revision,
+                cancel_reason: cancel_reason.to_owned(),
+                ..WatchResponse::default()
+            };
+            Failure::new(&"a".into(), &"watching /x/".into(), refusal(&response))
+        };
+        let compacted = refused(7, "");
+        assert_eq!(compacted.remedy(), Remedy::None);
+        let error = compacted.into_error();
+        assert!(error.status().unwrap().is_resource_expired(), "{error}");
+        assert!(error.to_string().contains("left is 7"), "{error}");
+        let denied = refused(0, "rpc error: code = PermissionDenied desc = x");
+        let error = denied.into_error();
+        assert!(error.status().unwrap().is_forbidden(), "{error}");
+    }
+
+    #[test]
+    fn a_member_whose_users_are_old_is_no_internal_error() {
+        let message = "etcdserver: revision of auth store is old";
+        let error = failure(Code::InvalidArgument, message).into_error();
+        assert!(matches!(error, SourceError::Transport(_)), "{error:?}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use super::assembly::{Assembly, Said};
 use super::cluster::{Answered, Cluster, Unanswered};
 use super::decode::Reader;
-use super::failure::{Failure, Remedy, cancelled, expired, other_cluster};
+use super::failure::{Failure, Remedy, cancelled, expired, other_cluster, refusal};
 use super::followed::Followed;
 use super::grpc::{Endpoint, Token, WatchCall};
 use super::message::{
@@ -41,6 +41,7 @@ pub(super) struct Watching<T> {
     cluster: Cluster,
     what: Arc<str>,
     endpoint: Endpoint,
+    token: Option<Token>,
     call: WatchCall,
     assembly: Assembly,
     reader: Reader<T>,
@@ -87,6 +88,7 @@ enum Happened {
 /// A watch that an endpoint has accepted.
 struct Accepted {
     call: WatchCall,
+    token: Option<Token>,
     cluster_id: Option<u64>,
     /// The server's version, if it was asked for.
     version: Option<String>,
@@ -115,6 +117,7 @@ impl<T: Send + Sync + 'static> Watching<T> {
         let Answered { endpoint, answer } = opened.await.map_err(Unanswered::into_error)?;
         let Accepted {
             call,
+            token,
             cluster_id,
             version,
         } = answer;
@@ -125,6 +128,7 @@ impl<T: Send + Sync + 'static> Watching<T> {
             cluster: cluster.clone(),
             what: Arc::clone(what),
             endpoint,
+            token,
             call,
             assembly: Assembly::new(start),
             reader,
@@ -248,7 +252,8 @@ impl<T: Send + Sync + 'static> Watching<T> {
             Ready::TooLarge(revision) => {
                 self.is_over = true;
                 let (what, url) = (&self.what, &self.endpoint.url);
-                let message = format!("{what} at {url}: the events of revision {revision} are too large");
+                let message =
+                    format!("{what} at {url}: the events of revision {revision} are too large");
                 Some(Ok(WatchEvent::Error(expired(message))))
             }
             Ready::Compacted(oldest) => {
@@ -275,7 +280,7 @@ impl<T: Send + Sync + 'static> Watching<T> {
                 failure.into_transport_error()
             }
             Remedy::NewToken => {
-                self.cluster.drop_token();
+                self.cluster.drop_token(self.token.as_ref());
                 failure.into_transport_error()
             }
             Remedy::SmallerPage | Remedy::None => failure.into_error(),
@@ -337,15 +342,16 @@ async fn accept(
     let ended = || tonic::Status::unavailable("the server ended the stream");
     let response = endpoint.answer(&mut call).await?.ok_or_else(ended)?;
     if response.canceled {
-        return Err(cancelled(&response.cancel_reason));
+        return Err(refusal(&response));
     }
     let version = match asks_version {
         // A server that does not say its version is taken for one that cannot be asked.
-        true => endpoint.version(token).await.ok(),
+        true => endpoint.version(token.clone()).await.ok(),
         false => None,
     };
     Ok(Accepted {
         call,
+        token,
         cluster_id: response.cluster_id(),
         version,
     })
@@ -374,9 +380,9 @@ fn follow(
     let Some(cluster_id) = cluster_id else {
         return Ok(());
     };
-    followed.follow(cluster_id).map_err(|before| {
-        other_cluster(&format!("{what} at {}", endpoint.url), before, cluster_id)
-    })
+    followed
+        .follow(cluster_id)
+        .map_err(|before| other_cluster(&format!("{what} at {}", endpoint.url), before, cluster_id))
 }
 
 async fn until(time: Option<Instant>) {

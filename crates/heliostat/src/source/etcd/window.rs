@@ -47,7 +47,9 @@ pub(super) async fn oldest_revision(
         let create = create.clone();
         async move {
             // One time for all responses: events are no answer.
-            endpoint.in_time(compact_revision(&endpoint, token, create)).await
+            endpoint
+                .in_time(compact_revision(&endpoint, token, create))
+                .await
         }
     });
     match cancelled.await {
