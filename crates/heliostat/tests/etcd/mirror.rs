@@ -1,7 +1,5 @@
 //! What a mirror of a prefix holds, as the prefix changes.
 
-use std::time::Duration;
-
 use heliostat::source::etcd::EtcdSource;
 use heliostat::{ObjectKey, Reflector};
 use serde::Deserialize;

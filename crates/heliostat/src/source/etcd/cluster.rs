@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use heliostat_core::error::SourceError;
 
-use super::failure::{Failure, Remedy, none_answered};
+use super::failure::{Failure, Remedy, none_accepted, none_answered};
 use super::grpc::{Endpoint, Token};
 use super::message::{AuthenticateRequest, RangeRequest, RangeResponse};
 
@@ -68,6 +68,9 @@ impl Cluster {
             Ok(answered) => Ok(answered.answer),
             Err(Unanswered::Final(failure)) if failure.remedy() == Remedy::SmallerPage => {
                 Err(RangeFailure::TooLarge(failure.into_error()))
+            }
+            Err(Unanswered::All(failures)) if failures.iter().any(Failure::is_late) => {
+                Err(RangeFailure::TooSlow(none_answered(&failures)))
             }
             Err(unanswered) => Err(RangeFailure::Error(unanswered.into_error())),
         }
@@ -199,6 +202,8 @@ impl Cluster {
 pub(super) enum RangeFailure {
     /// The answer is larger than a message may be.
     TooLarge(SourceError),
+    /// No endpoint answered, and one was not done in time.
+    TooSlow(SourceError),
     /// Anything else.
     Error(SourceError),
 }
@@ -213,9 +218,18 @@ pub(super) enum Unanswered {
 }
 
 impl Unanswered {
+    /// The error of a watch.
+    pub(super) fn into_watch_error(self) -> SourceError {
+        match self {
+            Self::All(failures) => none_accepted(&failures),
+            Self::Final(failure) => failure.into_error(),
+        }
+    }
+
+    /// The error of any other call.
     pub(super) fn into_error(self) -> SourceError {
         match self {
-            Self::All(failures) => none_answered(failures),
+            Self::All(failures) => none_answered(&failures),
             Self::Final(failure) => failure.into_error(),
         }
     }

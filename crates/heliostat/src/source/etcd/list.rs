@@ -1,12 +1,14 @@
 //! Lists: ranges of keys, page by page, all of one revision.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use heliostat_core::error::{DecodeError, SourceError};
 use heliostat_core::event::{Item, ListMetadata, ListPart};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::cluster::{Cluster, RangeFailure};
 use super::decode::Reader;
@@ -22,6 +24,15 @@ const FIRST_PAGE_KEYS: usize = 32;
 
 /// Number of keys in a page of small values.
 const PAGE_KEYS_MAX: usize = 10_000;
+
+/// How many times larger than a page the next one may be.
+const PAGE_GROWTH: usize = 4;
+
+/// How many times smaller than a page that did not come in time the next one is.
+const PAGE_SHRINKAGE: usize = 8;
+
+/// A page that takes longer is followed by a smaller one.
+const PAGE_TIME: Duration = Duration::from_secs(1);
 
 /// How large a page should be, in bytes of keys and values. Two are held at a time: one that is decoded,
 /// and the next one.
@@ -297,12 +308,25 @@ impl Question {
 struct PageSize(usize);
 
 impl PageSize {
-    /// The size after a page of so many keys and bytes: pages of small values grow at once.
-    fn after(self, keys: usize, bytes: usize) -> Self {
-        match bytes.checked_div(keys) {
-            Some(average) => Self((PAGE_BYTES / average.max(1)).clamp(1, PAGE_KEYS_MAX)),
-            None => self,
-        }
+    /// The size after a page of so many keys and bytes, which took so long.
+    fn after(self, keys: usize, bytes: usize, took: Duration) -> Self {
+        let Some(average) = bytes.checked_div(keys) else {
+            return self;
+        };
+        let fits = PAGE_BYTES / average.max(1);
+        let largest = match took > PAGE_TIME {
+            true => self.0 / 2,
+            // The next values may be larger.
+            false => self.0.saturating_mul(PAGE_GROWTH),
+        };
+        Self(fits.min(largest).clamp(1, PAGE_KEYS_MAX))
+    }
+
+    /// The size after a page that did not come in time; none if it was no larger than a first page, so that
+    /// the size is not the reason.
+    fn after_timeout(self) -> Option<Self> {
+        let smaller = (self.0 / PAGE_SHRINKAGE).max(FIRST_PAGE_KEYS);
+        (smaller < self.0).then_some(Self(smaller))
     }
 }
 
@@ -314,6 +338,7 @@ async fn fetch(
     mut size: PageSize,
 ) -> Result<(RangeResponse, PageSize), SourceError> {
     loop {
+        let start = Instant::now();
         match cluster.range(what, request.clone()).await {
             Ok(page) => {
                 check_keys(&request, &page)?;
@@ -321,12 +346,17 @@ async fn fetch(
                     sum + pair.key.len() + pair.value.len()
                 };
                 let bytes = page.pairs.iter().fold(0, bytes);
-                let size = size.after(page.pairs.len(), bytes);
+                let size = size.after(page.pairs.len(), bytes, start.elapsed());
                 return Ok((page, size));
             }
             Err(RangeFailure::TooLarge(_)) if request.limit > 1 => {
                 request.limit /= 2;
                 size = PageSize(usize::try_from(request.limit).unwrap_or(1));
+            }
+            Err(RangeFailure::TooSlow(error)) => {
+                let asked = PageSize(usize::try_from(request.limit).unwrap_or(1));
+                size = asked.after_timeout().ok_or(error)?;
+                request.limit = signed(size.0 as u64);
             }
             Err(RangeFailure::TooLarge(error) | RangeFailure::Error(error)) => return Err(error),
         }
@@ -412,10 +442,29 @@ mod tests {
     #[test]
     fn pages_have_the_size_that_their_values_allow() {
         let first = PageSize(FIRST_PAGE_KEYS);
-        assert_eq!(first.after(32, 32 * 64), PageSize(PAGE_KEYS_MAX));
-        assert_eq!(first.after(32, 32 << 20), PageSize(2));
-        assert_eq!(first.after(1, 100 << 20), PageSize(1));
-        assert_eq!(first.after(0, 0), first);
-        assert_eq!(first.after(3, 0), PageSize(PAGE_KEYS_MAX));
+        let after = |size: PageSize, keys, bytes| size.after(keys, bytes, Duration::ZERO);
+        assert_eq!(
+            after(first, 32, 32 * 64),
+            PageSize(128),
+            "it grows step by step"
+        );
+        assert_eq!(after(PageSize(9_000), 32, 32 * 64), PageSize(PAGE_KEYS_MAX));
+        assert_eq!(after(first, 32, 32 << 20), PageSize(2));
+        assert_eq!(after(first, 1, 100 << 20), PageSize(1));
+        assert_eq!(after(first, 0, 0), first);
+        assert_eq!(after(PageSize(9_000), 3, 0), PageSize(PAGE_KEYS_MAX));
+    }
+
+    #[test]
+    fn pages_that_are_slow_become_smaller() {
+        let size = PageSize(1000);
+        assert_eq!(size.after(1000, 1000, PAGE_TIME * 2), PageSize(500));
+        assert_eq!(PageSize(1).after(1, 1, PAGE_TIME * 2), PageSize(1));
+        assert_eq!(size.after_timeout(), Some(PageSize(125)));
+        assert_eq!(
+            PageSize(125).after_timeout(),
+            Some(PageSize(FIRST_PAGE_KEYS))
+        );
+        assert_eq!(PageSize(FIRST_PAGE_KEYS).after_timeout(), None);
     }
 }

@@ -114,7 +114,7 @@ impl<T: Send + Sync + 'static> Watching<T> {
         let opened = cluster.ask(what, |endpoint, token| {
             accept(endpoint, token, create.clone(), asks)
         });
-        let Answered { endpoint, answer } = opened.await.map_err(Unanswered::into_error)?;
+        let Answered { endpoint, answer } = opened.await.map_err(Unanswered::into_watch_error)?;
         let Accepted {
             call,
             token,

@@ -30,7 +30,11 @@ pub(super) async fn oldest_revision(
     match cluster.range(what, request).await {
         Ok(_) => return Ok(FIRST_REVISION),
         Err(RangeFailure::Error(error)) if is_compacted(&error) => {}
-        Err(RangeFailure::Error(error) | RangeFailure::TooLarge(error)) => return Err(error),
+        Err(
+            RangeFailure::Error(error)
+            | RangeFailure::TooLarge(error)
+            | RangeFailure::TooSlow(error),
+        ) => return Err(error),
     }
     // Only a watch says which revision is the oldest: it is cancelled with it.
     let create = WatchCreateRequest {
