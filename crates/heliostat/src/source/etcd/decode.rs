@@ -55,10 +55,10 @@ pub(super) struct PlainDecoder<F>(pub(super) Arc<F>);
 
 impl<T, F> Decode<T> for PlainDecoder<F>
 where
-    F: Fn(KeyValue<'_>) -> Result<T, RejectionReason> + Send + Sync,
+    F: Fn(KeyValue<'_>) -> Result<T, Undecoded> + Send + Sync,
 {
     fn decode(&mut self, key: ObjectKey, pair: KeyValue<'_>) -> Result<Entry<T>, Undecoded> {
-        let object = (self.0)(pair).map_err(Undecoded::Rejected)?;
+        let object = (self.0)(pair)?;
         let header = Header {
             key,
             resource_version: pair.mod_revision.into(),

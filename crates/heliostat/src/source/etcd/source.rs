@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::cluster::Cluster;
-use super::decode::{Decode, DecoderMaker, KeyValue, PlainDecoder, Reader};
+use super::decode::{Decode, DecoderMaker, KeyValue, PlainDecoder, Reader, Undecoded};
 use super::document::document;
 use super::failure::other_cluster;
 use super::followed::Followed;
@@ -94,11 +94,13 @@ impl EtcdSource<Vec<u8>> {
 }
 
 impl EtcdSource<String> {
-    /// The values as text. A value that is no UTF-8 is rejected.
+    /// The values as text. A value that is no UTF-8 is rejected; one that kube-apiserver encrypted makes
+    /// every request fail.
     #[must_use]
     pub fn text(cluster: &Cluster, prefix: impl AsRef<[u8]>) -> Self {
-        Self::decoded_with(cluster, prefix, |pair| {
-            str::from_utf8(pair.value).map(str::to_owned)
+        Self::plain(cluster, prefix, |pair| {
+            let text = str::from_utf8(readable(pair.value)?);
+            text.map(str::to_owned).map_err(|error| rejected(&error))
         })
     }
 }
@@ -106,7 +108,8 @@ impl EtcdSource<String> {
 impl EtcdSource<RawObject> {
     /// Key, value and revisions as a document in JSON, with the metadata that a Kubernetes object has:
     /// what the program `heliostat` prints. A value that is JSON is in the document as it is, another
-    /// text as a string, and bytes that are no text in base64, as `valueBase64`.
+    /// text as a string, and bytes that are no text in base64, as `valueBase64`. A value that kube-apiserver
+    /// encrypted makes every request fail; a [`Registry`](super::Registry) decrypts it.
     #[must_use]
     pub fn documents(cluster: &Cluster, prefix: impl AsRef<[u8]>) -> Self {
         let prefix = Prefix::new(prefix);
@@ -116,7 +119,8 @@ impl EtcdSource<RawObject> {
             Keys::Prefix(prefix),
             plain(move |pair| {
                 let name = names.object_key(pair.key);
-                let name = name.ok_or_else(|| undecodable("the key is not under the prefix"))?;
+                let name = name.ok_or_else(|| rejected("the key is not under the prefix"))?;
+                readable(pair.value)?;
                 let document = document(&name, &pair).into_bytes();
                 Ok(RawObject::new(Encoding::Json, None, document.into()))
             }),
@@ -154,14 +158,14 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
         decode: impl Fn(KeyValue<'_>) -> Result<T, E> + Send + Sync + 'static,
     ) -> Self {
         Self::plain(cluster, prefix, move |pair| {
-            decode(pair).map_err(|error| undecodable(&error))
+            decode(pair).map_err(|error| rejected(&error))
         })
     }
 
     fn plain(
         cluster: &Cluster,
         prefix: impl AsRef<[u8]>,
-        decode: impl Fn(KeyValue<'_>) -> Result<T, RejectionReason> + Send + Sync + 'static,
+        decode: impl Fn(KeyValue<'_>) -> Result<T, Undecoded> + Send + Sync + 'static,
     ) -> Self {
         Self::new(cluster, Keys::Prefix(Prefix::new(prefix)), plain(decode))
     }
@@ -469,7 +473,7 @@ impl<T> fmt::Debug for EtcdSource<T> {
 }
 
 fn plain<T: Send + Sync + 'static>(
-    decode: impl Fn(KeyValue<'_>) -> Result<T, RejectionReason> + Send + Sync + 'static,
+    decode: impl Fn(KeyValue<'_>) -> Result<T, Undecoded> + Send + Sync + 'static,
 ) -> DecoderMaker<T> {
     let decode = Arc::new(decode);
     Arc::new(move || Box::new(PlainDecoder(Arc::clone(&decode))))
@@ -508,8 +512,34 @@ fn until_error<T: Send + Sync + 'static>(events: WatchStream<T>) -> WatchStream<
     .boxed()
 }
 
-fn undecodable(reason: &(impl fmt::Display + ?Sized)) -> RejectionReason {
-    RejectionReason::Undecodable(reason.to_string())
+fn rejected(reason: &(impl fmt::Display + ?Sized)) -> Undecoded {
+    Undecoded::Rejected(RejectionReason::Undecodable(reason.to_string()))
+}
+
+/// What every value begins with that kube-apiserver encrypted (`k8s.io/apiserver`,
+/// pkg/server/options/encryptionconfig).
+const ENCRYPTED: &[u8] = b"k8s:enc:";
+
+/// The value, unless kube-apiserver encrypted it: as it is stored it is of no use to a reader.
+fn readable(value: &[u8]) -> Result<&[u8], Undecoded> {
+    match value.starts_with(ENCRYPTED) {
+        true => Err(Undecoded::Unready(
+            "kube-apiserver encrypted it; mirror the resource with its keys, not the prefix".to_owned(),
+        )),
+        false => Ok(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encrypted_value_is_not_shown() {
+        let encrypted = b"k8s:enc:aescbc:v1:key1:\x00\x01";
+        assert!(matches!(readable(encrypted), Err(Undecoded::Unready(_))));
+        assert_eq!(readable(b"k8s\0").unwrap(), b"k8s\0");
+    }
 }
 
 fn bad_request(message: String) -> SourceError {
