@@ -13,6 +13,7 @@ pub(super) struct Followed(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     cluster_id: Option<u64>,
+    has_begun: bool,
     /// Number of demands for progress that were passed on.
     demands: u64,
     /// Revisions of which some events were delivered, and others not.
@@ -36,9 +37,14 @@ impl Followed {
         }
     }
 
-    /// True if the source follows a cluster.
+    /// Returns true if a whole list was delivered.
     pub(super) fn has_begun(&self) -> bool {
-        self.lock().cluster_id.is_some()
+        self.lock().has_begun
+    }
+
+    /// Notes that a whole list was delivered.
+    pub(super) fn begin(&self) {
+        self.lock().has_begun = true;
     }
 
     /// Returns true if there were more demands for progress than were passed on to a server.

@@ -325,6 +325,23 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
         }
     }
 
+    /// The parts of a list. The mirror has begun with the last one: a list that fails before begins again
+    /// with the oldest state.
+    fn parts(&self, listing: Listing<T>, options: &ListOptions) -> ListStream<T> {
+        if options.object.is_some() || options.limit == Some(1) {
+            return listing.into_stream();
+        }
+        let followed = Arc::clone(&self.followed);
+        let note = move |part: &Result<ListPart<T>, SourceError>| {
+            if let Ok(ListPart::Metadata(metadata)) = part
+                && metadata.continue_token.is_none()
+            {
+                followed.begin();
+            }
+        };
+        listing.into_stream().inspect(note).boxed()
+    }
+
     /// The list of the oldest state. If that is compacted before it is listed, there is a newer one.
     async fn open_oldest(
         &self,
@@ -392,7 +409,7 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
         let listing = self.open_list(&list).await?;
         let revision = listing.pin().revision;
         let has_mark = options.send_initial_events && options.allow_bookmarks;
-        let state = listing.into_stream().map(move |part| match part {
+        let state = self.parts(listing, &list).map(move |part| match part {
             Ok(part) => stream::iter(events(part, has_mark)).map(Ok).boxed(),
             Err(error) => stream::iter([Err(error)]).boxed(),
         });
@@ -412,7 +429,8 @@ impl<T: Send + Sync + 'static> ListerWatcher for EtcdSource<T> {
     type Error = SourceError;
 
     async fn list(&self, options: ListOptions) -> Result<ListStream<T>, SourceError> {
-        Ok(self.open_list(&options).await?.into_stream())
+        let listing = self.open_list(&options).await?;
+        Ok(self.parts(listing, &options))
     }
 
     async fn watch(&self, options: WatchOptions) -> Result<WatchStream<T>, SourceError> {
@@ -524,7 +542,8 @@ const ENCRYPTED: &[u8] = b"k8s:enc:";
 fn readable(value: &[u8]) -> Result<&[u8], Undecoded> {
     match value.starts_with(ENCRYPTED) {
         true => Err(Undecoded::Unready(
-            "kube-apiserver encrypted it; mirror the resource with its keys, not the prefix".to_owned(),
+            "kube-apiserver encrypted it; mirror the resource with its keys, not the prefix"
+                .to_owned(),
         )),
         false => Ok(value),
     }
