@@ -322,10 +322,10 @@ pub(super) fn none_answered(failures: &[Failure]) -> SourceError {
 /// The error of a watch that no endpoint accepted. It is no reason to list again: the list would fail, too.
 pub(super) fn none_accepted(failures: &[Failure]) -> SourceError {
     let text = joined(failures);
-    let errors = failures
+    let mut errors = failures
         .iter()
         .map(|failure| failure.transport(failure.connection_kind(), text.clone()));
-    match errors.last() {
+    match errors.next() {
         Some(error) => error.into(),
         None => SourceError::Request("the cluster has no endpoints".into()),
     }

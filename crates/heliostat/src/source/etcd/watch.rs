@@ -121,7 +121,7 @@ impl<T: Send + Sync + 'static> Watching<T> {
             cluster_id,
             version,
         } = answer;
-        follow(followed, what, &endpoint, cluster_id)?;
+        follow(followed, what, &endpoint, cluster_id).map_err(|status| *status)?;
         let can_be_asked = asks && can_be_asked(&endpoint, version.as_deref());
         let interval = question.progress_interval.filter(|_| can_be_asked);
         Ok(Self {
@@ -210,7 +210,7 @@ impl<T: Send + Sync + 'static> Watching<T> {
         let cluster_id = response.cluster_id();
         if let Err(status) = follow(&self.followed, &self.what, &self.endpoint, cluster_id) {
             self.is_over = true;
-            return Some(Ok(WatchEvent::Error(status)));
+            return Some(Ok(WatchEvent::Error(*status)));
         }
         let ready = &mut self.ready;
         let allow_bookmarks = self.allow_bookmarks;
@@ -376,13 +376,17 @@ fn follow(
     what: &str,
     endpoint: &Endpoint,
     cluster_id: Option<u64>,
-) -> Result<(), Status> {
+) -> Result<(), Box<Status>> {
     let Some(cluster_id) = cluster_id else {
         return Ok(());
     };
-    followed
-        .follow(cluster_id)
-        .map_err(|before| other_cluster(&format!("{what} at {}", endpoint.url), before, cluster_id))
+    followed.follow(cluster_id).map_err(|before| {
+        Box::new(other_cluster(
+            &format!("{what} at {}", endpoint.url),
+            before,
+            cluster_id,
+        ))
+    })
 }
 
 async fn until(time: Option<Instant>) {
