@@ -52,7 +52,11 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Resolve(#[from] ResolveError),
     #[error("cannot mirror {what}: {error}")]
-    Source { what: String, error: SourceError },
+    Source {
+        what: String,
+        error: SourceError,
+        is_etcd: bool,
+    },
     #[error("{what} cannot be watched, only listed: the server does not send their changes")]
     Unwatchable { what: String },
     #[error("gave up after {waited}: {reason}")]
@@ -111,6 +115,11 @@ impl Failure {
     /// What to do about it, where the message does not say so itself.
     fn next_step(&self) -> Option<&'static str> {
         match self {
+            Self::Source {
+                error,
+                is_etcd: true,
+                ..
+            } => next_step_at_etcd(error),
             Self::Source { error, .. } => next_step(error),
             Self::NotLoopback { .. } => {
                 Some("choose a loopback address, for example 127.0.0.1:8001 or [::1]:8001")
@@ -163,6 +172,25 @@ pub(crate) fn is_permanent(error: &SourceError) -> bool {
     }
 }
 
+/// The next step where an etcd failed. What it refuses is named in the message, with what to do.
+fn next_step_at_etcd(error: &SourceError) -> Option<&'static str> {
+    match error {
+        SourceError::Api(status) if status.is_unauthorized() => Some(
+            "set a user with ETCDCTL_USER and ETCDCTL_PASSWORD, or a certificate with ETCDCTL_CERT \
+             and ETCDCTL_KEY",
+        ),
+        SourceError::Encoding(_) => Some(
+            "give the file with the keys, kube-apiserver's own, with --encryption-provider-config",
+        ),
+        SourceError::Transport(_) => Some(
+            "is the etcd running, and is this its address? Give another with --etcd, and certificates \
+             with ETCDCTL_CACERT, ETCDCTL_CERT and ETCDCTL_KEY",
+        ),
+        SourceError::Decode(_) => Some("is this the address of an etcd?"),
+        _ => None,
+    }
+}
+
 fn next_step(error: &SourceError) -> Option<&'static str> {
     match error {
         SourceError::Api(status) if status.is_unauthorized() => {
@@ -178,18 +206,46 @@ fn next_step(error: &SourceError) -> Option<&'static str> {
         SourceError::Api(status) if status.is_bad_request() || status.is_invalid() => {
             Some("check --selector and --field-selector")
         }
-        // Only what is stored in an etcd: of an API server it is another failure.
-        SourceError::Encoding(_) => Some(
-            "give the file with the keys, kube-apiserver's own, with --encryption-provider-config",
-        ),
         SourceError::Request(_) => Some("check the names and selectors on the command line"),
         SourceError::Transport(_) => Some(
             "is the server running, and is this its address? Give another with --server, \
-             --context or --kubeconfig, or with --etcd",
+             --context or --kubeconfig",
         ),
         SourceError::Decode(_) => {
             Some("is this the address of a Kubernetes API? A proxy or a login page may be between")
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use heliostat::source::{TransportError, TransportErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn hints_are_those_of_the_source() {
+        let hints = |error: SourceError| {
+            [true, false].map(|is_etcd| {
+                let failure = Failure::Source {
+                    what: "pods".to_owned(),
+                    error: error.clone(),
+                    is_etcd,
+                };
+                failure.next_step().unwrap()
+            })
+        };
+        let unauthorized = heliostat_core::status::Status::failure(401, "Unauthorized", "");
+        let [etcd, kubernetes] = hints(unauthorized.into());
+        assert!(etcd.contains("ETCDCTL_USER"), "{etcd}");
+        assert!(kubernetes.contains("--kubeconfig"), "{kubernetes}");
+        let refused = TransportError::new(TransportErrorKind::Refused, "refused");
+        let [etcd, kubernetes] = hints(refused.into());
+        assert!(
+            etcd.contains("--etcd") && !etcd.contains("--context"),
+            "{etcd}"
+        );
+        assert!(kubernetes.contains("--server"), "{kubernetes}");
     }
 }

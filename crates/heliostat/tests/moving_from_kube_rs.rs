@@ -93,7 +93,7 @@ async fn reconcile(
     })
     .await;
     if let Err(FinalizerError::Apply(error) | FinalizerError::Cleanup(error)) = &outcome {
-        eprintln!("{error}");
+        tracing::warn!(%error, "the finalizer failed");
     }
     outcome
 }

@@ -54,6 +54,7 @@ pub(crate) struct EtcdArgs {
         long,
         value_name = "FILE",
         requires = "endpoints",
+        conflicts_with = "prefix",
         help_heading = "Where from"
     )]
     encryption_provider_config: Option<PathBuf>,

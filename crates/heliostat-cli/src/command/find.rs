@@ -145,7 +145,11 @@ async fn discover(
         };
         if is_permanent(&error) || matches!(error, SourceError::Decode(_)) {
             let what = wanted.resources.join(", ");
-            return Err(Failure::Source { what, error });
+            return Err(Failure::Source {
+                what,
+                error,
+                is_etcd: false,
+            });
         }
         if let Some(patience) = wanted.patience
             && started.elapsed() + pause > patience

@@ -390,6 +390,7 @@ fn hopeless_failure(what: &str, is_etcd: bool, error: &RoundError) -> Option<Fai
         RoundError::Source(error) if is_permanent(error) => Some(Failure::Source {
             what,
             error: SourceError::clone(error),
+            is_etcd,
         }),
         RoundError::Source(_) | RoundError::Store(_) => None,
     }

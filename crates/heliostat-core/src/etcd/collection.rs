@@ -112,13 +112,15 @@ impl RegistryCollection {
         }
     }
 
-    /// The key in etcd under which an object of the collection is stored.
+    /// Returns the key in etcd under which an object of the collection is stored; none if no key of the
+    /// collection has an object of this name, such as one in another namespace.
     #[must_use]
-    pub fn etcd_key(&self, object: &ObjectKey) -> String {
-        match self.namespace {
+    pub fn etcd_key(&self, object: &ObjectKey) -> Option<String> {
+        let key = match self.namespace {
             Some(_) => format!("{}{}", self.prefix, object.name()),
             None => format!("{}{object}", self.prefix),
-        }
+        };
+        (self.object_key(key.as_bytes()).as_ref() == Some(object)).then_some(key)
     }
 }
 
@@ -198,9 +200,23 @@ mod tests {
         let key = ObjectKey::namespaced("a", "b");
         let pods = RegistryCollection::new("/registry", "", "pods");
         for collection in [pods.clone(), pods.in_namespace("a")] {
-            let stored = collection.etcd_key(&key);
+            let stored = collection.etcd_key(&key).unwrap();
             assert_eq!(stored, "/registry/pods/a/b");
             assert_eq!(collection.object_key(stored.as_bytes()), Some(key.clone()));
         }
+    }
+
+    #[test]
+    fn an_object_that_is_not_of_the_collection_has_no_key() {
+        let pods = RegistryCollection::new("/registry", "", "pods");
+        let nodes = RegistryCollection::new("/registry", "", "nodes");
+        let elsewhere = ObjectKey::namespaced("b", "x");
+        assert_eq!(pods.clone().in_namespace("a").etcd_key(&elsewhere), None);
+        assert_eq!(nodes.etcd_key(&elsewhere), None);
+        assert_eq!(pods.etcd_key(&ObjectKey::cluster("x")), None);
+        assert_eq!(
+            pods.in_namespace("a").etcd_key(&ObjectKey::cluster("x")),
+            None
+        );
     }
 }

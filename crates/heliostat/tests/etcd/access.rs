@@ -11,7 +11,7 @@ use heliostat::source::etcd::{Connection, EtcdSource};
 use heliostat::{ListerWatcher as _, SourceError};
 use serde_json::json;
 
-use super::etcd_server::{Member, Options, Version, free_address};
+use super::etcd_server::{Member, Options, PATIENCE, Version, free_address};
 use super::support::{Mirror, PREFIX};
 
 /// Users `root` and `reader`, of whom the second may read the prefix and nothing else. Tokens run out after
@@ -97,6 +97,17 @@ async fn who_may_not_read_is_told_where_and_what_to_do() {
     }
 }
 
+/// Waits until an endpoint that was started just now answers.
+async fn wait_ready<T: Send + Sync + 'static>(source: &EtcdSource<T>) {
+    let ready = async {
+        while source.list(ListOptions::default()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, ready).await;
+    waited.expect("an endpoint that starts");
+}
+
 fn tls(name: &str) -> PathBuf {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/tls");
     PathBuf::from(folder).join(name)
@@ -123,10 +134,7 @@ async fn tls_on_one_side_alone_and_an_unknown_authority_are_named() {
         .ca_file(tls("authority.pem"));
     let cluster = trusting.connect().await.unwrap();
     let source = EtcdSource::text(&cluster, PREFIX);
-    // It takes a moment to start.
-    while source.list(ListOptions::default()).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    wait_ready(&source).await;
     let unknown = refusal(Connection::new().endpoint(secure.url()), PREFIX).await;
     assert!(unknown.to_string().contains("CA certificate"), "{unknown}");
     let with_tls = plain.url().replace("http://", "https://");
@@ -159,10 +167,7 @@ async fn a_client_proves_who_it_is_with_its_certificate() {
         .clone()
         .client_certificate(tls("first.pem"), tls("first.key.pem"));
     let source = EtcdSource::text(&known.connect().await.unwrap(), PREFIX);
-    // It takes a moment to start.
-    while source.list(ListOptions::default()).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    wait_ready(&source).await;
     let nobody = refusal(trusting, PREFIX).await;
     assert!(matches!(nobody, SourceError::Transport(_)), "{nobody:?}");
     assert!(nobody.to_string().contains(member.url()), "{nobody}");
@@ -210,8 +215,10 @@ impl Drop for Proxy {
     }
 }
 
+/// The proxy has one watch for both, and makes up the response to the second; it answers no progress
+/// requests.
 #[tokio::test]
-async fn a_proxy_that_swallows_progress_is_done_without() {
+async fn mirrors_share_a_watch_of_a_proxy() {
     let Some(member) = Member::start(Version::Newest).await else {
         return;
     };
@@ -220,17 +227,22 @@ async fn a_proxy_that_swallows_progress_is_done_without() {
     let proxy = Proxy::start(&member);
     let cluster = Connection::new().endpoint(&proxy.address);
     let cluster = cluster.connect().await.unwrap();
-    let source = EtcdSource::bytes(&cluster, PREFIX);
-    // It takes a moment to start.
-    while source.list(ListOptions::default()).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    let source = EtcdSource::bytes(&cluster, PREFIX).progress_interval(Some(Duration::ZERO));
+    wait_ready(&source).await;
+    let mirrors = [
+        Mirror::of(source.clone()).await,
+        Mirror::of(source.clone()).await,
+        Mirror::of(source).await,
+    ];
+    for key in ["/app/b", "/app/c"] {
+        let revision = client.put(key, "1").await;
+        for mirror in &mirrors {
+            mirror.equals_after(&client, revision).await;
+        }
     }
-    let mirror = Mirror::of(source.progress_interval(Some(Duration::from_millis(20)))).await;
-    // Longer than it takes to notice that no request is answered.
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let revision = client.put("/app/b", "1").await;
-    mirror.equals_after(&client, revision).await;
-    assert_eq!((mirror.relists(), mirror.counts().failures), (0, 0));
+    for mirror in &mirrors {
+        assert_eq!((mirror.relists(), mirror.counts().failures), (0, 0));
+    }
 }
 
 #[tokio::test]

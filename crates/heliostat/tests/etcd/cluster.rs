@@ -168,3 +168,28 @@ async fn a_cluster_without_a_leader_is_named_and_the_mirror_keeps_what_it_has() 
     mirror.equals_after(&clients[1], last).await;
     assert_eq!((mirror.relists(), mirror.counts().rewinds), (0, 0));
 }
+
+/// A mirror without objects has nothing to prove its history with but the version.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_mirror_does_not_go_on_in_another_cluster() {
+    let Some(mut member) = Member::start(Version::Newest).await else {
+        return;
+    };
+    let Some(other) = Member::start(Version::Newest).await else {
+        return;
+    };
+    let before = member.client().put("/elsewhere", "1").await;
+    let client = other.client();
+    client.put("/app/a", "1").await;
+    let mut revision = 0;
+    for number in 0..20 {
+        revision = client.put("/elsewhere", number.to_string()).await;
+    }
+    assert!(before < revision);
+    let mirror = Mirror::start(&connect([&member, &other]).await).await;
+    assert!(mirror.objects.is_empty());
+    member.kill();
+    let last = client.put("/app/b", "1").await;
+    mirror.equals_after(&client, last).await;
+    assert_eq!((mirror.relists(), mirror.counts().rewinds), (1, 0));
+}

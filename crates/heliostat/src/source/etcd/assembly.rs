@@ -2,6 +2,11 @@
 
 use super::message::{Event, Pair, WatchResponse};
 
+/// Number of bytes that the events of one revision may take, which are held until all have come. A
+/// revision is one request: of at most 128 operations and 1.5 MiB by default, where a deletion of many keys
+/// comes with the last state of each.
+const REVISION_BYTES_MAX: usize = 128 << 20;
+
 /// Puts the responses of one watch together.
 ///
 /// All events of a revision come out at once, so that nobody goes on after a part of them. A response
@@ -12,6 +17,8 @@ pub(super) struct Assembly {
     first: u64,
     /// Events of the last revision of a fragment.
     unfinished: Vec<Event>,
+    /// About how much memory they take.
+    unfinished_bytes: usize,
     /// All up to this revision has come out.
     reached: u64,
 }
@@ -23,6 +30,8 @@ pub(super) enum Said {
     Revision(u64, Vec<Event>),
     /// All up to this revision was sent.
     Progress(u64),
+    /// The events of this revision are more than are held.
+    TooLarge(u64),
     /// The revision at which the watch starts is compacted; the oldest that is left is this one.
     Compacted(u64),
     /// The server ends the watch.
@@ -35,6 +44,7 @@ impl Assembly {
         Self {
             first,
             unfinished: Vec::new(),
+            unfinished_bytes: 0,
             reached: first.saturating_sub(1),
         }
     }
@@ -60,7 +70,11 @@ impl Assembly {
             if self.unfinished_revision().is_some_and(|last| last != of) {
                 self.finish(&mut say);
             }
+            self.unfinished_bytes += bytes_of(&event);
             self.unfinished.push(event);
+            if self.unfinished_bytes > REVISION_BYTES_MAX {
+                return say(Said::TooLarge(of));
+            }
         }
         if !response.fragment {
             self.finish(&mut say);
@@ -78,6 +92,7 @@ impl Assembly {
             return;
         };
         self.reached = self.reached.max(revision);
+        self.unfinished_bytes = 0;
         say(Said::Revision(
             revision,
             std::mem::take(&mut self.unfinished),
@@ -88,6 +103,13 @@ impl Assembly {
         let pair = self.unfinished.first()?.pair.as_ref()?;
         Some(pair.mod_revision())
     }
+}
+
+/// About how much memory an event takes.
+fn bytes_of(event: &Event) -> usize {
+    let pairs = [&event.pair, &event.previous];
+    let of = |pair: &Pair| pair.key.len() + pair.value.len();
+    size_of::<Event>() + pairs.into_iter().flatten().map(of).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -131,7 +153,7 @@ mod tests {
         assembly.take(response, |said| match said {
             Said::Revision(revision, events) => out.push((revision, events.len())),
             Said::Progress(revision) => out.push((revision, 0)),
-            Said::Compacted(_) | Said::Cancelled(_) => panic!("{said:?}"),
+            Said::TooLarge(_) | Said::Compacted(_) | Said::Cancelled(_) => panic!("{said:?}"),
         });
         out
     }
@@ -168,6 +190,36 @@ mod tests {
         assert_eq!(said(&mut assembly, response(9, &[4, 5])), []);
         assert_eq!(said(&mut assembly, response(4, &[])), []);
         assert_eq!(said(&mut assembly, response(9, &[5, 6])), [(6, 1)]);
+    }
+
+    #[test]
+    fn fragments_of_one_revision_are_bounded() {
+        let value = bytes::Bytes::from(vec![0; 16 << 20]);
+        let mut assembly = Assembly::new(1);
+        let mut out = Vec::new();
+        let large = |revision: i64| {
+            let mut response = fragment(&[revision]);
+            for event in &mut response.events {
+                event.previous = Some(Pair {
+                    value: value.clone(),
+                    ..Pair::default()
+                });
+            }
+            response
+        };
+        for revision in 2..20 {
+            assembly.take(large(revision), |said| out.push(said));
+        }
+        let is_whole = |said: &Said| matches!(said, Said::Revision(_, events) if events.len() == 1);
+        assert!(
+            out.iter().all(is_whole),
+            "the bytes are those of one revision"
+        );
+        out.clear();
+        for _ in 0..8 {
+            assembly.take(large(20), |said| out.push(said));
+        }
+        assert_eq!(out.last(), Some(&Said::TooLarge(20)));
     }
 
     #[test]

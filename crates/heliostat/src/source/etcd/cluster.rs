@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use heliostat_core::error::SourceError;
 
-use super::failure::{Failure, Remedy, none_answered};
+use super::failure::{Failure, Remedy, none_accepted, none_answered};
 use super::grpc::{Endpoint, Token};
 use super::message::{AuthenticateRequest, RangeRequest, RangeResponse};
 
@@ -69,6 +69,9 @@ impl Cluster {
             Err(Unanswered::Final(failure)) if failure.remedy() == Remedy::SmallerPage => {
                 Err(RangeFailure::TooLarge(failure.into_error()))
             }
+            Err(Unanswered::All(failures)) if failures.iter().any(Failure::is_late) => {
+                Err(RangeFailure::TooSlow(none_answered(&failures)))
+            }
             Err(unanswered) => Err(RangeFailure::Error(unanswered.into_error())),
         }
     }
@@ -98,7 +101,10 @@ impl Cluster {
                     let endpoint = endpoint.clone();
                     return Ok(Answered { endpoint, answer });
                 }
-                Err(failure) if failure.remedy() == Remedy::OtherEndpoint => {
+                // A member that refuses a new token may be behind the one that made it.
+                Err(failure)
+                    if matches!(failure.remedy(), Remedy::OtherEndpoint | Remedy::NewToken) =>
+                {
                     tracing::debug!(%failure, "an etcd endpoint does not answer");
                     failures.push(failure);
                 }
@@ -133,14 +139,19 @@ impl Cluster {
         R: Send,
     {
         let failed = |status| Failure::new(&endpoint.url, what, status);
-        let token = self.token(endpoint).await?;
-        match call(endpoint.clone(), token).await.map_err(failed) {
-            Err(failure) if failure.remedy() == Remedy::NewToken => {
-                self.drop_token();
-                let token = self.token(endpoint).await?;
-                call(endpoint.clone(), token).await.map_err(failed)
+        let mut is_renewed = false;
+        loop {
+            let token = self.token(endpoint).await?;
+            match call(endpoint.clone(), token.clone()).await.map_err(failed) {
+                Err(failure) if failure.remedy() == Remedy::NewToken => {
+                    self.drop_token(token.as_ref());
+                    if is_renewed {
+                        return Err(failure);
+                    }
+                    is_renewed = true;
+                }
+                answered => return answered,
             }
-            answered => answered,
         }
     }
 
@@ -172,9 +183,9 @@ impl Cluster {
         }
     }
 
-    /// The token is asked for again when it is needed.
-    pub(super) fn drop_token(&self) {
-        *self.lock() = None;
+    /// Forgets a token that was refused, unless there is a newer one. The next request asks for another.
+    pub(super) fn drop_token(&self, refused: Option<&Token>) {
+        self.lock().take_if(|token| Some(&*token) == refused);
     }
 
     fn known_token(&self) -> Option<Token> {
@@ -191,6 +202,8 @@ impl Cluster {
 pub(super) enum RangeFailure {
     /// The answer is larger than a message may be.
     TooLarge(SourceError),
+    /// No endpoint answered, and one was not done in time.
+    TooSlow(SourceError),
     /// Anything else.
     Error(SourceError),
 }
@@ -205,9 +218,18 @@ pub(super) enum Unanswered {
 }
 
 impl Unanswered {
+    /// The error of a watch.
+    pub(super) fn into_watch_error(self) -> SourceError {
+        match self {
+            Self::All(failures) => none_accepted(&failures),
+            Self::Final(failure) => failure.into_error(),
+        }
+    }
+
+    /// The error of any other call.
     pub(super) fn into_error(self) -> SourceError {
         match self {
-            Self::All(failures) => none_answered(failures),
+            Self::All(failures) => none_answered(&failures),
             Self::Final(failure) => failure.into_error(),
         }
     }
@@ -223,5 +245,21 @@ impl fmt::Debug for Cluster {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_token_is_forgotten_and_a_newer_one_kept() {
+        let cluster = Cluster::new(Vec::new(), None);
+        let (old, new) = (Token::from_static("old"), Token::from_static("new"));
+        *cluster.lock() = Some(new.clone());
+        cluster.drop_token(Some(&old));
+        assert_eq!(cluster.known_token(), Some(new.clone()));
+        cluster.drop_token(Some(&new));
+        assert_eq!(cluster.known_token(), None);
     }
 }

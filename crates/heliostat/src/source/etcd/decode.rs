@@ -55,10 +55,10 @@ pub(super) struct PlainDecoder<F>(pub(super) Arc<F>);
 
 impl<T, F> Decode<T> for PlainDecoder<F>
 where
-    F: Fn(KeyValue<'_>) -> Result<T, RejectionReason> + Send + Sync,
+    F: Fn(KeyValue<'_>) -> Result<T, Undecoded> + Send + Sync,
 {
     fn decode(&mut self, key: ObjectKey, pair: KeyValue<'_>) -> Result<Entry<T>, Undecoded> {
-        let object = (self.0)(pair).map_err(Undecoded::Rejected)?;
+        let object = (self.0)(pair)?;
         let header = Header {
             key,
             resource_version: pair.mod_revision.into(),
@@ -160,8 +160,14 @@ impl<T> Reader<T> {
         change: Option<ChangeKind>,
         reason: RejectionReason,
     ) -> Rejection {
+        let key = self.keys.object_key(&pair.key);
+        let reason = match key.is_some() && !reason.is_member() {
+            // The key names an object of the collection, whatever is in the value.
+            true => RejectionReason::Undecodable(reason.to_string()),
+            false => reason,
+        };
         Rejection {
-            key: self.keys.object_key(&pair.key),
+            key,
             resource_version: ResourceVersion::from(pair.mod_revision()),
             change,
             reason,
@@ -179,5 +185,52 @@ impl<T> fmt::Debug for Reader<T> {
         f.debug_struct("Reader")
             .field("keys", &self.keys)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::Prefix;
+    use super::*;
+
+    struct Nameless;
+
+    impl Decode<u8> for Nameless {
+        fn decode(&mut self, _: ObjectKey, _: KeyValue<'_>) -> Result<Entry<u8>, Undecoded> {
+            let reason = "no name".to_owned();
+            Err(Undecoded::Rejected(RejectionReason::NoMetadata(reason)))
+        }
+    }
+
+    fn pair(key: &'static [u8]) -> Pair {
+        Pair {
+            key: key.into(),
+            mod_revision: 7,
+            ..Pair::default()
+        }
+    }
+
+    #[test]
+    fn a_value_without_a_name_is_still_the_object_that_its_key_names() {
+        let mut reader = Reader {
+            keys: Keys::Prefix(Prefix::new("/app/")),
+            decoder: Box::new(Nameless),
+            received: Arc::default(),
+        };
+        let deletion = Event {
+            kind: EventType::Delete as i32,
+            pair: Some(pair(b"/app/a")),
+            previous: Some(pair(b"/app/a")),
+        };
+        match reader.event(&deletion).unwrap().unwrap() {
+            WatchEvent::Rejected(rejection) => {
+                assert!(rejection.deletes(&ObjectKey::cluster("a")), "{rejection:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let listed = reader.item(&pair(b"/app/a")).unwrap().unwrap_err();
+        assert!(listed.reason.is_member(), "{listed:?}");
+        let foreign = reader.item(&pair(b"/other")).unwrap().unwrap_err();
+        assert!(!foreign.reason.is_member(), "{foreign:?}");
     }
 }

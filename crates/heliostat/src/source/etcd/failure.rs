@@ -12,6 +12,8 @@ use heliostat_core::status::{
 };
 use tonic::Code;
 
+use super::message::WatchResponse;
+
 /// A call that one endpoint did not answer with what was asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
@@ -50,6 +52,9 @@ pub(super) const NO_ANSWER: &str = "no answer came within";
 /// What tonic says of a message that is larger than it may be.
 const TOO_LONG: &str = "message length too large";
 
+/// What grpc-go says of a message that it may not send, or a proxy may not receive.
+const SERVER_TOO_LONG: &str = "message larger than max";
+
 impl Failure {
     pub(super) fn new(endpoint: &Arc<str>, what: &Arc<str>, status: tonic::Status) -> Self {
         Self {
@@ -57,6 +62,11 @@ impl Failure {
             what: Arc::clone(what),
             status,
         }
+    }
+
+    /// True if an answer did not come in time.
+    pub(super) fn is_late(&self) -> bool {
+        self.status.code() == Code::DeadlineExceeded
     }
 
     pub(super) fn remedy(&self) -> Remedy {
@@ -68,6 +78,7 @@ impl Failure {
         }
         match self.status.code() {
             Code::OutOfRange if self.says(TOO_LONG) => Remedy::SmallerPage,
+            Code::ResourceExhausted if self.says(SERVER_TOO_LONG) => Remedy::SmallerPage,
             // `FailedPrecondition` comes from a learner, which serves no linearizable read.
             Code::Unavailable
             | Code::DeadlineExceeded
@@ -96,27 +107,36 @@ impl Failure {
 
     /// The error for the engine.
     pub(super) fn into_error(self) -> SourceError {
+        self.error(self.to_string())
+    }
+
+    /// The error for the engine, with this text.
+    fn error(&self, text: String) -> SourceError {
         if self.is_connection() {
-            return self.transport(self.connection_kind()).into();
+            return self.transport(self.connection_kind(), text).into();
         }
         if self.says(COMPACTED) {
-            return expired(self.to_string()).into();
+            return expired(text).into();
         }
         if self.says(FUTURE) {
-            return too_large(self.to_string()).into();
+            return too_large(text).into();
         }
         if self.says(INVALID_TOKEN) || self.says(NO_USER) || self.says(WRONG_PASSWORD) {
-            return self.api(401, "Unauthorized");
+            return api(401, "Unauthorized", text);
+        }
+        if self.says(OLD_AUTH_STORE) {
+            // The member has not applied a change of users that others have.
+            return self.transport(TransportErrorKind::Closed, text).into();
         }
         match self.status.code() {
-            Code::Unauthenticated => self.api(401, "Unauthorized"),
-            Code::PermissionDenied => self.api(403, "Forbidden"),
-            Code::ResourceExhausted => self.api(429, "TooManyRequests"),
-            Code::DeadlineExceeded => self.transport(TransportErrorKind::TimedOut).into(),
+            Code::Unauthenticated => api(401, "Unauthorized", text),
+            Code::PermissionDenied => api(403, "Forbidden", text),
+            Code::ResourceExhausted => api(429, "TooManyRequests", text),
+            Code::DeadlineExceeded => self.transport(TransportErrorKind::TimedOut, text).into(),
             Code::Unavailable | Code::Cancelled | Code::Aborted => {
-                self.transport(TransportErrorKind::Closed).into()
+                self.transport(TransportErrorKind::Closed, text).into()
             }
-            Code::Unimplemented => SourceError::Request(self.to_string().into()),
+            Code::Unimplemented => SourceError::Request(text.into()),
             Code::Ok
             | Code::Unknown
             | Code::InvalidArgument
@@ -125,21 +145,18 @@ impl Failure {
             | Code::FailedPrecondition
             | Code::OutOfRange
             | Code::Internal
-            | Code::DataLoss => self.api(500, "InternalError"),
+            | Code::DataLoss => api(500, "InternalError", text),
         }
     }
 
     /// The error of a stream that another endpoint may continue.
     pub(super) fn into_transport_error(self) -> SourceError {
-        self.transport(self.connection_kind()).into()
+        let text = self.to_string();
+        self.transport(self.connection_kind(), text).into()
     }
 
-    fn api(&self, code: u16, reason: &str) -> SourceError {
-        Status::failure(code, reason, self.to_string()).into()
-    }
-
-    fn transport(&self, kind: TransportErrorKind) -> TransportError {
-        TransportError::new(kind, self.to_string()).with_source(self.status.clone())
+    fn transport(&self, kind: TransportErrorKind, text: String) -> TransportError {
+        TransportError::new(kind, text).with_source(self.status.clone())
     }
 
     fn says(&self, text: &str) -> bool {
@@ -241,6 +258,17 @@ pub(super) fn cancelled(reason: &str) -> tonic::Status {
     tonic::Status::new(code, reason)
 }
 
+/// The error of a watch that the server cancels in its first response.
+pub(super) fn refusal(response: &WatchResponse) -> tonic::Status {
+    let reason = &response.cancel_reason;
+    match response.compact_revision {
+        oldest @ 1.. => tonic::Status::out_of_range(format!(
+            "{COMPACTED}; the oldest that is left is {oldest}: {reason}"
+        )),
+        _ => cancelled(reason),
+    }
+}
+
 /// The causes of an error, the deepest last.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(error.source(), |&cause| Error::source(cause))
@@ -249,6 +277,17 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 /// A version that is no longer in the history.
 pub(super) fn expired(message: String) -> Status {
     Status::failure(410, "Expired", message)
+}
+
+/// A request that another cluster answers than the one that the source follows.
+pub(super) fn other_cluster(what: &str, followed: u64, other: u64) -> Status {
+    tracing::warn!(
+        "{what}: cluster {other:x} answers in the place of cluster {followed:x}; its objects replace those \
+         that were mirrored"
+    );
+    expired(format!(
+        "{what}: cluster {other:x} answers in the place of cluster {followed:x}; its revisions are others"
+    ))
 }
 
 /// A version that the cluster has not reached, in the form that API servers use.
@@ -269,28 +308,53 @@ pub(super) fn too_large(message: String) -> Status {
     }
 }
 
-/// No endpoint could be reached: one error that names each.
-pub(super) fn none_answered(mut failures: Vec<Failure>) -> SourceError {
-    let Some(last) = failures.pop() else {
-        return SourceError::Request("the cluster has no endpoints".into());
-    };
-    if failures.is_empty() {
-        return last.into_error();
+/// The error of a call that no endpoint answered, which names each.
+///
+/// Of several errors it is one that waiting mends, if there is one: a member that restarts counts more than
+/// a learner or an endpoint that is no etcd.
+pub(super) fn none_answered(failures: &[Failure]) -> SourceError {
+    let text = joined(failures);
+    let errors = failures.iter().map(|failure| failure.error(text.clone()));
+    let error = errors.min_by_key(rank);
+    error.unwrap_or_else(|| SourceError::Request("the cluster has no endpoints".into()))
+}
+
+/// The error of a watch that no endpoint accepted. It is no reason to list again: the list would fail, too.
+pub(super) fn none_accepted(failures: &[Failure]) -> SourceError {
+    let text = joined(failures);
+    let mut errors = failures
+        .iter()
+        .map(|failure| failure.transport(failure.connection_kind(), text.clone()));
+    match errors.next() {
+        Some(error) => error.into(),
+        None => SourceError::Request("the cluster has no endpoints".into()),
     }
-    // What the server said counts more than a connection that failed.
-    let kind = last.clone().into_error();
-    let mut text = format!("none of {} endpoints answered: ", failures.len() + 1);
-    for failure in &failures {
-        text.push_str(&failure.to_string());
-        text.push_str("; ");
+}
+
+fn joined(failures: &[Failure]) -> String {
+    let texts: Vec<String> = failures.iter().map(Failure::to_string).collect();
+    match &*texts {
+        [one] => one.clone(),
+        _ => format!(
+            "none of {} endpoints answered: {}",
+            texts.len(),
+            texts.join("; ")
+        ),
     }
-    text.push_str(&last.to_string());
-    match kind {
-        SourceError::Transport(error) => TransportError::new(error.kind, text)
-            .with_source(last.status)
-            .into(),
-        other => other,
+}
+
+/// The order in which errors of several endpoints are chosen.
+fn rank(error: &SourceError) -> u8 {
+    match error {
+        SourceError::Api(status) if status.is_too_many_requests() => 0,
+        SourceError::Transport(_) => 1,
+        SourceError::Api(_) => 2,
+        _ => 3,
     }
+}
+
+fn api(code: u16, reason: &str, text: String) -> SourceError {
+    Status::failure(code, reason, text).into()
 }
 
 #[cfg(test)]
@@ -353,11 +417,71 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_a_server_may_not_send_is_asked_for_in_smaller_pages() {
+        let message = "trying to send message larger than max (2147483648 vs. 2147483647)";
+        let failure = failure(Code::ResourceExhausted, message);
+        assert_eq!(failure.remedy(), Remedy::SmallerPage);
+    }
+
+    #[test]
+    fn a_member_that_restarts_counts_more_than_endpoints_that_are_of_no_use() {
+        let restarting = failure(Code::Unavailable, "connection refused");
+        let learner = failure(Code::FailedPrecondition, "rpc not supported for learner");
+        let web_server = failure(Code::Unimplemented, "404");
+        for failures in [
+            [&restarting, &learner],
+            [&learner, &restarting],
+            [&web_server, &restarting],
+        ] {
+            let failures = failures.map(Failure::clone);
+            let error = none_answered(&failures);
+            assert!(matches!(error, SourceError::Transport(_)), "{error:?}");
+        }
+        let failures = [learner, web_server];
+        let error = none_answered(&failures);
+        assert!(matches!(error, SourceError::Api(_)), "{error:?}");
+        for part in ["none of 2", "learner", "404"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        let error = none_accepted(&failures);
+        assert!(matches!(error, SourceError::Transport(_)), "{error:?}");
+        assert!(error.to_string().contains("404"), "{error}");
+    }
+
+    #[test]
+    fn a_watch_that_is_refused_for_a_compacted_revision_is_expired() {
+        let refused = |compact_revision, cancel_reason: &str| {
+            let response = WatchResponse {
+                canceled: true,
+                compact_revision,
+                cancel_reason: cancel_reason.to_owned(),
+                ..WatchResponse::default()
+            };
+            Failure::new(&"a".into(), &"watching /x/".into(), refusal(&response))
+        };
+        let compacted = refused(7, "");
+        assert_eq!(compacted.remedy(), Remedy::None);
+        let error = compacted.into_error();
+        assert!(error.status().unwrap().is_resource_expired(), "{error}");
+        assert!(error.to_string().contains("left is 7"), "{error}");
+        let denied = refused(0, "rpc error: code = PermissionDenied desc = x");
+        let error = denied.into_error();
+        assert!(error.status().unwrap().is_forbidden(), "{error}");
+    }
+
+    #[test]
+    fn a_member_whose_users_are_old_is_no_internal_error() {
+        let message = "etcdserver: revision of auth store is old";
+        let error = failure(Code::InvalidArgument, message).into_error();
+        assert!(matches!(error, SourceError::Transport(_)), "{error:?}");
+    }
+
+    #[test]
     fn an_error_names_every_endpoint_that_did_not_answer() {
         let one = failure(Code::Unavailable, "etcdserver: no leader");
         let mut other = failure(Code::Unavailable, "etcdserver: request timed out");
         other.endpoint = "http://b:2379".into();
-        let error = none_answered(vec![one, other]).to_string();
+        let error = none_answered(&[one, other]).to_string();
         for part in ["http://a:2379", "http://b:2379", "none of 2"] {
             assert!(error.contains(part), "{error}");
         }

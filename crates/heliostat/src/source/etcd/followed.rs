@@ -13,29 +13,48 @@ pub(super) struct Followed(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     cluster_id: Option<u64>,
+    has_begun: bool,
+    /// Number of demands for progress that were passed on.
+    demands: u64,
     /// Revisions of which some events were delivered, and others not.
     cut: BTreeSet<u64>,
 }
 
 impl Followed {
-    /// The source follows this cluster from now on; returns the one that it followed before, if that is
-    /// another one.
-    pub(super) fn adopt(&self, cluster_id: u64) -> Option<u64> {
+    /// Notes which cluster answered a request.
+    ///
+    /// # Errors
+    /// The cluster that the source followed so far, if it is another one. The request must fail, so that
+    /// the state is listed again; the source follows the new cluster from then on.
+    pub(super) fn follow(&self, cluster_id: u64) -> Result<(), u64> {
         let mut state = self.lock();
-        let before = state.cluster_id.replace(cluster_id);
-        let before = before.filter(|before| *before != cluster_id)?;
-        state.cut.clear();
-        Some(before)
+        match state.cluster_id.replace(cluster_id) {
+            Some(before) if before != cluster_id => {
+                state.cut.clear();
+                Err(before)
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
-    /// The cluster that the source follows, which is this one if it follows none.
-    pub(super) fn cluster_or(&self, cluster_id: u64) -> u64 {
-        *self.lock().cluster_id.get_or_insert(cluster_id)
-    }
-
-    /// True if the source follows a cluster.
+    /// Returns true if a whole list was delivered.
     pub(super) fn has_begun(&self) -> bool {
-        self.lock().cluster_id.is_some()
+        self.lock().has_begun
+    }
+
+    /// Notes that a whole list was delivered.
+    pub(super) fn begin(&self) {
+        self.lock().has_begun = true;
+    }
+
+    /// Returns true if there were more demands for progress than were passed on to a server.
+    pub(super) fn has_demand(&self, demands: u64) -> bool {
+        self.lock().demands < demands
+    }
+
+    /// Notes that a server was asked for its progress, after this number of demands.
+    pub(super) fn note_demand(&self, demands: u64) {
+        self.lock().demands = demands;
     }
 
     /// A watch ends in the middle of a revision.
@@ -71,14 +90,24 @@ mod tests {
         assert_eq!(followed.start_after(7), 8);
         followed.cut(7);
         assert_eq!((followed.start_after(7), followed.start_after(8)), (7, 9));
-        assert_eq!(followed.adopt(1), None);
+        assert_eq!(followed.follow(1), Ok(()));
         assert_eq!(followed.start_after(7), 7);
-        assert_eq!(followed.adopt(2), Some(1));
+        assert_eq!(followed.follow(2), Err(1));
+        assert_eq!(followed.follow(2), Ok(()));
         assert_eq!(
             followed.start_after(7),
             8,
             "another cluster has other revisions"
         );
+    }
+
+    #[test]
+    fn a_demand_is_kept_until_it_is_passed_on() {
+        let followed = Followed::default();
+        assert!(!followed.has_demand(0));
+        assert!(followed.has_demand(2));
+        followed.note_demand(2);
+        assert!(!followed.has_demand(2) && followed.has_demand(3));
     }
 
     #[test]

@@ -19,9 +19,13 @@ use super::message::{
     StatusResponse, WatchRequest, WatchResponse,
 };
 
-/// The largest message that is read. A page is far smaller; an answer that is larger is asked for again
-/// with fewer keys. etcd refuses requests above 1.5 MiB unless `--max-request-bytes` is raised.
+/// The largest message that is read. etcd refuses requests above 1.5 MiB unless `--max-request-bytes` is
+/// raised.
 const MESSAGE_BYTES_MAX: usize = 128 << 20;
+
+/// The largest page that is read. Most are far smaller; one that is larger is asked for again with fewer
+/// keys, down to a single one, which may be as large as any message.
+const PAGE_BYTES_MAX: usize = 16 << 20;
 
 /// How many requests of a watch stream wait to be sent: one to create it, and one for its progress.
 const WATCH_REQUESTS_MAX: usize = 4;
@@ -60,20 +64,27 @@ impl Endpoint {
         token: Option<Token>,
         request: RangeRequest,
     ) -> Result<RangeResponse, Status> {
-        self.unary("/etcdserverpb.KV/Range", token, request).await
+        let bytes_max = match request.limit {
+            1 => MESSAGE_BYTES_MAX,
+            _ => PAGE_BYTES_MAX,
+        };
+        let client = self.client().max_decoding_message_size(bytes_max);
+        let path = "/etcdserverpb.KV/Range";
+        self.unary(client, path, token, request).await
     }
 
     /// `Maintenance.Status`: the version of the member.
     pub(super) async fn version(&self, token: Option<Token>) -> Result<String, Status> {
         let path = "/etcdserverpb.Maintenance/Status";
-        let status: StatusResponse = self.unary(path, token, StatusRequest {}).await?;
+        let request = StatusRequest {};
+        let status: StatusResponse = self.unary(self.client(), path, token, request).await?;
         Ok(status.version)
     }
 
     /// `Auth.Authenticate`.
     pub(super) async fn authenticate(&self, request: AuthenticateRequest) -> Result<Token, Status> {
         let path = "/etcdserverpb.Auth/Authenticate";
-        let answer: AuthenticateResponse = self.unary(path, None, request).await?;
+        let answer: AuthenticateResponse = self.unary(self.client(), path, None, request).await?;
         let token = answer.token.parse::<Token>();
         let mut token = token.map_err(|_| Status::internal("the token is no gRPC metadata"))?;
         token.set_sensitive(true);
@@ -119,8 +130,17 @@ impl Endpoint {
         within(self.timeout, call.responses.message()).await
     }
 
+    /// Fails if something takes longer than an answer may.
+    pub(super) async fn in_time<R>(
+        &self,
+        answer: impl Future<Output = Result<R, Status>>,
+    ) -> Result<R, Status> {
+        within(self.timeout, answer).await
+    }
+
     async fn unary<Q, A>(
         &self,
+        mut client: Grpc<Channel>,
         path: &'static str,
         token: Option<Token>,
         request: Q,
@@ -136,7 +156,6 @@ impl Endpoint {
         let path = PathAndQuery::from_static(path);
         let codec = ProstCodec::<Q, A>::default();
         let answer = within(self.timeout, async {
-            let mut client = self.client();
             client.ready().await.map_err(not_ready)?;
             client.unary(request, path, codec).await
         });

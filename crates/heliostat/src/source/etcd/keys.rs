@@ -22,6 +22,16 @@ impl Keys {
         }
     }
 
+    /// A range of keys without any in it, as etcd wants it: it ends where it begins.
+    ///
+    /// It begins after the first key, since a range that ends in a zero byte has no end. A user that may
+    /// read the keys may read this range as well.
+    pub(super) fn empty_range(&self) -> (Bytes, Bytes) {
+        let (first, _) = self.range();
+        let first = after(&first);
+        (first.clone(), first)
+    }
+
     /// What the object under a key is called; none if the key is not one of an object.
     pub(super) fn object_key(&self, key: &[u8]) -> Option<ObjectKey> {
         match self {
@@ -34,7 +44,7 @@ impl Keys {
     pub(super) fn etcd_key(&self, object: &ObjectKey) -> Option<Bytes> {
         match self {
             Self::Prefix(prefix) => prefix.etcd_key(object),
-            Self::Registry(collection) => Some(collection.etcd_key(object).into()),
+            Self::Registry(collection) => collection.etcd_key(object).map(Bytes::from),
         }
     }
 
@@ -89,7 +99,8 @@ impl Prefix {
     pub(super) fn etcd_key(&self, object: &ObjectKey) -> Option<Bytes> {
         let mut key = self.0.to_vec();
         key.extend(unescape(object.as_str())?);
-        Some(key.into())
+        // etcd has no key without bytes.
+        (!key.is_empty()).then(|| key.into())
     }
 
     /// The prefix, for people.
@@ -164,6 +175,16 @@ mod tests {
         assert_eq!((key.namespace(), key.name()), (Some("web"), "1"));
         assert_eq!(prefix.etcd_key(&ObjectKey::cluster(r"\q")), None);
         assert_eq!(prefix.etcd_key(&ObjectKey::cluster(r"\x41")), None);
+    }
+
+    #[test]
+    fn an_empty_range_has_an_end_where_it_begins() {
+        for prefix in ["", "/app/", "\u{7f}"] {
+            let (first, end) = Keys::Prefix(Prefix::new(prefix)).empty_range();
+            assert_eq!(first, end);
+            assert_ne!(end, b"\0".as_slice(), "no end");
+        }
+        assert_eq!(Prefix::new("").etcd_key(&ObjectKey::cluster("")), None);
     }
 
     proptest! {

@@ -1,17 +1,19 @@
 //! Lists: ranges of keys, page by page, all of one revision.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use heliostat_core::error::{DecodeError, SourceError};
 use heliostat_core::event::{Item, ListMetadata, ListPart};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::cluster::{Cluster, RangeFailure};
 use super::decode::Reader;
 use super::failure::{expired, too_large};
-use super::keys::after;
+use super::keys::{after, escape};
 use super::message::{RangeRequest, RangeResponse, ResponseHeader, signed, unsigned};
 use super::token::{ContinueToken, Pin};
 use crate::list_watch::ListStream;
@@ -22,6 +24,15 @@ const FIRST_PAGE_KEYS: usize = 32;
 
 /// Number of keys in a page of small values.
 const PAGE_KEYS_MAX: usize = 10_000;
+
+/// How many times larger than a page the next one may be.
+const PAGE_GROWTH: usize = 4;
+
+/// How many times smaller than a page that did not come in time the next one is.
+const PAGE_SHRINKAGE: usize = 8;
+
+/// A page that takes longer is followed by a smaller one.
+const PAGE_TIME: Duration = Duration::from_secs(1);
 
 /// How large a page should be, in bytes of keys and values. Two are held at a time: one that is decoded,
 /// and the next one.
@@ -297,12 +308,25 @@ impl Question {
 struct PageSize(usize);
 
 impl PageSize {
-    /// The size after a page of so many keys and bytes: pages of small values grow at once.
-    fn after(self, keys: usize, bytes: usize) -> Self {
-        match bytes.checked_div(keys) {
-            Some(average) => Self((PAGE_BYTES / average.max(1)).clamp(1, PAGE_KEYS_MAX)),
-            None => self,
-        }
+    /// The size after a page of so many keys and bytes, which took so long.
+    fn after(self, keys: usize, bytes: usize, took: Duration) -> Self {
+        let Some(average) = bytes.checked_div(keys) else {
+            return self;
+        };
+        let fits = PAGE_BYTES / average.max(1);
+        let largest = match took > PAGE_TIME {
+            true => self.0 / 2,
+            // The next values may be larger.
+            false => self.0.saturating_mul(PAGE_GROWTH),
+        };
+        Self(fits.min(largest).clamp(1, PAGE_KEYS_MAX))
+    }
+
+    /// The size after a page that did not come in time; none if it was no larger than a first page, so that
+    /// the size is not the reason.
+    fn after_timeout(self) -> Option<Self> {
+        let smaller = (self.0 / PAGE_SHRINKAGE).max(FIRST_PAGE_KEYS);
+        (smaller < self.0).then_some(Self(smaller))
     }
 }
 
@@ -314,21 +338,48 @@ async fn fetch(
     mut size: PageSize,
 ) -> Result<(RangeResponse, PageSize), SourceError> {
     loop {
+        let start = Instant::now();
         match cluster.range(what, request.clone()).await {
             Ok(page) => {
+                check_keys(&request, &page)?;
                 let bytes = |sum: usize, pair: &super::message::Pair| {
                     sum + pair.key.len() + pair.value.len()
                 };
                 let bytes = page.pairs.iter().fold(0, bytes);
-                let size = size.after(page.pairs.len(), bytes);
+                let size = size.after(page.pairs.len(), bytes, start.elapsed());
                 return Ok((page, size));
             }
             Err(RangeFailure::TooLarge(_)) if request.limit > 1 => {
                 request.limit /= 2;
                 size = PageSize(usize::try_from(request.limit).unwrap_or(1));
             }
+            Err(RangeFailure::TooSlow(error)) => {
+                let asked = PageSize(usize::try_from(request.limit).unwrap_or(1));
+                size = asked.after_timeout().ok_or(error)?;
+                request.limit = signed(size.0 as u64);
+            }
             Err(RangeFailure::TooLarge(error) | RangeFailure::Error(error)) => return Err(error),
         }
+    }
+}
+
+/// Fails unless the keys of a page are in its range, in order, and the next page begins after them.
+fn check_keys(request: &RangeRequest, page: &RangeResponse) -> Result<(), DecodeError> {
+    let is_in_range = |key: &[u8]| match &*request.range_end {
+        [] => key == request.key,
+        [0] => key >= &*request.key,
+        end => key >= &*request.key && key < end,
+    };
+    if let Some(stray) = page.pairs.iter().find(|pair| !is_in_range(&pair.key)) {
+        let key = escape(&stray.key);
+        return Err(malformed(&format!("the key {key} is not in the range")));
+    }
+    if !page.pairs.is_sorted_by(|one, next| one.key < next.key) {
+        return Err(malformed("its keys are not in order"));
+    }
+    match page.more && page.pairs.is_empty() {
+        true => Err(malformed("it has no keys although there are more")),
+        false => Ok(()),
     }
 }
 
@@ -349,15 +400,71 @@ fn malformed(reason: &str) -> DecodeError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::message::Pair;
     use super::*;
+
+    #[test]
+    fn a_page_that_does_not_lead_to_the_next_one_is_malformed() {
+        let check = |end: &'static [u8], keys: &[&'static str], more: bool| {
+            let request = RangeRequest {
+                key: "/a/m".into(),
+                range_end: end.into(),
+                ..RangeRequest::default()
+            };
+            let pair = |key: &&'static str| Pair {
+                key: (*key).into(),
+                ..Pair::default()
+            };
+            let page = RangeResponse {
+                pairs: keys.iter().map(pair).collect(),
+                more,
+                ..RangeResponse::default()
+            };
+            check_keys(&request, &page).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(b"/a0", &["/a/m", "/a/n"], true), Ok(()));
+        assert_eq!(check(b"/a0", &[], false), Ok(()));
+        assert_eq!(check(b"\0", &["/z"], true), Ok(()));
+        assert_eq!(check(b"", &["/a/m"], false), Ok(()));
+        for (end, keys, more) in [
+            (b"/a0".as_slice(), [].as_slice(), true),
+            (b"/a0", &["/a/l"], true),
+            (b"/a0", &["/a0"], false),
+            (b"/a0", &["/a/n", "/a/m"], false),
+            (b"/a0", &["/a/n", "/a/n"], true),
+            (b"\0", &["/a/l"], false),
+            (b"", &["/a/n"], false),
+        ] {
+            assert!(check(end, keys, more).is_err(), "{keys:?}");
+        }
+    }
 
     #[test]
     fn pages_have_the_size_that_their_values_allow() {
         let first = PageSize(FIRST_PAGE_KEYS);
-        assert_eq!(first.after(32, 32 * 64), PageSize(PAGE_KEYS_MAX));
-        assert_eq!(first.after(32, 32 << 20), PageSize(2));
-        assert_eq!(first.after(1, 100 << 20), PageSize(1));
-        assert_eq!(first.after(0, 0), first);
-        assert_eq!(first.after(3, 0), PageSize(PAGE_KEYS_MAX));
+        let after = |size: PageSize, keys, bytes| size.after(keys, bytes, Duration::ZERO);
+        assert_eq!(
+            after(first, 32, 32 * 64),
+            PageSize(128),
+            "it grows step by step"
+        );
+        assert_eq!(after(PageSize(9_000), 32, 32 * 64), PageSize(PAGE_KEYS_MAX));
+        assert_eq!(after(first, 32, 32 << 20), PageSize(2));
+        assert_eq!(after(first, 1, 100 << 20), PageSize(1));
+        assert_eq!(after(first, 0, 0), first);
+        assert_eq!(after(PageSize(9_000), 3, 0), PageSize(PAGE_KEYS_MAX));
+    }
+
+    #[test]
+    fn pages_that_are_slow_become_smaller() {
+        let size = PageSize(1000);
+        assert_eq!(size.after(1000, 1000, PAGE_TIME * 2), PageSize(500));
+        assert_eq!(PageSize(1).after(1, 1, PAGE_TIME * 2), PageSize(1));
+        assert_eq!(size.after_timeout(), Some(PageSize(125)));
+        assert_eq!(
+            PageSize(125).after_timeout(),
+            Some(PageSize(FIRST_PAGE_KEYS))
+        );
+        assert_eq!(PageSize(FIRST_PAGE_KEYS).after_timeout(), None);
     }
 }

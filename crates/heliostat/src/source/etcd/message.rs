@@ -131,6 +131,12 @@ pub(super) struct WatchResponse {
 }
 
 impl WatchResponse {
+    /// The cluster that answers; none if the response does not name it.
+    pub(super) fn cluster_id(&self) -> Option<u64> {
+        let header = self.header.as_ref()?;
+        (header.cluster_id != 0).then_some(header.cluster_id)
+    }
+
     /// The revision in the header; 0 if there is none.
     pub(super) fn revision(&self) -> u64 {
         self.header.as_ref().map_or(0, ResponseHeader::revision)

@@ -8,7 +8,11 @@ use tokio::time::Instant;
 /// 90 s.
 pub(super) const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Number of requests without an answer after which none is expected any more.
+/// How often a watch may ask: shorter and longer intervals are taken for these.
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+const INTERVAL_MAX: Duration = Duration::from_hours(1);
+
+/// Number of intervals, of [`PROGRESS_INTERVAL`] at least, after which no answer is expected any more.
 const UNANSWERED_MAX: u32 = 3;
 
 /// The first versions in which an answer to a progress request can be trusted and always comes
@@ -50,7 +54,8 @@ pub(super) fn answers_progress_requests(version: &str) -> bool {
 pub(super) struct Asking {
     interval: Duration,
     due: Option<Instant>,
-    unanswered: u32,
+    /// When the first request was sent that is not answered.
+    unanswered_since: Option<Instant>,
 }
 
 /// What to do when the time has come.
@@ -58,53 +63,45 @@ pub(super) struct Asking {
 pub(super) enum Due {
     /// Send a request.
     Ask,
-    /// No request was answered: say so, and ask no more.
+    /// No request was answered: report it, and ask no more.
     GiveUp,
 }
 
 impl Asking {
-    /// For a watch that may be asked every so often; or not at all.
+    /// For a watch that asks at this interval; or not at all.
     pub(super) fn new(interval: Option<Duration>) -> Self {
+        let clamped = interval.map(|interval| interval.clamp(INTERVAL_MIN, INTERVAL_MAX));
         Self {
-            interval: interval.unwrap_or_default(),
-            due: interval.and_then(next_due),
-            unanswered: 0,
+            interval: clamped.unwrap_or_default(),
+            due: clamped.map(|interval| Instant::now() + interval),
+            unanswered_since: None,
         }
     }
 
-    /// When the watch is to be asked next.
+    /// When the watch asks next.
     pub(super) const fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// Something came on the watch.
+    /// Notes a response of the watch.
     pub(super) fn heard(&mut self) {
-        self.unanswered = 0;
-        if self.is_on() {
-            self.due = next_due(self.interval);
+        self.unanswered_since = None;
+        if let Some(due) = &mut self.due {
+            *due = Instant::now() + self.interval;
         }
     }
 
-    /// The time has come.
+    /// Decides what to do at the time that is due.
     pub(super) fn elapsed(&mut self) -> Due {
-        if self.unanswered >= UNANSWERED_MAX {
+        let now = Instant::now();
+        let since = *self.unanswered_since.get_or_insert(now);
+        if now - since >= self.interval.max(PROGRESS_INTERVAL) * UNANSWERED_MAX {
             self.due = None;
             return Due::GiveUp;
         }
-        self.unanswered += 1;
-        self.due = next_due(self.interval);
+        self.due = Some(now + self.interval);
         Due::Ask
     }
-
-    /// True if requests are of use.
-    pub(super) const fn is_on(&self) -> bool {
-        self.due.is_some()
-    }
-}
-
-/// None for an interval that does not come to an end.
-fn next_due(interval: Duration) -> Option<Instant> {
-    Instant::now().checked_add(interval)
 }
 
 #[cfg(test)]
@@ -132,17 +129,35 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_watch_that_is_never_answered_is_asked_no_more() {
-        let mut asking = Asking::new(Some(PROGRESS_INTERVAL));
-        for _ in 0..UNANSWERED_MAX {
-            assert_eq!(asking.elapsed(), Due::Ask);
+        for interval in [INTERVAL_MIN, PROGRESS_INTERVAL, INTERVAL_MAX] {
+            let mut asking = Asking::new(Some(interval));
+            let start = Instant::now();
+            while let Some(due) = asking.due() {
+                tokio::time::sleep_until(due).await;
+                if asking.elapsed() == Due::GiveUp {
+                    break;
+                }
+            }
+            let waited = Instant::now() - start;
+            assert!(waited >= PROGRESS_INTERVAL * UNANSWERED_MAX, "{waited:?}");
+            assert!(waited <= INTERVAL_MAX * (UNANSWERED_MAX + 1), "{waited:?}");
+            asking.heard();
+            assert_eq!(asking.due(), None);
         }
-        asking.heard();
-        for _ in 0..UNANSWERED_MAX {
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_interval_can_be_given() {
+        for (interval, expected) in [
+            (Duration::ZERO, INTERVAL_MIN),
+            (Duration::MAX, INTERVAL_MAX),
+            (PROGRESS_INTERVAL, PROGRESS_INTERVAL),
+        ] {
+            let mut asking = Asking::new(Some(interval));
+            assert_eq!(asking.due(), Some(Instant::now() + expected));
+            asking.heard();
             assert_eq!(asking.elapsed(), Due::Ask);
+            assert_eq!(asking.due(), Some(Instant::now() + expected));
         }
-        assert_eq!(asking.elapsed(), Due::GiveUp);
-        assert!(!asking.is_on());
-        asking.heard();
-        assert_eq!(asking.due(), None);
     }
 }

@@ -15,9 +15,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::cluster::Cluster;
-use super::decode::{Decode, DecoderMaker, KeyValue, PlainDecoder, Reader};
+use super::decode::{Decode, DecoderMaker, KeyValue, PlainDecoder, Reader, Undecoded};
 use super::document::document;
-use super::failure::expired;
+use super::failure::other_cluster;
 use super::followed::Followed;
 use super::keys::{Keys, Prefix};
 use super::list::{Listing, Question, Wanted};
@@ -94,11 +94,13 @@ impl EtcdSource<Vec<u8>> {
 }
 
 impl EtcdSource<String> {
-    /// The values as text. A value that is no UTF-8 is rejected.
+    /// The values as text. A value that is no UTF-8 is rejected; one that kube-apiserver encrypted makes
+    /// every request fail.
     #[must_use]
     pub fn text(cluster: &Cluster, prefix: impl AsRef<[u8]>) -> Self {
-        Self::decoded_with(cluster, prefix, |pair| {
-            str::from_utf8(pair.value).map(str::to_owned)
+        Self::plain(cluster, prefix, |pair| {
+            let text = str::from_utf8(readable(pair.value)?);
+            text.map(str::to_owned).map_err(|error| rejected(&error))
         })
     }
 }
@@ -106,7 +108,8 @@ impl EtcdSource<String> {
 impl EtcdSource<RawObject> {
     /// Key, value and revisions as a document in JSON, with the metadata that a Kubernetes object has:
     /// what the program `heliostat` prints. A value that is JSON is in the document as it is, another
-    /// text as a string, and bytes that are no text in base64, as `valueBase64`.
+    /// text as a string, and bytes that are no text in base64, as `valueBase64`. A value that kube-apiserver
+    /// encrypted makes every request fail; a [`Registry`](super::Registry) decrypts it.
     #[must_use]
     pub fn documents(cluster: &Cluster, prefix: impl AsRef<[u8]>) -> Self {
         let prefix = Prefix::new(prefix);
@@ -116,7 +119,8 @@ impl EtcdSource<RawObject> {
             Keys::Prefix(prefix),
             plain(move |pair| {
                 let name = names.object_key(pair.key);
-                let name = name.ok_or_else(|| undecodable("the key is not under the prefix"))?;
+                let name = name.ok_or_else(|| rejected("the key is not under the prefix"))?;
+                readable(pair.value)?;
                 let document = document(&name, &pair).into_bytes();
                 Ok(RawObject::new(Encoding::Json, None, document.into()))
             }),
@@ -154,14 +158,14 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
         decode: impl Fn(KeyValue<'_>) -> Result<T, E> + Send + Sync + 'static,
     ) -> Self {
         Self::plain(cluster, prefix, move |pair| {
-            decode(pair).map_err(|error| undecodable(&error))
+            decode(pair).map_err(|error| rejected(&error))
         })
     }
 
     fn plain(
         cluster: &Cluster,
         prefix: impl AsRef<[u8]>,
-        decode: impl Fn(KeyValue<'_>) -> Result<T, RejectionReason> + Send + Sync + 'static,
+        decode: impl Fn(KeyValue<'_>) -> Result<T, Undecoded> + Send + Sync + 'static,
     ) -> Self {
         Self::new(cluster, Keys::Prefix(Prefix::new(prefix)), plain(decode))
     }
@@ -215,7 +219,8 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
     }
 
     /// How often a watch without events asks how far it is, so that its version follows the cluster's.
-    /// Default 10 s. `None` waits for what the server sends by itself, by default every ten minutes.
+    /// Default 10 s, at least 100 ms, at most 1 h. `None` waits for what the server sends by itself, by
+    /// default every ten minutes, and for what is [requested](Self::request_progress).
     ///
     /// A server that cannot be asked (etcd before 3.4.31 and 3.5.13, a gRPC proxy) is noticed.
     #[must_use]
@@ -224,8 +229,8 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
         self
     }
 
-    /// Asks now how far an open watch is. The answer is a bookmark, once the watch has delivered
-    /// everything before it.
+    /// Asks now how far an open watch is; between two watches, the next one. The answer is a bookmark,
+    /// once the watch has delivered everything before it.
     pub fn request_progress(&self) {
         self.demand.send_modify(|demands| *demands += 1);
     }
@@ -299,8 +304,7 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
         let what = self.what("listing");
         let question = match self.question(options)? {
             Some(question) => question,
-            // No key has such a name. The version is asked for all the same, with a key that cannot be
-            // in the answer: it ends where it begins.
+            // No key has such a name. The version is asked for all the same.
             None => self.nothing(),
         };
         let is_whole = options.object.is_none() && options.continue_token.is_none();
@@ -313,19 +317,29 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
                 Listing::open(&self.cluster, &what, question, self.lane()).await?
             }
         };
+        // A list may be the proof of the history before a watch, so it is refused as a watch is.
         let cluster_id = listing.pin().cluster_id;
-        if let Some(before) = self.followed.adopt(cluster_id) {
-            tracing::warn!(
-                "{what}: cluster {cluster_id:x} answers in the place of cluster {before:x}; its objects replace \
-                 those that were mirrored"
-            );
-            // This list may be the proof of the history before a watch, which would then go on in the
-            // other cluster; the next one is a new list.
-            let message =
-                format!("{what}: cluster {before:x} is replaced by cluster {cluster_id:x}");
-            return Err(expired(message).into());
+        match self.followed.follow(cluster_id) {
+            Ok(()) => Ok(listing),
+            Err(before) => Err(other_cluster(&what, before, cluster_id).into()),
         }
-        Ok(listing)
+    }
+
+    /// The parts of a list. The mirror has begun with the last one: a list that fails before begins again
+    /// with the oldest state.
+    fn parts(&self, listing: Listing<T>, options: &ListOptions) -> ListStream<T> {
+        if options.object.is_some() || options.limit == Some(1) {
+            return listing.into_stream();
+        }
+        let followed = Arc::clone(&self.followed);
+        let note = move |part: &Result<ListPart<T>, SourceError>| {
+            if let Ok(ListPart::Metadata(metadata)) = part
+                && metadata.continue_token.is_none()
+            {
+                followed.begin();
+            }
+        };
+        listing.into_stream().inspect(note).boxed()
     }
 
     /// The list of the oldest state. If that is compacted before it is listed, there is a newer one.
@@ -348,10 +362,10 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
     }
 
     fn nothing(&self) -> Question {
-        let (first, _) = self.keys.range();
+        let (first, end) = self.keys.empty_range();
         Question {
-            end: first.clone(),
             first,
+            end,
             state: Wanted::NotOlderThan(0),
             limit: None,
         }
@@ -395,7 +409,7 @@ impl<T: Send + Sync + 'static> EtcdSource<T> {
         let listing = self.open_list(&list).await?;
         let revision = listing.pin().revision;
         let has_mark = options.send_initial_events && options.allow_bookmarks;
-        let state = listing.into_stream().map(move |part| match part {
+        let state = self.parts(listing, &list).map(move |part| match part {
             Ok(part) => stream::iter(events(part, has_mark)).map(Ok).boxed(),
             Err(error) => stream::iter([Err(error)]).boxed(),
         });
@@ -415,7 +429,8 @@ impl<T: Send + Sync + 'static> ListerWatcher for EtcdSource<T> {
     type Error = SourceError;
 
     async fn list(&self, options: ListOptions) -> Result<ListStream<T>, SourceError> {
-        Ok(self.open_list(&options).await?.into_stream())
+        let listing = self.open_list(&options).await?;
+        Ok(self.parts(listing, &options))
     }
 
     async fn watch(&self, options: WatchOptions) -> Result<WatchStream<T>, SourceError> {
@@ -476,7 +491,7 @@ impl<T> fmt::Debug for EtcdSource<T> {
 }
 
 fn plain<T: Send + Sync + 'static>(
-    decode: impl Fn(KeyValue<'_>) -> Result<T, RejectionReason> + Send + Sync + 'static,
+    decode: impl Fn(KeyValue<'_>) -> Result<T, Undecoded> + Send + Sync + 'static,
 ) -> DecoderMaker<T> {
     let decode = Arc::new(decode);
     Arc::new(move || Box::new(PlainDecoder(Arc::clone(&decode))))
@@ -515,8 +530,35 @@ fn until_error<T: Send + Sync + 'static>(events: WatchStream<T>) -> WatchStream<
     .boxed()
 }
 
-fn undecodable(reason: &(impl fmt::Display + ?Sized)) -> RejectionReason {
-    RejectionReason::Undecodable(reason.to_string())
+fn rejected(reason: &(impl fmt::Display + ?Sized)) -> Undecoded {
+    Undecoded::Rejected(RejectionReason::Undecodable(reason.to_string()))
+}
+
+/// What every value begins with that kube-apiserver encrypted (`k8s.io/apiserver`,
+/// pkg/server/options/encryptionconfig).
+const ENCRYPTED: &[u8] = b"k8s:enc:";
+
+/// The value, unless kube-apiserver encrypted it: as it is stored it is of no use to a reader.
+fn readable(value: &[u8]) -> Result<&[u8], Undecoded> {
+    match value.starts_with(ENCRYPTED) {
+        true => Err(Undecoded::Unready(
+            "kube-apiserver encrypted it; mirror the resource with its keys, not the prefix"
+                .to_owned(),
+        )),
+        false => Ok(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encrypted_value_is_not_shown() {
+        let encrypted = b"k8s:enc:aescbc:v1:key1:\x00\x01";
+        assert!(matches!(readable(encrypted), Err(Undecoded::Unready(_))));
+        assert_eq!(readable(b"k8s\0").unwrap(), b"k8s\0");
+    }
 }
 
 fn bad_request(message: String) -> SourceError {

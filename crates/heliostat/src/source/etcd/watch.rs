@@ -8,13 +8,14 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use heliostat_core::error::SourceError;
 use heliostat_core::event::WatchEvent;
+use heliostat_core::status::Status;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::assembly::{Assembly, Said};
 use super::cluster::{Answered, Cluster, Unanswered};
 use super::decode::Reader;
-use super::failure::{Failure, Remedy, cancelled, expired};
+use super::failure::{Failure, Remedy, cancelled, expired, other_cluster, refusal};
 use super::followed::Followed;
 use super::grpc::{Endpoint, Token, WatchCall};
 use super::message::{
@@ -40,8 +41,8 @@ pub(super) struct Watching<T> {
     cluster: Cluster,
     what: Arc<str>,
     endpoint: Endpoint,
+    token: Option<Token>,
     call: WatchCall,
-    cluster_id: u64,
     assembly: Assembly,
     reader: Reader<T>,
     /// Whole revisions that are not delivered yet.
@@ -50,8 +51,10 @@ pub(super) struct Watching<T> {
     within: Option<u64>,
     followed: Arc<Followed>,
     allow_bookmarks: bool,
+    /// True if the server answers requests for progress.
+    can_be_asked: bool,
     asking: Asking,
-    /// Asks for progress now.
+    /// Number of demands for progress so far.
     demand: watch::Receiver<u64>,
     end: Option<Instant>,
     is_over: bool,
@@ -62,6 +65,8 @@ enum Ready {
     /// An event of a revision, and whether it is the last one.
     Event(Box<Event>, u64, Position),
     Bookmark(u64),
+    /// A revision that is too large to be held.
+    TooLarge(u64),
     Compacted(u64),
     Cancelled(String),
 }
@@ -83,7 +88,8 @@ enum Happened {
 /// A watch that an endpoint has accepted.
 struct Accepted {
     call: WatchCall,
-    cluster_id: u64,
+    token: Option<Token>,
+    cluster_id: Option<u64>,
     /// The server's version, if it was asked for.
     version: Option<String>,
 }
@@ -96,38 +102,41 @@ impl<T: Send + Sync + 'static> Watching<T> {
         question: WatchQuestion,
         reader: Reader<T>,
         followed: &Arc<Followed>,
-        demand: watch::Receiver<u64>,
+        mut demand: watch::Receiver<u64>,
     ) -> Result<Self, SourceError> {
+        // A demand that was made between two watches is for this one.
+        if followed.has_demand(*demand.borrow()) {
+            demand.mark_changed();
+        }
         let start = followed.start_after(question.after);
         let create = question.create(start);
-        let asks = question.allow_bookmarks && question.progress_interval.is_some();
+        let asks = question.allow_bookmarks;
         let opened = cluster.ask(what, |endpoint, token| {
             accept(endpoint, token, create.clone(), asks)
         });
-        let Answered { endpoint, answer } = opened.await.map_err(Unanswered::into_error)?;
+        let Answered { endpoint, answer } = opened.await.map_err(Unanswered::into_watch_error)?;
         let Accepted {
             call,
+            token,
             cluster_id,
             version,
         } = answer;
-        let followed_id = followed.cluster_or(cluster_id);
-        if followed_id != cluster_id {
-            return Err(other_cluster(what, &endpoint, followed_id, cluster_id).into());
-        }
-        let interval = question.progress_interval.filter(|_| asks);
-        let interval = interval.filter(|_| can_be_asked(&endpoint, version.as_deref()));
+        follow(followed, what, &endpoint, cluster_id).map_err(|status| *status)?;
+        let can_be_asked = asks && can_be_asked(&endpoint, version.as_deref());
+        let interval = question.progress_interval.filter(|_| can_be_asked);
         Ok(Self {
             cluster: cluster.clone(),
             what: Arc::clone(what),
             endpoint,
+            token,
             call,
-            cluster_id,
             assembly: Assembly::new(start),
             reader,
             ready: VecDeque::new(),
             within: None,
             followed: Arc::clone(followed),
             allow_bookmarks: question.allow_bookmarks,
+            can_be_asked,
             asking: Asking::new(interval),
             demand,
             end: question
@@ -170,7 +179,10 @@ impl<T: Send + Sync + 'static> Watching<T> {
                     return Some(Err(self.broken(status)));
                 }
                 Happened::End => self.is_over = true,
-                Happened::ProgressDemanded => self.ask_for_progress(),
+                Happened::ProgressDemanded => {
+                    self.followed.note_demand(*self.demand.borrow());
+                    self.ask_for_progress();
+                }
                 Happened::ProgressDue => match self.asking.elapsed() {
                     Due::Ask => self.ask_for_progress(),
                     Due::GiveUp => self.say_that_progress_is_swallowed(),
@@ -182,26 +194,23 @@ impl<T: Send + Sync + 'static> Watching<T> {
 
     async fn happens(&mut self) -> Happened {
         let (end, due) = (self.end, self.asking.due());
-        let is_asked = self.asking.is_on();
+        let can_be_asked = self.can_be_asked;
         tokio::select! {
             // The end comes first, so that a busy watch ends in time; everything that has come is delivered.
             biased;
             () = until(end) => Happened::End,
             response = self.call.responses.next() => Happened::Response(response),
-            Ok(()) = self.demand.changed(), if is_asked => Happened::ProgressDemanded,
+            Ok(()) = self.demand.changed(), if can_be_asked => Happened::ProgressDemanded,
             () = until(due) => Happened::ProgressDue,
         }
     }
 
     fn receive(&mut self, response: WatchResponse) -> Option<Result<WatchEvent<T>, SourceError>> {
         self.asking.heard();
-        if let Some(header) = &response.header
-            && header.cluster_id != self.cluster_id
-        {
+        let cluster_id = response.cluster_id();
+        if let Err(status) = follow(&self.followed, &self.what, &self.endpoint, cluster_id) {
             self.is_over = true;
-            let (followed, other) = (self.cluster_id, header.cluster_id);
-            let status = other_cluster(&self.what, &self.endpoint, followed, other);
-            return Some(Ok(WatchEvent::Error(status)));
+            return Some(Ok(WatchEvent::Error(*status)));
         }
         let ready = &mut self.ready;
         let allow_bookmarks = self.allow_bookmarks;
@@ -220,6 +229,7 @@ impl<T: Send + Sync + 'static> Watching<T> {
                 ready.push_back(Ready::Bookmark(revision));
             }
             Said::Progress(_) => {}
+            Said::TooLarge(revision) => ready.push_back(Ready::TooLarge(revision)),
             Said::Compacted(oldest) => ready.push_back(Ready::Compacted(oldest)),
             Said::Cancelled(reason) => ready.push_back(Ready::Cancelled(reason)),
         });
@@ -238,6 +248,14 @@ impl<T: Send + Sync + 'static> Watching<T> {
                 resource_version: revision.into(),
                 initial_events_end: false,
             })),
+            // The state after it can be listed, page by page.
+            Ready::TooLarge(revision) => {
+                self.is_over = true;
+                let (what, url) = (&self.what, &self.endpoint.url);
+                let message =
+                    format!("{what} at {url}: the events of revision {revision} are too large");
+                Some(Ok(WatchEvent::Error(expired(message))))
+            }
             Ready::Compacted(oldest) => {
                 self.is_over = true;
                 let (what, url) = (&self.what, &self.endpoint.url);
@@ -262,7 +280,7 @@ impl<T: Send + Sync + 'static> Watching<T> {
                 failure.into_transport_error()
             }
             Remedy::NewToken => {
-                self.cluster.drop_token();
+                self.cluster.drop_token(self.token.as_ref());
                 failure.into_transport_error()
             }
             Remedy::SmallerPage | Remedy::None => failure.into_error(),
@@ -324,16 +342,17 @@ async fn accept(
     let ended = || tonic::Status::unavailable("the server ended the stream");
     let response = endpoint.answer(&mut call).await?.ok_or_else(ended)?;
     if response.canceled {
-        return Err(cancelled(&response.cancel_reason));
+        return Err(refusal(&response));
     }
     let version = match asks_version {
         // A server that does not say its version is taken for one that cannot be asked.
-        true => endpoint.version(token).await.ok(),
+        true => endpoint.version(token.clone()).await.ok(),
         false => None,
     };
     Ok(Accepted {
         call,
-        cluster_id: response.header.unwrap_or_default().cluster_id,
+        token,
+        cluster_id: response.cluster_id(),
         version,
     })
 }
@@ -350,17 +369,24 @@ fn can_be_asked(endpoint: &Endpoint, version: Option<&str>) -> bool {
     can
 }
 
-fn other_cluster(
+/// Fails if another cluster answers than the one that the source follows. A response without a name, such
+/// as a gRPC proxy makes for the second watch of a range, is of the cluster that is followed.
+fn follow(
+    followed: &Followed,
     what: &str,
     endpoint: &Endpoint,
-    followed: u64,
-    other: u64,
-) -> heliostat_core::status::Status {
-    let url = &endpoint.url;
-    expired(format!(
-        "{what} at {url}: cluster {other:x} answers in the place of cluster {followed:x}; its revisions are \
-         others"
-    ))
+    cluster_id: Option<u64>,
+) -> Result<(), Box<Status>> {
+    let Some(cluster_id) = cluster_id else {
+        return Ok(());
+    };
+    followed.follow(cluster_id).map_err(|before| {
+        Box::new(other_cluster(
+            &format!("{what} at {}", endpoint.url),
+            before,
+            cluster_id,
+        ))
+    })
 }
 
 async fn until(time: Option<Instant>) {
