@@ -540,13 +540,15 @@ const ENCRYPTED: &[u8] = b"k8s:enc:";
 
 /// The value, unless kube-apiserver encrypted it: as it is stored it is of no use to a reader.
 fn readable(value: &[u8]) -> Result<&[u8], Undecoded> {
-    match value.starts_with(ENCRYPTED) {
-        true => Err(Undecoded::Unready(
-            "kube-apiserver encrypted it; mirror the resource with its keys, not the prefix"
-                .to_owned(),
-        )),
-        false => Ok(value),
+    if value.starts_with(ENCRYPTED) {
+        let why = "kube-apiserver encrypted it; mirror the resource with its keys, not the prefix";
+        return Err(Undecoded::Unready(why.to_owned()));
     }
+    Ok(value)
+}
+
+fn bad_request(message: String) -> SourceError {
+    Status::failure(400, "BadRequest", message).into()
 }
 
 #[cfg(test)]
@@ -559,8 +561,4 @@ mod tests {
         assert!(matches!(readable(encrypted), Err(Undecoded::Unready(_))));
         assert_eq!(readable(b"k8s\0").unwrap(), b"k8s\0");
     }
-}
-
-fn bad_request(message: String) -> SourceError {
-    Status::failure(400, "BadRequest", message).into()
 }
