@@ -22,7 +22,7 @@ use kube_client::api::{Patch, PatchParams, PostParams};
 use kube_client::{Api, Client};
 use kube_core::{ObjectMeta, ResourceExt as _};
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Any error.
 pub type Failure = Box<dyn Error + Send + Sync>;
@@ -89,9 +89,12 @@ impl Candidate {
     /// Renews the lease until it is lost: another replica has it, or two thirds of its duration have
     /// passed since the last renewal. The last third is for the calls that are under way.
     pub async fn keep(&self, mut held: Held) {
-        let limit = self.duration * 2 / 3;
-        while let Ok(Some(next)) = timeout_at(held.renewed + limit, self.renew(held.lease)).await {
-            held = next;
+        loop {
+            let left = (self.duration * 2 / 3).saturating_sub(held.renewed.elapsed());
+            match timeout(left, self.renew(held.lease)).await {
+                Ok(Some(renewed)) => held = renewed,
+                Ok(None) | Err(_) => return,
+            }
         }
     }
 
@@ -130,7 +133,7 @@ impl Candidate {
         self.answer(self.leases.get_opt(&self.lease)).await
     }
 
-    /// Gives the lease up, so that no other replica has to wait until it expires.
+    /// Releases the lease, so that no other replica has to wait until it expires.
     pub async fn release(&self) -> Result<(), Failure> {
         let Some(mut lease) = self.read().await? else {
             return Ok(());
@@ -180,7 +183,7 @@ impl Candidate {
     }
 }
 
-/// The replica that holds a lease. client-go gives a lease up with an empty name.
+/// The replica that holds a lease. client-go releases a lease with an empty name.
 fn holder_of(lease: &Lease) -> Option<&str> {
     let holder = lease.spec.as_ref()?.holder_identity.as_deref();
     holder.filter(|holder| !holder.is_empty())

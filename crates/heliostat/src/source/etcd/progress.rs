@@ -73,7 +73,7 @@ impl Asking {
         let clamped = interval.map(|interval| interval.clamp(INTERVAL_MIN, INTERVAL_MAX));
         Self {
             interval: clamped.unwrap_or_default(),
-            due: clamped.map(|interval| Instant::now() + interval),
+            due: clamped.and_then(|interval| Instant::now().checked_add(interval)),
             unanswered_since: None,
         }
     }
@@ -86,8 +86,8 @@ impl Asking {
     /// Notes a response of the watch.
     pub(super) fn heard(&mut self) {
         self.unanswered_since = None;
-        if let Some(due) = &mut self.due {
-            *due = Instant::now() + self.interval;
+        if self.due.is_some() {
+            self.due = Instant::now().checked_add(self.interval);
         }
     }
 
@@ -99,7 +99,7 @@ impl Asking {
             self.due = None;
             return Due::GiveUp;
         }
-        self.due = Some(now + self.interval);
+        self.due = now.checked_add(self.interval);
         Due::Ask
     }
 }
