@@ -54,13 +54,16 @@ impl State {
     }
 
     fn handle(&mut self, method: &Method, body: &[u8]) -> (StatusCode, Value) {
-        let status = |code: StatusCode| {
-            let status = json!({"kind": "Status", "status": "Failure", "code": code.as_u16()});
+        let status = |code: StatusCode, reason: &str| {
+            let status = json!({
+                "kind": "Status", "status": "Failure", "reason": reason, "code": code.as_u16(),
+            });
             (code, status)
         };
         if method == Method::GET {
             let lease = self.lease.clone();
-            return lease.map_or_else(|| status(StatusCode::NOT_FOUND), |it| (StatusCode::OK, it));
+            let absent = || status(StatusCode::NOT_FOUND, "NotFound");
+            return lease.map_or_else(absent, |it| (StatusCode::OK, it));
         }
         let lease: Value = serde_json::from_slice(body).unwrap();
         let present = self.lease.as_ref();
@@ -68,7 +71,7 @@ impl State {
         if lease["metadata"]["resourceVersion"] == *version {
             (StatusCode::OK, self.write(lease))
         } else {
-            status(StatusCode::CONFLICT)
+            status(StatusCode::CONFLICT, "Conflict")
         }
     }
 }

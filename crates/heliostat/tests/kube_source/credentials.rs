@@ -177,11 +177,7 @@ async fn the_lines_of_one_plugin_do_not_hold_back_those_of_another() {
         let cluster = Connection::new().kubeconfig(&path).connect().await.unwrap();
         cluster.clone().set_interactive(false);
         list_once(&cluster).await.unwrap();
-        drop(cluster);
         assert_eq!(lines.with("writes: line").len(), 5, "{name}");
-        let held_back = lines.with("were held back");
-        assert!(held_back[0].contains("lines=4"), "{held_back:?}");
-        assert!(held_back[0].contains("owner=\"user "), "{held_back:?}");
     }
 }
 
