@@ -312,7 +312,10 @@ fn replica(client: &Client, identity: &str) -> Running {
 }
 
 fn holder(server: &RunningServer) -> Option<Value> {
-    let lease = server.storage().get("leases", "shop/signer").unwrap()?;
+    let lease = server
+        .storage()
+        .get("leases.coordination.k8s.io", "shop/signer")
+        .unwrap()?;
     Some(lease["spec"]["holderIdentity"].clone())
 }
 
@@ -331,9 +334,21 @@ async fn only_the_leader_reconciles_and_another_follows_it() {
     let version =
         |lease: Option<Value>| lease.map(|lease| lease["metadata"]["resourceVersion"].clone());
     for _ in 0..2 {
-        let before = version(server.storage().get("leases", "shop/signer").unwrap());
-        until_true(|| version(server.storage().get("leases", "shop/signer").unwrap()) != before)
-            .await;
+        let before = version(
+            server
+                .storage()
+                .get("leases.coordination.k8s.io", "shop/signer")
+                .unwrap(),
+        );
+        until_true(|| {
+            version(
+                server
+                    .storage()
+                    .get("leases.coordination.k8s.io", "shop/signer")
+                    .unwrap(),
+            ) != before
+        })
+        .await;
         assert_eq!(holder(&server), Some("one".into()));
     }
 
@@ -348,7 +363,7 @@ async fn only_the_leader_reconciles_and_another_follows_it() {
     let taken = json!({"spec": {"holderIdentity": "three"}});
     server
         .storage()
-        .merge_patch("leases", "shop/signer", taken)
+        .merge_patch("leases.coordination.k8s.io", "shop/signer", taken)
         .unwrap();
     soon(two.task).await.unwrap();
     assert_eq!(holder(&server), Some("three".into()));

@@ -182,7 +182,12 @@ async fn a_slow_acquisition_counts_from_the_start_of_its_request() {
 #[tokio::test(start_paused = true)]
 async fn a_renewal_whose_answer_is_lost_does_not_lose_the_lease() {
     // The next write is refused as a conflict, and the lease is read: it is ours.
-    let lost = [Answer::Lost, Answer::Correct, Answer::Correct];
+    let lost = [
+        Answer::Lost,
+        Answer::Correct,
+        Answer::Correct,
+        Answer::Correct,
+    ];
     let (_, kept) = keep_with(lost.into_iter().chain(forever(Answer::Hangs))).await;
     // The third write, after three pauses, was the last renewal.
     assert_eq!(kept, DURATION * 3 / 6 + DURATION * 2 / 3);
