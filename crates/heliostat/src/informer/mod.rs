@@ -17,7 +17,7 @@
 //! | make the world as an object wants it | [`Controller`](crate::Controller) | once for many changes of an object, with its current state; retries |
 //! | the same in a loop of your own | [`WorkQueue::follow`](crate::WorkQueue::follow), [`follow_owners`](crate::WorkQueue::follow_owners), [`follow_mapped`](crate::WorkQueue::follow_mapped) | the same, with keys |
 //! | call functions with each change | [`HandlerFuncs`](crate::HandlerFuncs) | once for each change, in order |
-//! | the same with state, with `.await`, or for many changes at once | [`EventHandler`](crate::EventHandler) | the same, or once for a batch |
+//! | the same with state, with `.await`, or for many changes at once | [`EventHandler`] | the same, or once for a batch |
 //! | read changes in a task of your own | [`Subscription`](crate::Subscription) | none: a stream of owned notifications, or borrowed batches |
 //! | act before the mirror goes on | [`ChangeStream`](crate::store::ChangeStream) | in the mirror's task, once for each change of the store |
 //! | feed a controller of `kube-runtime` | [`kube_runtime`](crate::kube_runtime) | its stream of events |

@@ -69,7 +69,7 @@ pub enum NamespacesError {
     Empty,
 }
 
-/// Feeds one namespace of an [`Indexer`].
+/// Feeds one namespace of an [`Indexer`](crate::Indexer).
 pub struct NamespaceWriter<T> {
     writer: IndexerWriter<T>,
     namespace: String,
