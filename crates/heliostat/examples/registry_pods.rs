@@ -1,5 +1,5 @@
 //! Pods out of the etcd of a Kubernetes cluster, without its API server: for tools that must see a cluster
-//! whose API is down, and for whoever builds an API server.
+//! whose API is down, and for authors of API servers.
 //!
 //! `cargo run --features etcd --example registry_pods` reads the etcd that `ETCDCTL_ENDPOINTS`,
 //! `ETCDCTL_CACERT`, `ETCDCTL_CERT` and `ETCDCTL_KEY` name. What is stored is not what the API shows: see

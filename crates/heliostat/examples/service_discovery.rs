@@ -1,5 +1,5 @@
-//! Service discovery over a plain etcd: instances write their addresses under leases, and whoever needs them
-//! holds a list that is always true.
+//! Service discovery over a plain etcd: instances write their addresses under leases, and clients keep a
+//! list of them that follows every change.
 //!
 //! `cargo run --features etcd --example service_discovery` follows the etcd that `ETCDCTL_ENDPOINTS` names.
 //! Try it with `etcdctl put --lease=.. /services/web/1 '{"address":"10.0.0.1:80"}'`.

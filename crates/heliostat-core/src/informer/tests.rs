@@ -48,7 +48,7 @@ fn word(notification: &Notification<u64>) -> String {
 fn drain(buffer: &mut HandlerBuffer<u64>) -> Vec<Notification<u64>> {
     let mut all = Vec::new();
     while let Some(mut batch) = buffer.take() {
-        // What is told of it beforehand and afterwards holds for every kind of batch.
+        // `has_next` is right before and after each notification, whatever the kind of batch.
         let mut has_next = batch.has_next();
         while let Some(told) = batch.next().map(|told| told.to_notification()) {
             assert!(has_next);

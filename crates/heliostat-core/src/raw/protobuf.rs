@@ -457,7 +457,7 @@ fn scalar_value(
     })
 }
 
-/// The number as JSON has it, which does not tell a whole number of this type from an integer.
+/// Returns the number as JSON has it, where a whole number and an integer are the same.
 fn number(number: f64) -> Result<FieldValue<'static>, Failure> {
     /// Beyond it JSON has digits that no integer has.
     const INTEGER_MAX: f64 = i64::MAX as f64;

@@ -278,7 +278,7 @@ const ROWS: &[Row] = &[
 /// The kinds whose singular is not the kind in lower case.
 const ODD_SINGULARS: &[(&str, Rule)] = &[("endpoints", Singular("endpoints"))];
 
-/// Every built-in kind, in the order discovery tells them.
+/// Every built-in kind, in the order in which discovery lists them.
 pub(crate) fn kinds() -> impl Iterator<Item = Kind> {
     ROWS.iter()
         .map(|&(group, version, kind, plural, short_names, rules)| {

@@ -168,7 +168,7 @@ impl Kind {
         &self.plural
     }
 
-    /// The singular as discovery tells it.
+    /// The singular as discovery lists it.
     pub fn singular(&self) -> &str {
         &self.singular
     }

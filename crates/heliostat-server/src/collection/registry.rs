@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::builtin;
 use super::kind::Kind;
 
-/// The kinds of a server in the order discovery tells them.
+/// The kinds of a server in the order in which discovery lists them.
 #[derive(Clone, Debug)]
 pub(crate) struct Registry {
     kinds: Vec<Arc<Kind>>,

@@ -10,7 +10,7 @@ use super::selector::Selection;
 
 /// The event that a watcher with this selection gets, if any: its type and its object.
 ///
-/// An object that goes out of the selection is told as DELETED with its *old* content at the
+/// An object that goes out of the selection is reported as DELETED with its *old* content at the
 /// version of the change.
 pub(crate) fn seen(event: &Event, selection: &Selection) -> Option<(EventType, Arc<StoredObject>)> {
     let before = event

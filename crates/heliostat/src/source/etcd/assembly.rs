@@ -9,7 +9,7 @@ const REVISION_BYTES_MAX: usize = 128 << 20;
 
 /// Puts the responses of one watch together.
 ///
-/// All events of a revision come out at once, so that nobody goes on after a part of them. A response
+/// All events of a revision are passed on together, so that no watch resumes after a part of them. A response
 /// holds whole revisions unless it is a fragment; of a fragment the last revision may go on in the next.
 #[derive(Debug)]
 pub(super) struct Assembly {

@@ -120,7 +120,7 @@ impl Cluster {
         let index = endpoints.iter().position(|it| it.url == failed.url);
         if let Some(index) = index {
             let next = (index + 1) % endpoints.len();
-            // Only if nobody has left it before.
+            // Only if no other request has left it before.
             let preferred = &self.0.preferred;
             let _ = preferred.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
         }

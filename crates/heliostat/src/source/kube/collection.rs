@@ -61,7 +61,7 @@ impl Collection {
         }
     }
 
-    /// The collection of a resource that the server told of.
+    /// Creates the collection of a discovered resource.
     pub(super) fn of(found: DiscoveredResource) -> Self {
         Self {
             watch: WatchVerb::of(&found),

@@ -96,7 +96,7 @@ impl From<&Self> for DiscoveredResource {
     }
 }
 
-/// A resource of which only the names are known, as if the server had told no more.
+/// A resource of which only the names are known, as if discovery had returned nothing else.
 ///
 /// Whether its objects have namespaces is known of built-in kinds; others are taken to have them. It
 /// has no verbs, so [`KubeSource`](super::KubeSource) assumes that it can be listed and watched.
